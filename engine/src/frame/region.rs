@@ -1,0 +1,105 @@
+//! One contiguous piece of memory that devices and the engine share.
+
+#![allow(
+    unsafe_code,
+    reason = "memory that the kernel maps and devices write is reached by pointer"
+)]
+
+use std::ptr::NonNull;
+use std::slice;
+
+/// Page-aligned memory, mapped once and unmapped when dropped.
+#[derive(Debug)]
+pub struct Region {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: a `Region` is the only owner of its mapping, which any thread may use.
+unsafe impl Send for Region {}
+
+impl Region {
+    /// Ordinary anonymous memory, zeroed, taken from the kernel as it is touched.
+    ///
+    /// # Panics
+    /// If the kernel refuses; for simulation and tests. An engine uses [`Region::from_mapping`].
+    pub fn in_memory(len: usize) -> Self {
+        // SAFETY: an anonymous private mapping at an address of the kernel's choice; it touches
+        // no memory of ours.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len.max(1),
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        assert!(
+            base != libc::MAP_FAILED,
+            "mapping {len} octets: {}",
+            std::io::Error::last_os_error()
+        );
+        let base = NonNull::new(base.cast()).expect("a mapping is never at address zero");
+        Region { base, len }
+    }
+
+    /// Takes over a mapping made elsewhere (hugepages, say).
+    ///
+    /// # Safety
+    /// `base` is page-aligned and names `len` readable and writable octets that were mapped with
+    /// `mmap`, are used by nobody else, and may be unmapped with `munmap(base, len)`.
+    pub unsafe fn from_mapping(base: NonNull<u8>, len: usize) -> Self {
+        Region { base, len }
+    }
+
+    pub fn base(&self) -> NonNull<u8> {
+        self.base
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline]
+    pub(super) fn slice(&self, offset: usize, len: usize) -> &[u8] {
+        self.check(offset, len);
+        // SAFETY: in bounds (checked above, in release too). The frame that this range belongs to
+        // is held by the caller's handle; no `&mut` to it exists, because `slice_mut` borrows the
+        // region exclusively. A device may read it at the same time, and writes only frames in
+        // its fill ring, to which no handle exists.
+        unsafe { slice::from_raw_parts(self.base.as_ptr().add(offset), len) }
+    }
+
+    #[inline]
+    pub(super) fn slice_mut(&mut self, offset: usize, len: usize) -> &mut [u8] {
+        self.check(offset, len);
+        // SAFETY: as in `slice`; and the pool has checked that this handle is the only one, so no
+        // device reads the frame either.
+        unsafe { slice::from_raw_parts_mut(self.base.as_ptr().add(offset), len) }
+    }
+
+    #[inline]
+    fn check(&self, offset: usize, len: usize) {
+        assert!(
+            offset <= self.len && len <= self.len - offset,
+            "octets {offset}+{len} of a region of {}",
+            self.len
+        );
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours alone (`in_memory`, or the contract of `from_mapping`), and
+        // no slice of it outlives `self`.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len.max(1)) };
+    }
+}

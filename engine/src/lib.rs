@@ -1,0 +1,15 @@
+//! The packet engine of ringroad: frames in, TCP, frames out.
+//!
+//! Rooms from the wire inward; each depends only on those above it:
+//! [`frame`] (packet memory) → [`wire`] (views over bytes) → [`port`] (devices) → [`flow`] (who a
+//! packet belongs to) → [`tcp`] (one connection, sans-I/O) → [`proxy`] (two connections, one
+//! pair) → [`kernel`] (what Linux knows) → [`stage`] (the polling loop) → [`telemetry`].
+//!
+//! To follow one frame from the wire to the wire, start at `stage::lane`.
+
+pub mod frame;
+pub mod limits;
+pub mod port;
+pub mod tcp;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,65 @@
+//! Devices: where bursts of frames come from and go to.
+//!
+//! A [`Port`] is one queue pair of one device behind a backend. What arrives is handed over as
+//! whole packets, from the Ethernet header on; what is sent is taken the same way. A port knows
+//! nothing of TCP. Ports wrap ports: a recorder or an impairment is a port around another.
+
+use crate::frame::{Burst, FramePool};
+
+/// One queue pair of a device.
+///
+/// The lane calls, in every turn of its loop: [`Port::rx_burst`], and after processing
+/// [`Port::tx_burst`] until its bursts are gone or the port takes no more. Completed frames come
+/// home to the pool, and the device is given fresh ones to receive into, within these calls.
+pub trait Port {
+    /// Appends received packets to `burst`, until it is full or nothing is left.
+    fn rx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst);
+
+    /// Takes frames off the front of `burst` and sends them in order. Frames that the device has
+    /// no room for stay in the burst: the caller tries again later, or frees and counts them.
+    fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst);
+
+    /// Pushes out what was queued and reclaims what was sent. Called once a turn, also when there
+    /// was nothing to send.
+    fn flush(&mut self, pool: &mut FramePool);
+
+    /// Gives every frame that the device still holds back to the pool, as far as the device lets
+    /// go of them. The port is unusable afterwards.
+    fn close(&mut self, pool: &mut FramePool);
+
+    /// What the device itself counted.
+    fn stats(&self) -> PortStats;
+
+    /// A file descriptor that becomes readable when packets arrive, for sleeping on; `None` if
+    /// the device has none.
+    fn wait_fd(&self) -> Option<std::os::fd::RawFd> {
+        None
+    }
+
+    /// Which checksums the device takes care of.
+    fn offloads(&self) -> Offloads {
+        Offloads::default()
+    }
+}
+
+/// Checksum work that a device does for us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offloads {
+    /// Received packets with a wrong IPv4 or TCP checksum never reach us.
+    pub rx_checksum: bool,
+    /// The device completes the TCP checksum of what we send.
+    pub tx_checksum: bool,
+}
+
+/// Counts kept by a device or the kernel for it, since the port was opened [packets].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortStats {
+    /// Handed to us by [`Port::rx_burst`].
+    pub received: u64,
+    /// Accepted by [`Port::tx_burst`].
+    pub sent: u64,
+    /// Reached the device for us but were lost before us: no frame to receive into, ring full.
+    pub rx_dropped: u64,
+    /// Refused by the device as unsendable after [`Port::tx_burst`] accepted them.
+    pub tx_dropped: u64,
+}
