@@ -46,6 +46,13 @@ pub const TX_PER_CALL: u32 = 32;
 /// closing for the kernel to let go [ms]. Then opening fails (busy) and closing goes on.
 pub const QUEUE_RELEASE_MS: u64 = 1_000;
 
+/// Buffers that a simulated cable keeps to use again; more are freed.
+pub const SIM_SPARE_BUFFERS: usize = 4096;
+
+/// Packets that an impairment may hold back, each way [packets]; more are dropped there, and
+/// counted, as by a router whose queue is full.
+pub const IMPAIR_QUEUE_MAX: usize = 1 << 16;
+
 const _: () = assert!(HEADERS_MAX <= HEADROOM);
 const _: () = assert!(FRAME_SIZE_MAX <= u16::MAX as usize);
 const _: () = assert!(FRAME_SIZE_MIN.is_power_of_two() && FRAME_SIZE_MAX.is_power_of_two());
