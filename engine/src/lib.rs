@@ -8,6 +8,7 @@
 //! To follow one frame from the wire to the wire, start at `stage::lane`.
 
 pub mod frame;
+pub mod kernel;
 pub mod limits;
 pub mod port;
 pub mod tcp;
