@@ -22,6 +22,10 @@ pub const FRAMES_MAX: usize = 1 << 24;
 /// Ethernet 14 + two VLAN tags 8 + IPv6 40 + TCP with all options 60.
 pub const HEADERS_MAX: usize = 14 + 8 + 40 + 60;
 
+/// IPv6 extension headers that are skipped to find TCP [headers]. RFC 8200 §4.1 knows fewer in
+/// front of it. A packet with more goes to the kernel, so that no packet costs more than this.
+pub const IPV6_EXTENSIONS_MAX: usize = 4;
+
 const _: () = assert!(HEADERS_MAX <= HEADROOM);
 const _: () = assert!(FRAME_SIZE_MAX <= u16::MAX as usize);
 const _: () = assert!(FRAME_SIZE_MIN.is_power_of_two() && FRAME_SIZE_MAX.is_power_of_two());
