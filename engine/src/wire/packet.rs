@@ -112,13 +112,12 @@ fn parse_ipv4(
                     ip.source == ip.destination,
                 )?;
             }
-            PROTOCOL_ICMP => match IcmpError::parse_v4(message)? {
-                Some(error) => {
+            PROTOCOL_ICMP => {
+                if let Some(error) = IcmpError::parse_v4(message)? {
                     check_source(ip::is_valid_source_v4(ip.source))?;
                     received.transport = about_us(error, ip.destination.into());
                 }
-                None => {}
-            },
+            }
             _ => {}
         }
     }
@@ -167,12 +166,9 @@ fn parse_ipv6(
         Some(PROTOCOL_ICMPV6) => {
             let pseudo_header =
                 checksum::pseudo_header_v6(ip.source, ip.destination, PROTOCOL_ICMPV6);
-            match IcmpError::parse_v6(message, pseudo_header)? {
-                Some(error) => {
-                    check_source(ip::is_valid_source_v6(ip.source))?;
-                    received.transport = about_us(error, ip.destination.into());
-                }
-                None => {}
+            if let Some(error) = IcmpError::parse_v6(message, pseudo_header)? {
+                check_source(ip::is_valid_source_v6(ip.source))?;
+                received.transport = about_us(error, ip.destination.into());
             }
         }
         _ => {}
