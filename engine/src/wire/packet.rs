@@ -89,25 +89,7 @@ fn parse_ipv4(
     let transport_offset = ip_offset + header_len;
     let end = transport_offset + usize::from(ip.payload_len);
     let message = packet.get(header_len..end - ip_offset).ok_or(Malformed::Ipv4TotalLength)?;
-    let transport = if ip.is_fragment {
-        Transport::Other
-    } else {
-        match ip.protocol {
-            PROTOCOL_TCP => {
-                check_source(ip::is_valid_source_v4(ip.source))?;
-                parse_tcp(message, transport_offset, ip.source == ip.destination)?
-            }
-            PROTOCOL_ICMP => match IcmpError::parse_v4(message)? {
-                Some(error) => {
-                    check_source(ip::is_valid_source_v4(ip.source))?;
-                    about_us(error, ip.destination.into())
-                }
-                None => Transport::Other,
-            },
-            _ => Transport::Other,
-        }
-    };
-    Ok(Packet {
+    let mut received = Packet {
         source_mac: ethernet.source,
         destination_mac: ethernet.destination,
         vlan: ethernet.vlan,
@@ -117,8 +99,29 @@ fn parse_ipv4(
         ecn: ip.ecn,
         transport_offset: transport_offset as u16,
         end: end as u16,
-        transport,
-    })
+        transport: Transport::Other,
+    };
+    if !ip.is_fragment {
+        match ip.protocol {
+            PROTOCOL_TCP => {
+                check_source(ip::is_valid_source_v4(ip.source))?;
+                parse_tcp(
+                    &mut received.transport,
+                    message,
+                    transport_offset,
+                    ip.source == ip.destination,
+                )?;
+            }
+            PROTOCOL_ICMP => {
+                if let Some(error) = IcmpError::parse_v4(message)? {
+                    check_source(ip::is_valid_source_v4(ip.source))?;
+                    received.transport = about_us(error, ip.destination.into());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(received)
 }
 
 #[inline]
@@ -138,25 +141,7 @@ fn parse_ipv6(
     };
     let message = payload.get(skipped..).ok_or(Malformed::Ipv6ExtensionTruncated)?;
     let transport_offset = payload_offset + skipped;
-    let transport = match protocol {
-        Some(PROTOCOL_TCP) => {
-            check_source(ip::is_valid_source_v6(ip.source))?;
-            parse_tcp(message, transport_offset, ip.source == ip.destination)?
-        }
-        Some(PROTOCOL_ICMPV6) => {
-            let pseudo_header =
-                checksum::pseudo_header_v6(ip.source, ip.destination, PROTOCOL_ICMPV6);
-            match IcmpError::parse_v6(message, pseudo_header)? {
-                Some(error) => {
-                    check_source(ip::is_valid_source_v6(ip.source))?;
-                    about_us(error, ip.destination.into())
-                }
-                None => Transport::Other,
-            }
-        }
-        _ => Transport::Other,
-    };
-    Ok(Packet {
+    let mut received = Packet {
         source_mac: ethernet.source,
         destination_mac: ethernet.destination,
         vlan: ethernet.vlan,
@@ -166,25 +151,51 @@ fn parse_ipv6(
         ecn: ip.ecn,
         transport_offset: transport_offset as u16,
         end: end as u16,
-        transport,
-    })
+        transport: Transport::Other,
+    };
+    match protocol {
+        Some(PROTOCOL_TCP) => {
+            check_source(ip::is_valid_source_v6(ip.source))?;
+            parse_tcp(
+                &mut received.transport,
+                message,
+                transport_offset,
+                ip.source == ip.destination,
+            )?;
+        }
+        Some(PROTOCOL_ICMPV6) => {
+            let pseudo_header =
+                checksum::pseudo_header_v6(ip.source, ip.destination, PROTOCOL_ICMPV6);
+            if let Some(error) = IcmpError::parse_v6(message, pseudo_header)? {
+                check_source(ip::is_valid_source_v6(ip.source))?;
+                received.transport = about_us(error, ip.destination.into());
+            }
+        }
+        _ => {}
+    }
+    Ok(received)
 }
 
-#[inline]
+/// Reads a segment into `transport`: in place, because a header is large enough that moving it
+/// from hand to hand would cost more than reading it.
+#[inline(always)]
 fn parse_tcp(
+    transport: &mut Transport,
     segment: &[u8],
     transport_offset: usize,
     is_same_address: bool,
-) -> Result<Transport, Malformed> {
-    let (header, header_len) = TcpHeader::parse(segment)?;
+) -> Result<(), Malformed> {
+    *transport = Transport::Tcp { header: TcpHeader::default(), payload_offset: 0 };
+    let Transport::Tcp { header, payload_offset } = transport else { return Ok(()) };
+    let header_len = header.read(segment)?;
+    *payload_offset = (transport_offset + header_len) as u16;
     if header.source_port == 0 || header.destination_port == 0 {
         return Err(Malformed::TcpPortZero);
     }
     if is_same_address && header.source_port == header.destination_port {
         return Err(Malformed::TcpLand);
     }
-    header.flags.check()?;
-    Ok(Transport::Tcp { header, payload_offset: (transport_offset + header_len) as u16 })
+    header.flags.check()
 }
 
 #[inline]
