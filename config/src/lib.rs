@@ -1,1 +1,4 @@
+//! The configuration of ringroad: its schema, its validation and its error messages.
 
+pub mod limits;
+pub mod schema;
