@@ -86,4 +86,11 @@ pub const DEPTH_MAX: usize = 16;
 /// Problems of one file that are shown; the rest is counted.
 pub const PROBLEMS_SHOWN: usize = 20;
 
+/// Longest piece of a file that a message quotes [characters].
+pub const TEXT_SHOWN: usize = 60;
+
+/// Longest key that is compared with the known ones for a suggestion [octets]; the comparison
+/// takes time with the product of the lengths.
+pub const SUGGESTION_KEY_MAX: usize = 40;
+
 const _: () = assert!(FRAMES_PER_QUEUE + FRAMES_HELD_MIN <= FRAMES_MAX);

@@ -1,6 +1,6 @@
 //! What a configuration says, as plain data: no YAML in sight, every default filled in.
 //!
-//! A [`Config`] comes from `Config::parse` alone when it comes from outside, and is
+//! A [`Config`] comes from [`parse`](crate::parse) alone when it comes from outside, and is
 //! then consistent: names are unique, references resolve, addresses do not overlap, and nothing
 //! is asked for that this version cannot do (see `unsupported.rs`). Start at [`Config`].
 
@@ -87,6 +87,15 @@ pub enum Driver {
     Dpdk(Dpdk),
 }
 
+impl Driver {
+    pub fn kind(&self) -> DriverKind {
+        match self {
+            Driver::AfXdp(_) => DriverKind::AfXdp,
+            Driver::Dpdk(_) => DriverKind::Dpdk,
+        }
+    }
+}
+
 /// A Linux network interface, through AF_XDP sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AfXdp {
@@ -127,6 +136,15 @@ pub struct Service {
     pub connect_timeout: Duration,
     /// A proxied connection on which nothing moved for this long is closed.
     pub idle_timeout: Duration,
+}
+
+impl Service {
+    /// Unless said otherwise [connections].
+    pub const MAX_CONNECTIONS: u32 = 100_000;
+    /// Unless said otherwise: two retransmissions of the SYN (RFC 6298 §2) fit.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+    /// Unless said otherwise.
+    pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 }
 
 /// Where the connections to the origins leave from.
@@ -249,6 +267,12 @@ macro_rules! words {
 }
 
 words! {
+    /// The kinds of [`Driver`].
+    DriverKind {
+        AfXdp = "af_xdp",
+        Dpdk = "dpdk",
+    }
+
     /// How the stages of a lane are laid out over cores.
     Arrangement {
         /// The engine decides, from the number of cores.
