@@ -19,7 +19,7 @@ pub(crate) struct Node {
 
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// Nothing was written, or `null`, or `~`.
+    /// Nothing was written behind the key or dash.
     Nothing,
     Text(String),
     List(Vec<Node>),
@@ -96,8 +96,7 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 refuse_anchor(at, anchor, tag.is_some())?;
-                let nothing = style == ScalarStyle::Plain
-                    && (span.is_empty() || matches!(&*text, "" | "~" | "null"));
+                let nothing = style == ScalarStyle::Plain && span.is_empty();
                 let content =
                     if nothing { Content::Nothing } else { Content::Text(text.into_owned()) };
                 self.value(Node { at, content })

@@ -10,7 +10,8 @@ use std::ops::RangeInclusive;
 use crate::document::{Content, Entry, Node};
 use crate::limits::SUGGESTION_KEY_MAX;
 use crate::problem::{Located, Position, Problems, quoted};
-use crate::unsupported;
+use crate::schema::Word;
+use crate::{unsupported, value};
 
 /// What a value should have been: `a whole number from 1 to 64`.
 pub(crate) type Expected = String;
@@ -81,6 +82,15 @@ impl<'a> Fields<'a> {
     ) -> Option<Located<T>> {
         let node = self.node(key, problems)?;
         text(key, node, read, problems)
+    }
+
+    /// The word under `key`.
+    pub(crate) fn word<T: Word>(
+        &mut self,
+        key: &'static str,
+        problems: &mut Problems,
+    ) -> Option<Located<T>> {
+        self.value(key, |text| value::word(key, text), problems)
     }
 
     /// The items of the list under `key`, if it is one of such a length.

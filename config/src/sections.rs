@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 
 use crate::document::{Content, Node};
 use crate::fields::Fields;
@@ -17,8 +16,8 @@ use crate::limits::{
 };
 use crate::problem::{Located, Position, Problems};
 use crate::schema::{
-    Admin, AfXdp, Arrangement, Config, Dpdk, Driver, DriverKind, Egress, Engine, Fallback, Idle,
-    Leg, PerSource, Port, ProxyProtocol, Service, Shield, XdpMode,
+    Admin, AfXdp, Config, Dpdk, Driver, DriverKind, Egress, Engine, Fallback, Leg, PerSource, Port,
+    ProxyProtocol, Service, Shield, XdpMode,
 };
 use crate::value;
 
@@ -58,14 +57,14 @@ fn engine(node: Option<&Node>, ports: &[Port], problems: &mut Problems) -> Optio
         return Some(default);
     };
     let mut fields = Fields::of(node, "engine", problems)?;
-    let arrangement = fields.value("arrangement", value::word::<Arrangement>, problems);
+    let arrangement = fields.word("arrangement", problems);
     let cores =
         fields.list("cores", 1..=CPU_MAX, |text| value::integer(text, 0..=CPU_MAX), problems);
     if let Some(cores) = &cores {
         no_repetition("core", cores, problems);
     }
     let burst = fields.value("burst", |text| value::integer(text, 1..=BURST_MAX), problems);
-    let idle = fields.value("idle", value::word::<Idle>, problems);
+    let idle = fields.word("idle", problems);
     let frames = fields.value("frames", |text| value::integer(text, 1..=FRAMES_MAX), problems);
     if let Some(Located { at, value: frames }) = frames
         && frames < frames_min
@@ -135,7 +134,7 @@ fn port(
     if let Some(name) = &name {
         fields.name = format!("port \"{}\"", name.value);
     }
-    let kind = or(fields.value("driver", value::word, problems), DriverKind::AfXdp);
+    let kind = or(fields.word("driver", problems), DriverKind::AfXdp);
     let queues = fields.value("queues", |text| value::integer(text, 1..=QUEUES_MAX), problems);
     let queues = or(queues, 1);
     let device = match kind {
@@ -161,7 +160,7 @@ fn port(
     names.add(at, &name, problems);
     let driver = match kind {
         DriverKind::AfXdp => {
-            let xdp_mode = or(fields.value("xdp_mode", value::word, problems), XdpMode::Auto);
+            let xdp_mode = or(fields.word("xdp_mode", problems), XdpMode::Auto);
             Driver::AfXdp(AfXdp { interface: device, queues, xdp_mode })
         }
         DriverKind::Dpdk => Driver::Dpdk(Dpdk { device, queues }),
@@ -175,6 +174,7 @@ fn services(nodes: &[Node], ports: &[Port], problems: &mut Problems) -> Vec<Serv
     // Where each address that is listened on was given, and by the service of which index.
     let mut listening: HashMap<SocketAddr, (Position, usize)> = HashMap::new();
     let mut origins: Vec<Located<SocketAddr>> = Vec::new();
+    let mut source_ports_at = Vec::new();
     let mut services: Vec<Service> = Vec::with_capacity(nodes.len());
     for (index, node) in nodes.iter().enumerate() {
         let Some(read) = service(node, index, ports, problems) else {
@@ -184,6 +184,7 @@ fn services(nodes: &[Node], ports: &[Port], problems: &mut Problems) -> Vec<Serv
         let index = services.len();
         services.push(read.service);
         origins.extend(read.origins);
+        source_ports_at.push(read.source_ports_at);
         for Located { at, value: address } in read.listen {
             if let Some((first, other)) = listening.get(&address) {
                 problems.add(
@@ -211,6 +212,25 @@ fn services(nodes: &[Node], ports: &[Port], problems: &mut Problems) -> Vec<Serv
             );
         }
     }
+    for (service, at) in services.iter().zip(source_ports_at) {
+        let Egress { address: Some(address), source_ports, .. } = &service.egress else {
+            continue;
+        };
+        let own = |own: &&SocketAddr| own.ip() == *address && source_ports.contains(&own.port());
+        if let Some(own) = services.iter().flat_map(|other| &other.listen).find(own) {
+            problems.add(
+                at,
+                format!(
+                    "the source ports of service \"{}\" ({}-{}) include {}, and {own} is listened \
+                     on; choose ports around it",
+                    service.name,
+                    source_ports.start(),
+                    source_ports.end(),
+                    own.port()
+                ),
+            );
+        }
+    }
     services
 }
 
@@ -219,6 +239,7 @@ fn services(nodes: &[Node], ports: &[Port], problems: &mut Problems) -> Vec<Serv
 struct ReadService {
     service: Service,
     named_at: Position,
+    source_ports_at: Position,
     listen: Vec<Located<SocketAddr>>,
     origins: Vec<Located<SocketAddr>>,
 }
@@ -247,17 +268,17 @@ fn service(
     let origins = fields.list("origins", addresses, value::endpoint, problems);
     let origins = origins.unwrap_or_default();
     no_repetition("origin", &origins, problems);
-    let egress = fields
-        .node("egress", problems)
-        .and_then(|node| egress(node, ports, &listen, &origins, problems));
+    let egress =
+        fields.node("egress", problems).and_then(|node| egress(node, ports, &origins, problems));
+    let (egress, source_ports_at) = egress.unwrap_or((Egress::default(), fields.at));
     let client_leg =
         fields.node("client_leg", problems).and_then(|node| leg(node, "client_leg", problems));
     let origin_leg =
         fields.node("origin_leg", problems).and_then(|node| leg(node, "origin_leg", problems));
-    let proxy_protocol = fields.value("proxy_protocol", value::word, problems);
+    let proxy_protocol = fields.word("proxy_protocol", problems);
     let max_connections =
         fields.value("max_connections", |text| value::integer(text, CONNECTIONS), problems);
-    let fallback = fields.value("fallback", value::word, problems);
+    let fallback = fields.word("fallback", problems);
     let connect_timeout =
         fields.value("connect_timeout", |text| value::duration(text, CONNECT_TIMEOUT), problems);
     let idle_timeout =
@@ -270,7 +291,7 @@ fn service(
         port: port.map_or_else(first_port, |port| port.value),
         listen: plain(listen.clone()),
         origins: plain(origins.clone()),
-        egress: egress.unwrap_or_default(),
+        egress,
         client_leg: client_leg.unwrap_or_default(),
         origin_leg: origin_leg.unwrap_or_default(),
         proxy_protocol: or(proxy_protocol, ProxyProtocol::Off),
@@ -279,7 +300,7 @@ fn service(
         connect_timeout: or(connect_timeout, Service::CONNECT_TIMEOUT),
         idle_timeout: or(idle_timeout, Service::IDLE_TIMEOUT),
     };
-    Some(ReadService { service, named_at, listen, origins })
+    Some(ReadService { service, named_at, source_ports_at, listen, origins })
 }
 
 /// Notes a reference to a port that does not exist; not when no port could be read at all.
@@ -290,13 +311,13 @@ fn check_port(at: Position, name: &str, ports: &[Port], problems: &mut Problems)
     }
 }
 
+/// An egress, and where its source ports stand, or itself if they are left to the default.
 fn egress(
     node: &Node,
     ports: &[Port],
-    listen: &[Located<SocketAddr>],
     origins: &[Located<SocketAddr>],
     problems: &mut Problems,
-) -> Option<Egress> {
+) -> Option<(Egress, Position)> {
     let mut fields = Fields::of(node, "egress", problems)?;
     let port = fields.value("port", |text| value::or_word(text, "auto", value::name), problems);
     if let Some(Located { at, value: Some(port) }) = &port {
@@ -308,47 +329,32 @@ fn egress(
     fields.finish(problems);
 
     let default = Egress::default();
+    let source_ports_at = source_ports.as_ref().map_or(node.at, |ports| ports.at);
     let egress = Egress {
         port: or(port, default.port),
         address: or(address, default.address),
-        source_ports: or(source_ports.clone(), default.source_ports),
+        source_ports: or(source_ports, default.source_ports),
     };
-    if let Some(Located { at, value: Some(address) }) = address {
-        if let Some(other) = origins.iter().find(|o| o.value.is_ipv4() != address.is_ipv4()) {
-            problems.add(
-                at,
-                format!(
-                    "egress address {address} is {}, but origin {} is not; leave \"address\" out \
+    if let Some(Located { at, value: Some(address) }) = address
+        && let Some(other) = origins.iter().find(|o| o.value.is_ipv4() != address.is_ipv4())
+    {
+        problems.add(
+            at,
+            format!(
+                "egress address {address} is {}, but origin {} is not; leave \"address\" out \
                      to use the one that Linux routes by",
-                    if address.is_ipv4() { "IPv4" } else { "IPv6" },
-                    other.value
-                ),
-            );
-        }
-        let clash = |own: &&Located<SocketAddr>| {
-            own.value.ip() == address && egress.source_ports.contains(&own.value.port())
-        };
-        if let Some(own) = listen.iter().find(clash) {
-            let at = source_ports.map_or(at, |ports| ports.at);
-            problems.add(at, clash_message(own.value, &egress.source_ports));
-        }
+                if address.is_ipv4() { "IPv4" } else { "IPv6" },
+                other.value
+            ),
+        );
     }
-    Some(egress)
-}
-
-fn clash_message(own: SocketAddr, source_ports: &RangeInclusive<u16>) -> String {
-    format!(
-        "source ports {}-{} include {}, where the service listens on {own}; choose ports around it",
-        source_ports.start(),
-        source_ports.end(),
-        own.port()
-    )
+    Some((egress, source_ports_at))
 }
 
 fn leg(node: &Node, name: &str, problems: &mut Problems) -> Option<Leg> {
     let mut fields = Fields::of(node, name, problems)?;
     let default = Leg::default();
-    let congestion = fields.value("congestion", value::word, problems);
+    let congestion = fields.word("congestion", problems);
     let initial_window =
         fields.value("initial_window", |text| value::integer(text, INITIAL_WINDOW), problems);
     fields.finish(problems);
@@ -361,7 +367,7 @@ fn leg(node: &Node, name: &str, problems: &mut Problems) -> Option<Leg> {
 fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
     let mut fields = Fields::of(node, "shield", problems)?;
     let default = Shield::default();
-    let syn_cookies = fields.value("syn_cookies", value::word, problems);
+    let syn_cookies = fields.word("syn_cookies", problems);
     let deny = fields.list("deny", 0..=PREFIXES_MAX, value::prefix, problems);
     let allow = fields.list("allow", 0..=PREFIXES_MAX, value::prefix, problems);
     let per_source = fields.node("per_source", problems).and_then(|node| match &node.content {

@@ -31,11 +31,18 @@ const UNSUPPORTED: &[(&str, When, &str)] = &[
     ("per_source", When::IsNot("off"), "use off, or leave it out"),
 ];
 
+/// Whether `word` is refused as the value of `key`.
+pub(crate) fn refuses_word(key: &str, word: &str) -> bool {
+    UNSUPPORTED.iter().any(|(unsupported, when, _)| {
+        *unsupported == key && matches!(when, When::Is(words) if words.contains(&word))
+    })
+}
+
 /// Why `node` cannot be the value of `key` in this version.
 pub(crate) fn refusal(key: &str, node: &Node) -> Option<String> {
     let (_, when, instead) = UNSUPPORTED.iter().find(|(unsupported, ..)| *unsupported == key)?;
     let what = match (when, &node.content) {
-        (When::Is(words), Content::Text(text)) if words.contains(&text.as_str()) => {
+        (When::Is(_), Content::Text(text)) if refuses_word(key, text) => {
             format!("{key} {text}")
         }
         (When::IsNot(word), content) if !matches!(content, Content::Text(text) if text == word) => {

@@ -103,8 +103,7 @@ fn or_word<T: Display>(value: &Option<T>, nothing: &str) -> String {
 /// A scalar, in quotes unless it can be nothing but text without them.
 fn text(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b))
-        && text != "null";
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
     match plain {
         true => text.to_owned(),
         false => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
