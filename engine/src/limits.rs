@@ -24,6 +24,25 @@ pub const FRAMES_MAX: usize = 1 << 24;
 /// Ethernet 14 + two VLAN tags 8 + IPv6 40 + TCP with all options 60.
 pub const HEADERS_MAX: usize = 14 + 8 + 40 + 60;
 
+/// Most flows in one table [flows]. A table is made for fewer; when it is full, new flows are
+/// refused and the service's fallback decides what becomes of them.
+pub const FLOWS_MAX: usize = 1 << 24;
+
+/// Flow table buckets that are in use at most, in quarters: beyond, probes get long fast.
+pub const FLOW_TABLE_LOAD_QUARTERS: usize = 3;
+
+/// Buckets that a lookup may have to look at [buckets]. At three quarters load, a flow lies more
+/// than k buckets from home with a probability of about e^(-0.54 k): 10^-30 for this many. An
+/// insertion that would need more is refused as if the table were full.
+pub const FLOW_PROBES_MAX: usize = 128;
+
+/// Buckets that an insertion may have to move up by one [buckets]. Stretches of used buckets are
+/// longer than k with a probability of about e^(-0.038 k): 10^-33 for this many. Refused likewise.
+pub const FLOW_SHIFT_MAX: usize = 2048;
+
+/// Most timers in one wheel [timers].
+pub const TIMERS_MAX: usize = 1 << 26;
+
 /// Largest congestion window [octets]: no peer can advertise a larger window (65,535 << 14,
 /// RFC 7323 §2.3), so growth beyond it would mean nothing. A window that reaches it stays there.
 pub const CONGESTION_WINDOW_MAX: u32 = 65_535 << 14;
@@ -33,7 +52,7 @@ pub const CONGESTION_WINDOW_MAX: u32 = 65_535 << 14;
 pub const INITIAL_WINDOW_SEGMENTS_MAX: u32 = 256;
 
 /// State of a congestion controller, whichever the algorithm [octets]. One per leg.
-pub const CONGESTION_STATE_MAX: usize = 112;
+pub const CONGESTION_STATE_MAX: usize = 96;
 
 /// Shortest retransmission timeout. Note: RFC 6298 §2.4 says one second; every widely deployed
 /// stack uses less, as paths and timers have become faster. It is also what the timeout leaves,
@@ -53,6 +72,10 @@ pub const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
 const _: () = assert!(RTO_MIN.as_micros() <= RTO_INITIAL.as_micros());
 const _: () = assert!(RTO_INITIAL.as_micros() < RTO_MAX.as_micros());
 const _: () = assert!(RTO_MAX.as_micros() < (u32::MAX / 16) as u128);
+const _: () = assert!(FLOW_TABLE_LOAD_QUARTERS < 4);
+// Bucket indices are at most 25 bits, so that a tag of 32 has bits left to tell keys apart.
+const _: () = assert!(FLOWS_MAX * 4 / FLOW_TABLE_LOAD_QUARTERS < 1 << 25);
+const _: () = assert!(TIMERS_MAX < (u32::MAX / 2) as usize);
 const _: () = assert!(HEADERS_MAX <= HEADROOM);
 const _: () = assert!(FRAME_SIZE_MAX <= u16::MAX as usize);
 const _: () = assert!(FRAME_SIZE_MIN.is_power_of_two() && FRAME_SIZE_MAX.is_power_of_two());

@@ -3,6 +3,7 @@
 pub mod congestion;
 pub mod isn;
 pub mod rtt;
+pub mod wheel;
 
 use crate::frame::{Frame, FramePool};
 use crate::time::Instant;
