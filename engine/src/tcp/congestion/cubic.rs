@@ -59,7 +59,7 @@ impl Cubic {
     /// Slow start with HyStart++. Returns what of the acknowledged octets is left.
     fn slow_start(&mut self, sample: &AckSample) -> u32 {
         let mut acked = sample.acked_octets;
-        // RFC 9406 §4.3: only for the first slow start, when the path is yet unknown.
+        // RFC 9406 §4: only for the first slow start, when the path is yet unknown.
         if self.window.in_first_slow_start() {
             match self.hystart.on_ack(sample.rtt, acked, sample.in_flight_octets) {
                 Advice::SlowStart => {}
