@@ -132,6 +132,9 @@ impl Cubic {
 
 impl CongestionControl for Cubic {
     fn on_ack(&mut self, sample: &AckSample) {
+        if sample.acked_octets == 0 {
+            return;
+        }
         if !self.window.may_grow(sample.acked_octets, sample.cwnd_limited) {
             // RFC 9438 §5.8: time in which the window was not tried must not count, or it would
             // leap when it is.
