@@ -217,6 +217,16 @@ impl FramePool {
         Frame::new(frame.index(), frame.start(), frame.len())
     }
 
+    /// A copy of the window in a frame of its own, at the same start; `None` when the pool is
+    /// empty.
+    pub fn copy(&mut self, frame: &Frame) -> Option<Frame> {
+        let mut copy = self.alloc()?;
+        (copy.start, copy.len) = (frame.start, frame.len);
+        let (from, to) = (self.offset(frame), self.offset(&copy));
+        self.region.copy_within(from, to, frame.len());
+        Some(copy)
+    }
+
     /// Whether another handle exists: the frame is still on its way out.
     #[inline]
     pub fn is_shared(&self, frame: &Frame) -> bool {
@@ -298,6 +308,15 @@ impl FramePool {
         }
         self.with_devices -= 1;
         Some(Frame::new(index as u32, start, len))
+    }
+
+    /// What a device in software sees of a frame that it holds: `len` octets at `offset` of the
+    /// region, as [`FramePool::give_to_device`] named it.
+    ///
+    /// # Panics
+    /// If they are not within the region.
+    pub(crate) fn device_bytes(&self, offset: u64, len: usize) -> &[u8] {
+        self.region.slice(usize::try_from(offset).unwrap_or(usize::MAX), len)
     }
 
     #[inline]

@@ -133,6 +133,13 @@ const _: () = assert!(FLOW_TABLE_LOAD_QUARTERS < 4);
 // Bucket indices are at most 25 bits, so that a tag of 32 has bits left to tell keys apart.
 const _: () = assert!(FLOWS_MAX * 4 / FLOW_TABLE_LOAD_QUARTERS < 1 << 25);
 const _: () = assert!(TIMERS_MAX < (u32::MAX / 2) as usize);
+/// Buffers that a simulated cable keeps to use again; more are freed.
+pub const SIM_SPARE_BUFFERS: usize = 4096;
+
+/// Packets that an impairment may hold back, each way [packets]; more are dropped there, and
+/// counted, as by a router whose queue is full.
+pub const IMPAIR_QUEUE_MAX: usize = 1 << 16;
+
 const _: () = assert!(HEADERS_MAX <= HEADROOM);
 const _: () = assert!(FRAME_SIZE_MAX <= u16::MAX as usize);
 const _: () = assert!(FRAME_SIZE_MIN.is_power_of_two() && FRAME_SIZE_MAX.is_power_of_two());

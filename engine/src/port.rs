@@ -5,6 +5,9 @@
 //! nothing of TCP. Ports wrap ports: a recorder or an impairment is a port around another.
 
 pub mod af_xdp;
+pub mod impair;
+pub mod pcap;
+pub mod sim;
 
 use crate::frame::{Burst, FramePool};
 use crate::time::Instant;
