@@ -183,7 +183,20 @@ fn icmp_errors_about_our_segments_go_to_the_engine() {
         ethernet(&ip(router6, from.ip(), ICMPV6, &icmp(kind, 0, &sent)))
     };
     let origin = at("10.2.0.9:8080");
+    let quoting =
+        |sent: &[u8]| ethernet(&ip(router4, service4().ip(), ICMPV4, &icmp(3, 4, &sent[..28])));
+    let sent = ip(service4().ip(), client4().ip(), TCP, &tcp(80, 51234, ACK, 0));
+    let mut udp = sent.clone();
+    udp[9] = UDP;
+    let mut fragment = sent.clone();
+    fragment[7] = 0xb9;
+    let mut brief = sent.clone();
+    brief[0] = 0x44;
     check(vec![
+        ("about our first fragment or whole segment", quoting(&sent), ToEngine),
+        ("about a datagram", quoting(&udp), NotOurs),
+        ("about a later fragment, which has no ports", quoting(&fragment), NotOurs),
+        ("about a header that is too short", quoting(&brief), NotOurs),
         ("fragmentation needed, service", error4(3, 4, service4(), client4(), 28), ToEngine),
         ("fragmentation needed, egress", error4(3, 4, at("10.2.0.1:20000"), origin, 28), ToEngine),
         ("quoted at length", error4(3, 4, service4(), client4(), 500), ToEngine),
@@ -212,6 +225,13 @@ fn lengths_that_contradict_each_other_are_the_kernels() {
     };
     let mut padded = syn.clone();
     padded.resize(60, 0);
+    let mut extended = ethernet(&ip(
+        client6().ip(),
+        service6().ip(),
+        DESTINATION,
+        &extension(TCP, 1, &tcp(51234, 80, SYN, 0)),
+    ));
+    extended[19] = 15;
     check(vec![
         ("padded to the least Ethernet frame", padded, ToEngine),
         ("IPv4 with another version", with(&syn, 14, 0x65), Malformed),
@@ -225,6 +245,7 @@ fn lengths_that_contradict_each_other_are_the_kernels() {
         ("IPv6 with another version", with(&syn6, 14, 0x40), Malformed),
         ("IPv6 payload beyond the frame", with(&syn6, 19, 21), Malformed),
         ("IPv6 payload without TCP header", with(&syn6, 19, 19), Malformed),
+        ("IPv6 extension beyond the payload, in a padded frame", extended, Malformed),
         (
             "IPv6 to a mapped address",
             segment(client6(), at("[::ffff:10.1.0.1]:80"), SYN, 0),
