@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * From the frame to the connection that it belongs to. Every length is checked against the frame
  * and against the lengths around it; checksums are the engine's to verify.
