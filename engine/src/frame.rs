@@ -101,6 +101,8 @@ pub struct FramePool {
     free: Vec<u32>,
     /// Handles that are with devices (fill and transmit rings).
     with_devices: usize,
+    /// Free frames that open devices must always find here.
+    device_reserve: usize,
 }
 
 impl FramePool {
@@ -121,6 +123,7 @@ impl FramePool {
             holders: vec![0; count],
             free: (0..count as u32).rev().collect(),
             with_devices: 0,
+            device_reserve: 0,
         }
     }
 
@@ -149,6 +152,25 @@ impl FramePool {
     /// retransmission counts here once.
     pub fn with_devices(&self) -> usize {
         self.with_devices
+    }
+
+    /// Sets aside `frames` more for devices to receive into; a port calls it when it opens.
+    pub fn add_device_reserve(&mut self, frames: usize) {
+        self.device_reserve += frames;
+    }
+
+    /// Undoes [`FramePool::add_device_reserve`] when the port closes.
+    pub fn remove_device_reserve(&mut self, frames: usize) {
+        self.device_reserve = self.device_reserve.saturating_sub(frames);
+    }
+
+    /// Whether what is free is needed by the devices. Devices are refilled before all else, so
+    /// only holding on to received frames brings the pool here. Who could hold one more (payload
+    /// waiting for an acknowledgement, say) drops it instead; what is consumed at once, as the
+    /// acknowledgement that frees the others, is welcome still. So reception never starves.
+    #[inline]
+    pub fn is_scarce(&self) -> bool {
+        self.free.len() < self.device_reserve
     }
 
     pub fn frame_size(&self) -> usize {

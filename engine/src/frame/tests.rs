@@ -89,3 +89,18 @@ fn a_burst_keeps_order_and_what_was_not_taken() {
     burst.drain().for_each(|f| pool.free(f));
     assert_eq!(pool.free_count(), BURST + 1);
 }
+
+#[test]
+fn a_pool_says_when_what_is_left_is_the_devices() {
+    let mut pool = pool();
+    pool.add_device_reserve(2);
+    let held: Vec<_> = (0..2).map(|_| pool.alloc().unwrap()).collect();
+    assert!(!pool.is_scarce(), "two free, two reserved");
+    let one_more = pool.alloc().unwrap();
+    assert!(pool.is_scarce());
+    pool.free(one_more);
+    assert!(!pool.is_scarce());
+    pool.remove_device_reserve(2);
+    held.into_iter().for_each(|f| pool.free(f));
+    assert!(!pool.is_scarce());
+}
