@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* Bounds and protocol numbers. src/limits.rs repeats the bounds. */
 #ifndef RINGROAD_CONSTS_H
 #define RINGROAD_CONSTS_H

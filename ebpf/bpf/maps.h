@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #ifndef RINGROAD_MAPS_H
 #define RINGROAD_MAPS_H
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * From the frame to the connection that it belongs to. Every length is checked against the frame
  * and against the lengths around it; checksums are the engine's to verify.
@@ -120,7 +120,7 @@ static __always_inline enum verdict parse_tcp(struct cursor *cursor, __u64 octet
 	struct tcp_start *tcp = cursor->at;
 	__u32 header_octets;
 
-	if (octets < TCP_OCTETS_MIN || (void *)tcp + TCP_OCTETS_MIN > cursor->end)
+	if ((void *)tcp + TCP_OCTETS_MIN > cursor->end)
 		return VERDICT_MALFORMED;
 	header_octets = (tcp->offset >> 4) * 4;
 	if (header_octets < TCP_OCTETS_MIN || header_octets > octets)

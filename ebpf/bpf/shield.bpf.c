@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * The shield: what ringroad serves goes to the engine's socket, all else to the kernel.
  *

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * What the program and the process that loaded it both read or write. The skeleton carries these
  * structures into Rust (src/skeleton.rs). Plain integers, no hidden padding.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Whose a segment is, and whether its owner can have it. Falls open: whatever is in doubt is the
  * kernel's, and a connection that the kernel was given stays with it.
@@ -129,10 +129,12 @@ static __always_inline enum verdict new_connection(struct control *control,
  */
 static __always_inline enum verdict known_connection(struct control *control,
 						     const struct heartbeat *heartbeat,
-						     const struct flow_key *flow, __u32 socket,
+						     const struct flow_key *flow,
+						     const struct owner *owner, __u32 socket,
 						     int *action)
 {
-	if (kernel_flows_live(control, heartbeat) && bpf_map_lookup_elem(&kernel_flows, flow)) {
+	if (owner->is_service && kernel_flows_live(control, heartbeat) &&
+	    bpf_map_lookup_elem(&kernel_flows, flow)) {
 		kernel_flow_seen(control);
 		return VERDICT_KERNEL_FLOW;
 	}
@@ -167,7 +169,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	socket = owner.port_index * QUEUES_MAX + queue;
 	if (owner.is_service && is_new_connection(&segment))
 		return new_connection(state, heartbeat, &segment.flow, &owner, socket, action);
-	return known_connection(state, heartbeat, &segment.flow, socket, action);
+	return known_connection(state, heartbeat, &segment.flow, &owner, socket, action);
 }
 
 #endif

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT OR Apache-2.0
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * A wire: every packet of an interface goes to the socket bound to its queue, and to the kernel
  * where none is. For bare forwarders and for impairment between two interfaces.

@@ -96,6 +96,16 @@ impl Attachment {
     }
 }
 
+impl Drop for Attachment {
+    /// Closing the link would do, but only once a child process that is just being started has
+    /// closed its copy too.
+    fn drop(&mut self) {
+        if let Err(error) = sys::detach_link(self.link.as_fd()) {
+            tracing::warn!(interface = self.interface, %error, "cannot detach; closing the link");
+        }
+    }
+}
+
 /// Makes sure that `ifindex` runs no XDP program: ours without an owner is detached, any other is
 /// an error.
 fn make_room(ifindex: u32, interface: &str) -> Result<(), ShieldError> {

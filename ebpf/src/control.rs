@@ -26,7 +26,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// The lane that serves `queue` is alive. `now_ns` is `CLOCK_MONOTONIC` [ns].
+    /// The lane that serves `queue` is alive. `now_ns`: `CLOCK_MONOTONIC`, in nanoseconds.
     ///
     /// Once a burst is often enough, as long as bursts come in half the heartbeat limit. A queue
     /// beyond [`QUEUES_MAX`] has no heartbeat: nothing of it reaches the engine.
@@ -56,7 +56,7 @@ impl Control {
             .store(limit_ns.unsigned_abs(), Ordering::Relaxed);
     }
 
-    /// When the last packet of a flow of the kernel's was seen [`CLOCK_MONOTONIC` ns]; 0: never.
+    /// When the last packet of a flow of the kernel's was seen (`CLOCK_MONOTONIC`, in nanoseconds); 0: never.
     pub(crate) fn kernel_flow_seen_ns(&self) -> &AtomicU64 {
         self.page.word(offset_of!(types::control, kernel_flow_seen_ns))
     }

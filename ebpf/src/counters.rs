@@ -63,7 +63,7 @@ impl Verdict {
 
 const _: () = assert!(size_of::<types::counters>() == 8 * (1 + Verdict::ALL.len()));
 
-/// Counts since the program was loaded, over all CPUs and interfaces [packets].
+/// Packets counted since the program was loaded, over all CPUs and interfaces.
 ///
 /// `received` equals the sum of all verdicts, up to packets that were under way while it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

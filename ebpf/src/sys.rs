@@ -31,6 +31,12 @@ pub(crate) fn replace_program(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> 
         .map(drop)
 }
 
+/// Detaches what a link holds, whoever else has it open.
+pub(crate) fn detach_link(link: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the descriptor is open.
+    result(unsafe { raw::bpf_link_detach(link.as_raw_fd()) }).map(drop)
+}
+
 /// Which XDP programs an interface runs, and in which mode.
 pub(crate) fn xdp_query(ifindex: u32) -> io::Result<raw::bpf_xdp_query_opts> {
     let mut answer = raw::bpf_xdp_query_opts::default();
