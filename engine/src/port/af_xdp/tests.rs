@@ -281,6 +281,30 @@ fn a_full_transmit_ring_takes_no_more_until_the_link_takes_what_it_has() {
 }
 
 #[test]
+fn an_interface_that_goes_away_takes_no_frames_with_it() {
+    let Some(lab) = Lab::new() else { return };
+    let left = lab.packets("left");
+    lab.on("edge", || {
+        let mut edge = Edge::new();
+        (0..20).for_each(|n| left.send(&packet(n)));
+        let mut burst = receive(&mut edge.west, &mut edge.pool, 20);
+        let deleted = Command::new("ip").args(["link", "del", "east"]).status().unwrap();
+        assert!(deleted.success());
+        for _ in 0..3 {
+            edge.east.tx_burst(&mut edge.pool, &mut burst);
+            edge.east.flush(&mut edge.pool);
+            edge.east.rx_burst(&mut edge.pool, &mut burst);
+        }
+        assert_eq!(edge.east.custody.sending(), 20, "nobody sends them");
+        // The other interface, whose socket came first, works on.
+        left.send(&packet(20));
+        let mut more = receive(&mut edge.west, &mut edge.pool, 1);
+        more.drain().for_each(|frame| edge.pool.free(frame));
+        edge.close();
+    });
+}
+
+#[test]
 fn copying_and_need_wakeup_are_what_the_kernel_says() {
     let Some(lab) = Lab::new() else { return };
     lab.on("edge", || {
