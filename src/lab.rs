@@ -114,6 +114,7 @@ fn show(commands: &[command::Line]) -> Result<()> {
 
 fn set_up(layout: &Layout) -> Result<()> {
     require_root()?;
+    command::require_tools()?;
     for host in Host::value_variants() {
         let name = host.namespace(&layout.prefix);
         if namespace_path(&name).exists() {
