@@ -86,6 +86,19 @@ impl Region {
         unsafe { slice::from_raw_parts_mut(self.base.as_ptr().add(offset), len) }
     }
 
+    /// Copies `len` octets from one offset to another.
+    pub(super) fn copy_within(&mut self, from: usize, to: usize, len: usize) {
+        self.check(from, len);
+        self.check(to, len);
+        // SAFETY: both ranges are in bounds (checked above), may overlap, and nobody else has a
+        // reference to either, since the region is borrowed exclusively. As in `slice` and
+        // `slice_mut`, no device writes the one, and none has the other.
+        unsafe {
+            let base = self.base.as_ptr();
+            std::ptr::copy(base.add(from), base.add(to), len);
+        }
+    }
+
     #[inline]
     fn check(&self, offset: usize, len: usize) {
         assert!(
