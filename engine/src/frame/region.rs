@@ -54,6 +54,12 @@ impl Region {
         Region { base, len }
     }
 
+    /// Takes over memory on hugepages, or what stands in for them.
+    pub fn from_hugepages(mapping: ringroad_hugepages::Mapping) -> Self {
+        let (base, len) = mapping.into_raw();
+        Region { base, len }
+    }
+
     pub fn base(&self) -> NonNull<u8> {
         self.base
     }

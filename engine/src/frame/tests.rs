@@ -118,3 +118,17 @@ fn a_copy_is_its_own() {
     [frame, shared, copy].into_iter().for_each(|f| pool.free(f));
     assert_eq!(pool.free_count(), 4);
 }
+
+#[test]
+fn a_pool_lives_on_hugepages_or_what_stands_in_for_them() {
+    let request = ringroad_hugepages::Request { len: 3 << 20, node: None, hugepages: true };
+    let mapping = ringroad_hugepages::map(request).unwrap();
+    let mut pool = FramePool::new(Region::from_hugepages(mapping), 4096);
+    assert_eq!(pool.capacity(), (4 << 20) / 4096, "whole hugepages");
+    let mut held: Vec<_> = std::iter::from_fn(|| pool.alloc()).collect();
+    for frame in &mut held {
+        pool.push_back(frame, 2000).unwrap().fill(7);
+    }
+    held.into_iter().for_each(|f| pool.free(f));
+    assert_eq!(pool.free_count(), pool.capacity());
+}
