@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::super::*;
 use super::{gateway, ip};
+use crate::wire::ethernet::MacAddr;
 
 /// How long to wait for something that will happen, before the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -134,7 +135,7 @@ impl Follow {
     }
 }
 
-const PEER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x99];
+const PEER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x99]);
 
 #[test]
 fn linux_is_asked_and_the_peer_answers() {
@@ -266,7 +267,7 @@ fn a_neighbour_appears_moves_and_goes() {
             lab.ip(&format!("neigh replace 10.9.0.5 lladdr 02:00:00:00:01:0{last} dev edge0"));
             let told = Instant::now();
             let what = format!("address {last}");
-            let expected = [2, 0, 0, 0, 1, last];
+            let expected = MacAddr([2, 0, 0, 0, 1, last]);
             follow.until(&what, |routes| (mac(routes) == Some(expected)).then_some(())).await;
             latency.push(told.elapsed());
         }
