@@ -47,6 +47,10 @@ pub const NEIGHBOURS_IN_USE_MAX: usize = 1 << 12;
 /// Questions for Linux that wait to be asked; a further one is refused, its asker tries later.
 pub const KERNEL_QUESTIONS_MAX: usize = 1024;
 
+/// News kept to be applied to tables that are being read meanwhile. When there are more, what was
+/// read is used as it is, and read once again.
+pub const NEWS_WHILE_READING_MAX: usize = 1 << 14;
+
 /// Receive buffer of a netlink socket [octets]: some ten thousand notifications. When it
 /// overflows everything is read again.
 pub const NETLINK_BUFFER: usize = 8 << 20;
