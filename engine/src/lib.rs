@@ -7,6 +7,7 @@
 //!
 //! To follow one frame from the wire to the wire, start at `stage::lane`.
 
+pub mod flow;
 pub mod frame;
 pub mod limits;
 pub mod port;

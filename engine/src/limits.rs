@@ -2,6 +2,8 @@
 //!
 //! Relations between bounds that the code relies on are asserted at the end, at compile time.
 
+use std::time::Duration;
+
 /// Frames handled between two looks at the clock [frames]. A port hands over at most this many.
 pub const BURST: usize = 64;
 
@@ -22,6 +24,35 @@ pub const FRAMES_MAX: usize = 1 << 24;
 /// Ethernet 14 + two VLAN tags 8 + IPv6 40 + TCP with all options 60.
 pub const HEADERS_MAX: usize = 14 + 8 + 40 + 60;
 
+/// Largest congestion window [octets]: no peer can advertise a larger window (65,535 << 14,
+/// RFC 7323 §2.3), so growth beyond it would mean nothing. A window that reaches it stays there.
+pub const CONGESTION_WINDOW_MAX: u32 = 65_535 << 14;
+
+/// Most segments that a connection may be configured to start with; more are taken as this many.
+/// Twenty-five times what RFC 6928 allows is a burst that only a path of one's own can want.
+pub const INITIAL_WINDOW_SEGMENTS_MAX: u32 = 256;
+
+/// State of a congestion controller, whichever the algorithm [octets]. One per leg.
+pub const CONGESTION_STATE_MAX: usize = 112;
+
+/// Shortest retransmission timeout. Note: RFC 6298 §2.4 says one second; every widely deployed
+/// stack uses less, as paths and timers have become faster. It is also what the timeout leaves,
+/// on top of the round trip, for a peer that delays its acknowledgment.
+pub const RTO_MIN: Duration = Duration::from_millis(200);
+
+/// Retransmission timeout before anything was measured (RFC 6298 §2.1).
+pub const RTO_INITIAL: Duration = Duration::from_secs(1);
+
+/// Longest retransmission timeout: where doubling ends (RFC 6298 §2.5 wants at least this).
+pub const RTO_MAX: Duration = Duration::from_secs(60);
+
+/// How long a round trip counts as the shortest one seen. Routes change; a minimum from before
+/// the change would make every later round trip look like queueing.
+pub const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
+
+const _: () = assert!(RTO_MIN.as_micros() <= RTO_INITIAL.as_micros());
+const _: () = assert!(RTO_INITIAL.as_micros() < RTO_MAX.as_micros());
+const _: () = assert!(RTO_MAX.as_micros() < (u32::MAX / 16) as u128);
 const _: () = assert!(HEADERS_MAX <= HEADROOM);
 const _: () = assert!(FRAME_SIZE_MAX <= u16::MAX as usize);
 const _: () = assert!(FRAME_SIZE_MIN.is_power_of_two() && FRAME_SIZE_MAX.is_power_of_two());

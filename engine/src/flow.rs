@@ -1,0 +1,5 @@
+//! Who a packet belongs to: flow keys.
+
+pub mod key;
+
+pub use key::FlowKey;
