@@ -25,7 +25,7 @@ const NAMESPACES: &str = "/run/netns";
 /// Most queues of a veth device in the lab; Linux makes as many for each.
 const QUEUES_MAX: i64 = 64;
 
-/// Longest prefix of the namespaces' names [octets].
+/// Longest prefix of the namespaces' names \[octets\].
 const PREFIX_MAX: usize = 64;
 
 /// Set up, take down or use a network of three hosts in network namespaces
@@ -71,7 +71,7 @@ struct Up {
     /// Queues of each device
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=QUEUES_MAX))]
     queues: u32,
-    /// MTU of each device [octets]; 1280 is IPv6's least
+    /// MTU of each device \[octets\]; 1280 is IPv6's least
     #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1280..=65_535))]
     mtu: u32,
     /// Put a host PREFIX-wire between client and edge, with devices c0 and e0 that nothing
@@ -114,6 +114,7 @@ fn show(commands: &[command::Line]) -> Result<()> {
 
 fn set_up(layout: &Layout) -> Result<()> {
     require_root()?;
+    command::require_tools()?;
     for host in Host::value_variants() {
         let name = host.namespace(&layout.prefix);
         if namespace_path(&name).exists() {

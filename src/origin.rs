@@ -24,11 +24,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-/// Longest body that is sent or hashed on request [octets]; a longer one is refused. 64 GiB keep
+/// Longest body that is sent or hashed on request \[octets\]; a longer one is refused. 64 GiB keep
 /// the fastest link busy for seconds, and a hash within minutes.
 const BYTES_MAX: u64 = 64 << 30;
 
-/// Longest delay on request [ms]; a longer one is refused.
+/// Longest delay on request \[ms\]; a longer one is refused.
 const DELAY_MS_MAX: u64 = 60_000;
 
 /// Serve HTTP with replies that can be verified, for demos and tests

@@ -37,10 +37,10 @@ pub struct Engine {
     pub arrangement: Arrangement,
     /// CPUs that poll, one pinned thread each.
     pub cores: Vec<usize>,
-    /// Frames handled between two looks at the clock [frames].
+    /// Frames handled between two looks at the clock \[frames\].
     pub burst: usize,
     pub idle: Idle,
-    /// Frames in the pool of each lane [frames].
+    /// Frames in the pool of each lane \[frames\].
     pub frames: u32,
     /// How long old connections may take to finish after `SIGTERM`.
     pub drain_timeout: Duration,
@@ -104,6 +104,9 @@ pub struct AfXdp {
     /// RX queues to poll, from queue 0 on.
     pub queues: u32,
     pub xdp_mode: XdpMode,
+    /// Our calls drive the device's polling, looking for packets this long, instead of its
+    /// interrupts (`SO_PREFER_BUSY_POLL`); `None`: interrupts do.
+    pub busy_poll: Option<Duration>,
 }
 
 /// A device that DPDK drives, by its name or PCI address.
@@ -128,7 +131,7 @@ pub struct Service {
     pub origin_leg: Leg,
     /// Header that tells an origin who its client is.
     pub proxy_protocol: ProxyProtocol,
-    /// Proxied connections at one time [connections].
+    /// Proxied connections at one time \[connections\].
     pub max_connections: u32,
     /// What becomes of new connections that the engine will not take.
     pub fallback: Fallback,
@@ -139,7 +142,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Unless said otherwise [connections].
+    /// Unless said otherwise \[connections\].
     pub const MAX_CONNECTIONS: u32 = 100_000;
     /// Unless said otherwise: two retransmissions of the SYN (RFC 6298 §2) fit.
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -167,7 +170,7 @@ impl Default for Egress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leg {
     pub congestion: Algorithm,
-    /// What may be sent before the first acknowledgement [segments].
+    /// What may be sent before the first acknowledgement \[segments\].
     pub initial_window: u32,
 }
 
@@ -204,7 +207,7 @@ impl Default for Shield {
 /// How many SYNs a source may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PerSource {
-    /// Sustained rate [SYN/s].
+    /// Sustained rate \[SYN/s\].
     pub syn_per_second: u32,
     /// SYNs above the rate that are let through at once.
     pub burst: u32,

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use crate::document::{Content, Node};
 use crate::fields::Fields;
 use crate::limits::{
-    ADDRESSES_MAX, BURST_MAX, CONNECT_TIMEOUT, CONNECTIONS, CPU_MAX, DRAIN_TIMEOUT,
+    ADDRESSES_MAX, BURST_MAX, BUSY_POLL, CONNECT_TIMEOUT, CONNECTIONS, CPU_MAX, DRAIN_TIMEOUT,
     FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE, HEARTBEAT_LIMIT, IDLE_TIMEOUT, INITIAL_WINDOW,
     PORTS_MAX, PREFIXES_MAX, QUEUES_MAX, SERVICES_MAX,
 };
@@ -161,7 +161,11 @@ fn port(
     let driver = match kind {
         DriverKind::AfXdp => {
             let xdp_mode = or(fields.word("xdp_mode", problems), XdpMode::Auto);
-            Driver::AfXdp(AfXdp { interface: device, queues, xdp_mode })
+            let time = |text: &str| value::duration(text, BUSY_POLL);
+            let busy_poll = fields
+                .value("busy_poll", |text| value::or_word(text, "off", time), problems)
+                .and_then(|busy_poll| busy_poll.value);
+            Driver::AfXdp(AfXdp { interface: device, queues, xdp_mode, busy_poll })
         }
         DriverKind::Dpdk => Driver::Dpdk(Dpdk { device, queues }),
     };

@@ -43,11 +43,13 @@ ports:
     interface: wan0
     queues: 1
     xdp_mode: auto
+    busy_poll: off
   - name: lan
     driver: af_xdp
     interface: lan0
     queues: 1
     xdp_mode: auto
+    busy_poll: off
 services:
   - name: web
     port: wan
@@ -103,7 +105,7 @@ services:
     fallback: drop
     connect_timeout: 1s
     idle_timeout: 2h
-ports: [{ name: edge, interface: eth0, xdp_mode: copy }]
+ports: [{ name: edge, interface: eth0, xdp_mode: copy, busy_poll: 20us }]
 shield: # all as it was
 ",
     )
@@ -116,6 +118,7 @@ shield: # all as it was
     assert_eq!(config.engine.heartbeat_limit, Duration::from_secs(2));
     let Driver::AfXdp(af_xdp) = &config.port("edge").unwrap().driver else { panic!("AF_XDP") };
     assert_eq!((af_xdp.interface.as_str(), af_xdp.xdp_mode), ("eth0", XdpMode::Copy));
+    assert_eq!(af_xdp.busy_poll, Some(Duration::from_micros(20)));
     let service = &config.services[0];
     assert_eq!((service.name.as_str(), service.port.as_str()), ("service-1", "edge"));
     assert_eq!(service.listen, ["[fd00:1::1]:443".parse().unwrap()]);
@@ -273,7 +276,7 @@ proptest! {
         name in "[A-Za-z0-9][A-Za-z0-9_.-]{0,31}",
         interface in "[^/:\\s\\p{C}]{1,3}",
         socket in "/[^\\p{C}]{0,30}[^/\\p{C}]",
-        millis in 100..86_400_000_u64,
+        micros in 0..86_400_000_000_u64,
         frames in 8_192..1_u32 << 24,
     ) {
         prop_assume!(name != "auto" && interface != "." && interface != "..");
@@ -285,7 +288,7 @@ proptest! {
         config.services[0].port.clone_from(&name);
         config.services[0].name = name;
         config.admin.socket = socket.into();
-        config.engine.drain_timeout = Duration::from_millis(millis);
+        config.engine.drain_timeout = Duration::from_micros(micros);
         config.engine.frames = frames;
         assert_round_trip(&config);
     }

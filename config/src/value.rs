@@ -56,9 +56,9 @@ pub(crate) fn or_word<T>(
     read(text).map(Some).map_err(|expected| format!("{expected}, or {nothing}"))
 }
 
-/// Units of time with their milliseconds, longest first.
-pub(crate) const TIME_UNITS: [(&str, u64); 4] =
-    [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+/// Units of time with their microseconds, longest first.
+const TIME_UNITS: [(&str, u64); 5] =
+    [("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
 
 /// A time with its unit, such as `100ms`.
 pub(crate) fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, Expected> {
@@ -68,11 +68,11 @@ pub(crate) fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Du
     digits::<u64>(number)
         .zip(factor)
         .and_then(|(number, factor)| number.checked_mul(factor))
-        .map(Duration::from_millis)
+        .map(Duration::from_micros)
         .filter(|duration| range.contains(duration))
         .ok_or_else(|| {
             format!(
-                "give a time with its unit (ms, s, m or h) from {} to {}",
+                "give a time with its unit (us, ms, s, m or h) from {} to {}",
                 show_duration(*range.start()),
                 show_duration(*range.end())
             )
@@ -81,10 +81,10 @@ pub(crate) fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Du
 
 /// A duration in the largest unit that is exact.
 pub(crate) fn show_duration(duration: Duration) -> String {
-    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let exact = TIME_UNITS.iter().find(|(_, factor)| millis != 0 && millis % factor == 0);
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let exact = TIME_UNITS.iter().find(|(_, factor)| micros != 0 && micros % factor == 0);
     match exact {
-        Some((unit, factor)) => format!("{}{unit}", millis / factor),
+        Some((unit, factor)) => format!("{}{unit}", micros / factor),
         None => "0s".to_owned(),
     }
 }

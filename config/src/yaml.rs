@@ -32,6 +32,8 @@ fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
                 writeln!(out, "    interface: {}", text(&af_xdp.interface))?;
                 writeln!(out, "    queues: {}", af_xdp.queues)?;
                 writeln!(out, "    xdp_mode: {}", af_xdp.xdp_mode)?;
+                let busy_poll = af_xdp.busy_poll.map(show_duration);
+                writeln!(out, "    busy_poll: {}", or_word(&busy_poll, "off"))?;
             }
             Driver::Dpdk(dpdk) => {
                 writeln!(out, "    device: {}", text(&dpdk.device))?;

@@ -14,9 +14,10 @@
 //! its routes (`net.ipv4.nexthop_compat_mode`, on by default). An IPv6 MTU that a router advertised
 //! below the link's own is not seen; give the route one (`ip route … mtu`).
 //!
-//! News of a change arrive within tens of microseconds. While tables are read whole (at start, when
-//! a link goes down or an address is taken away, when routes of equal rank change) they wait: for
-//! a table of a million routes some two seconds, for one of a thousand some two milliseconds.
+//! News of a change arrive within tens of microseconds, and within a millisecond or two while
+//! tables are read whole: at start, when a link goes down or an address is taken away, when routes
+//! of equal rank change. What that reading finds takes two seconds for a million routes, and some
+//! two milliseconds for a thousand.
 //!
 //! Start reading at [`Routes::path_to`], then [`Watcher::start`].
 

@@ -5,6 +5,20 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+/// The programs that a lab is made with, and Debian's packages of them.
+const TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("ethtool", "ethtool"), ("sysctl", "procps")];
+
+/// Fails if one of the programs is missing: before anything is made, and with what to install.
+pub(super) fn require_tools() -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for (tool, package) in TOOLS {
+        if !std::env::split_paths(&path).any(|directory| directory.join(tool).is_file()) {
+            bail!("there is no {tool} in the search path; install the package {package}");
+        }
+    }
+    Ok(())
+}
+
 /// A program with its arguments; prints as one would type it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line(Vec<String>);
@@ -24,7 +38,7 @@ impl Line {
             .args(arguments)
             .stdin(Stdio::null())
             .output()
-            .with_context(|| format!("cannot run {program}; install {}", package(program)))?;
+            .with_context(|| format!("cannot run {program}"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             let said = said.trim().replace('\n', "; ");
@@ -40,14 +54,5 @@ impl Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.join(" "))
-    }
-}
-
-/// Debian's package of a program.
-fn package(program: &str) -> &str {
-    match program {
-        "ip" => "iproute2",
-        "sysctl" => "procps",
-        other => other,
     }
 }

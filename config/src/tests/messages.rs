@@ -153,7 +153,7 @@ fn keys() {
         "interface: lan0",
         "interface: lan0\n    device: x",
         &[
-            "6:5: unknown key \"device\" in port \"lan\"; known are name, driver, queues, interface, xdp_mode",
+            "6:5: unknown key \"device\" in port \"lan\"; known are name, driver, queues, interface, xdp_mode, busy_poll",
         ],
     );
     assert_says_behind(
@@ -279,14 +279,14 @@ fn engine() {
         assert_says_behind(
             &format!("engine:\n  drain_timeout: {time}\n"),
             &[&format!(
-                "11:18: \"drain_timeout\" cannot be \"{time}\"; give a time with its unit (ms, s, m or h) from 0s to 24h"
+                "11:18: \"drain_timeout\" cannot be \"{time}\"; give a time with its unit (us, ms, s, m or h) from 0s to 24h"
             )],
         );
     }
     assert_says_behind(
         "engine: { heartbeat_limit: 1ms }\n",
         &[
-            "10:28: \"heartbeat_limit\" cannot be \"1ms\"; give a time with its unit (ms, s, m or h) from 10ms to 10s",
+            "10:28: \"heartbeat_limit\" cannot be \"1ms\"; give a time with its unit (us, ms, s, m or h) from 10ms to 10s",
         ],
     );
 }
@@ -355,6 +355,20 @@ fn ports() {
             "5:13: driver dpdk is not available in this version; use af_xdp",
         ],
     );
+}
+
+#[test]
+fn busy_poll() {
+    for time in ["on", "0us", "20", "11ms"] {
+        assert_says_after(
+            "lan0",
+            &format!("lan0\n    busy_poll: {time}"),
+            &[&format!(
+                "6:16: \"busy_poll\" cannot be \"{time}\"; give a time with its unit (us, ms, s, m or \
+                 h) from 1us to 10ms, or off"
+            )],
+        );
+    }
 }
 
 #[test]
@@ -530,13 +544,13 @@ fn services() {
     assert_says_in_service(
         "connect_timeout: 1h",
         &[
-            "10:22: \"connect_timeout\" cannot be \"1h\"; give a time with its unit (ms, s, m or h) from 100ms to 2m",
+            "10:22: \"connect_timeout\" cannot be \"1h\"; give a time with its unit (us, ms, s, m or h) from 100ms to 2m",
         ],
     );
     assert_says_in_service(
         "idle_timeout: 0s",
         &[
-            "10:19: \"idle_timeout\" cannot be \"0s\"; give a time with its unit (ms, s, m or h) from 1s to 168h",
+            "10:19: \"idle_timeout\" cannot be \"0s\"; give a time with its unit (us, ms, s, m or h) from 1s to 168h",
         ],
     );
 }

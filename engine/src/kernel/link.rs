@@ -10,13 +10,15 @@ use rtnetlink::packet_route::link::{
     LinkXdp, VlanProtocol,
 };
 
+use crate::wire::ethernet::MacAddr;
+
 /// A network device of Linux's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     pub ifindex: u32,
     pub name: String,
     /// Its Ethernet address; `None` for a device that has none (loopback, tunnels).
-    pub mac: Option<[u8; 6]>,
+    pub mac: Option<MacAddr>,
     /// Longest packet that it carries, the Ethernet header not counted [octets].
     pub mtu: u32,
     /// Whether packets can leave by it: it is up, and so is what it is plugged into.
@@ -58,7 +60,7 @@ impl Link {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
                 LinkAttribute::Address(octets) if is_ethernet => {
-                    link.mac = octets.as_slice().try_into().ok();
+                    link.mac = octets.as_slice().try_into().ok().map(MacAddr);
                 }
                 LinkAttribute::Link(ifindex) => parent = Some(*ifindex),
                 LinkAttribute::LinkInfo(infos) => vlan_id = vlan_id_of(infos),

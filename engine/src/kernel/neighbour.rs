@@ -11,6 +11,7 @@ use rtnetlink::packet_route::neighbour::{
 use super::prefix_map::{Prefix, PrefixMap};
 use super::routes::Effect;
 use crate::limits::NEIGHBOURS_MAX;
+use crate::wire::ethernet::MacAddr;
 
 /// A host on one of our links: the key of a neighbour entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +28,7 @@ pub(super) enum Standing {
     Unknown,
     /// Usable.
     Known {
-        mac: [u8; 6],
+        mac: MacAddr,
         /// Not heard of for a while: good to use, but Linux will drop it if nobody does.
         stale: bool,
     },
@@ -120,7 +121,7 @@ pub(super) fn learn(message: &NeighbourMessage) -> Option<(NextHop, Standing)> {
                 address = Some(IpAddr::V6(*v6));
             }
             NeighbourAttribute::LinkLocalAddress(octets) => {
-                mac = <[u8; 6]>::try_from(octets.as_slice()).ok();
+                mac = octets.as_slice().try_into().ok().map(MacAddr);
             }
             _ => {}
         }

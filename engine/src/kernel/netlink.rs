@@ -1,9 +1,8 @@
-//! The two netlink sockets: one that Linux tells its news on, one that it is asked on.
+//! A netlink socket: Linux's news, its tables, and what it is asked.
 //!
-//! News and answers come by separate sockets so that news which arrive while a table is being
-//! read wait in the kernel's buffer, bounded and in order, and are applied to what was read.
-//! Each speaks of one entry absolutely ("this neighbour is now so"), so that applying one a
-//! second time does no harm.
+//! News and answers come by separate sockets. Each piece of news speaks of one entry absolutely
+//! ("this neighbour is now so"), so that those which arrive while a table is being read can be
+//! applied to what was read afterwards, in order: doing so a second time does no harm.
 
 use std::io;
 
@@ -38,6 +37,9 @@ const DATAGRAM_MAX: usize = 64 * 1024;
 /// may lack is then announced, or found the next time.
 const DUMP_ATTEMPTS: usize = 4;
 
+/// A message of Linux's.
+pub(super) type News = NetlinkMessage<RouteNetlinkMessage>;
+
 /// A netlink socket, and the datagram last received on it.
 pub(super) struct Netlink {
     socket: TokioSocket,
@@ -58,7 +60,7 @@ impl Netlink {
         )
     }
 
-    /// A socket to ask on.
+    /// A socket to ask on, or to read tables by.
     pub(super) fn questions() -> io::Result<Netlink> {
         Netlink::open(0)
     }
@@ -84,9 +86,7 @@ impl Netlink {
     }
 
     /// The messages of the datagram last received.
-    pub(super) fn messages(
-        &self,
-    ) -> impl Iterator<Item = Option<NetlinkMessage<RouteNetlinkMessage>>> {
+    pub(super) fn messages(&self) -> impl Iterator<Item = Option<News>> {
         Datagram { rest: &self.buffer }
     }
 
@@ -128,6 +128,8 @@ impl Netlink {
         let mut stood_still = true;
         loop {
             self.receive().await?;
+            // A table is there for the taking, for seconds if it is large: let others run.
+            tokio::task::yield_now().await;
             for message in self.messages() {
                 let Some(message) = message else {
                     tracing::warn!("a netlink message of a {what:?} dump could not be read");
@@ -170,7 +172,7 @@ impl Netlink {
 }
 
 /// What Linux refused, for who looks: a full neighbour table, a link that is gone.
-pub(super) fn log_refusal(message: &NetlinkMessage<RouteNetlinkMessage>) {
+pub(super) fn log_refusal(message: &News) {
     if let NetlinkPayload::Error(error) = &message.payload
         && error.code.is_some()
     {
@@ -179,15 +181,12 @@ pub(super) fn log_refusal(message: &NetlinkMessage<RouteNetlinkMessage>) {
 }
 
 /// Applies a notification.
-pub(super) fn apply_news(
-    routes: &mut Routes,
-    message: NetlinkMessage<RouteNetlinkMessage>,
-) -> Effect {
+pub(super) fn apply_news(routes: &mut Routes, message: &News) -> Effect {
     // A route that takes another's place says so; only routes make a difference of it.
     let replaces = message.header.flags & NLM_F_REPLACE != 0;
     let origin = if replaces { Origin::Replaced } else { Origin::Added };
-    match message.payload {
-        NetlinkPayload::InnerMessage(message) => routes.apply(&message, origin),
+    match &message.payload {
+        NetlinkPayload::InnerMessage(message) => routes.apply(message, origin),
         _ => Effect::NONE,
     }
 }
@@ -202,6 +201,7 @@ pub(super) enum Dump {
 }
 
 impl Dump {
+    /// Everything, in the order in which one refers to another.
     pub(super) const ALL: [Dump; 4] =
         [Dump::Links, Dump::Addresses, Dump::Routes, Dump::Neighbours];
 
@@ -222,7 +222,7 @@ struct Datagram<'a> {
 }
 
 impl Iterator for Datagram<'_> {
-    type Item = Option<NetlinkMessage<RouteNetlinkMessage>>;
+    type Item = Option<News>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let length = usize::try_from(u32::from_ne_bytes(*self.rest.first_chunk()?)).ok()?;
@@ -266,7 +266,7 @@ mod tests {
             octets.extend(body);
             let mut routes = Routes::default();
             for message in (Datagram { rest: &octets }).flatten() {
-                apply_news(&mut routes, message);
+                apply_news(&mut routes, &message);
             }
         }
     }

@@ -15,6 +15,7 @@ use super::link::{Address, Link};
 use super::neighbour::{self, Neighbours, NextHop, Standing};
 use super::route::{Hop, Origin, Route, Table, Which};
 use crate::limits::{ADDRESSES_MAX, LINKS_MAX};
+use crate::wire::ethernet::MacAddr;
 
 /// What Linux knows, at one moment.
 #[derive(Clone, Debug, Default)]
@@ -36,8 +37,8 @@ pub struct Path {
     pub ifindex: u32,
     /// The tag to send it with.
     pub vlan: Option<u16>,
-    pub source_mac: [u8; 6],
-    pub destination_mac: [u8; 6],
+    pub source_mac: MacAddr,
+    pub destination_mac: MacAddr,
     /// Longest packet to this destination, the Ethernet header not counted [octets]: the
     /// route's own MTU where it has one, and never more than the link's.
     pub mtu: u32,

@@ -23,9 +23,10 @@ use super::route::Origin;
 use super::routes::Effect;
 use super::*;
 use crate::limits::NEIGHBOURS_MAX;
+use crate::wire::ethernet::MacAddr;
 
-const OURS: [u8; 6] = [2, 0, 0, 0, 0, 1];
-const THEIRS: [u8; 6] = [2, 0, 0, 0, 0, 2];
+const OURS: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+const THEIRS: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -43,7 +44,7 @@ fn link_message(ifindex: u32, name: &str, attributes: Vec<LinkAttribute>) -> Lin
     message.attributes = vec![
         LinkAttribute::IfName(name.to_owned()),
         LinkAttribute::Mtu(1500),
-        LinkAttribute::Address(OURS.to_vec()),
+        LinkAttribute::Address(OURS.0.to_vec()),
     ];
     message.attributes.extend(attributes);
     message
@@ -98,7 +99,7 @@ fn via(gateway: &str) -> RouteAttribute {
     RouteAttribute::Gateway(RouteAddress::from(ip(gateway)))
 }
 
-fn neighbour(ifindex: u32, text: &str, state: NeighbourState, mac: [u8; 6]) -> RouteNetlinkMessage {
+fn neighbour(ifindex: u32, text: &str, state: NeighbourState, mac: MacAddr) -> RouteNetlinkMessage {
     let mut message = NeighbourMessage::default();
     message.header.family = family(ip(text));
     message.header.ifindex = ifindex;
@@ -108,7 +109,7 @@ fn neighbour(ifindex: u32, text: &str, state: NeighbourState, mac: [u8; 6]) -> R
             IpAddr::V4(address) => address.into(),
             IpAddr::V6(address) => address.into(),
         }),
-        NeighbourAttribute::LinkLocalAddress(mac.to_vec()),
+        NeighbourAttribute::LinkLocalAddress(mac.0.to_vec()),
     ];
     RouteNetlinkMessage::NewNeighbour(message)
 }
@@ -141,7 +142,10 @@ fn a_path_needs_route_link_and_neighbour() {
     assert_eq!(routes.path_to(ip("192.0.2.1")), Err(NoPath::LinkDown { ifindex: 2 }));
     routes.apply(&link(2, "wan0"), Origin::Added);
     assert_eq!(routes.path_to(ip("192.0.2.1")), Err(NoPath::Unresolved(gateway)));
-    routes.apply(&neighbour(2, "10.0.0.1", NeighbourState::Failed, [0; 6]), Origin::Added);
+    routes.apply(
+        &neighbour(2, "10.0.0.1", NeighbourState::Failed, MacAddr::default()),
+        Origin::Added,
+    );
     assert_eq!(routes.path_to(ip("192.0.2.1")), Err(NoPath::Failed(gateway)));
     routes.apply(&neighbour(2, "10.0.0.1", NeighbourState::Stale, THEIRS), Origin::Added);
     assert_eq!(

@@ -2,14 +2,15 @@
 //!
 //! One task on the control plane's runtime owns the sockets and the newest picture. It publishes
 //! the first change at once and gathers those that follow within [`PUBLISH_INTERVAL`]. Where news
-//! do not tell the outcome, or were lost, it reads the tables again, no more often than leaves it
-//! most of its time for other things.
+//! do not tell the outcome, or were lost, it reads the tables again: beside everything else, no
+//! more often than leaves it most of its time, and with the news of the meantime applied on top.
 //!
 //! A snapshot that has been replaced is kept until nobody else holds it, so that the last
 //! reference, and with it the work of freeing, is never a worker's.
 
 use std::collections::HashMap;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +18,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::neighbour::NextHop;
-use super::netlink::{Dump, Netlink, apply_news, log_refusal};
+use super::netlink::{Dump, Netlink, News, apply_news, log_refusal};
 use super::routes::Routes;
-use crate::limits::{KERNEL_QUESTIONS_MAX, NEIGHBOURS_IN_USE_MAX};
+use crate::limits::{KERNEL_QUESTIONS_MAX, NEIGHBOURS_IN_USE_MAX, NEWS_WHILE_READING_MAX};
 
 /// Shortest time between two publications.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(2);
@@ -73,8 +74,11 @@ impl Watcher {
             published_at: Instant::now(),
             read: None,
             read_not_before: Instant::now(),
+            reading: None,
         };
-        follower.read_tables(Scope::Everything).await?;
+        follower.start_reading(Scope::Everything)?;
+        let read = finished(&mut follower.reading).await;
+        follower.finish_reading(read)?;
         follower.routes.set_generation(1);
         follower.publish_at = None;
         follower.published = Arc::new(follower.routes.clone());
@@ -97,10 +101,17 @@ impl Drop for Watcher {
 
 /// Reads everything once, without following it: for checks before start.
 pub async fn read_once() -> Result<Routes, KernelError> {
-    let mut questions = Netlink::questions().map_err(KernelError::Open)?;
+    read(Netlink::questions().map_err(KernelError::Open)?, Scope::Everything).await
+}
+
+async fn read(mut socket: Netlink, scope: Scope) -> Result<Routes, KernelError> {
+    let whats: &[Dump] = match scope {
+        Scope::Routes => &[Dump::Routes],
+        Scope::Everything => &Dump::ALL,
+    };
     let mut routes = Routes::default();
-    for what in Dump::ALL {
-        questions.dump(what, &mut routes).await.map_err(|source| read_error(what, source))?;
+    for &what in whats {
+        socket.dump(what, &mut routes).await.map_err(|source| read_error(what, source))?;
     }
     Ok(routes)
 }
@@ -166,6 +177,25 @@ enum Scope {
     Everything,
 }
 
+/// Tables that are being read.
+struct Reading {
+    scope: Scope,
+    started: Instant,
+    read: Pin<Box<dyn Future<Output = Result<Routes, KernelError>> + Send>>,
+    /// What was news since.
+    news: Vec<News>,
+    /// There was more than is kept.
+    missed: bool,
+}
+
+/// Waits for tables to be read; for ever if none are.
+async fn finished(reading: &mut Option<Reading>) -> Result<Routes, KernelError> {
+    match reading {
+        Some(reading) => reading.read.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Follower<P> {
     sockets: Sockets,
     /// The newest picture, ahead of what is published by what has been gathered since.
@@ -180,6 +210,7 @@ struct Follower<P> {
     published_at: Instant,
     read: Option<Scope>,
     read_not_before: Instant,
+    reading: Option<Reading>,
 }
 
 impl<P: FnMut(Arc<Routes>) + Send + 'static> Follower<P> {
@@ -192,6 +223,7 @@ impl<P: FnMut(Arc<Routes>) + Send + 'static> Follower<P> {
                 match Sockets::open() {
                     Ok(sockets) => {
                         self.sockets = sockets;
+                        self.reading = None;
                         self.read = Some(Scope::Everything);
                         break;
                     }
@@ -207,20 +239,23 @@ impl<P: FnMut(Arc<Routes>) + Send + 'static> Follower<P> {
         asked: &mut mpsc::Receiver<Question>,
     ) -> Result<(), KernelError> {
         loop {
-            let read_at = self.read.map(|_| self.read_not_before);
+            let idle = self.reading.is_none();
+            let read_at = self.read.filter(|_| idle).map(|_| self.read_not_before);
             tokio::select! {
                 // In no fixed order: neither a stream of news nor one of questions holds up the rest.
                 () = at(self.publish_at) => self.publish_now(),
                 () = at(read_at) => {
-                    let scope = self.read.take().unwrap_or(Scope::Routes);
-                    self.read_tables(scope).await?;
+                    if let Some(scope) = self.read.take() {
+                        self.start_reading(scope)?;
+                    }
                 }
+                read = finished(&mut self.reading) => self.finish_reading(read)?,
                 question = asked.recv() => match question {
                     Some(question) => self.answer(question).await,
                     None => return Ok(()),
                 },
                 received = self.sockets.news.receive() => match received {
-                    Ok(()) => self.apply_news().await,
+                    Ok(()) => self.take_in_news().await,
                     Err(error) if error.raw_os_error() == Some(ENOBUFS) => {
                         tracing::warn!("netlink news were lost; reading everything again");
                         // Linux drops all further news, without saying so again, until what waits
@@ -242,7 +277,7 @@ impl<P: FnMut(Arc<Routes>) + Send + 'static> Follower<P> {
         }
     }
 
-    async fn apply_news(&mut self) {
+    async fn take_in_news(&mut self) {
         let refused_before = self.routes.refused();
         let mut stale = None;
         for message in self.sockets.news.messages() {
@@ -252,7 +287,14 @@ impl<P: FnMut(Arc<Routes>) + Send + 'static> Follower<P> {
                 tracing::debug!("a netlink notification could not be read");
                 continue;
             };
-            let effect = apply_news(&mut self.routes, message);
+            let effect = apply_news(&mut self.routes, &message);
+            if let Some(reading) = &mut self.reading {
+                if reading.news.len() < NEWS_WHILE_READING_MAX {
+                    reading.news.push(message);
+                } else {
+                    reading.missed = true;
+                }
+            }
             if effect.changed && self.publish_at.is_none() {
                 self.publish_at = Some(self.published_at + PUBLISH_INTERVAL);
             }
@@ -295,26 +337,39 @@ impl<P: FnMut(Arc<Routes>) + Send + 'static> Follower<P> {
         }
     }
 
-    /// Reads tables whole. News that arrive meanwhile wait in the socket.
-    async fn read_tables(&mut self, scope: Scope) -> Result<(), KernelError> {
-        let started = Instant::now();
-        let mut fresh = Routes::default();
-        let whats: &[Dump] = match scope {
-            Scope::Routes => &[Dump::Routes],
-            Scope::Everything => &Dump::ALL,
-        };
-        for &what in whats {
-            let read = self.sockets.questions.dump(what, &mut fresh).await;
-            read.map_err(|source| read_error(what, source))?;
-        }
+    /// Begins to read tables whole, on a socket of its own.
+    fn start_reading(&mut self, scope: Scope) -> Result<(), KernelError> {
+        let socket = Netlink::questions().map_err(KernelError::Open)?;
+        self.reading = Some(Reading {
+            scope,
+            started: Instant::now(),
+            read: Box::pin(read(socket, scope)),
+            news: Vec::new(),
+            missed: false,
+        });
+        Ok(())
+    }
+
+    /// Puts what was read in place, as it has become by now.
+    fn finish_reading(&mut self, read: Result<Routes, KernelError>) -> Result<(), KernelError> {
+        let fresh = read?;
+        let Some(reading) = self.reading.take() else { return Ok(()) };
         let refused_before = self.routes.refused();
-        match scope {
+        match reading.scope {
             Scope::Routes => self.routes.adopt_routes(fresh),
             Scope::Everything => self.routes = fresh,
         }
+        let mut read_again = reading.missed;
+        for message in &reading.news {
+            read_again |= apply_news(&mut self.routes, message).read_again;
+        }
+        if read_again {
+            self.read = self.read.max(Some(reading.scope));
+        }
         self.warn_if_refused(refused_before);
-        self.publish_at.get_or_insert(started);
-        self.read_not_before = Instant::now() + (started.elapsed() * 4).max(READ_INTERVAL);
+        self.publish_at.get_or_insert(self.published_at + PUBLISH_INTERVAL);
+        let took = reading.started.elapsed();
+        self.read_not_before = Instant::now() + (took * 4).max(READ_INTERVAL);
         Ok(())
     }
 
