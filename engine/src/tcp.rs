@@ -20,6 +20,7 @@ pub mod counters;
 mod deadlines;
 mod input;
 mod output;
+mod path;
 mod receive_queue;
 mod recovery;
 mod send_queue;
