@@ -20,7 +20,7 @@ mod rings;
 mod socket;
 mod umem;
 
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 pub use error::OpenError;
@@ -357,8 +357,8 @@ impl Port for AfXdp {
         }
     }
 
-    fn wait_fd(&self) -> Option<RawFd> {
-        self.fd().map(|fd| fd.as_raw_fd())
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.fd()
     }
 }
 
