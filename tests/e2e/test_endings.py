@@ -65,7 +65,7 @@ class Endings(EdgeCase):
         return f":{PORT}" in self.lab.run("origin", "ss", "-Hltn")
 
     def test_client_reset_reaches_the_origin(self):
-        self.needs("resets")
+        self.needs("passing on of resets")
         listener = self.listen("origin", PORT)
         with self.edge(service(PORT)):
             client, server = self.pair(listener)
@@ -74,7 +74,7 @@ class Endings(EdgeCase):
             server.close()
 
     def test_origin_reset_reaches_the_client(self):
-        self.needs("resets")
+        self.needs("passing on of resets")
         listener = self.listen("origin", PORT)
         with self.edge(service(PORT)):
             client, server = self.pair(listener)

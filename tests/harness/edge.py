@@ -1,7 +1,7 @@
 """What stands in the edge: ringroad, or a peer that proxies TCP as well.
 
-A test speaks to either through the same few calls. What only ringroad promises (the ledger, the
-kernel path) is a trait: a test that needs it is skipped for a peer. A test that passes with the
+A test speaks to either through the same few calls. What only ringroad promises (its ledger,
+its kernel path) is a trait: a test that needs it is skipped for a peer. A test that passes with the
 peer and fails with ringroad found a fault of ringroad's.
 """
 
@@ -15,6 +15,8 @@ from .lab import EDGE_V4, EDGE_V6, EGRESS_V4, EGRESS_V6, ORIGIN_V4, ORIGIN_V6
 
 # A frame may rest with a device until the next burst reclaims it: a burst for each port.
 FRAMES_IN_PASSING = 2 * 64
+
+RINGROAD = Path("target/release/ringroad").absolute()
 
 _AT_STOP = "after the edge was stopped"
 
@@ -86,11 +88,10 @@ class Ringroad:
     """The engine under test."""
 
     name = "ringroad"
-    traits = frozenset({"ledger", "kernel path", "resets"})
+    traits = frozenset({"ledger", "kernel path", "configuration", "passing on of resets"})
 
-    def __init__(self, lab, folder, services, engine=None, binary="target/release/ringroad"):
+    def __init__(self, lab, folder, services, engine=None):
         self._lab = lab
-        self._binary = binary
         self._socket = Path(folder) / "ringroad.sock"
         self._config = Path(folder) / "edge.yaml"
         self._config.write_text(json.dumps(configuration(services, self._socket, engine), indent=2))
@@ -104,17 +105,15 @@ class Ringroad:
 
     def start(self):
         self._reserved_before = self._reserved_ports()
-        command = [self._binary, "run", "--config", str(self._config)]
+        command = [str(RINGROAD), "run", "--config", str(self._config)]
         self._process = self._lab.spawn("edge", *command)
         self._process.wait_for(self._is_ready, "ready")
         self._held_when_idle = self.stats()["frames"]["held"]
 
     def stats(self):
         """The engine's own account of itself."""
-        text = self._lab.run(
-            "edge", self._binary, "stats", "--json", "--socket", str(self._socket)
-        )
-        return json.loads(text)
+        command = [str(RINGROAD), "stats", "--json", "--socket", str(self._socket)]
+        return json.loads(self._lab.run("edge", *command))
 
     def signal(self, number):
         self._process.signal(number)

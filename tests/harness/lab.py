@@ -87,13 +87,13 @@ class Lab:
 
     def take_away(self, host):
         """Makes client or origin fall silent: the link stays up, but nothing answers any more."""
-        self.ip(host, "addr flush dev eth0")
+        self.ip(host, "addr flush dev eth0 scope global")
 
     def bring_back(self, host):
         """Gives client or origin its addresses, and its way to the other through the edge."""
         (v4, v6), (via_v4, via_v6) = _ENDS[host]
         self._address(host, "eth0", f"{v4}/24", f"{v6}/64")
-        self.ip(host, f"route add 0.0.0.0/0 via {via_v4}", f"route add ::/0 via {via_v6}")
+        self.ip(host, f"route replace 0.0.0.0/0 via {via_v4}", f"route replace ::/0 via {via_v6}")
 
     def run(self, host, *command, input=None):
         """Runs a command on a host to its end and returns its standard output; raises if it fails."""
@@ -130,8 +130,10 @@ class Lab:
         self.ip(right, f"link set {right_interface} up")
         for host, interface in ((left, left_interface), (right, right_interface)):
             # A veth whose peer computes no checksums hands over packets without valid ones, which
-            # no network would. GRO gives the receiving end the NAPI that redirected frames need.
-            self.run(host, "ethtool", "-K", interface, "tx", "off", "gro", "on")
+            # no network would. GRO gives the receiving end the NAPI that redirected frames need;
+            # on a wire it would glue packets together.
+            gro = "off" if host == "wire" else "on"
+            self.run(host, "ethtool", "-K", interface, "tx", "off", "gro", gro)
 
     def _address(self, host, interface, v4, v6):
         self.ip(host, f"addr add {v4} dev {interface}", f"addr add {v6} dev {interface} nodad")

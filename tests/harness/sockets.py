@@ -69,9 +69,10 @@ def in_background(function, *arguments):
 
 
 class EchoServer:
-    """Sends back what it receives, to any number of connections, on a listening socket."""
+    """Greets, then sends back what it receives, to any number of connections on a listening socket."""
 
-    def __init__(self, listener):
+    def __init__(self, listener, greeting=b""):
+        self._greeting = greeting
         self._listener = listener
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
@@ -108,8 +109,9 @@ class EchoServer:
             except BlockingIOError:
                 return
             sock.setblocking(False)
-            self._pending[sock] = b""
-            self._selector.register(sock, selectors.EVENT_READ)
+            self._pending[sock] = self._greeting
+            # Writable at once; then it is known what to wait for.
+            self._selector.register(sock, selectors.EVENT_WRITE)
 
     def _echo(self, sock, events):
         try:
