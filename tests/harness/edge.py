@@ -90,8 +90,9 @@ class Ringroad:
     name = "ringroad"
     traits = frozenset({"ledger", "kernel path", "configuration", "passing on of resets"})
 
-    def __init__(self, lab, folder, services, engine=None):
+    def __init__(self, lab, folder, services, engine=None, pin=()):
         self._lab = lab
+        self._pin = pin
         self._socket = Path(folder) / "ringroad.sock"
         self._config = Path(folder) / "edge.yaml"
         self._config.write_text(json.dumps(configuration(services, self._socket, engine), indent=2))
@@ -106,7 +107,7 @@ class Ringroad:
     def start(self):
         self._reserved_before = self._reserved_ports()
         command = [str(RINGROAD), "run", "--config", str(self._config)]
-        self._process = self._lab.spawn("edge", *command)
+        self._process = self._lab.spawn("edge", *self._pin, *command)
         self._process.wait_for(self._is_ready, "ready")
         self._held_when_idle = self.stats()["frames"]["held"]
 
@@ -186,9 +187,10 @@ class Haproxy:
     name = "haproxy"
     traits = frozenset()
 
-    def __init__(self, lab, folder, services, engine=None):
+    def __init__(self, lab, folder, services, engine=None, pin=()):
         del engine  # Settings of ringroad's own.
         self._lab = lab
+        self._pin = pin
         self._config = Path(folder) / "haproxy.cfg"
         self._config.write_text(haproxy_configuration(services))
         self._listeners = sum(len(each.listen) for each in services)
@@ -199,7 +201,8 @@ class Haproxy:
         return self._process.pid
 
     def start(self):
-        self._process = self._lab.spawn("edge", "haproxy", "-db", "-f", str(self._config))
+        command = ["haproxy", "-db", "-f", str(self._config)]
+        self._process = self._lab.spawn("edge", *self._pin, *command)
         self._process.wait_for(lambda: listening(self.pid) >= self._listeners, "listening")
 
     def signal(self, number):

@@ -9,7 +9,7 @@ from .edge import listening
 NGINX_MODULES = Path("/usr/lib/nginx/modules")
 
 
-def nginx(lab, host, folder, http="", stream="", listeners=1):
+def nginx(lab, host, folder, http="", stream="", listeners=1, pin=()):
     """Starts nginx as a single process with these `http` and `stream` blocks; returns it listening."""
     folder = Path(folder) / f"nginx-{host}"
     folder.mkdir()
@@ -31,9 +31,8 @@ def nginx(lab, host, folder, http="", stream="", listeners=1):
             ]
         )
     )
-    process = lab.spawn(
-        host, "nginx", "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"
-    )
+    command = ["nginx", "-p", str(folder), "-c", str(config), "-e", f"{folder}/error.log"]
+    process = lab.spawn(host, *pin, *command)
     process.wait_for(lambda: listening(process.pid) >= listeners, "listening")
     return process
 
