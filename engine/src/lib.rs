@@ -7,7 +7,9 @@
 //!
 //! To follow one frame from the wire to the wire, start at `stage::lane`.
 
+pub mod flow;
 pub mod frame;
+pub mod kernel;
 pub mod limits;
 pub mod port;
 pub mod tcp;

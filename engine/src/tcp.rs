@@ -1,5 +1,10 @@
 //! One TCP connection, sans-I/O: segments and `now` in, segments and the next deadline out.
 
+pub mod congestion;
+pub mod isn;
+pub mod rtt;
+pub mod wheel;
+
 use crate::frame::{Frame, FramePool};
 use crate::time::Instant;
 

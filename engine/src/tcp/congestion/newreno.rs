@@ -1,0 +1,84 @@
+//! NewReno: one segment more per round trip, half the window on loss.
+//!
+//! RFC 5681 with the recovery episodes of RFC 6582, counting octets rather than ACKs (RFC 3465),
+//! so that a peer that acknowledges rarely, or in many small pieces, changes nothing.
+
+use super::window::Window;
+use super::{AckSample, CongestionControl, IdleGap, LossSample};
+use crate::time::Instant;
+
+/// See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct NewReno {
+    window: Window,
+    /// RFC 3465 §2.1, bytes_acked: acknowledged in congestion avoidance since the window last
+    /// grew [octets].
+    acked_octets: u32,
+}
+
+impl NewReno {
+    pub fn new(mss: u16, initial_window_segments: u32) -> Self {
+        NewReno { window: Window::new(mss, initial_window_segments), acked_octets: 0 }
+    }
+}
+
+impl CongestionControl for NewReno {
+    fn on_ack(&mut self, sample: &AckSample) {
+        if !self.window.may_grow(sample.acked_octets, sample.cwnd_limited) {
+            return;
+        }
+        let mut acked = sample.acked_octets;
+        if self.window.in_slow_start() {
+            acked = self.window.slow_start(acked, SLOW_START_SEGMENTS_PER_ACK);
+        }
+        if self.window.in_slow_start() || acked == 0 {
+            return;
+        }
+        // RFC 3465 §2.1: one segment for every window that was acknowledged. A single ACK pays
+        // for one window at most, as no more than that was in flight.
+        let cwnd = self.window.cwnd();
+        self.acked_octets = self.acked_octets.saturating_add(acked.min(cwnd));
+        if self.acked_octets >= cwnd {
+            self.acked_octets -= cwnd;
+            self.window.grow(self.window.mss());
+        }
+    }
+
+    fn on_loss(&mut self, sample: &LossSample) {
+        // RFC 5681 §3.1 (4): half of what was in flight, at least two segments.
+        self.window.reduce(sample.in_flight_octets / 2);
+        self.acked_octets = 0;
+    }
+
+    fn on_recovery_exit(&mut self, _now: Instant) {
+        self.window.recovered();
+    }
+
+    fn on_rto(&mut self, sample: &LossSample) {
+        self.window.collapse(sample.in_flight_octets / 2);
+        self.acked_octets = 0;
+    }
+
+    fn on_idle_restart(&mut self, gap: IdleGap) {
+        self.window.restart(gap);
+    }
+
+    fn on_mss(&mut self, mss: u16) {
+        self.window.set_mss(mss);
+    }
+
+    fn window_octets(&self) -> u32 {
+        self.window.cwnd()
+    }
+
+    fn ssthresh_octets(&self) -> u32 {
+        self.window.ssthresh()
+    }
+
+    fn name(&self) -> &'static str {
+        "reno"
+    }
+}
+
+/// RFC 3465 §2.3: L, the most segments that slow start grows by for one ACK.
+const SLOW_START_SEGMENTS_PER_ACK: u32 = 2;

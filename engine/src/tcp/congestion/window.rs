@@ -1,0 +1,194 @@
+//! What all loss-based algorithms share: the window, the threshold, and the rules of RFC 5681
+//! for slow start, timeouts and restarts after idleness.
+
+use super::IdleGap;
+use crate::limits::{CONGESTION_WINDOW_MAX, INITIAL_WINDOW_SEGMENTS_MAX};
+
+/// A congestion window and its slow start threshold; both stay within their bounds.
+#[derive(Clone, Debug)]
+pub(super) struct Window {
+    cwnd: u32,
+    ssthresh: u32,
+    mss: u16,
+    initial_segments: u16,
+    phase: Phase,
+    /// The timer expired and nothing was acknowledged since.
+    timed_out: bool,
+}
+
+/// Where the connection is between a loss and its repair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing was acknowledged yet; the window is the initial one.
+    Fresh,
+    /// Nothing to repair.
+    Open,
+    /// Repairing what was found lost; the window holds still.
+    Recovery,
+    /// Repairing after a timeout, in slow start.
+    TimeoutRecovery,
+}
+
+impl Window {
+    pub(super) fn new(mss: u16, initial_segments: u32) -> Self {
+        let mut window = Window {
+            cwnd: 0,
+            ssthresh: u32::MAX,
+            mss: mss.max(1),
+            initial_segments: initial_segments.clamp(1, INITIAL_WINDOW_SEGMENTS_MAX) as u16,
+            phase: Phase::Fresh,
+            timed_out: false,
+        };
+        window.cwnd = window.initial();
+        window
+    }
+
+    #[inline]
+    pub(super) fn cwnd(&self) -> u32 {
+        self.cwnd
+    }
+
+    #[inline]
+    pub(super) fn ssthresh(&self) -> u32 {
+        self.ssthresh
+    }
+
+    #[inline]
+    pub(super) fn mss(&self) -> u32 {
+        u32::from(self.mss)
+    }
+
+    #[inline]
+    pub(super) fn in_slow_start(&self) -> bool {
+        self.cwnd < self.ssthresh
+    }
+
+    /// Whether nothing has ever ended slow start.
+    #[inline]
+    pub(super) fn in_first_slow_start(&self) -> bool {
+        self.ssthresh == u32::MAX
+    }
+
+    /// Notes that `acked_octets` were acknowledged; true if the window may grow for it.
+    #[inline]
+    pub(super) fn may_grow(&mut self, acked_octets: u32, cwnd_limited: bool) -> bool {
+        if acked_octets == 0 {
+            return false;
+        }
+        self.timed_out = false;
+        if self.phase == Phase::Fresh {
+            self.phase = Phase::Open;
+        }
+        cwnd_limited && self.phase != Phase::Recovery
+    }
+
+    /// Grows by what was acknowledged, at most `limit_segments` for one ACK, up to the threshold.
+    /// Returns what of the acknowledged octets is left for congestion avoidance.
+    pub(super) fn slow_start(&mut self, acked_octets: u32, limit_segments: u32) -> u32 {
+        // RFC 3465 §2.3: after a timeout an ACK may cover much that had arrived before, so it
+        // shows less of what the path can take: L is 1.
+        let limit_segments = match self.phase {
+            Phase::TimeoutRecovery => 1,
+            _ => limit_segments,
+        };
+        let counted = acked_octets.min(self.mss().saturating_mul(limit_segments));
+        let room = self.ssthresh.saturating_sub(self.cwnd);
+        self.grow(counted.min(room));
+        counted.saturating_sub(room)
+    }
+
+    #[inline]
+    pub(super) fn grow(&mut self, octets: u32) {
+        // The window may be above the bound if the segment size is; it never shrinks here.
+        let bound = CONGESTION_WINDOW_MAX.max(self.cwnd);
+        self.cwnd = self.cwnd.saturating_add(octets).min(bound);
+    }
+
+    /// Ends slow start where it is, without a loss.
+    pub(super) fn end_slow_start(&mut self) {
+        self.ssthresh = self.cwnd;
+    }
+
+    /// A loss: the window falls to `target`, at least two segments, and stays there till the
+    /// recovery is over.
+    pub(super) fn reduce(&mut self, target: u32) {
+        self.ssthresh = self.threshold(target);
+        self.cwnd = self.ssthresh;
+        self.phase = Phase::Recovery;
+    }
+
+    /// A timeout: slow start from one segment up to `target`.
+    pub(super) fn collapse(&mut self, target: u32) {
+        // RFC 5681 §3.1: when the same segment times out again, the threshold is held.
+        if !self.timed_out {
+            self.ssthresh = self.threshold(target);
+        }
+        // RFC 5681 §3.1: the loss window is one full-sized segment.
+        self.cwnd = self.mss();
+        self.timed_out = true;
+        self.phase = Phase::TimeoutRecovery;
+    }
+
+    /// Whether a timeout now is a repetition, nothing having been acknowledged since the last.
+    pub(super) fn timed_out(&self) -> bool {
+        self.timed_out
+    }
+
+    pub(super) fn recovered(&mut self) {
+        if matches!(self.phase, Phase::Recovery | Phase::TimeoutRecovery) {
+            self.phase = Phase::Open;
+        }
+    }
+
+    /// After a pause the path may have changed, and no ACKs pace what is sent: the window must
+    /// shrink before it is used (RFC 5681 §4.1). Returns whether it did.
+    ///
+    /// Note: RFC 5681 takes it to the restart window at once. Here it halves for every timeout
+    /// that has passed, down to the restart window, which it reaches within a few timeouts. A
+    /// keep-alive connection with a second between requests so keeps a part of what it learnt.
+    /// The threshold remembers three quarters of it, so the rest is regained by slow start.
+    pub(super) fn restart(&mut self, gap: IdleGap) -> bool {
+        if gap.idle < gap.rto || gap.rto.is_zero() {
+            return false;
+        }
+        // RFC 5681 §4.1: the restart window is min(IW, cwnd).
+        let floor = self.initial().min(self.cwnd);
+        let halvings = gap.idle.as_nanos() / gap.rto.as_nanos();
+        let decayed = self.cwnd.checked_shr(halvings.min(32) as u32).unwrap_or(0).max(floor);
+        if decayed == self.cwnd {
+            return false;
+        }
+        if !self.in_first_slow_start() {
+            self.ssthresh = self.ssthresh.max(self.cwnd / 4 * 3);
+        }
+        self.cwnd = decayed;
+        true
+    }
+
+    /// The window is in octets and stays, as what the path carries has not changed. Before the
+    /// first ACK it is the initial window for the new size.
+    pub(super) fn set_mss(&mut self, mss: u16) {
+        self.mss = mss.max(1);
+        self.cwnd = match self.phase {
+            Phase::Fresh => self.initial(),
+            _ => self.cwnd.max(self.mss()),
+        };
+        self.ssthresh = self.ssthresh.max(2 * self.mss());
+    }
+
+    /// RFC 6928 §2: min(10 × MSS, max(2 × MSS, 14,600)), with the configured count for 10. The
+    /// last term keeps jumbo segments from making a burst of many times the octets.
+    fn initial(&self) -> u32 {
+        let segments = u32::from(self.initial_segments);
+        let plain = segments * self.mss();
+        plain.min((2 * self.mss()).max(segments * 1460))
+    }
+
+    /// RFC 5681 §3.1, RFC 9438 §4.6: never below two segments. Nor above the window: what was
+    /// in flight beyond it, from before a reduction, shows nothing.
+    fn threshold(&self, target: u32) -> u32 {
+        target.min(self.cwnd).max(2 * self.mss())
+    }
+}
+
+const _: () = assert!(INITIAL_WINDOW_SEGMENTS_MAX <= u16::MAX as u32);
