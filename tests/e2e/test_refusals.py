@@ -6,12 +6,12 @@ from pathlib import Path
 
 from harness.case import EdgeCase
 from harness.edge import RINGROAD, configuration, service, xdp_attached
-from harness.lab import EDGE_V4
+from harness.lab import EDGE_V4, EGRESS_V4
 
 # Does nothing; stands for what another program has attached.
 FOREIGN_XDP = """
 __attribute__((section("xdp"), used)) int pass_all(void *context) { return 2; }
-char license[] __attribute__((section("license"), used)) = "GPL";
+char _license[] __attribute__((section("license"), used)) = "GPL";
 """
 
 
@@ -56,9 +56,9 @@ class Refusals(EdgeCase):
         self.assertEqual(len(process.errors().splitlines()), 1, process.errors())
 
     def test_unknown_key_is_named_with_its_place(self):
-        text = json.dumps(self.config(), indent=2).replace('"origins"', '"orgins"')
-        line = next(n for n, each in enumerate(text.splitlines(), 1) if "orgins" in each)
-        self.refused_and_nothing_attached(text, "orgins", f"edge.yaml:{line}:", codes=(2,))
+        text = json.dumps(self.config(service(80, max_conections=10)), indent=2)
+        line = next(n for n, each in enumerate(text.splitlines(), 1) if "max_conections" in each)
+        self.refused_and_nothing_attached(text, "max_connections", f"edge.yaml:{line}:", codes=(2,))
 
     def test_not_yaml(self):
         self.refused_and_nothing_attached("ports: [", "edge.yaml:", codes=(2,))
@@ -68,15 +68,16 @@ class Refusals(EdgeCase):
         self.refused_and_nothing_attached(text, "10.10.1.256", codes=(2,))
 
     def test_address_of_two_services(self):
-        twins = (service(80, "one", "20000-29999"), service(80, "two", "30000-39999"))
-        self.refused_and_nothing_attached(self.config(*twins), f"{EDGE_V4}:80")
+        config = self.config(service(80, "one"), service(81, "two"))
+        config["services"][1]["listen"] = [f"{EDGE_V4}:80"]
+        self.refused_and_nothing_attached(config, "one", f"{EDGE_V4}:80", codes=(2,))
 
-    def test_source_ports_of_two_services(self):
-        """Both would connect to one origin from the same address and ports."""
-        one, two = service(80, "one"), service(81, "two")
-        config = self.config(one, two)
-        config["services"][1]["origins"] = config["services"][0]["origins"]
-        self.refused_and_nothing_attached(config, "two", "source_ports")
+    def test_source_ports_that_a_service_listens_on(self):
+        """Replies to a connection of ours and packets of a client's would look the same."""
+        config = self.config(service(80, "one"), service(81, "two"))
+        config["services"][1]["listen"] = [f"{EGRESS_V4}:30000"]
+        config["services"][1]["egress"]["source_ports"] = "40000-49999"
+        self.refused_and_nothing_attached(config, "one", f"{EGRESS_V4}:30000", codes=(2,))
 
     def test_missing_interface(self):
         config = self.config(ports=(("wan", "wan0"), ("lan", "nosuch0")))
@@ -112,8 +113,10 @@ class Refusals(EdgeCase):
         source.write_text(FOREIGN_XDP)
         compile_ = ("clang", "-O2", "-g", "-target", "bpf", "-c", str(source), "-o", str(program))
         self.lab.run("edge", *compile_)
-        self.lab.ip("edge", f"link set dev {interface} xdp obj {program} sec xdp")
-        self.addCleanup(self.lab.ip, "edge", f"link set dev {interface} xdp off")
+        # Run on the host, as `ip` mounts a BPF file system for it, which ends with the command there.
+        link = ("ip", "link", "set", "dev", interface, "xdp")
+        self.lab.run("edge", *link, "obj", str(program), "sec", "xdp")
+        self.addCleanup(self.lab.run, "edge", *link, "off")
 
     def test_second_engine_on_the_same_interfaces(self):
         with self.edge(service(80)) as edge:

@@ -4,6 +4,7 @@ import selectors
 import socket
 import tempfile
 import time
+from dataclasses import replace
 
 from harness import programs
 from harness.case import EdgeCase
@@ -114,6 +115,19 @@ class Many(EdgeCase):
             self.assertEqual(server.open_connections(), count)
             wrong = [number for number, sock in enumerate(clients) if got[sock] != wanted[sock]]
             self.assertEqual(wrong, [])
+            for sock in clients:
+                sock.close()
+
+    def test_two_services_reach_one_origin_from_the_same_ports(self):
+        """No connection of one service may meet a connection of the other's at the origin."""
+        server = EchoServer(self.listen("origin", 9000))
+        self.addCleanup(server.close)
+        one = service(9000, "one", "20000-20999")
+        two = replace(service(9001, "two", "20000-20999"), origins=one.origins)
+        with self.edge(one, two):
+            clients = [self.connect(port) for port in (9000, 9001) * 200]
+            wanted = {sock: number.to_bytes(4, "big") for number, sock in enumerate(clients)}
+            self.assertEqual({sock: bytes(got) for sock, got in exchange(wanted).items()}, wanted)
             for sock in clients:
                 sock.close()
 

@@ -31,11 +31,6 @@ class Service:
     source_ports: str = "20000-59999"
     settings: dict = field(default_factory=dict)
 
-    def with_settings(self, **settings):
-        return Service(
-            self.name, self.listen, self.origins, self.source_ports, self.settings | settings
-        )
-
 
 def service(port, name="web", source_ports="20000-59999", **settings):
     """`port` of both of the edge's addresses, proxied to the same port of the IPv4 origin."""

@@ -56,6 +56,9 @@ class Lab:
             _run("ip", "netns", "add", self.namespace(host))
             self.run(host, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
             self.ip(host, "link set lo up")
+            if host == "wire":
+                # A wire says nothing of its own.
+                self.run(host, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
         if "wire" in self.hosts:
             self._join("client", "eth0", "wire", "c0")
             self._join("wire", "e0", "edge", "wan0")
