@@ -32,7 +32,7 @@ test: deps ## every test
 lint: deps ## formatting, clippy, documentation and shell scripts, warnings denied
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	shellcheck $(SCRIPTS)
 
 bench: deps ## every measurement against its peers, side by side in one run

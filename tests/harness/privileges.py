@@ -41,5 +41,5 @@ def _sudo_works():
     question = ["sudo", "-v"] if sys.stdin.isatty() else ["sudo", "-n", "-v"]
     try:
         return subprocess.run(question, stderr=subprocess.DEVNULL).returncode == 0
-    except FileNotFoundError:
+    except OSError:
         return False
