@@ -54,7 +54,7 @@ class NginxStream:
 
     def start(self, ground):
         servers = (
-            f"server {{ listen {port} backlog=4096; proxy_pass {ORIGIN_V4}:{port}; tcp_nodelay on; }}"
+            f"server {{ listen {port} backlog=4096; proxy_pass {ORIGIN_V4}:{port}; }}"
             for port in (HTTP_PORT, STREAM_PORT)
         )
         self._process = programs.nginx(

@@ -1,8 +1,8 @@
 """The ground that every contender is measured on: one lab, the same client and origin, two cores.
 
 The edge has core 1 to itself, client and origin share core 0: what a contender saves on its core
-cannot be eaten by the programs that measure it. Offloads are off at client and origin, so that every
-contender is given packets as they would come off a wire: MTU-sized, with whole checksums.
+cannot be eaten by the programs that measure it. Offloads are off at client and origin, so that
+every contender is given packets as they would come off a wire: MTU-sized, with whole checksums.
 """
 
 import os
@@ -45,7 +45,8 @@ class Ground:
         return tempfile.mkdtemp(dir=self._folder)
 
     def _build(self):
-        self._folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="ringroad-bench-"))
+        folder = tempfile.TemporaryDirectory(prefix="ringroad-bench-")
+        self._folder = self._open.enter_context(folder)
         self.lab = Lab(prefix="rr-bench")
         self._open.callback(self.lab.down)
         self.lab.up()
@@ -53,7 +54,8 @@ class Ground:
             self.lab.ip(host, f"addr add {shared}/24 dev eth0")
             offloads = [word for name in ("tx", "tso", "gso", "gro") for word in (name, "off")]
             self.lab.run(host, "ethtool", "-K", "eth0", *offloads)
-        http = f'server {{ listen {HTTP_PORT} backlog=4096; location / {{ return 200 "{REPLY}"; }} }}'
+        reply = f'location / {{ return 200 "{REPLY}"; }}'
+        http = f"server {{ listen {HTTP_PORT} backlog=4096; {reply} }}"
         nginx = programs.nginx(self.lab, "origin", self.new_folder(), http, pin=PEERS_PIN)
         self._open.callback(nginx.kill)
         self.iperf3 = self.lab.spawn("origin", *PEERS_PIN, "iperf3", "-s", "-p", str(STREAM_PORT))

@@ -23,7 +23,8 @@ class Hostile(EdgeCase):
         super().setUp()
         path, self.digest = self.random_file(SIZE)
         self.nginx(f"server {{ listen 80; root {path.parent}; }}")
-        self.forge = Forge(self.mac("client", "eth0"), self.mac("edge", "wan0"), CLIENT_V4, EDGE_V4, PORT)
+        macs = self.mac("client", "eth0"), self.mac("edge", "wan0")
+        self.forge = Forge(*macs, CLIENT_V4, EDGE_V4, PORT)
         with self.lab.inside("client"):
             self.raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
         self.addCleanup(self.raw.close)
@@ -115,7 +116,9 @@ class Hostile(EdgeCase):
         chance = random.Random(4)
         self.under_attack(
             lambda port: (
-                self.forge.packet(port, flags, chance.getrandbits(32), chance.getrandbits(32), payload)
+                self.forge.packet(
+                    port, flags, chance.getrandbits(32), chance.getrandbits(32), payload
+                )
                 for _ in range(400)
                 for flags, payload in (
                     (RST, b""),

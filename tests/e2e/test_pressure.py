@@ -31,7 +31,7 @@ class Pressure(EdgeCase):
         self.stalled(lambda client, server: (server, client))
 
     def stalled(self, roles):
-        """One side writes until nothing more goes; then the other reads, and every octet is there."""
+        """One side writes until nothing more goes; then the other reads all of it."""
         listener = self.listen("origin", PORT)
         with self.edge(service(PORT)) as edge:
             writer, reader = roles(*self.opened(listener))

@@ -5,7 +5,9 @@ from harness.content import MIB, digest_of_file
 from harness.edge import service
 from harness.lab import CLIENT_V4, CLIENT_V6, EDGE_V4, EDGE_V6
 
-WHO = "$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port"
+WHO = " ".join(
+    f"$proxy_protocol_{field}" for field in ("addr", "port", "server_addr", "server_port")
+)
 
 
 class ProxyProtocol(EdgeCase):
@@ -16,7 +18,8 @@ class ProxyProtocol(EdgeCase):
         self.names_the_client("v2")
 
     def names_the_client(self, version):
-        self.nginx(f'server {{ listen 80 proxy_protocol; location / {{ return 200 "{WHO}\\n"; }} }}')
+        reply = f'location / {{ return 200 "{WHO}\\n"; }}'
+        self.nginx(f"server {{ listen 80 proxy_protocol; {reply} }}")
         with self.edge(service(80, proxy_protocol=version)):
             for host, client, edge in (
                 (EDGE_V4, CLIENT_V4, EDGE_V4),

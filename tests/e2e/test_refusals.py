@@ -113,7 +113,7 @@ class Refusals(EdgeCase):
         source.write_text(FOREIGN_XDP)
         compile_ = ("clang", "-O2", "-g", "-target", "bpf", "-c", str(source), "-o", str(program))
         self.lab.run("edge", *compile_)
-        # Run on the host, as `ip` mounts a BPF file system for it, which ends with the command there.
+        # `ip` mounts a BPF file system for this; on a host of the lab it goes with the command.
         link = ("ip", "link", "set", "dev", interface, "xdp")
         self.lab.run("edge", *link, "obj", str(program), "sec", "xdp")
         self.addCleanup(self.lab.run, "edge", *link, "off")

@@ -110,7 +110,9 @@ class Many(EdgeCase):
         self.addCleanup(server.close)
         with self.edge(service(9000)):
             clients = [self.connect(9000) for _ in range(count)]
-            wanted = {sock: number.to_bytes(4, "big") * (size // 4) for number, sock in enumerate(clients)}
+            wanted = {
+                sock: number.to_bytes(4, "big") * (size // 4) for number, sock in enumerate(clients)
+            }
             got = exchange(wanted)
             self.assertEqual(server.open_connections(), count)
             wrong = [number for number, sock in enumerate(clients) if got[sock] != wanted[sock]]
@@ -163,7 +165,8 @@ class Streams(EdgeCase):
         with self.edge(service(5201)):
             for reverse in (False, True):
                 got = programs.iperf3(self.lab, server, EDGE_V4, 2, reverse)
-                print(f"    {'down' if reverse else 'up'}: {got['bits_per_second'] / 1e9:.2f} Gbit/s")
+                direction = "down" if reverse else "up"
+                print(f"    {direction}: {got['bits_per_second'] / 1e9:.2f} Gbit/s")
                 self.assertGreater(got["bits_per_second"], 50e6)
 
     def test_small_writes_arrive_in_order(self):

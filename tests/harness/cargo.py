@@ -44,7 +44,8 @@ def _test_binaries():
         if message.get("executable") and message["profile"]["test"]:
             folder = Path(message["manifest_path"]).parent
             target = message["target"]
-            yield f"{folder.name} {target['kind'][0]} {target['name']}", message["executable"], folder
+            name = f"{folder.name} {target['kind'][0]} {target['name']}"
+            yield name, message["executable"], folder
 
 
 def _count(tally, name, done):

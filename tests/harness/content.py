@@ -8,7 +8,7 @@ GIB = 1 << 30
 
 
 def random_file(folder, size):
-    """A file `content` of random octets in a folder (a whole number of MiB); its path and SHA-256."""
+    """A file `content` of random octets, a whole number of MiB; its path and SHA-256."""
     path = Path(folder) / "content"
     digest = hashlib.sha256()
     with open("/dev/urandom", "rb") as source, open(path, "wb") as file:

@@ -99,7 +99,7 @@ class Lab:
         self.ip(host, f"route replace 0.0.0.0/0 via {via_v4}", f"route replace ::/0 via {via_v6}")
 
     def run(self, host, *command, input=None):
-        """Runs a command on a host to its end and returns its standard output; raises if it fails."""
+        """Runs a command on a host; its standard output. Raises if the command fails."""
         return _run("ip", "netns", "exec", self.namespace(host), *command, input=input)
 
     def spawn(self, host, *command, **options):

@@ -36,7 +36,8 @@ class Forge:
             )
         )
         segment += options + payload
-        pseudo = self._source + self._target + struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(segment))
+        pseudo = self._source + self._target
+        pseudo += struct.pack("!BBH", 0, socket.IPPROTO_TCP, len(segment))
         checksum = wrong.get("tcp_checksum", internet_checksum(pseudo + segment))
         segment[16:18] = struct.pack("!H", checksum)
         header = bytearray(

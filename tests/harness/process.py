@@ -60,7 +60,8 @@ class Process:
         until = time.monotonic() + seconds
         while not condition():
             if not self.running():
-                raise AssertionError(self._complaint(f"exit {self._child.returncode} before {what}"))
+                code = self._child.returncode
+                raise AssertionError(self._complaint(f"exit {code} before {what}"))
             if time.monotonic() > until:
                 raise AssertionError(self._complaint(f"not {what} after {seconds} s"))
             time.sleep(0.005)

@@ -10,7 +10,7 @@ NGINX_MODULES = Path("/usr/lib/nginx/modules")
 
 
 def nginx(lab, host, folder, http="", stream="", listeners=1, pin=()):
-    """Starts nginx as a single process with these `http` and `stream` blocks; returns it listening."""
+    """Starts nginx as a single process with these blocks; returns it listening."""
     folder = Path(folder) / f"nginx-{host}"
     folder.mkdir()
     module = NGINX_MODULES / "ngx_stream_module.so"
@@ -40,7 +40,8 @@ def nginx(lab, host, folder, http="", stream="", listeners=1, pin=()):
 _HTTP = """
 access_log off; sendfile on; tcp_nopush on; keepalive_requests 10000000; keepalive_timeout 60;
 client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/f;
-uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; client_max_body_size 4g; default_type text/plain;
+uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; client_max_body_size 4g;
+default_type text/plain;
 """
 
 
@@ -57,7 +58,9 @@ def wrk(lab, url, seconds, connections=64, close=False, pin=(), script=None):
 
 def parse_wrk(text):
     """The figures in wrk's report: requests, requests/s, p50/p99 [us], failures."""
-    socket_errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    socket_errors = re.search(
+        r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text
+    )
     bad_replies = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     return {
         "requests": int(re.search(r"(\d+) requests in", text)[1]),

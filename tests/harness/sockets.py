@@ -69,7 +69,7 @@ def in_background(function, *arguments):
 
 
 class EchoServer:
-    """Greets, then sends back what it receives, to any number of connections on a listening socket."""
+    """Greets each connection on a listening socket, then sends back what it receives."""
 
     def __init__(self, listener, greeting=b""):
         self._greeting = greeting
