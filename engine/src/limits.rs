@@ -143,9 +143,53 @@ pub const SIM_SPARE_BUFFERS: usize = 4096;
 /// Packets that an impairment may hold back, each way [packets]; more are dropped there, and
 /// counted, as by a router whose queue is full.
 pub const IMPAIR_QUEUE_MAX: usize = 1 << 16;
+/// Largest window scale shift (RFC 7323 §2.3). A larger one is taken for this.
+pub const WINDOW_SCALE_MAX: u8 = 14;
+
+/// Largest window without scaling [octets].
+pub const WINDOW_UNSCALED_MAX: u32 = 65_535;
+
+/// Frames in one connection's receive queue, in order and out of order each [frames]. What arrives
+/// beyond is dropped and not acknowledged: the peer sends it again. Octets are bounded by the
+/// window; this bounds what small segments cost.
+pub const RECEIVE_FRAMES_MAX: u32 = 4096;
+
+/// Separate ranges of payload held out of order in one connection [ranges]. A segment that would
+/// open another is dropped. Bounds the walk through the queue.
+pub const OUT_OF_ORDER_RANGES_MAX: u32 = 256;
+
+/// A chunk up to this size is appended by copy to one that waits before it, so that a frame is not
+/// held for one octet [octets].
+pub const COPYBREAK: usize = 256;
+
+/// Segments in flight per segment's worth of congestion window [segments]. The window counts
+/// octets; this bounds the frames that small segments can hold.
+pub const SEGMENTS_PER_WINDOW_SEGMENT: u32 = 2;
+
+/// Smallest payload per segment that a peer or a path can ask us to send [octets]. A smaller MSS
+/// is taken for this, as in Linux (`tcp_min_snd_mss`): less would be an attack on our packet rate.
+pub const SEND_MSS_MIN: u16 = 48;
+
+/// How soon a connection tries again what an empty pool or a frame on its way out held back.
+pub const OUTPUT_RETRY: Duration = Duration::from_millis(1);
+
+/// Longest time that an ACK waits for payload to ride on (RFC 9293 §3.8.6.3 asks for less than
+/// half a second; Linux waits 40 ms at least).
+pub const DELAYED_ACK: Duration = Duration::from_millis(40);
+
+/// Least time between two ACKs that answer segments which cannot be right, per connection (RFC
+/// 5961 §7, §10; Linux: `tcp_invalid_ratelimit`). Those in between are dropped silently.
+pub const CHALLENGE_ACK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long TIME-WAIT lasts (RFC 9293 §3.4.2: 2 MSL, with Linux's 60 s in place of 4 minutes).
+pub const TIME_WAIT: Duration = Duration::from_secs(60);
+
+/// Silence after which a peer's last timestamp says nothing any more (RFC 7323 §5.5).
+pub const TIMESTAMP_VALID: Duration = Duration::from_secs(24 * 24 * 3600);
 
 const _: () = assert!(HEADERS_MAX <= HEADROOM);
 const _: () = assert!(FRAME_SIZE_MAX <= u16::MAX as usize);
 const _: () = assert!(FRAME_SIZE_MIN.is_power_of_two() && FRAME_SIZE_MAX.is_power_of_two());
 const _: () = assert!((TX_PER_CALL * KICKS_PER_FLUSH) as usize >= 2 * BURST);
 const _: () = assert!(RING_ENTRIES_MIN as usize >= BURST);
+const _: () = assert!(COPYBREAK <= FRAME_SIZE_MIN - HEADROOM);

@@ -1,4 +1,41 @@
 //! One TCP connection, sans-I/O: segments and `now` in, segments and the next deadline out.
+//!
+//! RFC 9293 with what Linux does today: window scaling, timestamps and PAWS (RFC 7323), selective
+//! acknowledgments (RFC 2018, RFC 2883, RFC 6675), blind-attack resistance (RFC 5961), the
+//! retransmission timer of RFC 6298 and exchangeable congestion control.
+//!
+//! What a [`Connection`] promises: no input makes it panic; it allocates nothing; it reads no
+//! clock; every frame that it was given is in one of its queues, was handed out again, or went
+//! back to the pool. It is plain data: frames and list links are indices, so it can be exported.
+//!
+//! Payload stays in the frame it arrived in. A frame that is queued has a [`chunks`] node beside
+//! the pool, under the frame's index; queues are lists through those nodes.
+//!
+//! Start at [`Connection`] (the caller's calls, in order), then [`mod@input`] for a segment that
+//! arrives and [`mod@output`] for one that leaves.
+
+pub mod chunks;
+pub mod connection;
+pub mod counters;
+mod deadlines;
+mod input;
+mod output;
+mod receive_queue;
+mod recovery;
+mod send_queue;
+pub mod settings;
+pub mod state;
+pub mod time_wait;
+mod window;
+
+pub use chunks::ChunkSlab;
+pub use connection::Connection;
+pub use counters::TcpCounters;
+pub use input::{Disposition, DropReason};
+pub use output::{Outgoing, OutgoingKind, reset_in_reply};
+pub use settings::{Endpoints, Keepalive, LegSettings, Offer};
+pub use state::{CloseReason, State};
+pub use time_wait::{TimeWait, TimeWaitVerdict};
 
 pub mod congestion;
 pub mod isn;
@@ -26,4 +63,10 @@ pub struct Chunk {
 pub struct Context<'a> {
     pub now: Instant,
     pub pool: &'a mut FramePool,
+    /// List nodes for the frames of `pool`, see [`ChunkSlab::for_pool`].
+    pub chunks: &'a mut ChunkSlab,
+    pub counters: &'a mut TcpCounters,
 }
+
+#[cfg(test)]
+mod tests;

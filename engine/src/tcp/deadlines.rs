@@ -1,0 +1,135 @@
+//! Time passes: retransmission (RFC 6298), persist and keepalive (RFC 9293 §3.8.6.1, §3.8.4),
+//! delayed acknowledgment and TIME-WAIT.
+//!
+//! One instant serves three timers that never run at once: with something outstanding it is the
+//! retransmission timer, with payload but no window the persist timer, in TIME-WAIT its end.
+
+use super::congestion::{CongestionControl, LossSample};
+use super::state::{CloseReason, Event, State};
+use super::{Connection, Context};
+use crate::time::Instant;
+
+impl Connection {
+    /// When [`Connection::on_deadline`] wants to be called; [`Instant::FAR_FUTURE`] if never.
+    #[inline]
+    pub fn deadline(&self) -> Instant {
+        self.retransmit_at.min(self.ack_at).min(self.cold.retry_at).min(self.keepalive_at())
+    }
+
+    /// Acts on what is due at `cx.now`; then the caller polls for segments. May be called early.
+    pub fn on_deadline(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now;
+        if now >= self.cold.retry_at {
+            self.cold.retry_at = Instant::FAR_FUTURE;
+        }
+        if now >= self.ack_at {
+            self.ack_at = Instant::FAR_FUTURE;
+            self.ack_now = true;
+        }
+        if now >= self.retransmit_at {
+            self.retransmit_at = Instant::FAR_FUTURE;
+            self.on_timer(cx);
+        }
+        if now >= self.keepalive_at() {
+            self.on_keepalive(cx);
+        }
+    }
+
+    fn on_timer(&mut self, cx: &mut Context<'_>) {
+        match self.state {
+            State::Closed => {}
+            State::TimeWait => {
+                self.transition(Event::TimeWaitOver);
+                self.end(CloseReason::Finished);
+            }
+            State::SynSent | State::SynReceived => self.on_handshake_timeout(cx),
+            _ if self.snd_nxt != self.snd_una => self.on_retransmission_timeout(cx),
+            _ => self.on_persist_timeout(cx),
+        }
+    }
+
+    fn on_handshake_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.cold.retries >= self.cold.settings.handshake_retries {
+            return self.give_up(cx);
+        }
+        self.cold.retries += 1;
+        self.cold.rtt.on_timeout();
+        self.cold.syn_due = true;
+        cx.counters.timeouts += 1;
+    }
+
+    /// RFC 6298 §5.4 to §5.7.
+    fn on_retransmission_timeout(&mut self, cx: &mut Context<'_>) {
+        let head = self.queue.list.head;
+        if head != self.queue.unsent && cx.chunks.node(head).is_shared(cx.pool) {
+            // It has not even left: our own device is late, not the path.
+            return self.arm_retransmission(cx.now);
+        }
+        if self.cold.retries >= self.cold.settings.data_retries {
+            return self.give_up(cx);
+        }
+        let in_flight_octets = self.snd_nxt - self.snd_una;
+        // RFC 5681 §3.1: when the same segment times out again, the threshold stays.
+        self.cold.controller.on_rto(&LossSample { in_flight_octets, now: cx.now });
+        self.cold.recovery.on_timeout(cx.chunks, &self.queue, self.snd_nxt);
+        self.cold.fin_lost = self.fin_sent;
+        self.cold.retries += 1;
+        self.cold.rtt.on_timeout();
+        cx.counters.timeouts += 1;
+        self.arm_retransmission(cx.now);
+        self.note_disorder();
+    }
+
+    /// RFC 9293 §3.8.6.1: the window has been too small for a while, its opening may be lost.
+    fn on_persist_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.queue.list.is_empty() || !self.state.can_send() {
+            return;
+        }
+        if self.cold.retries >= self.cold.settings.data_retries {
+            return self.give_up(cx);
+        }
+        if self.usable_window() > 0 {
+            self.cold.override_sws = true;
+        } else {
+            self.cold.probe_due = true;
+            self.cold.retries += 1;
+        }
+        self.cold.rtt.on_timeout();
+        self.arm_retransmission(cx.now);
+    }
+
+    /// When silence is long enough to ask; never, while something is outstanding or the persist
+    /// timer runs: their timers ask already.
+    #[inline]
+    fn keepalive_at(&self) -> Instant {
+        match self.cold.settings.keepalive {
+            Some(keepalive)
+                if self.state.is_synchronized()
+                    && self.state != State::TimeWait
+                    && self.retransmit_at == Instant::FAR_FUTURE =>
+            {
+                let probes = u32::from(self.cold.keepalives_sent);
+                self.last_received + keepalive.idle + keepalive.interval * probes
+            }
+            _ => Instant::FAR_FUTURE,
+        }
+    }
+
+    fn on_keepalive(&mut self, cx: &mut Context<'_>) {
+        let most = self.cold.settings.keepalive.map_or(0, |keepalive| keepalive.probes);
+        if self.cold.keepalives_sent >= most {
+            return self.give_up(cx);
+        }
+        self.cold.keepalives_sent += 1;
+        self.cold.probe_due = true;
+    }
+
+    /// The peer has fallen silent. It is sent a RST, should it still be there.
+    fn give_up(&mut self, cx: &mut Context<'_>) {
+        self.cold.reset_due = self.state != State::SynSent;
+        self.end(CloseReason::TimedOut);
+        self.queue.clear(cx.pool, cx.chunks, cx.counters);
+        self.received.clear(cx.pool, cx.chunks, cx.counters);
+        self.cold.out_of_order.clear(cx.pool, cx.chunks, cx.counters);
+    }
+}

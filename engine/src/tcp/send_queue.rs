@@ -1,0 +1,157 @@
+//! What the caller wants sent: chunks from the oldest that is not acknowledged to the newest.
+//!
+//! The list has two parts: what was sent, up to SND.NXT, and behind it what was not.
+
+use super::chunks::{ChunkSlab, List, Marks, NIL, copy};
+use super::{Chunk, Context, TcpCounters};
+use crate::frame::FramePool;
+use crate::time::Instant;
+use crate::wire::tcp::SeqNum;
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(super) struct SendQueue {
+    pub(super) list: List,
+    /// The first chunk that was never sent; `NIL` if all were.
+    pub(super) unsent: u32,
+    /// Chunks that were sent and are not acknowledged [frames].
+    pub(super) sent_frames: u32,
+}
+
+/// What one cumulative acknowledgment took out of the queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Acknowledged {
+    /// Of the payload, what had been marked so [octets].
+    pub(super) sacked: u32,
+    pub(super) lost: u32,
+    pub(super) retransmitted: u32,
+    /// When the newest chunk that was sent exactly once had been sent: for the round trip.
+    pub(super) sent_at: Option<Instant>,
+}
+
+impl SendQueue {
+    pub(super) const EMPTY: SendQueue =
+        SendQueue { list: List::EMPTY, unsent: NIL, sent_frames: 0 };
+
+    /// Adds a chunk at the end, at sequence number `seq`. A small one is appended by copy to an
+    /// unsent one before it, if the result stays within `mss`.
+    pub(super) fn push(&mut self, cx: &mut Context<'_>, mut chunk: Chunk, seq: SeqNum, mss: u16) {
+        if self.unsent != NIL {
+            let octets = chunk.frame.len() as u32;
+            let tail = cx.chunks.node_mut(self.list.tail);
+            match tail.append(cx.pool, chunk, usize::from(mss)) {
+                Ok(()) => {
+                    self.list.octets += octets;
+                    cx.counters.coalesced += 1;
+                    cx.counters.copied_octets += u64::from(octets);
+                    return;
+                }
+                Err(back) => chunk = back,
+            }
+        }
+        let index = self.list.push_back(cx.chunks, chunk, seq, Marks::default());
+        if self.unsent == NIL {
+            self.unsent = index;
+        }
+    }
+
+    /// The first unsent chunk has been sent.
+    pub(super) fn advance(&mut self, chunks: &mut ChunkSlab) {
+        if self.unsent != NIL {
+            self.unsent = chunks.next(self.unsent);
+            self.sent_frames += 1;
+        }
+    }
+
+    /// Frees everything before `una`, and trims the chunk that `una` falls into.
+    pub(super) fn acknowledge(&mut self, cx: &mut Context<'_>, una: SeqNum) -> Acknowledged {
+        let mut result = Acknowledged::default();
+        while self.list.head != self.unsent {
+            let node = cx.chunks.node_mut(self.list.head);
+            let octets = una - node.seq;
+            if octets == 0 || node.seq.after(una) {
+                break;
+            }
+            let (marks, len, sent_at) = (node.marks, node.len(), node.sent_at);
+            let gone = octets.min(len);
+            for (mark, sum) in [
+                (Marks::SACKED, &mut result.sacked),
+                (Marks::LOST, &mut result.lost),
+                (Marks::RETRANSMITTED, &mut result.retransmitted),
+            ] {
+                *sum += if marks.has(mark) { gone } else { 0 };
+            }
+            if octets < len {
+                node.trim_front(octets);
+                self.list.octets -= octets;
+                break;
+            }
+            if !marks.has(Marks::AMBIGUOUS) && !marks.has(Marks::SACKED) {
+                result.sent_at = Some(sent_at);
+            }
+            self.sent_frames -= 1;
+            if let Some(chunk) = self.list.pop_front(cx.chunks) {
+                cx.pool.free(chunk.frame);
+            }
+        }
+        result
+    }
+
+    /// Makes the chunk at `index`, which follows `before`, at most `len` octets long, by copying
+    /// its beginning into a fresh frame that takes its place before it. Returns the place of the
+    /// new chunk; `None` if the pool is empty.
+    pub(super) fn split(
+        &mut self,
+        cx: &mut Context<'_>,
+        before: u32,
+        index: u32,
+        len: u32,
+    ) -> Option<u32> {
+        let mut piece = cx.pool.alloc()?;
+        let node = cx.chunks.node_mut(index);
+        let (seq, sent_at, received_at) = (node.seq, node.sent_at, node.received_at);
+        let mut marks = node.marks;
+        let Some(frame) = node.take_frame() else {
+            cx.pool.free(piece);
+            return None;
+        };
+        copy(cx.pool, &frame, 0..len as usize, &mut piece);
+        node.put_frame(frame);
+        node.trim_front(len);
+        self.list.octets -= len;
+        marks.set(Marks::COPY);
+        marks.set(Marks::SUM_STALE);
+        let chunk = Chunk { frame: piece, sum: 0, received_at };
+        let at = self.list.insert_after(cx.chunks, before, chunk, seq, marks);
+        cx.chunks.node_mut(at).sent_at = sent_at;
+        if self.unsent == index {
+            self.unsent = at;
+        } else {
+            self.sent_frames += 1;
+        }
+        cx.counters.copied_octets += u64::from(len);
+        Some(at)
+    }
+
+    /// Gives every frame back.
+    pub(super) fn clear(
+        &mut self,
+        pool: &mut FramePool,
+        chunks: &mut ChunkSlab,
+        counters: &mut TcpCounters,
+    ) {
+        loop {
+            let marks = match self.list.head {
+                NIL => break,
+                head => chunks.node(head).marks,
+            };
+            if !marks.has(Marks::SENT) && !marks.has(Marks::COPY) {
+                counters.discarded += 1;
+            }
+            if let Some(chunk) = self.list.pop_front(chunks) {
+                pool.free(chunk.frame);
+            }
+        }
+        *self = SendQueue::EMPTY;
+    }
+}

@@ -1,0 +1,99 @@
+//! What a connection is told at its start.
+
+use std::time::Duration;
+
+use super::congestion::Algorithm;
+use crate::limits::{WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
+use crate::wire::tcp::TcpHeader;
+
+/// How one leg behaves: the same for all connections of a service's client or origin side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LegSettings {
+    pub congestion: Algorithm,
+    /// RFC 6928 [segments].
+    pub initial_window_segments: u16,
+    /// What the receive side takes at most, and what is offered at first [octets]. Also decides
+    /// the window scale.
+    pub receive_room: u32,
+    pub keepalive: Option<Keepalive>,
+    /// How often SYN or SYN-ACK is sent again before giving up.
+    pub handshake_retries: u8,
+    /// How often in a row the retransmission timer may expire (R2 of RFC 9293 §3.8.3).
+    pub data_retries: u8,
+}
+
+/// RFC 9293 §3.8.4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Silence after which the peer is probed.
+    pub idle: Duration,
+    /// Time between probes.
+    pub interval: Duration,
+    /// Unanswered probes after which the connection is given up.
+    pub probes: u8,
+}
+
+/// Who talks to whom, as far as a TCP header and its checksum need to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    pub local_port: u16,
+    pub remote_port: u16,
+    /// Ones' complement sum of both addresses and the protocol number, folded: the checksum's
+    /// pseudo-header without the length.
+    pub pseudo_sum: u16,
+    /// Added to the timestamps that we send, so that they tell nothing of other connections
+    /// (RFC 7323 §5.4).
+    pub ts_offset: u32,
+    /// The MSS to offer, and the most to send: what the path's MTU leaves after IP and TCP headers
+    /// without options (RFC 9293 §3.7.1) [octets].
+    pub mss: u16,
+    /// What to send at most to a peer that offers no MSS: 536 over IPv4, 1220 over IPv6
+    /// (RFC 9293 §3.7.1) [octets].
+    pub default_mss: u16,
+}
+
+/// Options to offer in a SYN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub timestamps: bool,
+    pub sack: bool,
+    pub window_scale: bool,
+}
+
+impl Offer {
+    /// Everything we know.
+    pub const ALL: Offer = Offer { timestamps: true, sack: true, window_scale: true };
+
+    /// What a client's SYN offers. Offering the same to the origin makes the headers of both legs
+    /// equally long, so that a full segment of one fits the other.
+    pub fn of(syn: &TcpHeader) -> Offer {
+        Offer {
+            timestamps: syn.options.timestamps.is_some(),
+            sack: syn.options.sack_permitted,
+            window_scale: syn.options.window_scale.is_some(),
+        }
+    }
+}
+
+impl LegSettings {
+    /// The smallest shift by which the whole of `receive_room` can be offered (RFC 7323 §2.2).
+    pub fn window_scale(&self) -> u8 {
+        (0..WINDOW_SCALE_MAX)
+            .find(|shift| self.receive_room >> shift <= WINDOW_UNSCALED_MAX)
+            .unwrap_or(WINDOW_SCALE_MAX)
+    }
+}
+
+impl Default for LegSettings {
+    /// What Linux does, where it has an opinion.
+    fn default() -> Self {
+        LegSettings {
+            congestion: Algorithm::Cubic,
+            initial_window_segments: 10, // RFC 6928
+            receive_room: 256 * 1024,
+            keepalive: None,
+            handshake_retries: 5,
+            data_retries: 15,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Packet scripts: segments in, segments out, in virtual time. See [`host`] for how they read.
+
+mod attacks;
+mod close;
+mod handshake;
+mod host;
+mod loss;
+mod memory;
+mod pair;
+mod random;
+mod states;
+mod transfer;
+mod window;

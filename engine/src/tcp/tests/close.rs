@@ -1,0 +1,210 @@
+use super::host::*;
+use crate::tcp::{CloseReason, Disposition, DropReason, Offer, State, TimeWaitVerdict};
+use crate::wire::tcp::{Flags, SeqNum, TcpHeader, Timestamps};
+
+fn fin(seq: u32, ack: u32) -> TcpHeader {
+    let mut header = seg(seq, ack);
+    header.flags = header.flags.with(Flags::FIN);
+    header
+}
+
+#[test]
+fn the_peer_finishes_first() {
+    let mut host = Host::established(PLAIN);
+    host.gets(fin(1, 1));
+    assert_eq!(host.connection.state(), State::CloseWait);
+    assert!(host.connection.receive_finished());
+    host.sends(&[]);
+    host.connection.finish();
+    host.sends(&["FA 1+0 ack 2"]);
+    assert_eq!(host.connection.state(), State::LastAck);
+    host.gets(seg(2, 2));
+    assert_eq!(host.connection.close_reason(), Some(CloseReason::Finished));
+    host.sends_within(ms(100_000), &[]);
+}
+
+#[test]
+fn half_closed_the_other_half_still_carries() {
+    let mut host = Host::established(PLAIN);
+    host.gets(fin(1, 1));
+    host.sends_within(ms(40), &[(40, "A 1+0 ack 2")]);
+    host.writes(&pattern(0, 900));
+    host.sends(&["PA 1+900 ack 2"]);
+    host.gets(seg(2, 901));
+    host.connection.finish();
+    host.sends(&["FA 901+0 ack 2"]);
+}
+
+#[test]
+fn we_finish_first_and_wait() {
+    let mut host = Host::established(PLAIN);
+    host.connection.finish();
+    host.sends(&["FA 1+0 ack 1"]);
+    assert_eq!(host.connection.state(), State::FinWait1);
+    host.gets(seg(1, 2));
+    assert_eq!(host.connection.state(), State::FinWait2);
+    host.gets_payload(seg(1, 2), b"last words");
+    assert_eq!(host.reads(), b"last words");
+    host.gets(fin(11, 2));
+    assert_eq!(host.connection.state(), State::TimeWait);
+    host.sends(&["A 2+0 ack 12"]);
+    host.now += ms(1000);
+    host.gets(fin(11, 2));
+    host.sends(&["A 2+0 ack 12"]);
+    host.sends_within(ms(59_999), &[]);
+    assert_eq!(host.connection.state(), State::TimeWait);
+    host.sends_within(ms(1), &[]);
+    assert_eq!(host.connection.close_reason(), Some(CloseReason::Finished));
+}
+
+#[test]
+fn both_finish_at_once() {
+    // RFC 9293 §3.6, figure 13.
+    let mut host = Host::established(PLAIN);
+    host.connection.finish();
+    host.sends(&["FA 1+0 ack 1"]);
+    host.gets(fin(1, 1));
+    assert_eq!(host.connection.state(), State::Closing);
+    host.sends(&["A 2+0 ack 2"]);
+    host.gets(seg(2, 2));
+    assert_eq!(host.connection.state(), State::TimeWait);
+}
+
+#[test]
+fn a_fin_that_overtakes_payload_waits_for_it() {
+    let mut host = Host::established(PLAIN);
+    host.gets(fin(101, 1));
+    assert_eq!(host.connection.state(), State::Established);
+    host.gets_payload(seg(1, 1), &pattern(0, 100));
+    assert_eq!(host.connection.state(), State::CloseWait);
+    assert!(!host.connection.receive_finished(), "there is payload to take");
+    assert_eq!(host.reads(), pattern(0, 100));
+    assert!(host.connection.receive_finished());
+}
+
+#[test]
+fn nothing_is_taken_behind_a_fin() {
+    let mut host = Host::established(PLAIN);
+    host.gets(fin(1, 1));
+    let after = host.gets_payload(seg(2, 1), b"more");
+    assert_eq!(after, Disposition::Dropped(DropReason::OutsideWindow));
+    assert_eq!(host.reads(), b"");
+}
+
+#[test]
+fn a_lost_fin_is_repeated_with_and_without_payload() {
+    let mut host = Host::established(PLAIN);
+    host.writes(b"bye");
+    host.connection.finish();
+    host.sends(&["FPA 1+3 ack 1"]);
+    host.sends_within(ms(300), &[(210, "FPA 1+3 ack 1")]);
+    host.gets(seg(1, 4));
+    let repeated = host.waits(ms(2000));
+    assert!(!repeated.is_empty());
+    assert!(repeated.iter().all(|(_, sent)| sent.line() == "FA 4+0 ack 1"), "{repeated:?}");
+    host.gets(seg(1, 5));
+    assert_eq!(host.connection.state(), State::FinWait2);
+    host.sends_within(ms(10_000), &[]);
+}
+
+#[test]
+fn a_repeated_fin_is_acknowledged_again() {
+    let mut host = Host::established(PLAIN);
+    host.gets(fin(1, 1));
+    host.sends_within(ms(40), &[(40, "A 1+0 ack 2")]);
+    host.gets(fin(1, 1));
+    host.sends(&["A 1+0 ack 2"]);
+}
+
+#[test]
+fn a_reset_ends_everything_at_once() {
+    let mut host = Host::established(PLAIN);
+    host.writes(b"never read");
+    host.gets_payload(seg(1, 1), b"nor this");
+    let mut reset = seg(9, 1);
+    reset.flags = Flags::RST;
+    host.gets(reset);
+    assert_eq!(host.connection.close_reason(), Some(CloseReason::ResetByPeer));
+    assert_eq!(host.held(), 0);
+    host.sends_within(ms(10_000), &[]);
+}
+
+#[test]
+fn an_abort_sends_a_reset_that_will_be_believed() {
+    let mut host = Host::established(PLAIN);
+    host.writes(b"hello");
+    host.sends(&["PA 1+5 ack 1"]);
+    host.connection.abort();
+    host.sends(&["RA 6+0 ack 1"]);
+    host.sends(&[]);
+    assert_eq!(host.connection.close_reason(), Some(CloseReason::Aborted));
+}
+
+#[test]
+fn a_silent_peer_is_given_up() {
+    let mut host = Host::established(PLAIN);
+    host.writes(b"hello?");
+    host.sends(&["PA 1+6 ack 1"]);
+    let sent = host.waits(ms(3_600_000));
+    assert_eq!(sent.len(), 16, "15 times again, and a reset");
+    assert_eq!(sent.last().unwrap().1.line(), "RA 7+0 ack 1");
+    let gaps: Vec<u64> =
+        sent.windows(2).map(|two| (two[1].0 - two[0].0).as_millis() as u64).collect();
+    assert_eq!(gaps[..4], [420, 840, 1680, 3360], "backing off");
+    assert_eq!(host.connection.close_reason(), Some(CloseReason::TimedOut));
+    assert_eq!(host.held(), 0);
+}
+
+/// A connection in TIME-WAIT: rcv_nxt is 2, snd_nxt is 2.
+fn in_time_wait(offer: Offer) -> Host {
+    let mut host = Host::established(offer);
+    host.connection.finish();
+    host.sends(&["FA 1+0 ack 1"]);
+    host.gets(host.stamped(fin(1, 2)));
+    host.sends(&["A 2+0 ack 2"]);
+    host
+}
+
+#[test]
+fn time_wait_as_a_value_answers_a_repeated_fin() {
+    let mut host = in_time_wait(PLAIN);
+    let mut rest = host.connection.time_wait().unwrap();
+    let before = rest.expires_at();
+    host.now += ms(1000);
+    let verdict = rest.on_segment(host.now, &fin(1, 2), 0);
+    assert_eq!(verdict, TimeWaitVerdict::Acknowledge);
+    assert!(rest.expires_at() > before);
+    let outgoing = rest.acknowledge(&mut host.pool, host.now).unwrap();
+    let (header, _) = TcpHeader::parse(host.pool.bytes(&outgoing.frame)).unwrap();
+    assert_eq!((header.sequence, header.acknowledgment), (OUR_ISN + 2, PEER_ISN + 2));
+    host.pool.free(outgoing.frame);
+    assert_eq!(rest.on_segment(host.now, &fin(1, 2), 0), TimeWaitVerdict::Ignore, "the limit");
+}
+
+#[test]
+fn time_wait_ignores_resets() {
+    let mut host = in_time_wait(PLAIN);
+    let mut reset = seg(2, 2);
+    reset.flags = Flags::RST;
+    let verdict = host.connection.time_wait().unwrap().on_segment(host.now, &reset, 0);
+    assert_eq!(verdict, TimeWaitVerdict::Ignore, "RFC 1337");
+    host.gets(reset);
+    assert_eq!(host.connection.state(), State::TimeWait);
+}
+
+#[test]
+fn a_later_syn_may_reopen_time_wait() {
+    let reopens = |host: &Host, number: SeqNum, value: Option<u32>| {
+        let mut header = syn(PLAIN);
+        header.sequence = number;
+        header.options.timestamps = value.map(|value| Timestamps { value, echo_reply: 0 });
+        let verdict = host.connection.time_wait().unwrap().on_segment(host.now, &header, 0);
+        matches!(verdict, TimeWaitVerdict::Reopen { after } if after.after(OUR_ISN + 2))
+    };
+    let host = in_time_wait(PLAIN);
+    assert!(reopens(&host, PEER_ISN + 3, None), "a later number");
+    assert!(!reopens(&host, PEER_ISN + 1, None), "an old duplicate");
+    let host = in_time_wait(Offer::ALL);
+    assert!(reopens(&host, PEER_ISN, Some(10_000)), "a later timestamp, RFC 6191");
+    assert!(!reopens(&host, PEER_ISN + 1000, Some(50)), "an earlier timestamp");
+}
