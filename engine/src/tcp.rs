@@ -15,13 +15,18 @@
 //! arrives and [`mod@output`] for one that leaves.
 
 pub mod chunks;
+pub mod congestion;
 pub mod connection;
 pub mod counters;
 mod deadlines;
+#[cfg(any(test, fuzzing))]
+pub mod exercise;
 mod input;
+pub mod isn;
 mod output;
 mod receive_queue;
 mod recovery;
+pub mod rtt;
 mod send_queue;
 pub mod settings;
 pub mod state;
@@ -36,10 +41,6 @@ pub use output::{Outgoing, OutgoingKind, reset_in_reply};
 pub use settings::{Endpoints, Keepalive, LegSettings, Offer};
 pub use state::{CloseReason, State};
 pub use time_wait::{TimeWait, TimeWaitVerdict};
-
-pub mod congestion;
-pub mod isn;
-pub mod rtt;
 
 use crate::frame::{Frame, FramePool};
 use crate::time::Instant;
