@@ -1,1 +1,21 @@
-fn main() {}
+//! The `ringroad` command: reads its arguments, does what they say, reports in one line.
+//!
+//! Exit codes: 0 done; 2 bad usage or configuration; 1 anything else. Start at [`cli::Cli`].
+
+mod check;
+mod cli;
+mod lab;
+mod origin;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = match cli::parse() {
+        Ok(command) => command,
+        Err(code) => return code,
+    };
+    command.run().unwrap_or_else(|error| {
+        eprintln!("ringroad: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,1 +1,38 @@
+//! The XDP shield: what ringroad serves goes to the engine's socket, all else to the kernel.
+//!
+//! The programs are in C (`bpf/`), compiled with the crate. [`Shield`] loads one, fills its
+//! tables, attaches it to interfaces and lets go of them when it is dropped, or when the process
+//! ends in whatever way: an attachment is a file descriptor, and the kernel closes those.
+//! [`Control`] is what the polling threads hold: heartbeats and switches, plain stores into memory
+//! that the program reads. [`CountersReader`] is what the ledger holds.
+//!
+//! It falls open: without a socket, a heartbeat or the engine's consent a new connection is the
+//! kernel's, and stays there.
+//!
+//! Start reading at [`Shield`], and in C at `bpf/shield.bpf.c`. All `unsafe` is in `sys`,
+//! `control`, `abi` and the generated skeletons.
 
+mod abi;
+mod attach;
+mod control;
+mod counters;
+mod error;
+pub mod limits;
+mod log;
+mod redirector;
+mod settings;
+mod shield;
+mod skeleton;
+mod sys;
+
+pub use attach::{AttachMode, AttachedMode};
+pub use control::Control;
+pub use counters::{CountersReader, ShieldCounters, Verdict};
+pub use error::ShieldError;
+pub use redirector::Redirector;
+pub use settings::{EgressRange, PortSettings, ServiceAddress, ShieldSettings};
+pub use shield::Shield;
+pub use sys::DryRun;
+
+/// The compiled shield, for loaders other than ours.
+pub const SHIELD_OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shield.bpf.o"));

@@ -101,6 +101,8 @@ pub struct FramePool {
     free: Vec<u32>,
     /// Handles that are with devices (fill and transmit rings).
     with_devices: usize,
+    /// Free frames that open devices must always find here.
+    device_reserve: usize,
 }
 
 impl FramePool {
@@ -121,6 +123,7 @@ impl FramePool {
             holders: vec![0; count],
             free: (0..count as u32).rev().collect(),
             with_devices: 0,
+            device_reserve: 0,
         }
     }
 
@@ -149,6 +152,25 @@ impl FramePool {
     /// retransmission counts here once.
     pub fn with_devices(&self) -> usize {
         self.with_devices
+    }
+
+    /// Sets aside `frames` more for devices to receive into; a port calls it when it opens.
+    pub fn add_device_reserve(&mut self, frames: usize) {
+        self.device_reserve += frames;
+    }
+
+    /// Undoes [`FramePool::add_device_reserve`] when the port closes.
+    pub fn remove_device_reserve(&mut self, frames: usize) {
+        self.device_reserve = self.device_reserve.saturating_sub(frames);
+    }
+
+    /// Whether what is free is needed by the devices. Devices are refilled before all else, so
+    /// only holding on to received frames brings the pool here. Who could hold one more (payload
+    /// waiting for an acknowledgement, say) drops it instead; what is consumed at once, as the
+    /// acknowledgement that frees the others, is welcome still. So reception never starves.
+    #[inline]
+    pub fn is_scarce(&self) -> bool {
+        self.free.len() < self.device_reserve
     }
 
     pub fn frame_size(&self) -> usize {
@@ -193,6 +215,16 @@ impl FramePool {
         );
         *holders = 2;
         Frame::new(frame.index(), frame.start(), frame.len())
+    }
+
+    /// A copy of the window in a frame of its own, at the same start; `None` when the pool is
+    /// empty.
+    pub fn copy(&mut self, frame: &Frame) -> Option<Frame> {
+        let mut copy = self.alloc()?;
+        (copy.start, copy.len) = (frame.start, frame.len);
+        let (from, to) = (self.offset(frame), self.offset(&copy));
+        self.region.copy_within(from, to, frame.len());
+        Some(copy)
     }
 
     /// Whether another handle exists: the frame is still on its way out.
@@ -276,6 +308,15 @@ impl FramePool {
         }
         self.with_devices -= 1;
         Some(Frame::new(index as u32, start, len))
+    }
+
+    /// What a device in software sees of a frame that it holds: `len` octets at `offset` of the
+    /// region, as [`FramePool::give_to_device`] named it.
+    ///
+    /// # Panics
+    /// If they are not within the region.
+    pub(crate) fn device_bytes(&self, offset: u64, len: usize) -> &[u8] {
+        self.region.slice(usize::try_from(offset).unwrap_or(usize::MAX), len)
     }
 
     #[inline]

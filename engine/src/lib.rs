@@ -9,6 +9,7 @@
 
 pub mod flow;
 pub mod frame;
+pub mod kernel;
 pub mod limits;
 pub mod port;
 pub mod tcp;

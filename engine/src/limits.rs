@@ -24,6 +24,86 @@ pub const FRAMES_MAX: usize = 1 << 24;
 /// Ethernet 14 + two VLAN tags 8 + IPv6 40 + TCP with all options 60.
 pub const HEADERS_MAX: usize = 14 + 8 + 40 + 60;
 
+/// Most prefixes learnt from each of Linux's routing tables, IPv4 and IPv6 together: the whole
+/// Internet's, with room to grow. A million take some 270 MB. Further ones are not learnt; what
+/// they cover is reached by a wider route or not at all. Counted, warned of, and read again when
+/// there is room.
+pub const ROUTES_MAX: usize = 1 << 21;
+
+/// Most addresses with a neighbour entry, well over Linux's own default bound (`gc_thresh3`, 1024)
+/// for each family. Further ones are not learnt and stay unresolved; counted and warned of.
+pub const NEIGHBOURS_MAX: usize = 1 << 16;
+
+/// Most network devices. Further ones are not learnt: routes over them count as down.
+pub const LINKS_MAX: usize = 1 << 13;
+
+/// Most addresses of this host. Further ones are not learnt, and not chosen as sources.
+pub const ADDRESSES_MAX: usize = 1 << 14;
+
+/// Most neighbours kept from going stale at a time. Further ones are not: Linux may forget them
+/// while they are in use, and they are resolved anew.
+pub const NEIGHBOURS_IN_USE_MAX: usize = 1 << 12;
+
+/// Questions for Linux that wait to be asked; a further one is refused, its asker tries later.
+pub const KERNEL_QUESTIONS_MAX: usize = 1024;
+
+/// News kept to be applied to tables that are being read meanwhile. When there are more, what was
+/// read is used as it is, and read once again.
+pub const NEWS_WHILE_READING_MAX: usize = 1 << 14;
+
+/// Receive buffer of a netlink socket [octets]: some ten thousand notifications. When it
+/// overflows everything is read again.
+pub const NETLINK_BUFFER: usize = 8 << 20;
+
+/// Most sockets reported as being in the way of our source ports: enough to see why.
+pub const CLASHES_MAX: usize = 16;
+
+/// IPv6 extension headers that are skipped to find TCP [headers]. RFC 8200 §4.1 knows fewer in
+/// front of it. A packet with more goes to the kernel, so that no packet costs more than this.
+pub const IPV6_EXTENSIONS_MAX: usize = 4;
+/// Free frames that each open device may count on [frames]: what one turn can take out of its
+/// fill ring, twice. With fewer free, the pool is scarce and nothing more is held back.
+pub const DEVICE_RESERVE: usize = 2 * BURST;
+
+/// Least and most entries in a ring shared with the kernel; a power of two [descriptors].
+pub const RING_ENTRIES_MIN: u32 = 64;
+pub const RING_ENTRIES_MAX: u32 = 1 << 16;
+
+/// Shortest packet given to a device [octets]: an Ethernet header. The kernel takes shorter ones
+/// off the ring without ever completing them, which would lose their frames; they are dropped.
+pub const PACKET_MIN: usize = 14;
+
+/// Calls into the kernel for one flush. In copy mode each sends at least
+/// [`TX_PER_CALL`] packets, so a full burst leaves in two; the rest is for what earlier
+/// flushes left. What is unsent after them waits for the next flush.
+pub const KICKS_PER_FLUSH: u32 = 4;
+
+/// Packets that the kernel sends per call in copy mode, unless told otherwise.
+pub const TX_PER_CALL: u32 = 32;
+
+/// How long opening waits for a queue that the kernel is still taking from its last socket, and
+/// closing for the kernel to let go [ms]. Then opening fails (busy) and closing goes on.
+pub const QUEUE_RELEASE_MS: u64 = 1_000;
+
+/// Most flows in one table [flows]. A table is made for fewer; when it is full, new flows are
+/// refused and the service's fallback decides what becomes of them.
+pub const FLOWS_MAX: usize = 1 << 24;
+
+/// Flow table buckets that are in use at most, in quarters: beyond, probes get long fast.
+pub const FLOW_TABLE_LOAD_QUARTERS: usize = 3;
+
+/// Buckets that a lookup may have to look at [buckets]. At three quarters load, a flow lies more
+/// than k buckets from home with a probability of about e^(-0.54 k): 10^-30 for this many. An
+/// insertion that would need more is refused as if the table were full.
+pub const FLOW_PROBES_MAX: usize = 128;
+
+/// Buckets that an insertion may have to move up by one [buckets]. Stretches of used buckets are
+/// longer than k with a probability of about e^(-0.038 k): 10^-33 for this many. Refused likewise.
+pub const FLOW_SHIFT_MAX: usize = 2048;
+
+/// Most timers in one wheel [timers].
+pub const TIMERS_MAX: usize = 1 << 26;
+
 /// Largest congestion window [octets]: no peer can advertise a larger window (65,535 << 14,
 /// RFC 7323 §2.3), so growth beyond it would mean nothing. A window that reaches it stays there.
 pub const CONGESTION_WINDOW_MAX: u32 = 65_535 << 14;
@@ -33,7 +113,7 @@ pub const CONGESTION_WINDOW_MAX: u32 = 65_535 << 14;
 pub const INITIAL_WINDOW_SEGMENTS_MAX: u32 = 256;
 
 /// State of a congestion controller, whichever the algorithm [octets]. One per leg.
-pub const CONGESTION_STATE_MAX: usize = 112;
+pub const CONGESTION_STATE_MAX: usize = 96;
 
 /// Shortest retransmission timeout. Note: RFC 6298 §2.4 says one second; every widely deployed
 /// stack uses less, as paths and timers have become faster. It is also what the timeout leaves,
@@ -53,6 +133,16 @@ pub const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
 const _: () = assert!(RTO_MIN.as_micros() <= RTO_INITIAL.as_micros());
 const _: () = assert!(RTO_INITIAL.as_micros() < RTO_MAX.as_micros());
 const _: () = assert!(RTO_MAX.as_micros() < (u32::MAX / 16) as u128);
+const _: () = assert!(FLOW_TABLE_LOAD_QUARTERS < 4);
+// Bucket indices are at most 25 bits, so that a tag of 32 has bits left to tell keys apart.
+const _: () = assert!(FLOWS_MAX * 4 / FLOW_TABLE_LOAD_QUARTERS < 1 << 25);
+const _: () = assert!(TIMERS_MAX < (u32::MAX / 2) as usize);
+/// Buffers that a simulated cable keeps to use again; more are freed.
+pub const SIM_SPARE_BUFFERS: usize = 4096;
+
+/// Packets that an impairment may hold back, each way [packets]; more are dropped there, and
+/// counted, as by a router whose queue is full.
+pub const IMPAIR_QUEUE_MAX: usize = 1 << 16;
 /// Largest window scale shift (RFC 7323 §2.3). A larger one is taken for this.
 pub const WINDOW_SCALE_MAX: u8 = 14;
 
@@ -100,4 +190,6 @@ pub const TIMESTAMP_VALID: Duration = Duration::from_secs(24 * 24 * 3600);
 const _: () = assert!(HEADERS_MAX <= HEADROOM);
 const _: () = assert!(FRAME_SIZE_MAX <= u16::MAX as usize);
 const _: () = assert!(FRAME_SIZE_MIN.is_power_of_two() && FRAME_SIZE_MAX.is_power_of_two());
+const _: () = assert!((TX_PER_CALL * KICKS_PER_FLUSH) as usize >= 2 * BURST);
+const _: () = assert!(RING_ENTRIES_MIN as usize >= BURST);
 const _: () = assert!(COPYBREAK <= FRAME_SIZE_MIN - HEADROOM);

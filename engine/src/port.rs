@@ -4,7 +4,13 @@
 //! whole packets, from the Ethernet header on; what is sent is taken the same way. A port knows
 //! nothing of TCP. Ports wrap ports: a recorder or an impairment is a port around another.
 
+pub mod af_xdp;
+pub mod impair;
+pub mod pcap;
+pub mod sim;
+
 use crate::frame::{Burst, FramePool};
+use crate::time::Instant;
 
 /// One queue pair of a device.
 ///
@@ -12,6 +18,10 @@ use crate::frame::{Burst, FramePool};
 /// [`Port::tx_burst`] until its bursts are gone or the port takes no more. Completed frames come
 /// home to the pool, and the device is given fresh ones to receive into, within these calls.
 pub trait Port {
+    /// Says what time it is, before the other calls of a turn. Ports that wrap ports need it (to
+    /// delay, to stamp what they record) and pass it inward; no port reads a clock.
+    fn set_now(&mut self, _now: Instant) {}
+
     /// Appends received packets to `burst`, until it is full or nothing is left.
     fn rx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst);
 

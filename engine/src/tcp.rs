@@ -31,6 +31,7 @@ mod send_queue;
 pub mod settings;
 pub mod state;
 pub mod time_wait;
+pub mod wheel;
 mod window;
 
 pub use chunks::ChunkSlab;

@@ -54,6 +54,12 @@ impl Region {
         Region { base, len }
     }
 
+    /// Takes over memory on hugepages, or what stands in for them.
+    pub fn from_hugepages(mapping: ringroad_hugepages::Mapping) -> Self {
+        let (base, len) = mapping.into_raw();
+        Region { base, len }
+    }
+
     pub fn base(&self) -> NonNull<u8> {
         self.base
     }
@@ -84,6 +90,19 @@ impl Region {
         // SAFETY: as in `slice`; and the pool has checked that this handle is the only one, so no
         // device reads the frame either.
         unsafe { slice::from_raw_parts_mut(self.base.as_ptr().add(offset), len) }
+    }
+
+    /// Copies `len` octets from one offset to another.
+    pub(super) fn copy_within(&mut self, from: usize, to: usize, len: usize) {
+        self.check(from, len);
+        self.check(to, len);
+        // SAFETY: both ranges are in bounds (checked above), may overlap, and nobody else has a
+        // reference to either, since the region is borrowed exclusively. As in `slice` and
+        // `slice_mut`, no device writes the one, and none has the other.
+        unsafe {
+            let base = self.base.as_ptr();
+            std::ptr::copy(base.add(from), base.add(to), len);
+        }
     }
 
     #[inline]

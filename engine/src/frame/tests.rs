@@ -89,3 +89,46 @@ fn a_burst_keeps_order_and_what_was_not_taken() {
     burst.drain().for_each(|f| pool.free(f));
     assert_eq!(pool.free_count(), BURST + 1);
 }
+
+#[test]
+fn a_pool_says_when_what_is_left_is_the_devices() {
+    let mut pool = pool();
+    pool.add_device_reserve(2);
+    let held: Vec<_> = (0..2).map(|_| pool.alloc().unwrap()).collect();
+    assert!(!pool.is_scarce(), "two free, two reserved");
+    let one_more = pool.alloc().unwrap();
+    assert!(pool.is_scarce());
+    pool.free(one_more);
+    assert!(!pool.is_scarce());
+    pool.remove_device_reserve(2);
+    held.into_iter().for_each(|f| pool.free(f));
+    assert!(!pool.is_scarce());
+}
+
+#[test]
+fn a_copy_is_its_own() {
+    let mut pool = pool();
+    let mut frame = pool.alloc().unwrap();
+    pool.push_back(&mut frame, 5).unwrap().copy_from_slice(b"hello");
+    frame.trim_front(1);
+    let shared = pool.share(&frame);
+    let mut copy = pool.copy(&frame).unwrap();
+    pool.bytes_mut(&mut copy)[0] = b'E';
+    assert_eq!((pool.bytes(&copy), pool.bytes(&frame)), (&b"Ello"[..], &b"ello"[..]));
+    [frame, shared, copy].into_iter().for_each(|f| pool.free(f));
+    assert_eq!(pool.free_count(), 4);
+}
+
+#[test]
+fn a_pool_lives_on_hugepages_or_what_stands_in_for_them() {
+    let request = ringroad_hugepages::Request { len: 3 << 20, node: None, hugepages: true };
+    let mapping = ringroad_hugepages::map(request).unwrap();
+    let mut pool = FramePool::new(Region::from_hugepages(mapping), 4096);
+    assert_eq!(pool.capacity(), (4 << 20) / 4096, "whole hugepages");
+    let mut held: Vec<_> = std::iter::from_fn(|| pool.alloc()).collect();
+    for frame in &mut held {
+        pool.push_back(frame, 2000).unwrap().fill(7);
+    }
+    held.into_iter().for_each(|f| pool.free(f));
+    assert_eq!(pool.free_count(), pool.capacity());
+}

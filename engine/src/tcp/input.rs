@@ -46,6 +46,8 @@ pub enum DropReason {
     SuspectSyn,
     /// The receive queue holds as many frames as it may.
     QueueFull,
+    /// What frames are free are needed to receive into: no more may be held.
+    FramesScarce,
 }
 
 impl Connection {
@@ -61,7 +63,7 @@ impl Connection {
     ) -> Disposition {
         cx.counters.ce_marked += u64::from(ecn_ce);
         let len = chunk.as_ref().map_or(0, |chunk| chunk.frame.len() as u32);
-        if self.is_expected(header, len) {
+        if self.is_expected(header, len) && !(cx.pool.is_scarce() && len > 0) {
             self.on_expected(cx, header, chunk)
         } else {
             self.on_unexpected(cx, header, chunk)

@@ -75,6 +75,8 @@ reasons! {
     TcpChecksumNotFilledIn => "tcp_checksum_not_filled_in",
     /// An ICMP error that ends before the packet it is about can be recognised.
     IcmpTruncated => "icmp_truncated",
+    /// An ICMP error that quotes something that is no packet of its own IP version.
+    IcmpQuote => "icmp_quote",
     /// The ICMP checksum does not verify.
     IcmpChecksum => "icmp_checksum",
 }
@@ -97,3 +99,19 @@ impl std::fmt::Display for Malformed {
 }
 
 impl std::error::Error for Malformed {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_place_and_its_own_name() {
+        for (index, reason) in Malformed::ALL.iter().enumerate() {
+            assert_eq!(reason.index(), index);
+        }
+        let names: HashSet<_> = Malformed::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(names.len(), Malformed::COUNT);
+    }
+}

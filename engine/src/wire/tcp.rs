@@ -46,21 +46,28 @@ impl TcpHeader {
     /// [`Malformed::TcpTruncated`] and [`Malformed::TcpDataOffset`].
     #[inline]
     pub fn parse(segment: &[u8]) -> Result<(TcpHeader, usize), Malformed> {
+        let mut header = TcpHeader::default();
+        let length = header.read(segment)?;
+        Ok((header, length))
+    }
+
+    /// [`TcpHeader::parse`] into a header that is still all default.
+    #[inline]
+    pub(super) fn read(&mut self, segment: &[u8]) -> Result<usize, Malformed> {
         let (fixed, behind) =
             segment.split_first_chunk::<HEADER_LEN_MIN>().ok_or(Malformed::TcpTruncated)?;
         let length = usize::from(fixed[12] >> 4) * 4;
         let options_len = length.checked_sub(HEADER_LEN_MIN).ok_or(Malformed::TcpDataOffset)?;
         let options = behind.get(..options_len).ok_or(Malformed::TcpDataOffset)?;
-        let header = TcpHeader {
-            source_port: u16::from_be_bytes([fixed[0], fixed[1]]),
-            destination_port: u16::from_be_bytes([fixed[2], fixed[3]]),
-            sequence: SeqNum(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])),
-            acknowledgment: SeqNum(u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]])),
-            flags: Flags(fixed[13]),
-            window: u16::from_be_bytes([fixed[14], fixed[15]]),
-            options: TcpOptions::parse(options),
-        };
-        Ok((header, length))
+        self.source_port = u16::from_be_bytes([fixed[0], fixed[1]]);
+        self.destination_port = u16::from_be_bytes([fixed[2], fixed[3]]);
+        self.sequence = SeqNum(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]));
+        self.acknowledgment =
+            SeqNum(u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]));
+        self.flags = Flags(fixed[13]);
+        self.window = u16::from_be_bytes([fixed[14], fixed[15]]);
+        self.options.read_list(options);
+        Ok(length)
     }
 
     /// Length of the header that [`TcpHeader::emit`] writes [octets]: a multiple of 4.

@@ -59,7 +59,7 @@ impl Cubic {
     /// Slow start with HyStart++. Returns what of the acknowledged octets is left.
     fn slow_start(&mut self, sample: &AckSample) -> u32 {
         let mut acked = sample.acked_octets;
-        // RFC 9406 §4.3: only for the first slow start, when the path is yet unknown.
+        // RFC 9406 §4: only for the first slow start, when the path is yet unknown.
         if self.window.in_first_slow_start() {
             match self.hystart.on_ack(sample.rtt, acked, sample.in_flight_octets) {
                 Advice::SlowStart => {}
@@ -132,6 +132,9 @@ impl Cubic {
 
 impl CongestionControl for Cubic {
     fn on_ack(&mut self, sample: &AckSample) {
+        if sample.acked_octets == 0 {
+            return;
+        }
         if !self.window.may_grow(sample.acked_octets, sample.cwnd_limited) {
             // RFC 9438 §5.8: time in which the window was not tried must not count, or it would
             // leap when it is.

@@ -80,5 +80,5 @@ impl CongestionControl for NewReno {
     }
 }
 
-/// RFC 3465 §2.2: L, the most segments that slow start grows by for one ACK.
+/// RFC 3465 §2.3: L, the most segments that slow start grows by for one ACK.
 const SLOW_START_SEGMENTS_PER_ACK: u32 = 2;

@@ -25,20 +25,19 @@ const ROOM: usize = super::HEADER_LEN_MAX - super::HEADER_LEN_MIN;
 impl TcpOptions {
     /// Reads a list of options. Of an option that occurs twice the last one counts.
     #[inline]
-    pub(super) fn parse(list: &[u8]) -> TcpOptions {
+    pub(super) fn read_list(&mut self, list: &[u8]) {
         match list {
-            [] => TcpOptions::default(),
+            [] => {}
             // What nearly every segment of a connection with timestamps looks like
             // (RFC 7323 appendix A).
             [NOP, NOP, TIMESTAMPS, TIMESTAMPS_LEN, rest @ ..] if rest.len() == 8 => {
-                TcpOptions { timestamps: parse_timestamps(rest), ..TcpOptions::default() }
+                self.timestamps = parse_timestamps(rest);
             }
-            _ => TcpOptions::parse_list(list),
+            _ => self.read_any_list(list),
         }
     }
 
-    fn parse_list(mut list: &[u8]) -> TcpOptions {
-        let mut options = TcpOptions::default();
+    fn read_any_list(&mut self, mut list: &[u8]) {
         while let [kind, behind_kind @ ..] = list {
             match *kind {
                 END => break,
@@ -53,12 +52,11 @@ impl TcpOptions {
                         break;
                     };
                     let [_, _, value @ ..] = option else { break };
-                    options.read(kind, value);
+                    self.read(kind, value);
                     list = behind;
                 }
             }
         }
-        options
     }
 
     /// Takes one option in. One with a length that its kind does not have is skipped.

@@ -90,6 +90,25 @@ fn the_window_follows_the_curve_through_plateau_and_probing() {
 }
 
 #[test]
+fn acks_without_news_do_not_hold_the_curve_back() {
+    let rtt = Duration::from_millis(100);
+    let grown = |with_duplicates: bool| {
+        let mut cubic = after_loss(1_000);
+        let mut now = Instant::from_millis(1);
+        for _ in 0..40 {
+            if with_duplicates {
+                let sample = ack(0, cubic.window_octets(), rtt, now + rtt / 64);
+                cubic.on_ack(&AckSample { cwnd_limited: false, ..sample });
+                cubic.on_ack(&sample);
+            }
+            round(&mut cubic, rtt, &mut now);
+        }
+        cubic.window_octets()
+    };
+    assert_eq!(grown(true), grown(false));
+}
+
+#[test]
 fn on_a_short_path_it_is_as_fast_as_reno_would_be() {
     // 20 segments and 2 ms: the cubic term would need seconds. RFC 9438 §4.3 says: 9/17 of a
     // segment a round trip up to the window of the loss, a whole one beyond.

@@ -1,0 +1,100 @@
+//! Every bound on what a configuration may say, with its reason.
+//!
+//! A value beyond its bound is refused with a message that names the bound; a file beyond its
+//! bounds is refused as a whole.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Most frames in a burst \[frames\]: what one turn of the engine's loop holds. A smaller burst is
+/// allowed, to see what bursts are worth.
+pub const BURST_MAX: usize = 64;
+
+/// Frames that each queue's rings may hold \[frames\]: 2048 to receive into, 2048 on their way out.
+pub const FRAMES_PER_QUEUE: u32 = 4096;
+
+/// Frames left over for payload that is held until it is acknowledged \[frames\]; with fewer, a
+/// single fast connection runs the pool dry.
+pub const FRAMES_HELD_MIN: u32 = 4096;
+
+/// Most frames in a lane's pool \[frames\]: a frame's index fits 24 bits.
+pub const FRAMES_MAX: u32 = 1 << 24;
+
+/// CPUs are numbered below this (Linux's largest `NR_CPUS`).
+pub const CPU_MAX: usize = 8191;
+
+/// Longest name of a port or service \[octets\]. Names label metrics and log lines.
+pub const NAME_MAX: usize = 32;
+
+/// Longest name of a Linux interface \[octets\] (`IFNAMSIZ` less its final zero).
+pub const INTERFACE_NAME_MAX: usize = 15;
+
+/// Longest path of a Unix socket \[octets\] (`sun_path` less its final zero).
+pub const SOCKET_PATH_MAX: usize = 107;
+
+/// Most ports.
+pub const PORTS_MAX: usize = 16;
+
+/// Most queues of a port.
+pub const QUEUES_MAX: u32 = 256;
+
+/// Most services; the XDP program looks them up in a table of fixed size.
+pub const SERVICES_MAX: usize = 1024;
+
+/// Most addresses that one service listens on, and most origins of one service.
+pub const ADDRESSES_MAX: usize = 256;
+
+/// Most prefixes in each of the shield's lists.
+pub const PREFIXES_MAX: usize = 65_536;
+
+/// Initial windows \[segments\]. One is what the first TCPs did; beyond a hundred a lossless start
+/// is luck.
+pub const INITIAL_WINDOW: RangeInclusive<u32> = 1..=100;
+
+/// Connections of one service \[connections\].
+pub const CONNECTIONS: RangeInclusive<u32> = 1..=10_000_000;
+
+/// Lowest source port for connections to origins: those below belong to well-known services.
+pub const SOURCE_PORT_MIN: u16 = 1024;
+
+/// Fewest source ports: below this, ports come round again before an old connection's last
+/// segments have left the network.
+pub const SOURCE_PORTS_MIN: u32 = 256;
+
+/// Times that one call looks for packets (`SO_BUSY_POLL`); the engine waits meanwhile.
+pub const BUSY_POLL: RangeInclusive<Duration> =
+    Duration::from_micros(1)..=Duration::from_millis(10);
+
+/// Times to drain; zero ends at once.
+pub const DRAIN_TIMEOUT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(86_400);
+
+/// Limits on a lane's silence. Shorter ones mistake a scheduler's hiccup for a hang; longer ones
+/// leave clients waiting.
+pub const HEARTBEAT_LIMIT: RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(10);
+
+/// Times to wait for an origin's handshake.
+pub const CONNECT_TIMEOUT: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_secs(120);
+
+/// Times until an idle connection is closed.
+pub const IDLE_TIMEOUT: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(604_800);
+
+/// Longest file that is read \[octets\].
+pub const FILE_MAX: u64 = 8 << 20;
+
+/// Deepest nesting of a file; the schema needs six levels.
+pub const DEPTH_MAX: usize = 16;
+
+/// Problems of one file that are shown; the rest is counted.
+pub const PROBLEMS_SHOWN: usize = 20;
+
+/// Longest piece of a file that a message quotes \[characters\].
+pub const TEXT_SHOWN: usize = 60;
+
+/// Longest key that is compared with the known ones for a suggestion \[octets\]; the comparison
+/// takes time with the product of the lengths.
+pub const SUGGESTION_KEY_MAX: usize = 40;
+
+const _: () = assert!(FRAMES_PER_QUEUE + FRAMES_HELD_MIN <= FRAMES_MAX);

@@ -1,0 +1,345 @@
+//! What a configuration says, as plain data: no YAML in sight, every default filled in.
+//!
+//! A [`Config`] comes from [`parse`](crate::parse) alone when it comes from outside, and is
+//! then consistent: names are unique, references resolve, addresses do not overlap, and nothing
+//! is asked for that this version cannot do (see `unsupported.rs`). Start at [`Config`].
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// A whole configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub engine: Engine,
+    /// At least one.
+    pub ports: Vec<Port>,
+    /// At least one.
+    pub services: Vec<Service>,
+    pub shield: Shield,
+    pub admin: Admin,
+}
+
+impl Config {
+    /// The port of that name.
+    pub fn port(&self, name: &str) -> Option<&Port> {
+        self.ports.iter().find(|port| port.name == name)
+    }
+}
+
+/// How the polling threads run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Engine {
+    pub arrangement: Arrangement,
+    /// CPUs that poll, one pinned thread each.
+    pub cores: Vec<usize>,
+    /// Frames handled between two looks at the clock \[frames\].
+    pub burst: usize,
+    pub idle: Idle,
+    /// Frames in the pool of each lane \[frames\].
+    pub frames: u32,
+    /// How long old connections may take to finish after `SIGTERM`.
+    pub drain_timeout: Duration,
+    /// A lane that shows no sign of life for this long is taken for hung, and its services fall
+    /// back to Linux.
+    pub heartbeat_limit: Duration,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Engine {
+            arrangement: Arrangement::Auto,
+            cores: vec![0],
+            burst: crate::limits::BURST_MAX,
+            idle: Idle::Adaptive,
+            frames: 32_768,
+            drain_timeout: Duration::from_secs(30),
+            heartbeat_limit: Duration::from_millis(100),
+        }
+    }
+}
+
+/// A device that packets come and go by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    pub name: String,
+    pub driver: Driver,
+}
+
+impl Port {
+    /// RX queues that are polled.
+    pub fn queues(&self) -> u32 {
+        match &self.driver {
+            Driver::AfXdp(af_xdp) => af_xdp.queues,
+            Driver::Dpdk(dpdk) => dpdk.queues,
+        }
+    }
+}
+
+/// What drives a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Driver {
+    AfXdp(AfXdp),
+    Dpdk(Dpdk),
+}
+
+impl Driver {
+    pub fn kind(&self) -> DriverKind {
+        match self {
+            Driver::AfXdp(_) => DriverKind::AfXdp,
+            Driver::Dpdk(_) => DriverKind::Dpdk,
+        }
+    }
+}
+
+/// A Linux network interface, through AF_XDP sockets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AfXdp {
+    /// Name in Linux.
+    pub interface: String,
+    /// RX queues to poll, from queue 0 on.
+    pub queues: u32,
+    pub xdp_mode: XdpMode,
+    /// Our calls drive the device's polling, looking for packets this long, instead of its
+    /// interrupts (`SO_PREFER_BUSY_POLL`); `None`: interrupts do.
+    pub busy_poll: Option<Duration>,
+}
+
+/// A device that DPDK drives, by its name or PCI address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dpdk {
+    pub device: String,
+    pub queues: u32,
+}
+
+/// Addresses that clients connect to, and the origins behind them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub name: String,
+    /// Name of the port that clients come in by.
+    pub port: String,
+    /// At least one; no address is listened on by two services.
+    pub listen: Vec<SocketAddr>,
+    /// At least one.
+    pub origins: Vec<SocketAddr>,
+    pub egress: Egress,
+    pub client_leg: Leg,
+    pub origin_leg: Leg,
+    /// Header that tells an origin who its client is.
+    pub proxy_protocol: ProxyProtocol,
+    /// Proxied connections at one time \[connections\].
+    pub max_connections: u32,
+    /// What becomes of new connections that the engine will not take.
+    pub fallback: Fallback,
+    /// How long an origin may take to answer the handshake.
+    pub connect_timeout: Duration,
+    /// A proxied connection on which nothing moved for this long is closed.
+    pub idle_timeout: Duration,
+}
+
+impl Service {
+    /// Unless said otherwise \[connections\].
+    pub const MAX_CONNECTIONS: u32 = 100_000;
+    /// Unless said otherwise: two retransmissions of the SYN (RFC 6298 §2) fit.
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+    /// Unless said otherwise.
+    pub const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+}
+
+/// Where the connections to the origins leave from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Egress {
+    /// Name of the port; `None`: the one that Linux would route by.
+    pub port: Option<String>,
+    /// Source address; `None`: the one that Linux would choose.
+    pub address: Option<IpAddr>,
+    pub source_ports: RangeInclusive<u16>,
+}
+
+impl Default for Egress {
+    fn default() -> Self {
+        Egress { port: None, address: None, source_ports: 20_000..=59_999 }
+    }
+}
+
+/// One of the two TCP connections of a proxied pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leg {
+    pub congestion: Algorithm,
+    /// What may be sent before the first acknowledgement \[segments\].
+    pub initial_window: u32,
+}
+
+impl Default for Leg {
+    fn default() -> Self {
+        // RFC 6928 §2: an initial window of ten segments.
+        Leg { congestion: Algorithm::Cubic, initial_window: 10 }
+    }
+}
+
+/// What the XDP program does ahead of the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shield {
+    pub syn_cookies: SynCookies,
+    /// Sources that are dropped.
+    pub deny: Vec<IpNet>,
+    /// Sources that are never rate-limited.
+    pub allow: Vec<IpNet>,
+    /// Limit on each source; `None`: no limit.
+    pub per_source: Option<PerSource>,
+}
+
+impl Default for Shield {
+    fn default() -> Self {
+        Shield {
+            syn_cookies: SynCookies::Off,
+            deny: Vec::new(),
+            allow: Vec::new(),
+            per_source: None,
+        }
+    }
+}
+
+/// How many SYNs a source may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerSource {
+    /// Sustained rate \[SYN/s\].
+    pub syn_per_second: u32,
+    /// SYNs above the rate that are let through at once.
+    pub burst: u32,
+    /// Addresses that share this many leading bits are one source.
+    pub prefix_v4: u8,
+    /// The same for IPv6.
+    pub prefix_v6: u8,
+}
+
+impl Default for PerSource {
+    fn default() -> Self {
+        PerSource { syn_per_second: 200, burst: 400, prefix_v4: 32, prefix_v6: 64 }
+    }
+}
+
+/// Where the running engine is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Unix socket of `ringroad stats` and the other commands.
+    pub socket: PathBuf,
+    /// Prometheus over HTTP; `None`: not served.
+    pub metrics: Option<SocketAddr>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Admin { socket: PathBuf::from("/run/ringroad.sock"), metrics: None }
+    }
+}
+
+/// A setting that takes one of a few words.
+pub trait Word: Copy + PartialEq + fmt::Debug + 'static {
+    /// Every word with its meaning, in the order in which they are shown.
+    const WORDS: &'static [(&'static str, Self)];
+
+    /// The word in the file.
+    fn word(self) -> &'static str;
+}
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl Word for $name {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $name::$variant),)+];
+
+            fn word(self) -> &'static str {
+                match self { $($name::$variant => $word,)+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    )+};
+}
+
+words! {
+    /// The kinds of [`Driver`].
+    DriverKind {
+        AfXdp = "af_xdp",
+        Dpdk = "dpdk",
+    }
+
+    /// How the stages of a lane are laid out over cores.
+    Arrangement {
+        /// The engine decides, from the number of cores.
+        Auto = "auto",
+        /// All stages of a lane on one core, one after another.
+        RunToCompletion = "run-to-completion",
+        /// Each stage on a core of its own.
+        Pipeline = "pipeline",
+    }
+
+    /// What a polling thread does when nothing comes.
+    Idle {
+        /// Polls on: lowest latency, a whole core for ever.
+        Spin = "spin",
+        /// Backs off, in the end to sleeping on the device.
+        Adaptive = "adaptive",
+    }
+
+    /// How an AF_XDP socket is bound.
+    XdpMode {
+        /// The best that the interface can do.
+        Auto = "auto",
+        /// The device writes to our frames; fails where the driver cannot.
+        ZeroCopy = "zero-copy",
+        /// The driver's XDP hook, with one copy by the kernel.
+        Copy = "copy",
+        /// The kernel's own XDP hook, behind the driver: any interface, slowest.
+        Generic = "generic",
+    }
+
+    /// Congestion control of a leg.
+    Algorithm {
+        /// RFC 5681.
+        Reno = "reno",
+        /// RFC 9438.
+        Cubic = "cubic",
+        Bbr = "bbr",
+        /// RFC 8257.
+        Dctcp = "dctcp",
+        Vegas = "vegas",
+    }
+
+    /// PROXY protocol header in front of what goes to an origin.
+    ProxyProtocol {
+        Off = "off",
+        V1 = "v1",
+        V2 = "v2",
+    }
+
+    /// What becomes of new connections that the engine will not take.
+    Fallback {
+        /// Whatever listens on that address in Linux gets them.
+        Kernel = "kernel",
+        /// They are answered with a reset.
+        Reset = "reset",
+        /// They are dropped without an answer.
+        Drop = "drop",
+    }
+
+    /// When SYNs are answered with cookies.
+    SynCookies {
+        /// Under pressure.
+        Auto = "auto",
+        Always = "always",
+        Off = "off",
+    }
+}

@@ -1,0 +1,295 @@
+//! What an operator sees: for each mistake its exact message, and for each good file its meaning.
+
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::schema::{Algorithm, Config, Driver, Fallback, Idle, ProxyProtocol, XdpMode};
+use crate::{load, parse};
+
+mod messages;
+
+/// A good file; tests put their mistakes into it.
+const GOOD: &str = "\
+ports:
+  - name: wan
+    interface: wan0
+  - name: lan
+    interface: lan0
+services:
+  - name: web
+    listen: [\"10.10.1.1:80\"]
+    origins: [\"10.10.2.2:80\"]
+";
+
+#[test]
+fn a_file_without_options_has_every_default() {
+    let config = parse("f", GOOD).unwrap();
+    assert_eq!(
+        config.to_yaml(),
+        "\
+engine:
+  arrangement: auto
+  cores: [0]
+  burst: 64
+  idle: adaptive
+  frames: 32768
+  drain_timeout: 30s
+  heartbeat_limit: 100ms
+ports:
+  - name: wan
+    driver: af_xdp
+    interface: wan0
+    queues: 1
+    xdp_mode: auto
+    busy_poll: off
+  - name: lan
+    driver: af_xdp
+    interface: lan0
+    queues: 1
+    xdp_mode: auto
+    busy_poll: off
+services:
+  - name: web
+    port: wan
+    listen: [\"10.10.1.1:80\"]
+    origins: [\"10.10.2.2:80\"]
+    egress:
+      port: auto
+      address: auto
+      source_ports: 20000-59999
+    client_leg: { congestion: cubic, initial_window: 10 }
+    origin_leg: { congestion: cubic, initial_window: 10 }
+    proxy_protocol: off
+    max_connections: 100000
+    fallback: kernel
+    connect_timeout: 5s
+    idle_timeout: 10m
+shield:
+  syn_cookies: off
+  deny: []
+  allow: []
+  per_source: off
+admin:
+  socket: /run/ringroad.sock
+  metrics: off
+"
+    );
+}
+
+#[test]
+fn what_is_said_is_what_is_meant() {
+    let config = parse(
+        "f",
+        "\
+admin: { socket: /tmp/a b.sock, metrics: \"[::]:9464\" }
+engine:
+  arrangement: run-to-completion
+  cores: [3]
+  burst: 16
+  idle: spin
+  frames: 8192
+  drain_timeout: 1500ms
+  heartbeat_limit: 2s
+services:
+  - listen: ['[fd00:1::1]:443']
+    origins:
+      - '[fd00:2::2]:443'
+      - \"[fd00:2::3]:443\"
+    egress: { port: edge, address: 'fd00:1::2', source_ports: 30000-39999 }
+    client_leg: { congestion: reno }
+    origin_leg: { initial_window: 40 }
+    proxy_protocol: v1
+    max_connections: 7
+    fallback: drop
+    connect_timeout: 1s
+    idle_timeout: 2h
+ports: [{ name: edge, interface: eth0, xdp_mode: copy, busy_poll: 20us }]
+shield: # all as it was
+",
+    )
+    .unwrap();
+    assert_eq!(config.engine.cores, [3]);
+    assert_eq!(config.engine.burst, 16);
+    assert_eq!(config.engine.idle, Idle::Spin);
+    assert_eq!(config.engine.frames, 8192);
+    assert_eq!(config.engine.drain_timeout, Duration::from_millis(1500));
+    assert_eq!(config.engine.heartbeat_limit, Duration::from_secs(2));
+    let Driver::AfXdp(af_xdp) = &config.port("edge").unwrap().driver else { panic!("AF_XDP") };
+    assert_eq!((af_xdp.interface.as_str(), af_xdp.xdp_mode), ("eth0", XdpMode::Copy));
+    assert_eq!(af_xdp.busy_poll, Some(Duration::from_micros(20)));
+    let service = &config.services[0];
+    assert_eq!((service.name.as_str(), service.port.as_str()), ("service-1", "edge"));
+    assert_eq!(service.listen, ["[fd00:1::1]:443".parse().unwrap()]);
+    assert_eq!(service.origins.len(), 2);
+    assert_eq!(service.egress.port.as_deref(), Some("edge"));
+    assert_eq!(service.egress.address, Some("fd00:1::2".parse().unwrap()));
+    assert_eq!(service.egress.source_ports, 30_000..=39_999);
+    assert_eq!(service.client_leg.congestion, Algorithm::Reno);
+    assert_eq!(service.client_leg.initial_window, 10);
+    assert_eq!(service.origin_leg.initial_window, 40);
+    assert_eq!(service.proxy_protocol, ProxyProtocol::V1);
+    assert_eq!(service.max_connections, 7);
+    assert_eq!(service.fallback, Fallback::Drop);
+    assert_eq!(service.connect_timeout, Duration::from_secs(1));
+    assert_eq!(service.idle_timeout, Duration::from_secs(7200));
+    assert_eq!(config.admin.socket, Path::new("/tmp/a b.sock"));
+    assert_eq!(config.admin.metrics, Some("[::]:9464".parse().unwrap()));
+    assert_round_trip(&config);
+}
+
+#[test]
+fn default_frames_grow_with_the_ports() {
+    let mut file = "ports:\n".to_owned();
+    for index in 0..10 {
+        file += &format!("  - interface: eth{index}\n");
+    }
+    file += "services: [{ listen: [10.0.0.1:1], origins: [10.0.0.2:2] }]\n";
+    let config = parse("f", &file).unwrap();
+    assert_eq!(config.engine.frames, 45_056);
+    assert_round_trip(&config);
+}
+
+#[test]
+fn examples_are_good_and_survive_a_round_trip() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut count = 0;
+    for entry in directory.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let config = load(&path).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_round_trip(&config);
+        count += 1;
+    }
+    assert!(count >= 4, "only {count} examples were found");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_so() {
+    let errors = load(Path::new("/nonexistent/edge.yaml")).unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        "/nonexistent/edge.yaml: cannot be read: No such file or directory (os error 2); check the \
+         path and its rights"
+    );
+    let errors = load(Path::new("/dev/zero")).unwrap_err();
+    assert_eq!(errors.to_string(), "/dev/zero: longer than 8388608 octets; no configuration is");
+}
+
+fn assert_round_trip(config: &Config) {
+    let yaml = config.to_yaml();
+    let again = parse("again", &yaml).unwrap_or_else(|errors| panic!("{errors}\n{yaml}"));
+    assert_eq!(&again, config, "{yaml}");
+    assert_eq!(again.to_yaml(), yaml);
+}
+
+/// Pieces of which files are made, good and bad ones, in any order.
+fn fragment() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(vec![
+            "engine:",
+            "ports:",
+            "services:",
+            "shield:",
+            "admin:",
+            "name:",
+            "interface:",
+            "listen:",
+            "origins:",
+            "egress:",
+            "cores:",
+            "frames:",
+            "burst:",
+            "per_source:",
+            "deny:",
+            "queues:",
+            "\n",
+            "\n  ",
+            "\n    ",
+            "- ",
+            "[",
+            "]",
+            "{",
+            "}",
+            ", ",
+            ": ",
+            "\"",
+            "'",
+            "|",
+            ">",
+            "&a ",
+            "*a",
+            "!t ",
+            "? ",
+            "---\n",
+            "...\n",
+            "# ",
+            "~",
+            "10.0.0.1:80",
+            "[::1]:80",
+            "64",
+            "-1",
+            "20000-59999",
+            "30s",
+            "off",
+            "\t",
+            "\u{feff}",
+            "\u{85}",
+            "\0",
+            "<<: ",
+            "%YAML 1.2\n",
+        ])
+        .prop_map(str::to_owned),
+        any::<char>().prop_map(String::from),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in any::<String>()) {
+        let _ = parse("f", &text);
+    }
+
+    #[test]
+    fn no_yaml_makes_it_panic(fragments in prop::collection::vec(fragment(), 0..60)) {
+        if let Err(errors) = parse("f", &fragments.concat()) {
+            prop_assert!(!errors.problems().is_empty());
+            for problem in errors.problems() {
+                prop_assert!(!problem.message.contains(char::is_control), "{:?}", problem);
+            }
+        }
+    }
+
+    /// A good file with one place overwritten: nearer to what people get wrong.
+    #[test]
+    fn no_slip_makes_it_panic(at in 0..GOOD.len(), length in 0..20_usize, slip in fragment()) {
+        let mut text = GOOD.to_owned();
+        let end = (at + length).min(GOOD.len());
+        text.replace_range(at..end, &slip);
+        if let Ok(config) = parse("f", &text) {
+            assert_round_trip(&config);
+        }
+    }
+
+    #[test]
+    fn any_configuration_survives_a_round_trip(
+        name in "[A-Za-z0-9][A-Za-z0-9_.-]{0,31}",
+        interface in "[^/:\\s\\p{C}]{1,3}",
+        socket in "/[^\\p{C}]{0,30}[^/\\p{C}]",
+        micros in 0..86_400_000_000_u64,
+        frames in 8_192..1_u32 << 24,
+    ) {
+        prop_assume!(name != "auto" && interface != "." && interface != "..");
+        let mut config = parse("f", GOOD).unwrap();
+        config.ports.truncate(1);
+        config.ports[0].name.clone_from(&name);
+        let Driver::AfXdp(af_xdp) = &mut config.ports[0].driver else { panic!("AF_XDP") };
+        af_xdp.interface = interface;
+        config.services[0].port.clone_from(&name);
+        config.services[0].name = name;
+        config.admin.socket = socket.into();
+        config.engine.drain_timeout = Duration::from_micros(micros);
+        config.engine.frames = frames;
+        assert_round_trip(&config);
+    }
+}

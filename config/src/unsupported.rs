@@ -1,0 +1,63 @@
+//! What the schema knows and this version cannot do: the one list of it.
+//!
+//! Such a setting is refused rather than ignored, as an operator would rely on it. When a feature
+//! arrives, its line goes.
+
+use crate::document::{Content, Node};
+
+/// When a key is refused.
+#[derive(Debug)]
+enum When {
+    /// Its value is one of these words.
+    Is(&'static [&'static str]),
+    /// Its value is anything but this word.
+    IsNot(&'static str),
+    /// Its number is larger.
+    MoreThan(u64),
+    /// Its list is longer.
+    LongerThan(usize),
+}
+
+/// Key, when it is refused, and what to do instead.
+const UNSUPPORTED: &[(&str, When, &str)] = &[
+    ("arrangement", When::Is(&["pipeline"]), "use auto or run-to-completion"),
+    ("cores", When::LongerThan(1), "give one core"),
+    ("driver", When::Is(&["dpdk"]), "use af_xdp"),
+    ("queues", When::MoreThan(1), "give 1, and the interface one queue (ethtool -L)"),
+    ("congestion", When::Is(&["bbr", "dctcp", "vegas"]), "use cubic or reno"),
+    ("syn_cookies", When::Is(&["auto", "always"]), "use off, or leave it out"),
+    ("deny", When::LongerThan(0), "leave it out, and filter upstream"),
+    ("allow", When::LongerThan(0), "leave it out"),
+    ("per_source", When::IsNot("off"), "use off, or leave it out"),
+];
+
+/// Whether `word` is refused as the value of `key`.
+pub(crate) fn refuses_word(key: &str, word: &str) -> bool {
+    UNSUPPORTED.iter().any(|(unsupported, when, _)| {
+        *unsupported == key && matches!(when, When::Is(words) if words.contains(&word))
+    })
+}
+
+/// Why `node` cannot be the value of `key` in this version.
+pub(crate) fn refusal(key: &str, node: &Node) -> Option<String> {
+    let (_, when, instead) = UNSUPPORTED.iter().find(|(unsupported, ..)| *unsupported == key)?;
+    let what = match (when, &node.content) {
+        (When::Is(_), Content::Text(text)) if refuses_word(key, text) => {
+            format!("{key} {text}")
+        }
+        (When::IsNot(word), content) if !matches!(content, Content::Text(text) if text == word) => {
+            key.to_owned()
+        }
+        (When::MoreThan(most), Content::Text(text))
+            if text.parse::<u64>().is_ok_and(|number| number > *most) =>
+        {
+            format!("more than {most} in \"{key}\"")
+        }
+        (When::LongerThan(most), Content::List(items)) if items.len() > *most => match most {
+            0 => format!("\"{key}\""),
+            most => format!("more than {most} in \"{key}\""),
+        },
+        _ => return None,
+    };
+    Some(format!("{what} is not available in this version; {instead}"))
+}

@@ -1,0 +1,113 @@
+//! A configuration written out again, every default filled in, as a file that reads back the same.
+
+use std::fmt::{Display, Write};
+
+use crate::schema::{Config, Driver, Leg, PerSource, Service};
+use crate::value::show_duration;
+
+/// The whole of `config` as YAML.
+pub(crate) fn write(config: &Config) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_all(&mut out, config);
+    out
+}
+
+fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
+    let Config { engine, ports, services, shield, admin } = config;
+    writeln!(out, "engine:")?;
+    writeln!(out, "  arrangement: {}", engine.arrangement)?;
+    writeln!(out, "  cores: {}", list(&engine.cores))?;
+    writeln!(out, "  burst: {}", engine.burst)?;
+    writeln!(out, "  idle: {}", engine.idle)?;
+    writeln!(out, "  frames: {}", engine.frames)?;
+    writeln!(out, "  drain_timeout: {}", show_duration(engine.drain_timeout))?;
+    writeln!(out, "  heartbeat_limit: {}", show_duration(engine.heartbeat_limit))?;
+    writeln!(out, "ports:")?;
+    for port in ports {
+        writeln!(out, "  - name: {}", port.name)?;
+        writeln!(out, "    driver: {}", port.driver.kind())?;
+        match &port.driver {
+            Driver::AfXdp(af_xdp) => {
+                writeln!(out, "    interface: {}", text(&af_xdp.interface))?;
+                writeln!(out, "    queues: {}", af_xdp.queues)?;
+                writeln!(out, "    xdp_mode: {}", af_xdp.xdp_mode)?;
+                let busy_poll = af_xdp.busy_poll.map(show_duration);
+                writeln!(out, "    busy_poll: {}", or_word(&busy_poll, "off"))?;
+            }
+            Driver::Dpdk(dpdk) => {
+                writeln!(out, "    device: {}", text(&dpdk.device))?;
+                writeln!(out, "    queues: {}", dpdk.queues)?;
+            }
+        }
+    }
+    writeln!(out, "services:")?;
+    for service in services {
+        write_service(out, service)?;
+    }
+    writeln!(out, "shield:")?;
+    writeln!(out, "  syn_cookies: {}", shield.syn_cookies)?;
+    writeln!(out, "  deny: {}", texts(&shield.deny))?;
+    writeln!(out, "  allow: {}", texts(&shield.allow))?;
+    match &shield.per_source {
+        None => writeln!(out, "  per_source: off")?,
+        Some(PerSource { syn_per_second, burst, prefix_v4, prefix_v6 }) => writeln!(
+            out,
+            "  per_source: {{ syn_per_second: {syn_per_second}, burst: {burst}, prefix_v4: \
+             {prefix_v4}, prefix_v6: {prefix_v6} }}"
+        )?,
+    }
+    writeln!(out, "admin:")?;
+    writeln!(out, "  socket: {}", text(&admin.socket.to_string_lossy()))?;
+    writeln!(out, "  metrics: {}", or_word(&admin.metrics, "off"))
+}
+
+fn write_service(out: &mut String, service: &Service) -> std::fmt::Result {
+    let egress = &service.egress;
+    writeln!(out, "  - name: {}", service.name)?;
+    writeln!(out, "    port: {}", service.port)?;
+    writeln!(out, "    listen: {}", texts(&service.listen))?;
+    writeln!(out, "    origins: {}", texts(&service.origins))?;
+    writeln!(out, "    egress:")?;
+    writeln!(out, "      port: {}", egress.port.as_deref().unwrap_or("auto"))?;
+    writeln!(out, "      address: {}", or_word(&egress.address, "auto"))?;
+    let (low, high) = (egress.source_ports.start(), egress.source_ports.end());
+    writeln!(out, "      source_ports: {low}-{high}")?;
+    write_leg(out, "client_leg", service.client_leg)?;
+    write_leg(out, "origin_leg", service.origin_leg)?;
+    writeln!(out, "    proxy_protocol: {}", service.proxy_protocol)?;
+    writeln!(out, "    max_connections: {}", service.max_connections)?;
+    writeln!(out, "    fallback: {}", service.fallback)?;
+    writeln!(out, "    connect_timeout: {}", show_duration(service.connect_timeout))?;
+    writeln!(out, "    idle_timeout: {}", show_duration(service.idle_timeout))
+}
+
+fn write_leg(out: &mut String, name: &str, leg: Leg) -> std::fmt::Result {
+    let Leg { congestion, initial_window } = leg;
+    writeln!(out, "    {name}: {{ congestion: {congestion}, initial_window: {initial_window} }}")
+}
+
+/// A list on one line, of items that need no quotes.
+fn list<T: Display>(items: &[T]) -> String {
+    let items: Vec<String> = items.iter().map(T::to_string).collect();
+    format!("[{}]", items.join(", "))
+}
+
+/// A list on one line, of items that may need quotes.
+fn texts<T: Display>(items: &[T]) -> String {
+    list(&items.iter().map(|item| text(&item.to_string())).collect::<Vec<_>>())
+}
+
+fn or_word<T: Display>(value: &Option<T>, nothing: &str) -> String {
+    value.as_ref().map_or_else(|| nothing.to_owned(), |value| text(&value.to_string()))
+}
+
+/// A scalar, in quotes unless it can be nothing but text without them.
+fn text(text: &str) -> String {
+    let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+    match plain {
+        true => text.to_owned(),
+        false => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+    }
+}

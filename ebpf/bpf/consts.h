@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Bounds and protocol numbers. src/limits.rs repeats the bounds. */
+#ifndef RINGROAD_CONSTS_H
+#define RINGROAD_CONSTS_H
+
+/* Interfaces that one shield serves, and receive queues of each. */
+#define PORTS_MAX 16
+#define QUEUES_MAX 128
+#define SOCKETS_MAX (PORTS_MAX * QUEUES_MAX)
+
+/* Services, and the addresses that they listen on together. */
+#define SERVICES_MAX 1024
+#define SERVICE_ADDRESSES_MAX 4096
+
+/* Addresses that the engine connects from, and ranges of source ports of each. */
+#define EGRESS_ADDRESSES_MAX 1024
+#define EGRESS_RANGES_MAX 8
+
+/* Flows that are remembered as the kernel's. The least recently used one gives way. */
+#define KERNEL_FLOWS_MAX 65536
+
+/*
+ * How long after the last packet of any flow of the kernel's the table is still consulted
+ * [nanoseconds]: longer than the two hours after which keep-alives are sent (RFC 9293 §3.8.4),
+ * so that a quiet connection shows itself in time.
+ */
+#define KERNEL_FLOW_MEMORY_NS (7500ULL * 1000 * 1000 * 1000)
+
+/* The time of the last such packet is written at most this often [nanoseconds]. */
+#define KERNEL_FLOW_REFRESH_NS (1000ULL * 1000 * 1000)
+
+/* Tags understood: IEEE 802.1Q, and a second one in front of it (802.1ad). */
+#define VLAN_TAGS_MAX 2
+
+/* IPv6 extension headers that are skipped on the way to TCP. */
+#define EXTENSION_HEADERS_MAX 4
+
+/* struct control and the per-CPU counters are written by different CPUs. */
+#define CACHE_LINE 64
+
+#define IPV4_FRAGMENT_MASK 0x3fff /* more fragments | offset (RFC 791 §3.1) */
+#define IPV6_FRAGMENT_MASK 0xfff9 /* offset | more fragments (RFC 8200 §4.5) */
+#define IPV4_OFFSET_MASK 0x1fff
+
+#define TCP_OCTETS_MIN 20
+#define ICMP_OCTETS 8
+
+#define TCP_FLAG_SYN 0x02
+#define TCP_FLAG_RST 0x04
+#define TCP_FLAG_ACK 0x10
+
+#define ICMPV4_UNREACHABLE 3   /* RFC 792, RFC 1191 §4 */
+#define ICMPV6_UNREACHABLE 1   /* RFC 4443 §3.1 */
+#define ICMPV6_PACKET_TOO_BIG 2 /* RFC 4443 §3.2 */
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * From the frame to the connection that it belongs to. Every length is checked against the frame
+ * and against the lengths around it; checksums are the engine's to verify.
+ */
+#ifndef RINGROAD_PARSE_H
+#define RINGROAD_PARSE_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "structs.h"
+
+#ifndef NEXTHDR_HOP
+#define NEXTHDR_HOP 0
+#define NEXTHDR_ROUTING 43
+#define NEXTHDR_FRAGMENT 44
+#define NEXTHDR_AUTH 51
+#define NEXTHDR_DEST 60
+#endif
+
+struct vlan_tag {
+	__be16 control;
+	__be16 next_protocol;
+};
+
+struct extension_header {
+	__u8 next_header;
+	__u8 length; /* beyond the first eight octets [8 octets] (RFC 8200 §4.3) */
+};
+
+struct fragment_header {
+	__u8 next_header;
+	__u8 zero;
+	__be16 offset;
+	__be32 identification;
+};
+
+struct tcp_start {
+	__be16 source;
+	__be16 destination;
+	__be32 sequence;
+	__be32 acknowledgment;
+	__u8 offset;
+	__u8 flags;
+};
+
+struct icmp_start {
+	__u8 type;
+	__u8 code;
+	__be16 checksum;
+	__be32 rest;
+};
+
+/* A frame that carries a segment, or an ICMP error about one, and whose it is. */
+struct segment {
+	struct flow_key flow;
+	/* TCP's; zero for an ICMP error, so that it never passes for a new connection. */
+	__u8 flags;
+};
+
+/* What a parser returns: go on, or the verdict that ends it. */
+#define GO_ON ((enum verdict)-1)
+
+/* What is left of the frame. */
+struct cursor {
+	void *at;
+	void *end;
+};
+
+/* `size` octets at the cursor, which moves behind them; NULL if they are not all there. */
+static __always_inline void *take(struct cursor *cursor, __u32 size)
+{
+	void *here = cursor->at;
+
+	if (here + size > cursor->end)
+		return NULL;
+	cursor->at = here + size;
+	return here;
+}
+
+static __always_inline __u64 octets_left(const struct cursor *cursor)
+{
+	return (__u64)cursor->end - (__u64)cursor->at;
+}
+
+static __always_inline struct address map_ipv4(__be32 address)
+{
+	struct address mapped = { .words = { 0, 0, bpf_htonl(0xffff), address } };
+
+	return mapped;
+}
+
+static __always_inline struct address copy_ipv6(const struct in6_addr *from)
+{
+	struct address to = { .words = { from->in6_u.u6_addr32[0], from->in6_u.u6_addr32[1],
+					 from->in6_u.u6_addr32[2], from->in6_u.u6_addr32[3] } };
+
+	return to;
+}
+
+/*
+ * A mapped address in an IPv6 header would be taken for the IPv4 address in it. It has no
+ * business on a wire (RFC 4942 §2.2).
+ */
+static __always_inline int is_mapped(const struct address *address)
+{
+	return !address->words[0] && !address->words[1] && address->words[2] == bpf_htonl(0xffff);
+}
+
+/* A whole TCP header that fits into `octets`, what the IP header leaves for it. */
+static __always_inline enum verdict parse_tcp(struct cursor *cursor, __u64 octets,
+					      struct segment *segment)
+{
+	struct tcp_start *tcp = cursor->at;
+	__u32 header_octets;
+
+	if ((void *)tcp + TCP_OCTETS_MIN > cursor->end)
+		return VERDICT_MALFORMED;
+	header_octets = (tcp->offset >> 4) * 4;
+	if (header_octets < TCP_OCTETS_MIN || header_octets > octets)
+		return VERDICT_MALFORMED;
+
+	segment->flow.remote_port = tcp->source;
+	segment->flow.local_port = tcp->destination;
+	segment->flags = tcp->flags;
+	return GO_ON;
+}
+
+/* The ports of the segment of ours that an ICMP error quotes: we are its source. */
+static __always_inline enum verdict parse_quoted_tcp(struct cursor *cursor, struct segment *segment)
+{
+	/* RFC 792 promises eight octets: ports and sequence number. */
+	__be16 *ports = take(cursor, 8);
+
+	if (!ports)
+		return VERDICT_NOT_OURS;
+	segment->flow.local_port = ports[0];
+	segment->flow.remote_port = ports[1];
+	return GO_ON;
+}
+
+static __always_inline enum verdict parse_icmpv4(struct cursor *cursor, struct segment *segment)
+{
+	struct icmp_start *icmp = take(cursor, ICMP_OCTETS);
+	struct iphdr *quoted;
+
+	if (!icmp || icmp->type != ICMPV4_UNREACHABLE)
+		return VERDICT_NOT_OURS;
+	quoted = take(cursor, sizeof(*quoted));
+	if (!quoted || quoted->version != 4 || quoted->ihl < 5 || quoted->protocol != IPPROTO_TCP ||
+	    quoted->frag_off & bpf_htons(IPV4_OFFSET_MASK))
+		return VERDICT_NOT_OURS;
+	if (!take(cursor, (quoted->ihl - 5) * 4))
+		return VERDICT_NOT_OURS;
+
+	segment->flow.local = map_ipv4(quoted->saddr);
+	segment->flow.remote = map_ipv4(quoted->daddr);
+	return parse_quoted_tcp(cursor, segment);
+}
+
+static __always_inline enum verdict parse_icmpv6(struct cursor *cursor, struct segment *segment)
+{
+	struct icmp_start *icmp = take(cursor, ICMP_OCTETS);
+	struct ipv6hdr *quoted;
+
+	if (!icmp || (icmp->type != ICMPV6_UNREACHABLE && icmp->type != ICMPV6_PACKET_TOO_BIG))
+		return VERDICT_NOT_OURS;
+	quoted = take(cursor, sizeof(*quoted));
+	/* The engine sends no extension headers, so none are looked for. */
+	if (!quoted || quoted->version != 6 || quoted->nexthdr != IPPROTO_TCP)
+		return VERDICT_NOT_OURS;
+
+	segment->flow.local = copy_ipv6(&quoted->saddr);
+	segment->flow.remote = copy_ipv6(&quoted->daddr);
+	if (is_mapped(&segment->flow.local))
+		return VERDICT_NOT_OURS;
+	return parse_quoted_tcp(cursor, segment);
+}
+
+static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct segment *segment)
+{
+	__u64 octets = octets_left(cursor);
+	struct iphdr *ip = take(cursor, sizeof(*ip));
+	__u32 header_octets, total_octets;
+
+	if (!ip)
+		return VERDICT_MALFORMED;
+	header_octets = ip->ihl * 4;
+	total_octets = bpf_ntohs(ip->tot_len);
+	if (ip->version != 4 || header_octets < sizeof(*ip) || total_octets < header_octets ||
+	    total_octets > octets)
+		return VERDICT_MALFORMED;
+	if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_ICMP)
+		return VERDICT_NOT_OURS;
+	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT_MASK))
+		return VERDICT_FRAGMENT;
+	if (!take(cursor, header_octets - sizeof(*ip)))
+		return VERDICT_MALFORMED;
+
+	if (ip->protocol == IPPROTO_ICMP)
+		return parse_icmpv4(cursor, segment);
+	segment->flow.local = map_ipv4(ip->daddr);
+	segment->flow.remote = map_ipv4(ip->saddr);
+	return parse_tcp(cursor, total_octets - header_octets, segment);
+}
+
+static __always_inline enum verdict parse_ipv6(struct cursor *cursor, struct segment *segment)
+{
+	struct ipv6hdr *ip = take(cursor, sizeof(*ip));
+	struct extension_header *extension;
+	__u64 octets = octets_left(cursor);
+	__u32 payload_octets, extension_octets;
+	__u8 next;
+	int i;
+
+	if (!ip || ip->version != 6)
+		return VERDICT_MALFORMED;
+	payload_octets = bpf_ntohs(ip->payload_len);
+	if (payload_octets > octets)
+		return VERDICT_MALFORMED;
+	segment->flow.local = copy_ipv6(&ip->daddr);
+	segment->flow.remote = copy_ipv6(&ip->saddr);
+	if (is_mapped(&segment->flow.local))
+		return VERDICT_NOT_OURS;
+
+	next = ip->nexthdr;
+	for (i = 0; i < EXTENSION_HEADERS_MAX; i++) {
+		if (next != NEXTHDR_HOP && next != NEXTHDR_DEST)
+			break;
+		extension = cursor->at;
+		if ((void *)(extension + 1) > cursor->end)
+			return VERDICT_MALFORMED;
+		extension_octets = (extension->length + 1) * 8;
+		if (extension_octets > payload_octets)
+			return VERDICT_MALFORMED;
+		next = extension->next_header;
+		payload_octets -= extension_octets;
+		if (!take(cursor, extension_octets))
+			return VERDICT_MALFORMED;
+	}
+
+	switch (next) {
+	case IPPROTO_TCP:
+		return parse_tcp(cursor, payload_octets, segment);
+	case IPPROTO_ICMPV6:
+		return parse_icmpv6(cursor, segment);
+	case NEXTHDR_FRAGMENT:
+		return VERDICT_FRAGMENT;
+	case NEXTHDR_HOP:
+	case NEXTHDR_ROUTING:
+	case NEXTHDR_AUTH:
+	case NEXTHDR_DEST:
+		return VERDICT_EXTENSION;
+	default:
+		return VERDICT_NOT_OURS;
+	}
+}
+
+/* Fills `segment`, but for its interface. */
+static __always_inline enum verdict parse(struct cursor *cursor, struct segment *segment)
+{
+	struct ethhdr *ethernet = take(cursor, sizeof(*ethernet));
+	struct vlan_tag *tag;
+	__be16 protocol;
+	int i;
+
+	if (!ethernet)
+		return VERDICT_MALFORMED;
+	protocol = ethernet->h_proto;
+#pragma unroll
+	for (i = 0; i < VLAN_TAGS_MAX; i++) {
+		if (protocol != bpf_htons(ETH_P_8021Q) && protocol != bpf_htons(ETH_P_8021AD))
+			break;
+		tag = take(cursor, sizeof(*tag));
+		if (!tag)
+			return VERDICT_MALFORMED;
+		protocol = tag->next_protocol;
+	}
+
+	if (protocol == bpf_htons(ETH_P_IP))
+		return parse_ipv4(cursor, segment);
+	if (protocol == bpf_htons(ETH_P_IPV6))
+		return parse_ipv6(cursor, segment);
+	return VERDICT_NOT_OURS;
+}
+
+#endif

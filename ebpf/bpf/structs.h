@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What the program and the process that loaded it both read or write. The skeleton carries these
+ * structures into Rust (src/skeleton.rs). Plain integers, no hidden padding.
+ *
+ * Addresses are sixteen octets as on the wire; IPv4 addresses are mapped (RFC 4291 §2.5.5.2).
+ */
+#ifndef RINGROAD_STRUCTS_H
+#define RINGROAD_STRUCTS_H
+
+#include <linux/types.h>
+
+#include "consts.h"
+
+struct address {
+	__be32 words[4];
+};
+
+/* An address and port of ours, as seen on one interface. */
+struct service_key {
+	struct address address;
+	__u32 ifindex;
+	__be16 port;
+	__u8 protocol;
+	__u8 zero;
+};
+
+struct service {
+	__u32 port_index;
+	__u32 service_index;
+};
+
+struct egress_key {
+	struct address address;
+	__u32 ifindex;
+};
+
+/* Both ends belong to the range [TCP ports, host order]. */
+struct port_range {
+	__u16 first;
+	__u16 last;
+};
+
+struct egress {
+	__u32 port_index;
+	__u32 range_count;
+	struct port_range ranges[EGRESS_RANGES_MAX];
+};
+
+/* A connection as this host sees it: `local` is the service's or the egress address. */
+struct flow_key {
+	struct address remote;
+	struct address local;
+	__be16 remote_port;
+	__be16 local_port;
+	__u32 ifindex;
+};
+
+/* When the lane that serves a receive queue last showed that it is alive [CLOCK_MONOTONIC ns]. */
+struct heartbeat {
+	__u64 at_ns;
+	__u64 rest_of_line[7];
+};
+
+/* Mapped by the engine, which writes all of it but `kernel_flow_seen_ns`. */
+struct control {
+	__u64 heartbeat_limit_ns;
+	__u64 rest_of_line_0[7];
+	/* Last packet of a flow of the kernel's; zero: never any. Written by the program. */
+	__u64 kernel_flow_seen_ns;
+	__u64 rest_of_line_1[7];
+	/* By service index: whether the engine takes new connections. */
+	__u8 accepting[SERVICES_MAX];
+	/* By receive queue. */
+	struct heartbeat heartbeats[QUEUES_MAX];
+};
+
+/* What became of a packet. All but the first leave it to the kernel. */
+enum verdict {
+	/* Redirected to the socket of its queue. */
+	VERDICT_TO_ENGINE,
+	/* Nothing that the engine serves. */
+	VERDICT_NOT_OURS,
+	/* New connection: the lane's heartbeat is too old. */
+	VERDICT_STALE,
+	/* New connection: the engine takes none for this service. */
+	VERDICT_NOT_ACCEPTING,
+	/* The engine has no socket on this queue. */
+	VERDICT_NO_SOCKET,
+	/* Belongs to a connection that the kernel was given. */
+	VERDICT_KERNEL_FLOW,
+	/* A fragment: only the kernel can put it together. */
+	VERDICT_FRAGMENT,
+	/* IPv6 extension headers that are too many or not simple. */
+	VERDICT_EXTENSION,
+	/* Lengths that contradict each other; the kernel counts and drops it. */
+	VERDICT_MALFORMED,
+	VERDICTS,
+};
+
+/* Of one CPU [packets]. The sum over `verdicts` is `received`. */
+struct counters {
+	__u64 received;
+	__u64 verdicts[VERDICTS];
+};
+
+_Static_assert(sizeof(struct service_key) == 24, "no hidden padding");
+_Static_assert(sizeof(struct egress_key) == 20, "no hidden padding");
+_Static_assert(sizeof(struct flow_key) == 40, "no hidden padding");
+_Static_assert(sizeof(struct heartbeat) == CACHE_LINE, "one heartbeat, one cache line");
+_Static_assert(SERVICES_MAX % CACHE_LINE == 0, "heartbeats start on a cache line");
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Whose a segment is, and whether its owner can have it. Falls open: whatever is in doubt is the
+ * kernel's, and a connection that the kernel was given stays with it.
+ */
+#ifndef RINGROAD_VERDICT_H
+#define RINGROAD_VERDICT_H
+
+#include "maps.h"
+#include "parse.h"
+
+/* Read once, from memory: another CPU or the engine writes it. */
+#define read_once(field) (*(const volatile typeof(field) *)&(field))
+#define write_once(field, value) (*(volatile typeof(field) *)&(field) = (value))
+
+/* What the segment's local address and port mean on this interface. */
+struct owner {
+	__u32 port_index;
+	__u32 service_index;
+	__u8 is_service;
+};
+
+static __always_inline int is_service(const struct flow_key *flow, struct owner *owner)
+{
+	struct service_key key = {
+		.address = flow->local,
+		.ifindex = flow->ifindex,
+		.port = flow->local_port,
+		.protocol = IPPROTO_TCP,
+	};
+	struct service *found = bpf_map_lookup_elem(&services, &key);
+
+	if (!found)
+		return 0;
+	owner->port_index = found->port_index;
+	owner->service_index = found->service_index;
+	owner->is_service = 1;
+	return 1;
+}
+
+static __always_inline int is_egress(const struct flow_key *flow, struct owner *owner)
+{
+	struct egress_key key = { .address = flow->local, .ifindex = flow->ifindex };
+	struct egress *found = bpf_map_lookup_elem(&egress, &key);
+	__u16 port = bpf_ntohs(flow->local_port);
+	__u32 i;
+
+	if (!found)
+		return 0;
+	for (i = 0; i < EGRESS_RANGES_MAX; i++) {
+		if (i >= found->range_count)
+			return 0;
+		if (port >= found->ranges[i].first && port <= found->ranges[i].last) {
+			owner->port_index = found->port_index;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static __always_inline int is_new_connection(const struct segment *segment)
+{
+	return (segment->flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)) == TCP_FLAG_SYN;
+}
+
+/* Signed, as the engine may have looked at the clock after us. Zero: it never did. */
+static __always_inline int is_stale(const struct control *control, const struct heartbeat *heartbeat)
+{
+	__u64 at = read_once(heartbeat->at_ns);
+
+	return !at || (__s64)(bpf_ktime_get_ns() - at) > (__s64)control->heartbeat_limit_ns;
+}
+
+/*
+ * Whether any connection of the kernel's may still be alive; if not, none is looked for. The
+ * heartbeat stands in for the clock, which costs more to read.
+ */
+static __always_inline int kernel_flows_live(const struct control *control,
+					     const struct heartbeat *heartbeat)
+{
+	__u64 seen = read_once(control->kernel_flow_seen_ns);
+
+	return seen && (__s64)(read_once(heartbeat->at_ns) - seen) < (__s64)KERNEL_FLOW_MEMORY_NS;
+}
+
+static __always_inline void kernel_flow_seen(struct control *control)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	if (now - read_once(control->kernel_flow_seen_ns) > KERNEL_FLOW_REFRESH_NS)
+		write_once(control->kernel_flow_seen_ns, now);
+}
+
+/* The kernel gets this new connection, and with it all that follows. */
+static __always_inline enum verdict fall_open(struct control *control, const struct flow_key *flow,
+					      enum verdict why)
+{
+	__u8 present = 1;
+
+	bpf_map_update_elem(&kernel_flows, flow, &present, BPF_ANY);
+	kernel_flow_seen(control);
+	return why;
+}
+
+static __always_inline enum verdict new_connection(struct control *control,
+						   const struct heartbeat *heartbeat,
+						   const struct flow_key *flow,
+						   const struct owner *owner, __u32 socket,
+						   int *action)
+{
+	__u32 service_index = owner->service_index;
+
+	if (service_index >= SERVICES_MAX || !read_once(control->accepting[service_index]))
+		return fall_open(control, flow, VERDICT_NOT_ACCEPTING);
+	if (is_stale(control, heartbeat))
+		return fall_open(control, flow, VERDICT_STALE);
+	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
+	if (*action != XDP_REDIRECT)
+		return fall_open(control, flow, VERDICT_NO_SOCKET);
+	/* An earlier connection with these addresses and ports may have been the kernel's. */
+	if (kernel_flows_live(control, heartbeat))
+		bpf_map_delete_elem(&kernel_flows, flow);
+	return VERDICT_TO_ENGINE;
+}
+
+/*
+ * What follows a SYN goes where the SYN went. A stale heartbeat changes nothing here: the
+ * connection's state is the engine's, and it may only be late.
+ */
+static __always_inline enum verdict known_connection(struct control *control,
+						     const struct heartbeat *heartbeat,
+						     const struct flow_key *flow,
+						     const struct owner *owner, __u32 socket,
+						     int *action)
+{
+	if (owner->is_service && kernel_flows_live(control, heartbeat) &&
+	    bpf_map_lookup_elem(&kernel_flows, flow)) {
+		kernel_flow_seen(control);
+		return VERDICT_KERNEL_FLOW;
+	}
+	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
+	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
+}
+
+/* The verdict on a packet. `action` is set to what the driver is to do when it is not to pass. */
+static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
+{
+	struct cursor cursor = { (void *)(long)ctx->data, (void *)(long)ctx->data_end };
+	struct segment segment = {};
+	struct owner owner = {};
+	__u32 queue = ctx->rx_queue_index;
+	__u32 zero = 0;
+	struct heartbeat *heartbeat;
+	struct control *state;
+	enum verdict verdict;
+	__u32 socket;
+
+	verdict = parse(&cursor, &segment);
+	if (verdict != GO_ON)
+		return verdict;
+	segment.flow.ifindex = ctx->ingress_ifindex;
+	if (!is_service(&segment.flow, &owner) && !is_egress(&segment.flow, &owner))
+		return VERDICT_NOT_OURS;
+
+	state = bpf_map_lookup_elem(&control, &zero);
+	if (!state || queue >= QUEUES_MAX)
+		return VERDICT_NO_SOCKET;
+	heartbeat = &state->heartbeats[queue];
+	socket = owner.port_index * QUEUES_MAX + queue;
+	if (owner.is_service && is_new_connection(&segment))
+		return new_connection(state, heartbeat, &segment.flow, &owner, socket, action);
+	return known_connection(state, heartbeat, &segment.flow, &owner, socket, action);
+}
+
+#endif

@@ -1,0 +1,115 @@
+//! The page that the program reads and the engine writes: heartbeats and switches.
+
+#![allow(unsafe_code, reason = "maps the control page of the XDP program")]
+
+use std::ffi::c_void;
+use std::io;
+use std::mem::{offset_of, size_of};
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+use crate::limits::{QUEUES_MAX, SERVICES_MAX};
+use crate::skeleton::types;
+
+/// What the polling threads hold of the shield. Each call is one store: no system call, no lock.
+///
+/// Clones write to the same page, and may outlive the [`crate::Shield`] that they came from.
+#[derive(Clone, Debug)]
+pub struct Control {
+    page: Arc<Page>,
+}
+
+impl Control {
+    /// The lane that serves `queue` is alive. `now_ns`: `CLOCK_MONOTONIC`, in nanoseconds.
+    ///
+    /// Once a burst is often enough, as long as bursts come in half the heartbeat limit. A queue
+    /// beyond [`QUEUES_MAX`] has no heartbeat: nothing of it reaches the engine.
+    #[inline]
+    pub fn beat(&self, queue: u32, now_ns: u64) {
+        if (queue as usize) < QUEUES_MAX {
+            let heartbeat = queue as usize * size_of::<types::heartbeat>();
+            self.page
+                .word(offset_of!(types::control, heartbeats) + heartbeat)
+                .store(now_ns, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether new connections to a service are the engine's. At first none are.
+    #[inline]
+    pub fn set_accepting(&self, service_index: u32, accepting: bool) {
+        if (service_index as usize) < SERVICES_MAX {
+            self.page.accepting(service_index as usize).store(accepting.into(), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn set_heartbeat_limit(&self, limit: Duration) {
+        // Longer than the clock will ever show is as good as no limit.
+        let limit_ns = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);
+        self.page
+            .word(offset_of!(types::control, heartbeat_limit_ns))
+            .store(limit_ns.unsigned_abs(), Ordering::Relaxed);
+    }
+
+    /// When the last packet of a flow of the kernel's was seen (`CLOCK_MONOTONIC`, in nanoseconds); 0: never.
+    pub(crate) fn kernel_flow_seen_ns(&self) -> &AtomicU64 {
+        self.page.word(offset_of!(types::control, kernel_flow_seen_ns))
+    }
+
+    /// Maps the value of the `control` map behind `map`.
+    pub(crate) fn map(map: impl AsFd) -> io::Result<Self> {
+        let size =
+            NonZeroUsize::new(size_of::<types::control>()).ok_or(io::ErrorKind::InvalidInput)?;
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping, at an address of the kernel's choice: it replaces none.
+        let start = unsafe { mmap(None, size, protection, MapFlags::MAP_SHARED, map, 0) }?;
+        Ok(Control { page: Arc::new(Page { start }) })
+    }
+}
+
+/// A shared mapping of a `types::control`.
+#[derive(Debug)]
+struct Page {
+    /// Start of a mapping of `size_of::<types::control>()` octets, page-aligned, valid until drop.
+    start: NonNull<c_void>,
+}
+
+impl Page {
+    /// The aligned word at `offset` [octets], a field of `types::control`.
+    #[inline]
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        assert!(offset.is_multiple_of(8) && offset < size_of::<types::control>());
+        // SAFETY: within the mapping and aligned, as just checked (the structure's size is a
+        // multiple of eight); valid as long as `self` is borrowed; all access to it is atomic here
+        // and by single loads and stores in the program.
+        unsafe { AtomicU64::from_ptr(self.start.as_ptr().byte_add(offset).cast()) }
+    }
+
+    #[inline]
+    fn accepting(&self, service_index: usize) -> &AtomicU8 {
+        assert!(service_index < SERVICES_MAX);
+        let offset = offset_of!(types::control, accepting) + service_index;
+        // SAFETY: within the mapping: `limits` asserts that `accepting` has `SERVICES_MAX` octets;
+        // otherwise as in `word`.
+        unsafe { AtomicU8::from_ptr(self.start.as_ptr().byte_add(offset).cast()) }
+    }
+}
+
+// SAFETY: the mapping belongs to no thread, and all access to it is atomic.
+unsafe impl Send for Page {}
+// SAFETY: as above.
+unsafe impl Sync for Page {}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no borrow of it is left.
+        if let Err(error) = unsafe { munmap(self.start, size_of::<types::control>()) } {
+            tracing::debug!(%error, "cannot unmap the control page");
+        }
+    }
+}

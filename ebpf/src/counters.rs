@@ -1,0 +1,122 @@
+//! What the program counted.
+
+use std::mem::size_of;
+use std::sync::Arc;
+
+use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
+
+use crate::skeleton::types;
+use crate::{ShieldError, abi};
+
+/// What became of a packet; in the order of `enum verdict` in `bpf/structs.h`. All but
+/// [`Verdict::ToEngine`] left it to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Redirected to the socket of its queue.
+    ToEngine,
+    /// Nothing that the engine serves.
+    NotOurs,
+    /// New connection: the lane's heartbeat was too old.
+    Stale,
+    /// New connection: the engine took none for the service.
+    NotAccepting,
+    /// The engine had no socket on the queue.
+    NoSocket,
+    /// Part of a connection that the kernel was given.
+    KernelFlow,
+    /// A fragment.
+    Fragment,
+    /// IPv6 extension headers that were too many or not simple.
+    Extension,
+    /// Lengths that contradict each other.
+    Malformed,
+}
+
+impl Verdict {
+    pub const ALL: [Verdict; 9] = [
+        Verdict::ToEngine,
+        Verdict::NotOurs,
+        Verdict::Stale,
+        Verdict::NotAccepting,
+        Verdict::NoSocket,
+        Verdict::KernelFlow,
+        Verdict::Fragment,
+        Verdict::Extension,
+        Verdict::Malformed,
+    ];
+
+    /// As in the ledger.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::ToEngine => "to_engine",
+            Verdict::NotOurs => "not_ours",
+            Verdict::Stale => "fallback_stale",
+            Verdict::NotAccepting => "fallback_not_accepting",
+            Verdict::NoSocket => "fallback_no_socket",
+            Verdict::KernelFlow => "kernel_flow",
+            Verdict::Fragment => "fragment",
+            Verdict::Extension => "extension_header",
+            Verdict::Malformed => "malformed",
+        }
+    }
+}
+
+const _: () = assert!(size_of::<types::counters>() == 8 * (1 + Verdict::ALL.len()));
+
+/// Packets counted since the program was loaded, over all CPUs and interfaces.
+///
+/// `received` equals the sum of all verdicts, up to packets that were under way while it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShieldCounters {
+    /// All that the program saw.
+    pub received: u64,
+    by_verdict: [u64; Verdict::ALL.len()],
+}
+
+impl ShieldCounters {
+    pub fn of(&self, verdict: Verdict) -> u64 {
+        self.by_verdict[verdict as usize]
+    }
+
+    pub fn to_engine(&self) -> u64 {
+        self.of(Verdict::ToEngine)
+    }
+
+    /// Left to the kernel, for whatever reason.
+    pub fn passed(&self) -> u64 {
+        self.by_verdict.iter().sum::<u64>() - self.to_engine()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Verdict, u64)> + '_ {
+        Verdict::ALL.into_iter().map(|verdict| (verdict, self.of(verdict)))
+    }
+}
+
+/// Reads the counters of a shield, from any thread, also after it is gone.
+#[derive(Clone, Debug)]
+pub struct CountersReader {
+    map: Arc<MapHandle>,
+}
+
+impl CountersReader {
+    pub(crate) fn new(map: MapHandle) -> Self {
+        CountersReader { map: Arc::new(map) }
+    }
+
+    /// One system call.
+    pub fn read(&self) -> Result<ShieldCounters, ShieldError> {
+        let by_cpu = self
+            .map
+            .lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)
+            .map_err(|source| ShieldError::Map { doing: "read the counters", source })?;
+        let mut total = ShieldCounters::default();
+        for octets in by_cpu.unwrap_or_default() {
+            let Some(counted) = abi::from_octets::<types::counters>(&octets) else { continue };
+            total.received += counted.received;
+            for (sum, count) in total.by_verdict.iter_mut().zip(counted.verdicts) {
+                *sum += count;
+            }
+        }
+        Ok(total)
+    }
+}

@@ -1,0 +1,93 @@
+//! What can go wrong between us and the kernel.
+
+use std::io;
+
+use crate::AttachedMode;
+use crate::limits::{
+    EGRESS_ADDRESSES_MAX, EGRESS_RANGES_MAX, PORTS_MAX, QUEUES_MAX, SERVICE_ADDRESSES_MAX,
+    SERVICES_MAX,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ShieldError {
+    #[error("{0} ports given; the shield serves at most {PORTS_MAX}")]
+    TooManyPorts(usize),
+
+    #[error("port {0} was named, but the settings list no such port")]
+    UnknownPort(u32),
+
+    #[error("queue {0} is out of range: queues are numbered from 0, at most {QUEUES_MAX} a port")]
+    QueueOutOfRange(u32),
+
+    #[error("service {0} is out of range: at most {SERVICES_MAX} services")]
+    ServiceOutOfRange(u32),
+
+    #[error("{0} addresses to listen on; the shield holds at most {SERVICE_ADDRESSES_MAX}")]
+    TooManyServiceAddresses(usize),
+
+    #[error("{address} on port {port_index} was given to two services; give it to one")]
+    DuplicateServiceAddress { address: std::net::SocketAddr, port_index: u32 },
+
+    #[error("{0} egress addresses; the shield holds at most {EGRESS_ADDRESSES_MAX}")]
+    TooManyEgressAddresses(usize),
+
+    #[error(
+        "{ranges} separate ranges of source ports on egress address {address}; \
+         at most {EGRESS_RANGES_MAX}: join some"
+    )]
+    TooManyEgressRanges { address: std::net::IpAddr, ranges: usize },
+
+    #[error("cannot load the XDP program{}: {source}{}", privilege_hint(.source), tail(.log))]
+    Load {
+        source: libbpf_rs::Error,
+        /// The end of what libbpf and the verifier said.
+        log: String,
+    },
+
+    #[error("cannot {doing} of the XDP program: {source}")]
+    Map { doing: &'static str, source: libbpf_rs::Error },
+
+    #[error("cannot map the control page of the XDP program: {0}")]
+    ControlPage(io::Error),
+
+    #[error(
+        "{interface} already runs the XDP program \"{program}\" (id {id}); \
+         detach it first: ip link set dev {interface} xdp off"
+    )]
+    OtherProgram { interface: String, program: String, id: u32 },
+
+    #[error(
+        "{interface} is already served by another ringroad (XDP program id {id}); stop it first"
+    )]
+    InUse { interface: String, id: u32 },
+
+    #[error("cannot see which XDP program runs on {interface}: {source}")]
+    Query { interface: String, source: io::Error },
+
+    #[error(
+        "cannot detach the XDP program (id {id}) that a crash left on {interface}: {source}; \
+         try: ip link set dev {interface} xdp off"
+    )]
+    Recover { interface: String, id: u32, source: io::Error },
+
+    #[error("cannot attach the XDP program to {interface} in {mode} mode: {source}")]
+    Attach { interface: String, mode: AttachedMode, source: io::Error },
+
+    #[error("cannot replace the XDP program on {interface}: {source}")]
+    Replace { interface: String, source: io::Error },
+
+    #[error("cannot run the XDP program on a packet of {octets} octets: {source}")]
+    DryRun { octets: usize, source: io::Error },
+}
+
+fn privilege_hint(source: &libbpf_rs::Error) -> &'static str {
+    match source.kind() {
+        libbpf_rs::ErrorKind::PermissionDenied => " (needs CAP_BPF and CAP_NET_ADMIN, or root)",
+        _ => "",
+    }
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<_> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() { String::new() } else { format!("; {}", lines.join(" | ")) }
+}

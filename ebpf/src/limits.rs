@@ -1,0 +1,44 @@
+//! Every bound of the shield, with what happens when it is reached.
+//!
+//! The same numbers stand in `bpf/consts.h`. They are compared at compile time, through the
+//! structures that the skeleton was given.
+
+use std::mem::{offset_of, size_of};
+
+use crate::skeleton::types;
+
+/// Interfaces that one shield serves. More are refused when it is loaded.
+pub const PORTS_MAX: usize = 16;
+
+/// Receive queues of an interface. A socket on a higher one is refused; what arrives on it is the
+/// kernel's.
+pub const QUEUES_MAX: usize = 128;
+
+/// Services, each of which can be told apart in [`crate::Control::set_accepting`]. More are
+/// refused when the shield is loaded or configured anew.
+pub const SERVICES_MAX: usize = 1024;
+
+/// Addresses and ports that all services listen on together. More are refused.
+pub const SERVICE_ADDRESSES_MAX: usize = 4096;
+
+/// Addresses that the engine connects from, on all interfaces together. More are refused.
+pub const EGRESS_ADDRESSES_MAX: usize = 1024;
+
+/// Ranges of source ports of one egress address, after those that touch have become one. More are
+/// refused: the program looks at each in turn.
+pub const EGRESS_RANGES_MAX: usize = 8;
+
+/// Octets kept of what libbpf and the verifier say when a program does not load. The end is kept.
+pub const LOAD_LOG_OCTETS_MAX: usize = 2048;
+
+const _: () = assert!(
+    offset_of!(types::control, heartbeats) - offset_of!(types::control, accepting) == SERVICES_MAX
+);
+const _: () = assert!(
+    size_of::<types::control>() - offset_of!(types::control, heartbeats)
+        == QUEUES_MAX * size_of::<types::heartbeat>()
+);
+const _: () = assert!(
+    size_of::<types::egress>() - offset_of!(types::egress, ranges)
+        == EGRESS_RANGES_MAX * size_of::<types::port_range>()
+);

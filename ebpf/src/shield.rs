@@ -1,0 +1,226 @@
+//! The shield itself: loads the program, fills its tables, attaches it.
+
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering;
+
+use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
+use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
+
+use crate::attach::Attachment;
+use crate::limits::QUEUES_MAX;
+use crate::settings::{self, Entries};
+use crate::skeleton::ShieldSkelBuilder;
+use crate::{
+    AttachedMode, Control, CountersReader, DryRun, EgressRange, PortSettings, ServiceAddress,
+    ShieldCounters, ShieldError, ShieldSettings, log, sys,
+};
+
+/// A loaded shield and its attachments. Dropping it detaches them all.
+#[derive(Debug)]
+pub struct Shield {
+    program: OwnedFd,
+    services: MapHandle,
+    egress: MapHandle,
+    xsks: MapHandle,
+    kernel_flows: MapHandle,
+    counters: CountersReader,
+    control: Control,
+    ports: Vec<Port>,
+}
+
+#[derive(Debug)]
+struct Port {
+    settings: PortSettings,
+    attachment: Option<Attachment>,
+}
+
+impl Shield {
+    /// Loads the program and fills its tables. Nothing is attached yet, and no service accepted.
+    pub fn load(settings: &ShieldSettings) -> Result<Self, ShieldError> {
+        settings::check_ports(&settings.ports)?;
+        let ports = settings
+            .ports
+            .iter()
+            .map(|settings| Port { settings: settings.clone(), attachment: None })
+            .collect();
+        let shield = Shield::load_program(ports)?;
+        shield.control.set_heartbeat_limit(settings.heartbeat_limit);
+        shield.configure(&settings.services, &settings.egress)?;
+        Ok(shield)
+    }
+
+    /// Changes what is served, packet by packet complete: what stays is never missing, and what is
+    /// new is there before what is old goes. Refused settings change nothing.
+    pub fn configure(
+        &self,
+        services: &[ServiceAddress],
+        egress: &[EgressRange],
+    ) -> Result<(), ShieldError> {
+        let ports: Vec<_> = self.ports.iter().map(|port| port.settings.clone()).collect();
+        let services = settings::service_entries(&ports, services)?;
+        let egress = settings::egress_entries(&ports, egress)?;
+        bring_to(&self.services, &services, "fill the services")?;
+        bring_to(&self.egress, &egress, "fill the egress addresses")
+    }
+
+    /// From now on what arrives for us on this queue goes to the AF_XDP socket `socket`, which
+    /// must be bound to the same interface and queue. The kernel forgets it when it is closed.
+    pub fn set_socket(
+        &self,
+        port_index: u32,
+        queue: u32,
+        socket: BorrowedFd<'_>,
+    ) -> Result<(), ShieldError> {
+        let key = self.socket_key(port_index, queue)?;
+        self.xsks
+            .update(&key, &socket.as_raw_fd().to_ne_bytes(), MapFlags::ANY)
+            .map_err(|source| ShieldError::Map { doing: "register a socket", source })
+    }
+
+    /// From now on what arrives for us on this queue is the kernel's.
+    pub fn clear_socket(&self, port_index: u32, queue: u32) -> Result<(), ShieldError> {
+        match self.xsks.delete(&self.socket_key(port_index, queue)?) {
+            Err(source) if source.kind() != libbpf_rs::ErrorKind::NotFound => {
+                Err(ShieldError::Map { doing: "forget a socket", source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts seeing the packets of a port. If it does already, says how.
+    pub fn attach(&mut self, port_index: u32) -> Result<AttachedMode, ShieldError> {
+        let unknown = ShieldError::UnknownPort(port_index);
+        let port = self.ports.get_mut(port_index as usize).ok_or(unknown)?;
+        if let Some(attachment) = &port.attachment {
+            return Ok(attachment.mode());
+        }
+        let PortSettings { ifindex, interface, mode } = &port.settings;
+        let attachment = Attachment::new(self.program.as_fd(), *ifindex, interface, *mode)?;
+        let mode = attachment.mode();
+        port.attachment = Some(attachment);
+        Ok(mode)
+    }
+
+    /// All packets of all ports are the kernel's again.
+    pub fn detach_all(&mut self) {
+        for port in &mut self.ports {
+            port.attachment = None;
+        }
+    }
+
+    /// Takes the attachments of another shield to the same interfaces, each in one step: every
+    /// packet meets either the old program or this one. The kernel's connections stay the kernel's.
+    ///
+    /// Sockets have to be set here before. On an error the attachments not yet taken stay with
+    /// `predecessor`.
+    pub fn take_over(&mut self, predecessor: &mut Shield) -> Result<(), ShieldError> {
+        self.adopt_kernel_flows(predecessor)?;
+        for port in &mut self.ports {
+            let same = |other: &&mut Port| other.settings.ifindex == port.settings.ifindex;
+            let Some(old) = predecessor.ports.iter_mut().find(same) else { continue };
+            if let Some(attachment) = old.attachment.take_if(|_| port.attachment.is_none()) {
+                if let Err(error) = attachment.replace(self.program.as_fd()) {
+                    old.attachment = Some(attachment);
+                    return Err(error);
+                }
+                port.attachment = Some(attachment);
+            }
+        }
+        Ok(())
+    }
+
+    /// For the polling threads.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// For other threads that read the counters.
+    pub fn counters_reader(&self) -> CountersReader {
+        self.counters.clone()
+    }
+
+    pub fn counters(&self) -> Result<ShieldCounters, ShieldError> {
+        self.counters.read()
+    }
+
+    /// Connections that are remembered as the kernel's, ended ones included. Walks the table.
+    pub fn kernel_flow_count(&self) -> usize {
+        self.kernel_flows.keys().count()
+    }
+
+    /// Runs the program `repeat` times on a packet as if it had arrived on a queue of a port, and
+    /// counts it, but delivers it nowhere.
+    pub fn dry_run(
+        &self,
+        port_index: u32,
+        queue: u32,
+        packet: &[u8],
+        repeat: u32,
+    ) -> Result<DryRun, ShieldError> {
+        let ifindex = self.port(port_index)?.settings.ifindex;
+        sys::dry_run(self.program.as_fd(), packet, ifindex, queue, repeat)
+            .map_err(|source| ShieldError::DryRun { octets: packet.len(), source })
+    }
+
+    /// The object is only needed to load: the descriptors keep alive what it made.
+    fn load_program(ports: Vec<Port>) -> Result<Self, ShieldError> {
+        let mut object = MaybeUninit::uninit();
+        let (loaded, log) =
+            log::captured(|| ShieldSkelBuilder::default().open(&mut object)?.load());
+        let skeleton = loaded.map_err(|source| ShieldError::Load { source, log })?;
+        let own = |map| {
+            MapHandle::try_from(map)
+                .map_err(|source| ShieldError::Map { doing: "take hold of a map", source })
+        };
+        let maps = &skeleton.maps;
+        let program = skeleton.progs.ringroad_shield.as_fd().try_clone_to_owned();
+        let program = program.map_err(|error| ShieldError::Map {
+            doing: "take hold of the descriptor",
+            source: error.into(),
+        })?;
+        Ok(Shield {
+            program,
+            services: own(&maps.services)?,
+            egress: own(&maps.egress)?,
+            xsks: own(&maps.xsks)?,
+            kernel_flows: own(&maps.kernel_flows)?,
+            counters: CountersReader::new(own(&maps.counters)?),
+            control: Control::map(maps.control.as_fd()).map_err(ShieldError::ControlPage)?,
+            ports,
+        })
+    }
+
+    fn adopt_kernel_flows(&self, predecessor: &Shield) -> Result<(), ShieldError> {
+        for flow in predecessor.kernel_flows.keys() {
+            self.kernel_flows
+                .update(&flow, &[1], MapFlags::ANY)
+                .map_err(|source| ShieldError::Map { doing: "adopt the kernel's flows", source })?;
+        }
+        let seen_ns = predecessor.control.kernel_flow_seen_ns().load(Ordering::Relaxed);
+        self.control.kernel_flow_seen_ns().fetch_max(seen_ns, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn port(&self, port_index: u32) -> Result<&Port, ShieldError> {
+        self.ports.get(port_index as usize).ok_or(ShieldError::UnknownPort(port_index))
+    }
+
+    fn socket_key(&self, port_index: u32, queue: u32) -> Result<[u8; 4], ShieldError> {
+        self.port(port_index)?;
+        if queue as usize >= QUEUES_MAX {
+            return Err(ShieldError::QueueOutOfRange(queue));
+        }
+        Ok((port_index * QUEUES_MAX as u32 + queue).to_ne_bytes())
+    }
+}
+
+/// Makes `map` hold exactly `entries`: first adds, then removes.
+fn bring_to(map: &MapHandle, entries: &Entries, doing: &'static str) -> Result<(), ShieldError> {
+    let failed = |source| ShieldError::Map { doing, source };
+    for (key, value) in entries {
+        map.update(key, value, MapFlags::ANY).map_err(failed)?;
+    }
+    let gone: Vec<_> = map.keys().filter(|key| !entries.contains_key(key)).collect();
+    gone.iter().try_for_each(|key| map.delete(key)).map_err(failed)
+}

@@ -1,0 +1,12 @@
+//! The shield against a real kernel: its verdicts through `BPF_PROG_TEST_RUN`, its life on
+//! interfaces of network namespaces that exist only for one test.
+//!
+//! All of it needs root; without, each test says so and passes.
+
+mod foreign_loader;
+mod kernel_path;
+mod lifecycle;
+mod packets;
+mod rig;
+mod steering;
+mod verdicts;

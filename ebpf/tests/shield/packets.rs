@@ -1,0 +1,113 @@
+//! Packets, layer by layer, from the inside out.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+pub(crate) const FIN: u8 = 0x01;
+pub(crate) const SYN: u8 = 0x02;
+pub(crate) const RST: u8 = 0x04;
+pub(crate) const PSH: u8 = 0x08;
+pub(crate) const ACK: u8 = 0x10;
+
+pub(crate) const TCP: u8 = 6;
+pub(crate) const UDP: u8 = 17;
+pub(crate) const ICMPV4: u8 = 1;
+pub(crate) const ICMPV6: u8 = 58;
+
+const VLAN: u16 = 0x8100;
+const SERVICE_VLAN: u16 = 0x88a8;
+
+/// A TCP segment in a frame, without options, with as much payload as asked.
+pub(crate) fn segment(from: SocketAddr, to: SocketAddr, flags: u8, payload: usize) -> Vec<u8> {
+    ethernet(&ip(from.ip(), to.ip(), TCP, &tcp(from.port(), to.port(), flags, payload)))
+}
+
+/// An Ethernet header in front of an IP packet of either version.
+pub(crate) fn ethernet(packet: &[u8]) -> Vec<u8> {
+    let ethertype: u16 = if packet[0] >> 4 == 4 { 0x0800 } else { 0x86dd };
+    ethernet_of(ethertype, packet)
+}
+
+pub(crate) fn ethernet_of(ethertype: u16, packet: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+    frame.extend(ethertype.to_be_bytes());
+    frame.extend(packet);
+    frame
+}
+
+/// The frame with a VLAN tag for each of `ids`, the outermost first.
+pub(crate) fn tagged(ids: &[u16], frame: &[u8]) -> Vec<u8> {
+    let mut result = frame[..12].to_vec();
+    for (i, id) in ids.iter().enumerate() {
+        let ethertype = if i + 1 < ids.len() { SERVICE_VLAN } else { VLAN };
+        result.extend(ethertype.to_be_bytes());
+        result.extend(id.to_be_bytes());
+    }
+    result.extend(&frame[12..]);
+    result
+}
+
+pub(crate) fn ip(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => ipv4(from, to, protocol, 0, &[], payload),
+        (IpAddr::V6(from), IpAddr::V6(to)) => ipv6(from, to, protocol, payload),
+        _ => panic!("{from} and {to} are of different versions"),
+    }
+}
+
+/// `fragment`: flags and offset, as in the header. `options`: whole words.
+pub(crate) fn ipv4(
+    from: Ipv4Addr,
+    to: Ipv4Addr,
+    protocol: u8,
+    fragment: u16,
+    options: &[u8],
+    payload: &[u8],
+) -> Vec<u8> {
+    let header = 20 + options.len();
+    let mut packet = vec![0x40 | (header / 4) as u8, 0];
+    packet.extend(((header + payload.len()) as u16).to_be_bytes());
+    packet.extend([0, 0]);
+    packet.extend(fragment.to_be_bytes());
+    packet.extend([64, protocol, 0, 0]);
+    packet.extend(from.octets());
+    packet.extend(to.octets());
+    packet.extend(options);
+    packet.extend(payload);
+    packet
+}
+
+pub(crate) fn ipv6(from: Ipv6Addr, to: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend((payload.len() as u16).to_be_bytes());
+    packet.extend([next, 64]);
+    packet.extend(from.octets());
+    packet.extend(to.octets());
+    packet.extend(payload);
+    packet
+}
+
+/// An IPv6 extension header of eight octets and `more` times eight, padded, before `payload`.
+pub(crate) fn extension(next: u8, more: u8, payload: &[u8]) -> Vec<u8> {
+    let mut header = vec![0; 8 * (1 + usize::from(more))];
+    header[0] = next;
+    header[1] = more;
+    header.extend(payload);
+    header
+}
+
+pub(crate) fn tcp(from: u16, to: u16, flags: u8, payload: usize) -> Vec<u8> {
+    let mut segment = Vec::new();
+    segment.extend(from.to_be_bytes());
+    segment.extend(to.to_be_bytes());
+    segment.extend([0; 8]);
+    segment.extend([5 << 4, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    segment.resize(segment.len() + payload, 0xda);
+    segment
+}
+
+/// An ICMP error of either version that quotes `packet`.
+pub(crate) fn icmp(kind: u8, code: u8, packet: &[u8]) -> Vec<u8> {
+    let mut message = vec![kind, code, 0, 0, 0, 0, 0x05, 0x00];
+    message.extend(packet);
+    message
+}

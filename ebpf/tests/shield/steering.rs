@@ -1,0 +1,184 @@
+//! Where new connections go when the engine is not there, and that each stays where it went.
+
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use ringroad_ebpf::{Shield, ShieldError, ShieldSettings, Verdict};
+
+use crate::packets::{ACK, ICMPV4, RST, SYN, TCP, ethernet, icmp, ip, segment, tcp};
+use crate::rig::{
+    HEARTBEAT_LIMIT, Rig, XDP_PASS, XDP_REDIRECT, egress, in_namespace, now_ns, service, settings,
+    socket, veth_pair,
+};
+
+fn client(port: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 7], port))
+}
+
+fn web() -> SocketAddr {
+    SocketAddr::from(([10, 1, 0, 1], 80))
+}
+
+fn syn(port: u16) -> Vec<u8> {
+    segment(client(port), web(), SYN, 0)
+}
+
+fn data(port: u16) -> Vec<u8> {
+    segment(client(port), web(), ACK, 100)
+}
+
+/// A heartbeat as old as this.
+fn beat_before(rig: &Rig, age: Duration) {
+    rig.control.beat(0, now_ns().saturating_sub(age.as_nanos() as u64));
+}
+
+#[test]
+fn a_stale_heartbeat_gives_new_connections_to_the_kernel_and_keeps_the_others() {
+    in_namespace(|| {
+        let rig = Rig::with_heartbeat_limit(Duration::from_millis(100));
+        rig.control.beat(0, 0);
+        assert_eq!(rig.verdict(&syn(1)), Verdict::Stale, "never a heartbeat");
+        // A heartbeat in the future is what a program sees that read the clock just before.
+        rig.control.beat(0, now_ns() + 1_000_000_000);
+        assert_eq!(rig.verdict(&syn(2)), Verdict::ToEngine);
+        beat_before(&rig, Duration::from_millis(101));
+        assert_eq!(rig.verdict(&syn(3)), Verdict::Stale);
+        assert_eq!(rig.verdict(&data(2)), Verdict::ToEngine, "the engine is only late");
+        rig.control.beat(0, now_ns() + 1_000_000_000);
+        assert_eq!(rig.verdict(&data(2)), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&data(3)), Verdict::KernelFlow);
+        assert_eq!(rig.verdict(&syn(4)), Verdict::ToEngine);
+    });
+}
+
+#[test]
+fn a_connection_stays_the_kernels_until_a_new_one_takes_its_place() {
+    in_namespace(|| {
+        let rig = Rig::new();
+        rig.control.set_accepting(0, false);
+        assert_eq!(rig.verdict(&syn(1)), Verdict::NotAccepting);
+        assert_eq!(rig.verdict(&data(1)), Verdict::KernelFlow);
+        assert_eq!(rig.verdict(&data(2)), Verdict::ToEngine, "another connection");
+        let other = segment(client(1), SocketAddr::from(([10, 1, 0, 1], 443)), SYN, 0);
+        assert_eq!(rig.verdict(&other), Verdict::ToEngine, "a service that accepts");
+        assert_eq!(rig.shield.kernel_flow_count(), 1);
+
+        rig.control.set_accepting(0, true);
+        assert_eq!(rig.verdict(&data(1)), Verdict::KernelFlow, "it began with the kernel");
+        assert_eq!(rig.verdict(&segment(client(1), web(), RST, 0)), Verdict::KernelFlow);
+        assert_eq!(rig.verdict(&syn(1)), Verdict::ToEngine, "the same ports again");
+        assert_eq!(rig.verdict(&data(1)), Verdict::ToEngine);
+        assert_eq!(rig.shield.kernel_flow_count(), 0);
+    });
+}
+
+#[test]
+fn icmp_errors_follow_the_connection_that_they_are_about() {
+    in_namespace(|| {
+        let rig = Rig::new();
+        let error = |port| {
+            let sent = ip(web().ip(), client(port).ip(), TCP, &tcp(80, port, ACK, 1400));
+            let router = SocketAddr::from(([203, 0, 113, 1], 0)).ip();
+            ethernet(&ip(router, web().ip(), ICMPV4, &icmp(3, 4, &sent[..28])))
+        };
+        rig.control.set_accepting(0, false);
+        assert_eq!(rig.verdict(&syn(1)), Verdict::NotAccepting);
+        assert_eq!(rig.verdict(&error(1)), Verdict::KernelFlow);
+        assert_eq!(rig.verdict(&error(2)), Verdict::ToEngine);
+    });
+}
+
+#[test]
+fn without_a_socket_all_is_the_kernels_and_new_connections_stay_so() {
+    in_namespace(|| {
+        let rig = Rig::new();
+        rig.shield.clear_socket(0, 0).expect("forget the socket");
+        rig.shield.clear_socket(0, 0).expect("forget it twice");
+        let reply = segment(client(1), SocketAddr::from(([10, 2, 0, 1], 20_000)), ACK, 0);
+        assert_eq!(rig.verdict(&syn(1)), Verdict::NoSocket);
+        assert_eq!(rig.verdict(&data(2)), Verdict::NoSocket);
+        assert_eq!(rig.verdict(&reply), Verdict::NoSocket);
+
+        let socket = socket();
+        rig.shield.set_socket(0, 0, socket.as_fd()).expect("register a socket");
+        assert_eq!(rig.verdict(&data(1)), Verdict::KernelFlow);
+        assert_eq!(rig.verdict(&data(2)), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&reply), Verdict::ToEngine);
+        drop(socket);
+        assert_eq!(rig.verdict(&syn(3)), Verdict::NoSocket, "the kernel forgot the closed socket");
+    });
+}
+
+#[test]
+fn egress_connections_ask_for_no_heartbeat() {
+    in_namespace(|| {
+        let rig = Rig::new();
+        rig.control.beat(0, 0);
+        let reply = segment(client(1), SocketAddr::from(([10, 2, 0, 1], 20_000)), SYN | ACK, 0);
+        assert_eq!(rig.verdict(&reply), Verdict::ToEngine);
+    });
+}
+
+#[test]
+fn ports_and_queues_are_told_apart() {
+    in_namespace(|| {
+        let [wan, lan] = veth_pair();
+        let shield = Shield::load(&ShieldSettings { ports: vec![wan, lan], ..settings() });
+        let shield = shield.expect("load the shield");
+        let control = shield.control();
+        control.set_accepting(0, true);
+        let socket = socket();
+        shield.set_socket(0, 2, socket.as_fd()).expect("register the socket");
+        let action = |port_index, queue, packet: &[u8]| {
+            shield.dry_run(port_index, queue, packet, 1).expect("a dry run").action
+        };
+
+        control.beat(1, now_ns());
+        assert_eq!(action(0, 2, &syn(1)), XDP_PASS, "the lane of queue 2 never beat");
+        control.beat(2, now_ns());
+        assert_eq!(action(0, 2, &syn(2)), XDP_REDIRECT);
+        assert_eq!(action(0, 1, &syn(2)), XDP_PASS, "no socket on queue 1");
+        shield.set_socket(1, 2, socket.as_fd()).expect("register the socket");
+        assert_eq!(action(1, 2, &syn(2)), XDP_PASS, "the service is on the other port");
+        assert!(matches!(
+            shield.set_socket(0, 128, socket.as_fd()),
+            Err(ShieldError::QueueOutOfRange(128))
+        ));
+        assert!(matches!(
+            shield.set_socket(2, 0, socket.as_fd()),
+            Err(ShieldError::UnknownPort(2))
+        ));
+    });
+}
+
+#[test]
+fn configuring_anew_adds_and_removes() {
+    in_namespace(|| {
+        let rig = Rig::new();
+        let ssh = segment(client(1), SocketAddr::from(([10, 1, 0, 1], 22)), SYN, 0);
+        let reply = |port| segment(client(1), SocketAddr::from(([10, 2, 0, 1], port)), ACK, 0);
+        rig.shield
+            .configure(
+                &[service("10.1.0.1:80", 0), service("10.1.0.1:22", 1)],
+                &[egress("10.2.0.1", 30_000, 30_009)],
+            )
+            .expect("new settings");
+        assert_eq!(rig.verdict(&syn(1)), Verdict::ToEngine, "stayed");
+        assert_eq!(rig.verdict(&ssh), Verdict::ToEngine, "came");
+        let gone = segment(client(1), SocketAddr::from(([10, 1, 0, 1], 443)), SYN, 0);
+        assert_eq!(rig.verdict(&gone), Verdict::NotOurs);
+        assert_eq!(rig.verdict(&reply(30_005)), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&reply(20_000)), Verdict::NotOurs);
+
+        let refused = [service("10.1.0.1:80", 0), service("10.1.0.1:80", 1)];
+        assert!(rig.shield.configure(&refused, &[]).is_err());
+        assert_eq!(rig.verdict(&ssh), Verdict::ToEngine, "refused settings change nothing");
+    });
+}
+
+#[test]
+fn the_limit_of_the_heartbeat_is_the_one_configured() {
+    assert_eq!(ShieldSettings::default().heartbeat_limit, Duration::from_millis(100));
+    assert_eq!(settings().heartbeat_limit, HEARTBEAT_LIMIT);
+}

@@ -1,0 +1,91 @@
+use std::path::Path;
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+use super::*;
+use crate::{SYSFS, reserve};
+
+const LEN: usize = 4 << 20;
+
+/// Page faults of this thread while it touches all of a mapping.
+fn faults(mapping: &mut Mapping) -> i64 {
+    let count = || getrusage(UsageWho::RUSAGE_THREAD).unwrap().minor_page_faults();
+    let before = count();
+    for page in mapping.bytes_mut().chunks_mut(SMALL_PAGE) {
+        assert_eq!(page[0], 0);
+        page[0] = 1;
+    }
+    count() - before
+}
+
+#[test]
+fn ordinary_memory_is_in_place_before_it_is_used() {
+    let mut mapping = map(Request { len: LEN - 1, node: None, hugepages: false }).unwrap();
+    assert_eq!(mapping.len(), LEN, "rounded up");
+    assert!(matches!(mapping.backing(), Backing::Transparent | Backing::Ordinary));
+    assert!(mapping.refused().is_none(), "none were asked for");
+    assert_eq!(mapping.base().as_ptr() as usize % PAGE_2M as usize, 0);
+    let faults = faults(&mut mapping);
+    assert!(faults < 8, "{faults} page faults in {} pages", LEN / SMALL_PAGE);
+}
+
+#[test]
+fn without_enough_hugepages_ordinary_ones_serve_and_say_why() {
+    // Far more than any host has set aside.
+    let error = map_huge(1 << 46).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
+    let mapping = map(Request { len: LEN, node: Some(0), hugepages: true }).unwrap();
+    match mapping.backing() {
+        Backing::Huge { page_size } => assert_eq!(page_size, PAGE_2M),
+        Backing::Transparent | Backing::Ordinary => assert!(mapping.refused().is_some()),
+    }
+}
+
+#[test]
+fn memory_can_be_handed_over() {
+    let mapping = map(Request { len: LEN, node: None, hugepages: false }).unwrap();
+    let (base, len) = mapping.into_raw();
+    // SAFETY: the memory is ours, handed over just now.
+    unsafe { base.as_ptr().add(len - 1).write(1) };
+    unmap(base, len);
+}
+
+#[test]
+fn what_cannot_be_mapped_is_an_error() {
+    for len in [usize::MAX, usize::MAX / 2] {
+        let message = map(Request { len, node: None, hugepages: false }).unwrap_err().to_string();
+        assert!(message.contains("lower `engine.frames`"), "{message}");
+    }
+    for node in [1 << 20, 1000] {
+        let nowhere = Request { len: LEN, node: Some(node), hugepages: true };
+        let message = map(nowhere).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("placing packet memory on NUMA node {node}: ")));
+    }
+}
+
+#[test]
+fn reserved_hugepages_are_used_and_given_back() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIP mapping on hugepages: reserving them takes root");
+        return;
+    }
+    let reservation = match reserve(Path::new(SYSFS), PAGE_2M, None, 4) {
+        Ok(reservation) if reservation.is_enough() => reservation,
+        Ok(reservation) => {
+            reservation.undo().unwrap();
+            eprintln!("SKIP mapping on hugepages: this host has no four to spare");
+            return;
+        }
+        Err(error) => {
+            eprintln!("SKIP mapping on hugepages: {error}");
+            return;
+        }
+    };
+    let mapped = map(Request { len: LEN, node: Some(0), hugepages: true });
+    let result = mapped.map(|mut mapping| (mapping.backing(), faults(&mut mapping)));
+    reservation.undo().unwrap();
+    let (backing, faults) = result.unwrap();
+    assert_eq!(backing, Backing::Huge { page_size: PAGE_2M });
+    assert_eq!(backing.to_string(), "hugepages of 2048 KiB");
+    assert!(faults < 8, "{faults}");
+}
