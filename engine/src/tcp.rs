@@ -15,18 +15,24 @@
 //! arrives and [`mod@output`] for one that leaves.
 
 pub mod chunks;
+pub mod congestion;
 pub mod connection;
 pub mod counters;
 mod deadlines;
+#[cfg(any(test, fuzzing))]
+pub mod exercise;
 mod input;
+pub mod isn;
 mod output;
 mod path;
 mod receive_queue;
 mod recovery;
+pub mod rtt;
 mod send_queue;
 pub mod settings;
 pub mod state;
 pub mod time_wait;
+pub mod wheel;
 mod window;
 
 pub use chunks::ChunkSlab;
@@ -37,11 +43,6 @@ pub use output::{Outgoing, OutgoingKind, reset_in_reply};
 pub use settings::{Endpoints, Keepalive, LegSettings, Offer};
 pub use state::{CloseReason, State};
 pub use time_wait::{TimeWait, TimeWaitVerdict};
-
-pub mod congestion;
-pub mod isn;
-pub mod rtt;
-pub mod wheel;
 
 use crate::frame::{Frame, FramePool};
 use crate::time::Instant;

@@ -351,9 +351,16 @@ impl Connection {
     /// Gives back every frame, whatever the state, which is CLOSED afterwards.
     pub fn release(&mut self, cx: &mut Context<'_>) {
         self.end(CloseReason::Aborted);
+        self.discard(cx);
+    }
+
+    /// Frees everything that is queued, in all directions.
+    pub(super) fn discard(&mut self, cx: &mut Context<'_>) {
         self.queue.clear(cx.pool, cx.chunks, cx.counters);
         self.received.clear(cx.pool, cx.chunks, cx.counters);
         self.cold.out_of_order.clear(cx.pool, cx.chunks, cx.counters);
+        self.cold.recovery = Recovery::new(self.snd_nxt);
+        (self.snd_una, self.snd_end) = (self.snd_nxt, self.snd_nxt);
     }
 
     /// The path takes payload of at most `mss` octets per segment, options not counted (path MTU

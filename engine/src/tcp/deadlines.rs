@@ -128,8 +128,6 @@ impl Connection {
     fn give_up(&mut self, cx: &mut Context<'_>) {
         self.cold.reset_due = self.state != State::SynSent;
         self.end(CloseReason::TimedOut);
-        self.queue.clear(cx.pool, cx.chunks, cx.counters);
-        self.received.clear(cx.pool, cx.chunks, cx.counters);
-        self.cold.out_of_order.clear(cx.pool, cx.chunks, cx.counters);
+        self.discard(cx);
     }
 }

@@ -41,7 +41,7 @@ impl Connection {
     ) -> Disposition {
         cx.counters.ce_marked += u64::from(ecn_ce);
         let len = chunk.as_ref().map_or(0, |chunk| chunk.frame.len() as u32);
-        if self.is_expected(header, len) {
+        if self.is_expected(header, len) && !(cx.pool.is_scarce() && len > 0) {
             self.on_expected(cx, header, chunk)
         } else {
             self.on_unexpected(cx, header, chunk)

@@ -96,6 +96,12 @@ impl Recovery {
         (outstanding + self.retransmitted).saturating_sub(gone)
     }
 
+    /// What is marked sacked, lost and retransmitted [octets], for a check against the marks.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn figures(&self) -> [u32; 3] {
+        [self.sacked, self.lost, self.retransmitted]
+    }
+
     /// Whether anything waits to be sent again.
     pub(super) fn has_lost(&self) -> bool {
         self.lost > self.retransmitted

@@ -74,9 +74,7 @@ impl Connection {
     pub(super) fn on_reset(&mut self, cx: &mut Context<'_>) -> Disposition {
         let refused = self.state == State::SynReceived && self.cold.active;
         self.end(if refused { CloseReason::Refused } else { CloseReason::ResetByPeer });
-        self.queue.clear(cx.pool, cx.chunks, cx.counters);
-        self.received.clear(cx.pool, cx.chunks, cx.counters);
-        self.cold.out_of_order.clear(cx.pool, cx.chunks, cx.counters);
+        self.discard(cx);
         Disposition::Consumed
     }
 
@@ -107,9 +105,7 @@ impl Connection {
     /// since its sender waits; anything else within the limit, or two sides could answer each
     /// other's answers for ever.
     fn answer_unacceptable(&mut self, cx: &mut Context<'_>, len: u32) {
-        if len > 0 {
-            self.ack_now = true;
-        } else if self.may_answer(cx.now) {
+        if len > 0 || self.may_answer(cx.now) {
             self.ack_now = true;
         }
     }

@@ -27,7 +27,7 @@ impl Connection {
                 return Disposition::Dropped(DropReason::NoAcknowledgment);
             }
             self.end(CloseReason::Refused);
-            self.queue.clear(cx.pool, cx.chunks, cx.counters);
+            self.discard(cx);
             return Disposition::Consumed;
         }
         // Fourth, the SYN. Payload on it is left for the peer to send again.
@@ -53,7 +53,7 @@ impl Connection {
 
     /// Our SYN, or SYN-ACK, has arrived: payload may flow.
     pub(super) fn on_syn_acknowledged(&mut self, now: Instant) {
-        self.snd_una = self.snd_una + 1;
+        self.snd_una += 1;
         if self.cold.retries == 0 {
             self.cold.rtt.on_sample(now.since(self.cold.syn_sent_at), now);
         } else {

@@ -48,6 +48,11 @@ impl Connection {
             trim_back(cx.pool, &mut chunk, end - limit);
             self.ack_now = true;
         }
+        if cx.pool.is_scarce() {
+            // The peer sends it again; what it acknowledged, which frees frames, has been heeded.
+            cx.pool.free(chunk.frame);
+            return Disposition::Dropped(DropReason::FramesScarce);
+        }
         if seq == self.rcv_nxt {
             self.on_next_payload(cx, chunk)
         } else {

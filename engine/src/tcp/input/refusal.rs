@@ -37,4 +37,6 @@ reasons! {
     SuspectSyn = "tcp_suspect_syn",
     /// The receive queue holds as many frames as it may.
     QueueFull = "tcp_queue_full",
+    /// What frames are free are needed to receive into: no more may be held.
+    FramesScarce = "tcp_frames_scarce",
 }

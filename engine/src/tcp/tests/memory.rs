@@ -1,7 +1,7 @@
 use super::host::*;
 use crate::frame::Frame;
 use crate::tcp::connection::HOT_OCTETS;
-use crate::tcp::{Connection, State};
+use crate::tcp::{Connection, Disposition, DropReason, State};
 
 /// Takes every free frame away.
 fn exhaust(host: &mut Host) -> Vec<Frame> {
@@ -43,6 +43,21 @@ fn a_split_waits_for_a_frame() {
     host.sends(&[]);
     restore(&mut host, taken);
     host.sends_within(ms(2), &[(1, "A 1+1000 ack 1"), (1, "PA 1001+700 ack 1")]);
+}
+
+#[test]
+fn scarce_frames_are_left_to_the_devices() {
+    let mut host = Host::established(PLAIN);
+    host.writes(&pattern(0, 1000));
+    host.sent();
+    let all = host.pool.capacity();
+    host.pool.add_device_reserve(all);
+    let refused = host.gets_payload(seg(1, 1001), b"more to hold");
+    assert_eq!(refused, Disposition::Dropped(DropReason::FramesScarce));
+    assert_eq!(host.held(), 0, "its acknowledgment has freed what we held");
+    host.pool.remove_device_reserve(all);
+    assert_eq!(host.gets_payload(seg(1, 1001), b"more to hold"), Disposition::Queued);
+    assert_eq!(host.reads(), b"more to hold");
 }
 
 #[test]
