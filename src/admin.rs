@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use ringroad_ebpf::CountersReader;
+use ringroad_ebpf::{Control, CountersReader};
 use ringroad_engine::stage::{Command, Commands};
 use ringroad_engine::telemetry::Snapshot;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -26,6 +26,7 @@ use crate::stats::{Names, Stats};
 pub(crate) struct Admin {
     pub(crate) commands: Commands,
     pub(crate) shield: CountersReader,
+    pub(crate) control: Control,
     pub(crate) names: Names,
 }
 
@@ -38,7 +39,7 @@ impl Admin {
             bail!("the lane does not take commands: it hangs, or is busy with earlier ones");
         }
         let snapshot = answer.await.context("the lane has ended")?;
-        Ok(Stats::new(&self.names, &snapshot, &self.shield.read()?))
+        Ok(Stats::new(&self.names, &snapshot, &self.shield.read()?, &self.control))
     }
 }
 

@@ -70,6 +70,9 @@ impl Plan {
         service: &schema::Service,
         routes: &Routes,
     ) -> Result<()> {
+        for address in &service.listen {
+            require_local(routes, address.ip(), "listen")?;
+        }
         let port_index = port_index(config, &service.port)?;
         let service_index = self.services.len() as u32;
         self.shield.services.extend(service.listen.iter().map(|address| shield::ServiceAddress {
@@ -140,6 +143,7 @@ impl Plan {
                 "egress address {address} and origin {origin} are not of one family; set egress.address"
             );
         }
+        require_local(routes, address, "egress.address")?;
         let source_ports = egress.source_ports.clone();
         let range = shield::EgressRange { address, ports: source_ports.clone(), port_index };
         if !self.shield.egress.contains(&range) {
@@ -224,6 +228,18 @@ fn leg(leg: &schema::Leg) -> LegSettings {
         initial_window_segments: leg.initial_window.try_into().unwrap_or(u16::MAX),
         ..LegSettings::default()
     }
+}
+
+/// Addresses are Linux's: it answers ARP for them, and serves them when the engine does not.
+fn require_local(routes: &Routes, address: IpAddr, key: &str) -> Result<()> {
+    if !routes.is_local(address) {
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        bail!(
+            "{key}: {address} is no address of this host; add it with `ip addr add \
+             {address}/{prefix} dev …`, or choose another"
+        );
+    }
+    Ok(())
 }
 
 /// The device by which Linux sends to an address; of a VLAN the one that carries it.

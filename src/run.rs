@@ -121,8 +121,12 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         let mode = shield.attach(index as u32)?;
         tracing::info!("port {}: XDP attached, {mode} mode", names.ports[index]);
     }
-    let admin =
-        Arc::new(Admin { commands: commands.clone(), shield: shield.counters_reader(), names });
+    let admin = Arc::new(Admin {
+        commands: commands.clone(),
+        shield: shield.counters_reader(),
+        control: shield.control(),
+        names,
+    });
     socket.serve(admin.clone());
     if let Some(address) = config.admin.metrics {
         serve_metrics(address, admin.clone()).await?;
@@ -210,11 +214,7 @@ fn frame_pool(frames: usize, frame_size: usize) -> Result<FramePool> {
 fn refuse_clashes(plan: &Plan) -> Result<()> {
     for (address, ports) in &plan.egress {
         if let Some(clash) = clashes(*address, ports.clone())?.first() {
-            bail!(
-                "egress {address}, source ports {}-{}: Linux uses {clash}; choose other egress.source_ports, or end what uses it",
-                ports.start(),
-                ports.end()
-            );
+            bail!("egress {address}, source ports {}-{}: {clash}", ports.start(), ports.end());
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use ringroad_ebpf::ShieldCounters;
+use ringroad_ebpf::{Control, ShieldCounters};
 use ringroad_engine::telemetry::Snapshot;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
@@ -24,6 +24,8 @@ pub(crate) struct Stats {
     pub(crate) services: Vec<Service>,
     pub(crate) latency: Latency,
     pub(crate) ports: Vec<Port>,
+    /// What the shield decided, by its reasons [packets].
+    pub(crate) shield: BTreeMap<String, u64>,
 }
 
 /// Every packet on the ports, by what became of it:
@@ -112,7 +114,12 @@ pub(crate) struct Names {
 impl Stats {
     /// Puts together what a lane and the shield counted. The shield was read after the lane: what
     /// reached the lane's rings in between counts as held.
-    pub(crate) fn new(names: &Names, snapshot: &Snapshot, shield: &ShieldCounters) -> Self {
+    pub(crate) fn new(
+        names: &Names,
+        snapshot: &Snapshot,
+        shield: &ShieldCounters,
+        control: &Control,
+    ) -> Self {
         let lane = &snapshot.telemetry.ledger;
         let ring_drops: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
         let in_rings = shield.to_engine().saturating_sub(lane.received + ring_drops);
@@ -121,13 +128,14 @@ impl Stats {
         if ring_drops > 0 {
             dropped.insert("rx_ring".to_owned(), ring_drops);
         }
-        let services = names.services.iter().zip(&snapshot.services).map(|(name, s)| Service {
+        let services = names.services.iter().zip(&snapshot.services).zip(0..);
+        let services = services.map(|((name, s), index)| Service {
             name: name.clone(),
             connections: Connections {
                 active: s.active,
                 accepted: s.accepted,
                 refused: s.refused,
-                fell_back: s.fell_back,
+                fell_back: s.fell_back + control.fell_back(index),
             },
             bytes: Octets { to_origin: s.to_origin_octets, to_client: s.to_client_octets },
             segments: Segments {
@@ -173,6 +181,7 @@ impl Stats {
                 max_us: histogram.max() as f64 / 1_000.0,
             },
             ports: ports.collect(),
+            shield: shield.iter().map(|(v, count)| (v.name().to_owned(), count)).collect(),
         }
     }
 
@@ -228,6 +237,9 @@ impl Stats {
             "time inside [µs]  p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1}  ({} segments)",
             t.p50_us, t.p90_us, t.p99_us, t.p999_us, t.max_us, t.count
         );
+        for (verdict, count) in self.shield.iter().filter(|(_, count)| **count > 0) {
+            let _ = writeln!(out, "shield  {verdict} {count}");
+        }
         for p in &self.ports {
             let _ = writeln!(
                 out,

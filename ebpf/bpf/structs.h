@@ -62,7 +62,7 @@ struct heartbeat {
 	__u64 rest_of_line[7];
 };
 
-/* Mapped by the engine, which writes all of it but `kernel_flow_seen_ns`. */
+/* Mapped by the engine, which writes all of it but what is said to be the program's. */
 struct control {
 	__u64 heartbeat_limit_ns;
 	__u64 rest_of_line_0[7];
@@ -73,6 +73,8 @@ struct control {
 	__u8 accepting[SERVICES_MAX];
 	/* By receive queue. */
 	struct heartbeat heartbeats[QUEUES_MAX];
+	/* By service index: connections given to the kernel. Written by the program. */
+	__u64 fell_back[SERVICES_MAX];
 };
 
 /* What became of a packet. All but the first leave it to the kernel. */

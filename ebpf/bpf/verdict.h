@@ -91,13 +91,15 @@ static __always_inline void kernel_flow_seen(struct control *control)
 		write_once(control->kernel_flow_seen_ns, now);
 }
 
-/* The kernel gets this new connection, and with it all that follows. */
+/* The kernel gets this new connection, and with it all that follows. A SYN sent again is no news. */
 static __always_inline enum verdict fall_open(struct control *control, const struct flow_key *flow,
-					      enum verdict why)
+					      __u32 service_index, enum verdict why)
 {
 	__u8 present = 1;
 
-	bpf_map_update_elem(&kernel_flows, flow, &present, BPF_ANY);
+	if (!bpf_map_update_elem(&kernel_flows, flow, &present, BPF_NOEXIST) &&
+	    service_index < SERVICES_MAX)
+		__sync_fetch_and_add(&control->fell_back[service_index], 1);
 	kernel_flow_seen(control);
 	return why;
 }
@@ -111,12 +113,12 @@ static __always_inline enum verdict new_connection(struct control *control,
 	__u32 service_index = owner->service_index;
 
 	if (service_index >= SERVICES_MAX || !read_once(control->accepting[service_index]))
-		return fall_open(control, flow, VERDICT_NOT_ACCEPTING);
+		return fall_open(control, flow, service_index, VERDICT_NOT_ACCEPTING);
 	if (is_stale(control, heartbeat))
-		return fall_open(control, flow, VERDICT_STALE);
+		return fall_open(control, flow, service_index, VERDICT_STALE);
 	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
 	if (*action != XDP_REDIRECT)
-		return fall_open(control, flow, VERDICT_NO_SOCKET);
+		return fall_open(control, flow, service_index, VERDICT_NO_SOCKET);
 	/* An earlier connection with these addresses and ports may have been the kernel's. */
 	if (kernel_flows_live(control, heartbeat))
 		bpf_map_delete_elem(&kernel_flows, flow);

@@ -48,6 +48,15 @@ impl Control {
         }
     }
 
+    /// Connections to a service that were given to the kernel, since the program was loaded.
+    pub fn fell_back(&self, service_index: u32) -> u64 {
+        if service_index as usize >= SERVICES_MAX {
+            return 0;
+        }
+        let counter = service_index as usize * size_of::<u64>();
+        self.page.word(offset_of!(types::control, fell_back) + counter).load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set_heartbeat_limit(&self, limit: Duration) {
         // Longer than the clock will ever show is as good as no limit.
         let limit_ns = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);

@@ -35,8 +35,12 @@ const _: () = assert!(
     offset_of!(types::control, heartbeats) - offset_of!(types::control, accepting) == SERVICES_MAX
 );
 const _: () = assert!(
-    size_of::<types::control>() - offset_of!(types::control, heartbeats)
+    offset_of!(types::control, fell_back) - offset_of!(types::control, heartbeats)
         == QUEUES_MAX * size_of::<types::heartbeat>()
+);
+const _: () = assert!(
+    size_of::<types::control>() - offset_of!(types::control, fell_back)
+        == SERVICES_MAX * size_of::<u64>()
 );
 const _: () = assert!(
     size_of::<types::egress>() - offset_of!(types::egress, ranges)

@@ -154,4 +154,9 @@ def http_body_digest(sock):
 
 
 def dropped(edge):
-    return edge.stats()["ledger"]["dropped"] if "ledger" in edge.traits else {}
+    """What was dropped, by reason; and what the shield left for Linux to drop, as it counts that."""
+    if "ledger" not in edge.traits:
+        return {}
+    stats = edge.stats()
+    left = {f"shield {reason}": stats["shield"][reason] for reason in ("malformed", "fragment")}
+    return stats["ledger"]["dropped"] | left
