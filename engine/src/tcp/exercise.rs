@@ -109,6 +109,16 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// Where a chunk that was queued begins, or where the last one ends: what honest
+    /// acknowledgments name.
+    fn boundary(&mut self) -> SeqNum {
+        let mut at = self.connection.queue.list.head;
+        for _ in 0..self.octet() % 16 {
+            at = if at == NIL { NIL } else { self.chunks.next(at) };
+        }
+        if at == NIL { self.connection.snd_nxt } else { self.chunks.node(at).seq }
+    }
+
     fn header(&mut self) -> TcpHeader {
         const FLAGS: [Flags; 8] = [
             Flags::ACK,
@@ -126,9 +136,12 @@ impl<'a> Bench<'a> {
             _ => Flags(self.octet()),
         };
         let una = self.connection.snd_una;
-        let nxt = self.connection.snd_nxt;
-        let about = if kind & 32 != 0 { una } else { nxt };
-        let acknowledgment = self.number(about);
+        let acknowledgment = match kind >> 5 {
+            0..=2 => una,
+            3 | 4 => self.boundary(),
+            5 => self.connection.snd_nxt,
+            _ => self.number(self.connection.snd_nxt),
+        };
         let sequence = self.number(self.connection.rcv_nxt);
         let mut options = TcpOptions::default();
         let choice = self.octet();
@@ -137,8 +150,11 @@ impl<'a> Bench<'a> {
             options.timestamps = Some(Timestamps { value, echo_reply: value });
         }
         for _ in 0..(choice >> 1) % 5 {
-            let left = self.number(una);
-            options.sack.push(SackBlock { left, right: self.number(left) });
+            let (left, right) = match choice & 32 {
+                0 => (self.boundary(), self.boundary()),
+                _ => (self.number(una), self.number(una)),
+            };
+            options.sack.push(SackBlock { left, right });
         }
         if choice & 64 != 0 {
             options.mss = Some(u16::from(self.octet()) * 8);
@@ -268,7 +284,7 @@ impl<'a> Bench<'a> {
 
 impl Connection {
     /// Compares what is kept incrementally with what the queues hold.
-    fn check(&self, chunks: &ChunkSlab) {
+    pub(super) fn check(&self, chunks: &ChunkSlab) {
         let (mut frames, mut octets, mut sent) = (0, 0, 0);
         let mut marked = [0; 3];
         let mut unsent_reached = false;

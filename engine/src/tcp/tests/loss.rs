@@ -94,6 +94,19 @@ fn the_pipe_counts_what_is_in_flight() {
 }
 
 #[test]
+fn what_was_presumed_lost_may_arrive_after_all() {
+    let mut host = ten_in_flight(SACK);
+    host.gets(sacked(seg(1, 1), &[(2001, 6001)]));
+    host.sends(&["A 1+1000 ack 1"]);
+    // The second was only late: it is not sent again, and no longer counts as lost.
+    host.gets(sacked(seg(1, 1), &[(1001, 7001)]));
+    host.sends(&[]);
+    assert_eq!(host.connection.in_flight(), 4000, "the first again, and the last three");
+    host.gets(seg(1, 10_001));
+    assert_eq!(host.counters.retransmitted, 1);
+}
+
+#[test]
 fn forged_reports_change_nothing() {
     let mut host = ten_in_flight(SACK);
     let forged = [(20_001, 30_001), (9001, 8001), (10_001, 10_001), (1, 50_001)];

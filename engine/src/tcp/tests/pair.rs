@@ -122,6 +122,7 @@ impl Pair {
             if self.written[side] == self.to_write[side] {
                 host.connection.finish();
             }
+            host.connection.check(&host.chunks);
             while let Some(outgoing) = host.poll_once() {
                 let bytes = host.pool.bytes(&outgoing.frame)[4..].to_vec();
                 host.pool.free(outgoing.frame);
