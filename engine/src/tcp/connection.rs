@@ -367,6 +367,12 @@ impl Connection {
         }
     }
 
+    /// Whether `seq` is sent and not acknowledged: an ICMP error that quotes another number is not
+    /// believed (RFC 5927 §4.1).
+    pub fn is_outstanding(&self, seq: SeqNum) -> bool {
+        seq.at_or_after(self.snd_una) && seq.before(self.snd_nxt)
+    }
+
     #[inline]
     pub fn state(&self) -> State {
         self.state

@@ -200,6 +200,8 @@ fn a_frame_still_on_its_way_out_is_not_sent_again() {
 fn a_smaller_path_mtu_resends_what_is_too_large() {
     let mut host = ten_in_flight(PLAIN);
     let before = host.connection.congestion_window();
+    assert!(host.connection.is_outstanding(OUR_ISN + 1));
+    assert!(!host.connection.is_outstanding(OUR_ISN + 10_001));
     host.with(|connection, cx| connection.on_path_mtu(cx, 600));
     let sent = host.sent();
     assert_eq!(sent[0].line(), "A 1+600 ack 1");
