@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::chunks::{ChunkSlab, Marks, NIL};
 use super::congestion::Algorithm;
 use super::{
-    Chunk, Connection, Context, Endpoints, Keepalive, LegSettings, Offer, State, TcpCounters,
+    Chunk, Connection, Context, Endpoints, Keepalive, LegSettings, Offer, OutgoingKind, State,
+    TcpCounters,
 };
 use crate::frame::{Frame, FramePool};
 use crate::time::Instant;
@@ -29,6 +30,11 @@ struct Bench<'a> {
     with_device: Vec<Frame>,
     /// The right edge of the window as the peer has seen it.
     edge: Option<SeqNum>,
+    /// Frames with payload that the caller gave to [`Connection::send`], that it took with
+    /// [`Connection::receive`], and that left for the first time.
+    given: u64,
+    taken: u64,
+    forwarded: u64,
 }
 
 /// Runs the steps that `input` describes.
@@ -84,6 +90,9 @@ impl<'a> Bench<'a> {
             now,
             with_device: Vec::new(),
             edge: None,
+            given: 0,
+            taken: 0,
+            forwarded: 0,
         };
         if choice & 64 != 0 {
             let syn = bench.header();
@@ -201,6 +210,7 @@ impl<'a> Bench<'a> {
             }
             5 | 6 => {
                 if let Some(chunk) = self.chunk() {
+                    self.given += 1;
                     self.call(|connection, cx| connection.send(cx, chunk));
                 }
             }
@@ -209,6 +219,7 @@ impl<'a> Bench<'a> {
                     let bytes = self.pool.bytes(&chunk.frame);
                     assert!(checksum::same(checksum::sum(bytes), chunk.sum));
                     self.pool.free(chunk.frame);
+                    self.taken += 1;
                 }
             }
             8 => {
@@ -252,6 +263,7 @@ impl<'a> Bench<'a> {
             assert_eq!(sum, 0xffff, "checksum");
             let (header, _) = TcpHeader::parse(bytes).expect("what is sent is valid");
             self.watch_edge(&header);
+            self.forwarded += u64::from(outgoing.kind == OutgoingKind::Forwarded);
             if device_is_slow {
                 self.with_device.push(outgoing.frame);
             } else {
@@ -279,6 +291,13 @@ impl<'a> Bench<'a> {
         self.call(|connection, cx| connection.release(cx));
         self.with_device.drain(..).for_each(|frame| self.pool.free(frame));
         assert_eq!(self.pool.free_count(), FRAMES, "every frame is home");
+        let TcpCounters { queued, coalesced, discarded, .. } = self.counters;
+        assert_eq!(
+            queued + self.given,
+            self.taken + self.forwarded + coalesced + discarded,
+            "every frame with payload is accounted for: {:?}",
+            self.counters
+        );
     }
 }
 
