@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{check, lab, origin};
+use crate::{check, lab, origin, run, stats};
 
 /// Exit code for a usage or a configuration that cannot be meant.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Check(check::Args),
     Lab(lab::Args),
     Origin(origin::Args),
+    Run(run::Args),
+    Stats(stats::Args),
 }
 
 impl Command {
@@ -33,6 +35,8 @@ impl Command {
             Command::Check(args) => check::run(&args),
             Command::Lab(args) => lab::run(&args),
             Command::Origin(args) => origin::run(&args),
+            Command::Run(args) => run::run(&args),
+            Command::Stats(args) => stats::run(&args),
         }
     }
 }

@@ -2,10 +2,15 @@
 //!
 //! Exit codes: 0 done; 2 bad usage or configuration; 1 anything else. Start at [`cli::Cli`].
 
+mod admin;
 mod check;
 mod cli;
 mod lab;
+mod metrics;
 mod origin;
+mod plan;
+mod run;
+mod stats;
 
 use std::process::ExitCode;
 

@@ -187,6 +187,58 @@ pub const TIME_WAIT: Duration = Duration::from_secs(60);
 /// Silence after which a peer's last timestamp says nothing any more (RFC 7323 §5.5).
 pub const TIMESTAMP_VALID: Duration = Duration::from_secs(24 * 24 * 3600);
 
+/// Ethernet with one VLAN tag [octets].
+pub const LINK_HEADERS_MAX: usize = 18;
+
+/// Smallest MTU that a path can have [octets]: RFC 1191 §3 for IPv4, RFC 8200 §5 for IPv6.
+/// A router that claims less is not believed: small segments would be an attack.
+pub const IPV4_MTU_MIN: u16 = 552;
+pub const IPV6_MTU_MIN: u16 = 1280;
+
+/// Pairs of connections on one lane [pairs]; a service's `max_connections` bounds it further. New
+/// connections beyond are the kernel's, or what the service's `fallback` says.
+pub const PAIRS_PER_LANE_MAX: usize = 1 << 20;
+
+/// Connections in TIME-WAIT on one lane. Full, the oldest goes early.
+pub const TIME_WAIT_MAX: usize = 1 << 17;
+
+/// Ports of one lane. A configuration with more is refused.
+pub const PORTS_PER_LANE_MAX: usize = 8;
+
+/// A leg's send queue holds at most one frame in this many of those that are free.
+pub const SEND_QUEUE_SHARE: usize = 16;
+
+/// Largest send queue of a leg [octets]: what fills 10 Gbit/s at 1 ms, or 100 Mbit/s at 100 ms.
+/// Reached, the other leg's window closes.
+pub const SEND_QUEUE_OCTETS_MAX: u32 = 1 << 20;
+
+/// Source ports that are looked at before an origin counts as out of them.
+pub const SOURCE_PORT_TRIES: usize = 16;
+
+/// Segments that one leg sends in one turn before the others have theirs.
+pub const SEGMENTS_PER_TURN_MAX: usize = 64;
+
+/// Steps of the timing wheel in one turn; the rest is done in the next.
+pub const TIMER_STEPS_PER_TURN_MAX: u32 = 1024;
+
+/// Resolution of the timing wheel.
+pub const WHEEL_TICK: Duration = Duration::from_millis(1);
+
+/// Resets per second in answer to segments without a connection; more are not answered.
+pub const RESETS_PER_SECOND_MAX: u32 = 10_000;
+
+/// Commands that wait for a lane; further ones are refused to whoever sends them.
+pub const COMMANDS_MAX: usize = 64;
+
+/// Turns without work before a lane sleeps.
+pub const IDLE_POLLS_BEFORE_SLEEP: u32 = 16;
+
+/// Longest sleep: the shield must see a sign of life well within its limit.
+pub const SLEEP_MAX: Duration = Duration::from_millis(20);
+
+/// Turns that a stopping lane spends to send its resets.
+pub const STOP_TURNS_MAX: usize = 10_000;
+
 const _: () = assert!(HEADERS_MAX <= HEADROOM);
 const _: () = assert!(FRAME_SIZE_MAX <= u16::MAX as usize);
 const _: () = assert!(FRAME_SIZE_MIN.is_power_of_two() && FRAME_SIZE_MAX.is_power_of_two());

@@ -9,6 +9,8 @@ pub mod impair;
 pub mod pcap;
 pub mod sim;
 
+use std::os::fd::BorrowedFd;
+
 use crate::frame::{Burst, FramePool};
 use crate::time::Instant;
 
@@ -42,7 +44,7 @@ pub trait Port {
 
     /// A file descriptor that becomes readable when packets arrive, for sleeping on; `None` if
     /// the device has none.
-    fn wait_fd(&self) -> Option<std::os::fd::RawFd> {
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 

@@ -24,6 +24,7 @@ pub mod exercise;
 mod input;
 pub mod isn;
 mod output;
+mod path;
 mod receive_queue;
 mod recovery;
 pub mod rtt;

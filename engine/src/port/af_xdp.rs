@@ -20,7 +20,7 @@ mod rings;
 mod socket;
 mod umem;
 
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 pub use error::OpenError;
@@ -159,8 +159,8 @@ impl AfXdp {
     }
 
     /// The socket, for the XSKMAP. `None` once closed.
-    pub fn fd(&self) -> Option<RawFd> {
-        self.socket.as_ref().map(Socket::fd)
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(Socket::as_fd)
     }
 
     /// Whether zero-copy or copying is in force.
@@ -357,7 +357,7 @@ impl Port for AfXdp {
         }
     }
 
-    fn wait_fd(&self) -> Option<RawFd> {
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         self.fd()
     }
 }

@@ -13,7 +13,7 @@ mod random;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use self::random::Random;
@@ -188,7 +188,7 @@ impl<P: Port> Port for Impair<P> {
     }
 
     /// None: a packet may be due while the device has nothing to say.
-    fn wait_fd(&self) -> Option<RawFd> {
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 

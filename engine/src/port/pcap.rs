@@ -5,7 +5,7 @@
 //! file ends the recording or the replay with one line in the log, and never touches the traffic.
 
 use std::io::{BufReader, BufWriter, Read, Write};
-use std::os::fd::RawFd;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
@@ -145,7 +145,7 @@ impl<P: Port, W: Write> Port for Recorder<P, W> {
         self.inner.stats()
     }
 
-    fn wait_fd(&self) -> Option<RawFd> {
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         self.inner.wait_fd()
     }
 

@@ -22,6 +22,7 @@ use super::window::{Offered, step};
 use super::{Chunk, Context};
 use crate::limits::{SEND_MSS_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
 use crate::time::Instant;
+use crate::wire::checksum;
 use crate::wire::tcp::{SeqNum, TcpHeader};
 
 /// Octets that the timestamps option takes from every segment, with its padding.
@@ -301,6 +302,24 @@ impl Connection {
         }
         self.queue.push(cx, chunk, self.snd_end, self.mss);
         self.snd_end += octets;
+    }
+
+    /// Queues payload of the caller's own, at most a frame of it; `false`, with nothing queued, if
+    /// the pool is empty or the state takes no payload.
+    pub fn send_copy(&mut self, cx: &mut Context<'_>, payload: &[u8]) -> bool {
+        if !self.state.takes_payload() || self.fin_queued {
+            return false;
+        }
+        let Some(mut frame) = cx.pool.alloc() else { return false };
+        let Some(room) = cx.pool.push_back(&mut frame, payload.len()) else {
+            cx.pool.free(frame);
+            return false;
+        };
+        room.copy_from_slice(payload);
+        let chunk = Chunk { frame, sum: checksum::sum(payload), received_at: cx.now };
+        self.queue.push_copy(cx, chunk, self.snd_end);
+        self.snd_end += payload.len() as u32;
+        true
     }
 
     /// Payload that is queued or sent and not acknowledged [octets].

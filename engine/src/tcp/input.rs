@@ -9,6 +9,9 @@ mod acceptance;
 mod acknowledgment;
 mod handshake;
 mod payload;
+mod refusal;
+
+pub use refusal::DropReason;
 
 use super::state::State;
 use super::{Chunk, Connection, Context};
@@ -23,31 +26,6 @@ pub enum Disposition {
     Consumed,
     /// It was refused; an answer may be due.
     Dropped(DropReason),
-}
-
-/// Why a segment was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DropReason {
-    /// The connection is CLOSED.
-    Closed,
-    /// Nothing of it lies within the window that we have offered.
-    OutsideWindow,
-    /// All of its payload had arrived before.
-    Duplicate,
-    /// Its timestamp is older than what has arrived (RFC 7323 §5).
-    OldTimestamp,
-    /// It acknowledges what was not sent, or what was acknowledged too long ago (RFC 5961 §5).
-    BadAcknowledgment,
-    /// It has no ACK, which every segment of a synchronized connection has.
-    NoAcknowledgment,
-    /// A RST that may be forged: within the window, but not at its start (RFC 5961 §3).
-    SuspectReset,
-    /// A SYN within a synchronized connection (RFC 5961 §4).
-    SuspectSyn,
-    /// The receive queue holds as many frames as it may.
-    QueueFull,
-    /// What frames are free are needed to receive into: no more may be held.
-    FramesScarce,
 }
 
 impl Connection {

@@ -49,7 +49,16 @@ impl SendQueue {
                 Err(back) => chunk = back,
             }
         }
-        let index = self.list.push_back(cx.chunks, chunk, seq, Marks::default());
+        self.append(cx, chunk, seq, Marks::default());
+    }
+
+    /// Adds a chunk whose payload did not arrive in its frame.
+    pub(super) fn push_copy(&mut self, cx: &mut Context<'_>, chunk: Chunk, seq: SeqNum) {
+        self.append(cx, chunk, seq, Marks::COPY);
+    }
+
+    fn append(&mut self, cx: &mut Context<'_>, chunk: Chunk, seq: SeqNum, marks: Marks) {
+        let index = self.list.push_back(cx.chunks, chunk, seq, marks);
         if self.unsent == NIL {
             self.unsent = index;
         }

@@ -3,6 +3,8 @@
 //! It answers a repeated FIN and decides whether a SYN may open the next connection between the
 //! same endpoints (RFC 9293 §3.10.7.4, RFC 6191). Resets are ignored (RFC 1337).
 
+use std::time::Duration;
+
 use super::input::ts_before;
 use super::output::{Outgoing, OutgoingKind, control_frame};
 use super::settings::Endpoints;
@@ -64,6 +66,12 @@ impl TimeWait {
     /// When it may be forgotten.
     pub fn expires_at(&self) -> Instant {
         self.expires_at
+    }
+
+    /// Whether we may open the next connection between the same endpoints: when timestamps prove
+    /// its segments to be new, after a second at least (RFC 6191 §2; Linux: `tcp_tw_reuse`).
+    pub fn may_be_reopened(&self, now: Instant) -> bool {
+        self.ts_recent.is_some() && self.expires_at <= now + (TIME_WAIT - REOPEN_AFTER)
     }
 
     /// Judges one segment. `payload_len` is the length of its payload [octets].
@@ -138,3 +146,6 @@ impl TimeWait {
         }
     }
 }
+
+/// The timestamp clock has moved on by then, whatever its rate (RFC 7323 §5.4).
+const REOPEN_AFTER: Duration = Duration::from_secs(1);

@@ -1,3 +1,4 @@
+use std::io::Write as _;
 use std::path::Path;
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -63,21 +64,26 @@ fn what_cannot_be_mapped_is_an_error() {
     }
 }
 
+/// Past the harness, which would swallow it, and on a line of its own.
+fn skip(reason: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "\nSKIP mapping on hugepages: {reason}");
+}
+
 #[test]
 fn reserved_hugepages_are_used_and_given_back() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIP mapping on hugepages: reserving them takes root");
+        skip(format_args!("reserving them takes root"));
         return;
     }
     let reservation = match reserve(Path::new(SYSFS), PAGE_2M, None, 4) {
         Ok(reservation) if reservation.is_enough() => reservation,
         Ok(reservation) => {
             reservation.undo().unwrap();
-            eprintln!("SKIP mapping on hugepages: this host has no four to spare");
+            skip(format_args!("this host has no four to spare"));
             return;
         }
         Err(error) => {
-            eprintln!("SKIP mapping on hugepages: {error}");
+            skip(format_args!("{error}"));
             return;
         }
     };

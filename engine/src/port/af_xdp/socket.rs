@@ -4,7 +4,7 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -67,8 +67,8 @@ impl Socket {
         }
     }
 
-    pub(super) fn fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// Has the kernel send what is in the transmit ring. Errors are left to the ring to show: what
@@ -77,7 +77,14 @@ impl Socket {
     pub(super) fn kick_tx(&self) {
         // SAFETY: an empty message without an address; the kernel reads no memory of ours.
         unsafe {
-            libc::sendto(self.fd(), std::ptr::null(), 0, libc::MSG_DONTWAIT, std::ptr::null(), 0)
+            libc::sendto(
+                self.fd.as_raw_fd(),
+                std::ptr::null(),
+                0,
+                libc::MSG_DONTWAIT,
+                std::ptr::null(),
+                0,
+            )
         };
     }
 
@@ -88,7 +95,7 @@ impl Socket {
         // SAFETY: a buffer of length zero and no address; the kernel writes no memory of ours.
         unsafe {
             libc::recvfrom(
-                self.fd(),
+                self.fd.as_raw_fd(),
                 std::ptr::null_mut(),
                 0,
                 libc::MSG_DONTWAIT,
@@ -100,7 +107,7 @@ impl Socket {
 
     /// What the kernel counted for this socket; zeroes once it has no more to say.
     pub(super) fn statistics(&self) -> libc::xdp_statistics {
-        get_option(self.fd(), libc::XDP_STATISTICS).unwrap_or(libc::xdp_statistics {
+        get_option(self.fd.as_raw_fd(), libc::XDP_STATISTICS).unwrap_or(libc::xdp_statistics {
             rx_dropped: 0,
             rx_invalid_descs: 0,
             tx_invalid_descs: 0,

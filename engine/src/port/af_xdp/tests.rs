@@ -1,16 +1,14 @@
 //! AF_XDP on real veth pairs, in network namespaces. Needs root; says so and passes without.
 
 mod netns;
-mod redirect;
 
-use std::os::fd::BorrowedFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant as Clock};
 
 use nix::poll::{PollFd, PollFlags, poll};
+use ringroad_ebpf::{AttachMode, PortSettings, Redirector};
 
 use self::netns::Lab;
-use self::redirect::Redirect;
 use super::*;
 use crate::limits::HEADROOM;
 
@@ -27,7 +25,7 @@ struct Edge {
     pool: FramePool,
     west: AfXdp,
     east: AfXdp,
-    _programs: [Redirect; 2],
+    _programs: [Redirector; 2],
 }
 
 impl Edge {
@@ -36,8 +34,7 @@ impl Edge {
         let umem = Umem::new(&pool);
         let west = AfXdp::open(&mut pool, &umem, settings("west")).unwrap();
         let east = AfXdp::open(&mut pool, &umem, settings("east")).unwrap();
-        let programs = [&west, &east]
-            .map(|port| Redirect::attach(port.settings().ifindex, port.fd().unwrap()));
+        let programs = [&west, &east].map(redirect);
         Edge { pool, west, east, _programs: programs }
     }
 
@@ -50,12 +47,19 @@ impl Edge {
     }
 }
 
+/// Brings all that arrives on a port's interface to it.
+fn redirect(port: &AfXdp) -> Redirector {
+    let Settings { interface, ifindex, queue, .. } = port.settings().clone();
+    let mode = AttachMode::Native;
+    let mut redirector = Redirector::load(PortSettings { ifindex, interface, mode }).unwrap();
+    redirector.set_socket(queue, port.fd().unwrap()).unwrap();
+    redirector.attach().unwrap();
+    redirector
+}
+
 /// Sleeps until a port has packets.
 fn wait(port: &AfXdp) {
-    let fd = port.wait_fd().unwrap();
-    // SAFETY: the port keeps the descriptor open while it is borrowed here.
-    #[allow(unsafe_code, reason = "a raw descriptor is borrowed for one poll")]
-    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    let fd = port.fd().unwrap();
     let ready = poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], 10_000u16).unwrap();
     assert_eq!(ready, 1, "no packet came");
 }
@@ -272,6 +276,30 @@ fn a_full_transmit_ring_takes_no_more_until_the_link_takes_what_it_has() {
         edge.east.flush(&mut edge.pool);
         arrived += std::iter::from_fn(|| right.receive()).count();
         assert_eq!(arrived, 300);
+        edge.close();
+    });
+}
+
+#[test]
+fn an_interface_that_goes_away_takes_no_frames_with_it() {
+    let Some(lab) = Lab::new() else { return };
+    let left = lab.packets("left");
+    lab.on("edge", || {
+        let mut edge = Edge::new();
+        (0..20).for_each(|n| left.send(&packet(n)));
+        let mut burst = receive(&mut edge.west, &mut edge.pool, 20);
+        let deleted = Command::new("ip").args(["link", "del", "east"]).status().unwrap();
+        assert!(deleted.success());
+        for _ in 0..3 {
+            edge.east.tx_burst(&mut edge.pool, &mut burst);
+            edge.east.flush(&mut edge.pool);
+            edge.east.rx_burst(&mut edge.pool, &mut burst);
+        }
+        assert_eq!(edge.east.custody.sending(), 20, "nobody sends them");
+        // The other interface, whose socket came first, works on.
+        left.send(&packet(20));
+        let mut more = receive(&mut edge.west, &mut edge.pool, 1);
+        more.drain().for_each(|frame| edge.pool.free(frame));
         edge.close();
     });
 }

@@ -5,7 +5,7 @@
 #![allow(unsafe_code, reason = "packet sockets and namespaces have no safe interface here")]
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +19,8 @@ impl Lab {
     /// `None`, having said why, where namespaces cannot be made.
     pub(super) fn new() -> Option<Lab> {
         if !nix::unistd::geteuid().is_root() {
-            eprintln!("SKIP AF_XDP on veth: needs root for network namespaces");
+            // Past the harness, which would swallow it, and on a line of its own.
+            let _ = writeln!(io::stderr(), "\nSKIP AF_XDP on veth: not root, no namespaces");
             return None;
         }
         static NEXT: AtomicU32 = AtomicU32::new(0);

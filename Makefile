@@ -1,0 +1,49 @@
+# One door for people and CI. Run as yourself or as root: what needs privileges asks sudo for them,
+# and what is built stays yours.
+
+SHELL := /bin/bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# How long each fuzz target runs in `make fuzz` [seconds].
+FUZZ_SECONDS ?= 60
+# For example BENCH="--quick" or TESTS="--e2e test_relay".
+BENCH ?=
+TESTS ?=
+
+SCRIPTS := .ci/run scripts/deps scripts/demo
+
+.PHONY: help deps build demo test lint bench fuzz clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## install what is missing from Debian's packages
+	@scripts/deps
+
+build: deps ## release build
+	cargo build --release --workspace --bins --examples
+
+demo: build ## from a fresh machine to traffic, in a lab of its own
+	@scripts/demo
+
+test: deps ## every test
+	@tests/run $(TESTS)
+
+lint: deps ## formatting, clippy, documentation and shell scripts, warnings denied
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	shellcheck $(SCRIPTS)
+
+bench: deps ## every measurement against its peers, side by side in one run
+	@bench/run $(BENCH)
+
+fuzz: deps ## each fuzz target for a while (cargo-fuzz and a nightly toolchain)
+	@command -v cargo-fuzz >/dev/null || \
+		{ echo "make fuzz: cargo-fuzz is missing; install it with: cargo install cargo-fuzz" >&2; exit 1; }
+	@set -e; for target in $$(cargo +nightly fuzz list); do \
+		cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+clean: ## remove all that was built
+	cargo clean

@@ -1,0 +1,118 @@
+"""Who is measured: each gets the lab's edge for itself, on one core, and is then taken away again.
+
+The proxies (ringroad, HAProxy, nginx) end the client's connection; `forwarder` and `kernel` only
+pass packets on, and show what the ground itself costs.
+"""
+
+from pathlib import Path
+
+from ground import EDGE_CORE, EDGE_PIN, HTTP_PORT, SHARED_ORIGIN, STREAM_PORT
+from harness import programs
+from harness.edge import RINGROAD, Haproxy, Ringroad, service
+from harness.lab import EDGE_V4, ORIGIN_V4
+
+WIRE = Path("target/release/examples/wire").absolute()
+
+SERVICES = (
+    service(HTTP_PORT, "http", "10000-49999"),
+    service(STREAM_PORT, "stream", "50000-59999"),
+)
+
+
+class Proxy:
+    """One of the edges that end-to-end tests know, pinned."""
+
+    address = EDGE_V4
+
+    def __init__(self, kind, needs):
+        self.name = kind.name
+        self.needs = needs
+        self._kind = kind
+
+    def start(self, ground):
+        self._edge = self._kind(
+            ground.lab, ground.new_folder(), SERVICES, {"cores": [EDGE_CORE]}, EDGE_PIN
+        )
+        self._edge.start()
+
+    @property
+    def pid(self):
+        return self._edge.pid
+
+    def stop(self):
+        # With all its checks: figures of an edge whose books do not balance are worth nothing.
+        try:
+            self._edge.stop()
+        finally:
+            self._edge.kill()
+
+
+class NginxStream:
+    name = "nginx"
+    needs = Path("/usr/sbin/nginx")
+    address = EDGE_V4
+
+    def start(self, ground):
+        servers = (
+            f"server {{ listen {port} backlog=4096; proxy_pass {ORIGIN_V4}:{port}; }}"
+            for port in (HTTP_PORT, STREAM_PORT)
+        )
+        self._process = programs.nginx(
+            ground.lab,
+            "edge",
+            ground.new_folder(),
+            stream=" ".join(servers),
+            listeners=2,
+            pin=EDGE_PIN,
+        )
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def stop(self):
+        self._process.kill()
+
+
+class Forwarder:
+    """Frames from one veth to the other over AF_XDP, untouched: what the sockets alone can do."""
+
+    name = "forwarder"
+    needs = WIRE
+    address = SHARED_ORIGIN
+
+    def start(self, ground):
+        command = [*EDGE_PIN, str(WIRE), "--a", "wan0", "--b", "lan0"]
+        self._process = ground.lab.spawn("edge", *command)
+        self._process.wait_for(lambda: "ready" in self._process.errors(), "ready")
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def stop(self):
+        self._process.kill()
+
+
+class KernelRouting:
+    """Linux forwards packets; there is no process whose time could be counted."""
+
+    name = "kernel"
+    needs = Path("/proc/sys/net")
+    address = ORIGIN_V4
+    pid = None
+
+    def start(self, ground):
+        """Forwarding is how the lab is laid out."""
+
+    def stop(self):
+        """Nothing was started."""
+
+
+CONTENDERS = (
+    Proxy(Ringroad, RINGROAD),
+    Proxy(Haproxy, Path("/usr/sbin/haproxy")),
+    NginxStream(),
+    Forwarder(),
+    KernelRouting(),
+)

@@ -1,0 +1,62 @@
+"""The ground that every contender is measured on: one lab, the same client and origin, two cores.
+
+The edge has core 1 to itself, client and origin share core 0: what a contender saves on its core
+cannot be eaten by the programs that measure it. Offloads are off at client and origin, so that
+every contender is given packets as they would come off a wire: MTU-sized, with whole checksums.
+"""
+
+import os
+import tempfile
+from contextlib import ExitStack
+
+from harness import programs
+from harness.lab import Lab
+
+PEERS_PIN = ("taskset", "-c", "0")
+EDGE_PIN = ("taskset", "-c", "1")
+EDGE_CORE = 1
+
+# A network that client and origin share when the edge is a mere wire between them.
+SHARED_CLIENT, SHARED_ORIGIN = "10.10.9.2", "10.10.9.3"
+
+HTTP_PORT, STREAM_PORT = 80, 5201
+REPLY = "x" * 128
+
+
+class Ground:
+    """Lab, origin servers and folder, from `with` to its end."""
+
+    def __enter__(self):
+        if len(os.sched_getaffinity(0)) < 2:
+            raise SystemExit("bench: needs two cores, one for the edge and one for its peers")
+        self._open = ExitStack()
+        try:
+            self._build()
+        except BaseException:
+            self._open.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self._open.close()
+
+    def new_folder(self):
+        """An empty folder that lasts as long as the ground."""
+        return tempfile.mkdtemp(dir=self._folder)
+
+    def _build(self):
+        folder = tempfile.TemporaryDirectory(prefix="ringroad-bench-")
+        self._folder = self._open.enter_context(folder)
+        self.lab = Lab(prefix="rr-bench")
+        self._open.callback(self.lab.down)
+        self.lab.up()
+        for host, shared in (("client", SHARED_CLIENT), ("origin", SHARED_ORIGIN)):
+            self.lab.ip(host, f"addr add {shared}/24 dev eth0")
+            offloads = [word for name in ("tx", "tso", "gso", "gro") for word in (name, "off")]
+            self.lab.run(host, "ethtool", "-K", "eth0", *offloads)
+        reply = f'location / {{ return 200 "{REPLY}"; }}'
+        http = f"server {{ listen {HTTP_PORT} backlog=4096; {reply} }}"
+        nginx = programs.nginx(self.lab, "origin", self.new_folder(), http, pin=PEERS_PIN)
+        self._open.callback(nginx.kill)
+        self.iperf3 = self.lab.spawn("origin", *PEERS_PIN, "iperf3", "-s", "-p", str(STREAM_PORT))
+        self._open.callback(self.iperf3.kill)

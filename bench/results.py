@@ -1,0 +1,101 @@
+"""Samples into medians, medians into a table, everything into a file."""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+from measures import FIGURES
+
+# What the others are compared with.
+BASE = "haproxy"
+
+
+class Results:
+    """All samples of a run: `samples[contender][figure]` is a list, one sample a round."""
+
+    def __init__(self):
+        self.samples = {}
+        self.failures = []
+
+    def add(self, contender, figures):
+        kept = self.samples.setdefault(contender, {})
+        for key, value in figures.items():
+            kept.setdefault(key, []).append(value)
+
+    def add_failure(self, contender, measure, error):
+        self.failures.append({"contender": contender, "measure": measure, "error": str(error)})
+
+    def median(self, contender, key):
+        samples = self.samples.get(contender, {}).get(key)
+        return statistics.median(samples) if samples else None
+
+    def table(self):
+        """A row for each figure, a column for each contender: median, and ratio to the base's."""
+        names = list(self.samples)
+        rows = [["median (ratio to " + BASE + ")", *names]]
+        for figure in FIGURES:
+            base = self.median(BASE, figure.key)
+            cells = [_cell(figure, self.median(name, figure.key), base) for name in names]
+            rows.append([f"{figure.title} [{figure.unit}]", *cells])
+        widths = [max(len(row[column]) for row in rows) for column in range(len(names) + 1)]
+        return "\n".join(
+            "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])
+            for row in rows
+        )
+
+    def write(self, folder, settings):
+        """Writes samples, medians and the circumstances to a new file; returns its path."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / time.strftime("edge-%Y%m%d-%H%M%S.json")
+        content = {
+            "settings": settings,
+            "host": _host(),
+            "medians": {
+                name: {key: statistics.median(values) for key, values in figures.items()}
+                for name, figures in self.samples.items()
+            },
+            "samples": self.samples,
+            "failures": self.failures,
+        }
+        path.write_text(json.dumps(content, indent=2) + "\n")
+        return path
+
+
+def _cell(figure, value, base):
+    if value is None:
+        return "-"
+    ratio = f" ({value / base:.2f})" if base else ""
+    if figure.unit == "Gbit/s":
+        return f"{value / 1e9:.2f}{ratio}"
+    if figure.unit == "s":
+        return f"{value:.2f}{ratio}"
+    return f"{value:,.0f}{ratio}"
+
+
+def _host():
+    cpu = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "haproxy": _first_line("haproxy", "-v"),
+        "nginx": _first_line("nginx", "-v"),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def _first_line(*command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    return (done.stdout or done.stderr).splitlines()[0]

@@ -1,0 +1,21 @@
+//! Split TCP: two connections that serve one client, and what crosses between them.
+//!
+//! Owns the [`Pair`] and its two [`Leg`]s, the [`Service`]s and their origins, the headers in
+//! front of TCP ([`Envelope`]) and the table of connections in TIME-WAIT. Payload crosses as
+//! [`crate::tcp::Chunk`]s, in the frames it arrived in; windows, the end of a stream and resets
+//! cross with it. Knows nothing of how frames arrive. Start at [`Pair::shuttle`].
+
+mod envelope;
+mod pair;
+pub mod proxy_protocol;
+mod service;
+mod source_ports;
+mod table;
+mod time_wait;
+
+pub use envelope::{Envelope, LinkPath};
+pub use pair::{Leg, LegPath, Pair, Phase, Side};
+pub use service::{Fallback, Origin, OriginSettings, Service, ServiceSettings};
+pub use source_ports::SourcePorts;
+pub use table::PairTable;
+pub use time_wait::{TimeWaitTable, Waiting};

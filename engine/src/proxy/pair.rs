@@ -1,0 +1,177 @@
+//! Two legs that serve one client, and what crosses between them.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{Envelope, LinkPath, ServiceSettings};
+use crate::flow::FlowKey;
+use crate::limits::{SEND_QUEUE_OCTETS_MAX, SEND_QUEUE_SHARE};
+use crate::tcp::{CloseReason, Connection, Context, State};
+use crate::telemetry::ServiceCounters;
+use crate::time::Instant;
+
+/// Which of the two connections of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Side {
+    Client = 0,
+    Origin = 1,
+}
+
+impl Side {
+    pub const BOTH: [Side; 2] = [Side::Client, Side::Origin];
+
+    pub fn other(self) -> Side {
+        match self {
+            Side::Client => Side::Origin,
+            Side::Origin => Side::Client,
+        }
+    }
+}
+
+/// One connection of a pair, with the way its segments take.
+#[derive(Debug)]
+pub struct Leg {
+    pub tcp: Connection,
+    pub key: FlowKey,
+    pub path: LegPath,
+    /// Generation of the routes that `path` was found in.
+    pub routes_generation: u64,
+}
+
+/// How far a leg knows its way.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every leg knows its path")]
+pub enum LegPath {
+    Known(Envelope),
+    /// Linux is resolving the neighbour.
+    Awaited,
+}
+
+impl LegPath {
+    pub fn along(path: &LinkPath, local: IpAddr, remote: IpAddr) -> Self {
+        LegPath::Known(Envelope::new(path, local, remote))
+    }
+}
+
+/// How far a pair has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// The client has not completed its handshake.
+    ClientHandshake,
+    /// The origin has not completed its handshake.
+    OriginHandshake,
+    /// Payload crosses.
+    Open,
+}
+
+/// A proxied connection. Plain data; addressed by its index in the worker's table.
+#[derive(Debug)]
+pub struct Pair {
+    pub service: u16,
+    /// Index of the origin within the service, once chosen.
+    pub origin: u16,
+    /// Origins that were tried.
+    pub tries: u16,
+    pub phase: Phase,
+    /// Whether the pair waits in the worker's queue to be looked at.
+    pub queued: bool,
+    /// A leg is gone when it is closed and forgotten, or when only its TIME-WAIT is left.
+    pub legs: [Option<Leg>; 2],
+    /// The way the client's SYN came: the way back while Linux knows none.
+    pub came_by: LinkPath,
+    /// When payload last crossed.
+    pub moved_at: Instant,
+    /// When the worker's wheel will look at this pair.
+    pub armed: Instant,
+}
+
+impl Pair {
+    pub fn leg(&self, side: Side) -> Option<&Leg> {
+        self.legs[side as usize].as_ref()
+    }
+
+    pub fn leg_mut(&mut self, side: Side) -> Option<&mut Leg> {
+        self.legs[side as usize].as_mut()
+    }
+
+    /// Moves what has arrived on each leg to the other's send queue, and lets each leg advertise
+    /// what the other can still take: backpressure is TCP's own (DESIGN §5).
+    pub fn shuttle(&mut self, cx: &mut Context<'_>, counters: &mut ServiceCounters) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        let [Some(client), Some(origin)] = &mut self.legs else {
+            return;
+        };
+        let to_origin = cross(cx, &mut client.tcp, &mut origin.tcp);
+        let to_client = cross(cx, &mut origin.tcp, &mut client.tcp);
+        counters.to_origin_octets += to_origin;
+        counters.to_client_octets += to_client;
+        if to_origin + to_client > 0 {
+            self.moved_at = cx.now;
+        }
+    }
+
+    /// When a leg ended before its time, ends the other the same way (RST crosses with it). An
+    /// origin that fails before the pair is open does not end the client: another may be tried.
+    pub fn carry_reset(&mut self) {
+        let origin_counts = self.phase == Phase::Open;
+        for side in Side::BOTH {
+            let ended = self.leg(side).is_some_and(|leg| {
+                leg.tcp.close_reason().is_some_and(|reason| reason != CloseReason::Finished)
+            });
+            if ended
+                && (side == Side::Client || origin_counts)
+                && let Some(other) = self.leg_mut(side.other())
+                && other.tcp.state() != State::Closed
+            {
+                other.tcp.abort();
+            }
+        }
+    }
+
+    /// How long the pair may stay without payload crossing, in its present phase.
+    pub fn patience(&self, settings: &ServiceSettings) -> Duration {
+        match self.phase {
+            Phase::OriginHandshake => settings.connect_timeout,
+            Phase::ClientHandshake | Phase::Open => settings.idle_timeout,
+        }
+    }
+
+    /// The next time anything is due on this pair by itself.
+    pub fn deadline(&self) -> Instant {
+        self.legs
+            .iter()
+            .flatten()
+            .map(|leg| leg.tcp.deadline())
+            .min()
+            .unwrap_or(Instant::FAR_FUTURE)
+    }
+}
+
+/// Moves in-order payload and the end of the stream from one leg to the other; returns the
+/// octets moved.
+fn cross(cx: &mut Context<'_>, from: &mut Connection, to: &mut Connection) -> u64 {
+    let mut moved = 0;
+    while let Some(chunk) = from.receive(cx) {
+        moved += chunk.frame.len() as u64;
+        to.send(cx, chunk);
+    }
+    if from.receive_finished() {
+        to.finish();
+    }
+    from.set_receive_room(send_room(cx, to));
+    moved
+}
+
+/// What a leg's send queue may still take [octets].
+///
+/// One queue may hold a fixed share of the frames that are free (dynamic thresholds, Choudhury
+/// and Hahne 1998): a few busy connections get long queues, many get short ones, and no number of
+/// them drains the pool. Octets are counted as full frames of the leg's MSS.
+fn send_room(cx: &Context<'_>, to: &Connection) -> u32 {
+    let share_frames = (cx.pool.free_count() / SEND_QUEUE_SHARE) as u32;
+    let share_octets = share_frames.saturating_mul(u32::from(to.mss()));
+    share_octets.min(SEND_QUEUE_OCTETS_MAX).saturating_sub(to.queued_octets())
+}

@@ -1,0 +1,98 @@
+//! Services: the addresses that clients connect to, and the origins behind them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::SourcePorts;
+use super::proxy_protocol::Version;
+use crate::tcp::LegSettings;
+use crate::telemetry::ServiceCounters;
+
+/// What an operator asked of one service, resolved against the host.
+#[derive(Clone, Debug)]
+pub struct ServiceSettings {
+    pub name: String,
+    pub listen: Vec<SocketAddr>,
+    pub origins: Vec<OriginSettings>,
+    pub client_leg: LegSettings,
+    pub origin_leg: LegSettings,
+    /// Header that an origin expects in front of the client's data.
+    pub proxy_protocol: Option<Version>,
+    /// Proxied connections at one time [connections].
+    pub max_connections: u32,
+    pub fallback: Fallback,
+    pub connect_timeout: Duration,
+    /// A pair on which no payload moved for this long is reset.
+    pub idle_timeout: Duration,
+}
+
+/// One origin, and how it is reached.
+#[derive(Clone, Debug)]
+pub struct OriginSettings {
+    pub address: SocketAddr,
+    pub egress_address: IpAddr,
+    pub source_ports: RangeInclusive<u16>,
+}
+
+/// What becomes of new connections that the engine does not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// They are left to whatever listens on the address in Linux.
+    Kernel,
+    /// They are answered with a reset.
+    Reset,
+    /// They are not answered.
+    Drop,
+}
+
+/// A service at work on one lane.
+#[derive(Debug)]
+pub struct Service {
+    pub settings: ServiceSettings,
+    pub origins: Vec<Origin>,
+    pub counters: ServiceCounters,
+    next_origin: usize,
+}
+
+/// An origin at work on one lane.
+#[derive(Debug)]
+pub struct Origin {
+    pub address: SocketAddr,
+    pub egress_address: IpAddr,
+    pub source_ports: SourcePorts,
+    /// The MSS it offered last [octets]; what clients are offered follows it, so that their
+    /// segments fit and need no copying.
+    pub mss: u16,
+}
+
+impl Service {
+    /// `seed` makes the order of the source ports hard to guess.
+    pub fn new(settings: ServiceSettings, seed: u64) -> Self {
+        let origins = settings.origins.iter().enumerate().map(|(index, origin)| Origin {
+            address: origin.address,
+            egress_address: origin.egress_address,
+            source_ports: SourcePorts::new(origin.source_ports.clone(), seed ^ index as u64),
+            mss: u16::MAX,
+        });
+        let origins = origins.collect();
+        Service { settings, origins, counters: ServiceCounters::default(), next_origin: 0 }
+    }
+
+    /// The next origin in turn (round robin).
+    pub fn choose_origin(&mut self) -> usize {
+        let chosen = self.next_origin;
+        self.next_origin = (chosen + 1) % self.origins.len();
+        chosen
+    }
+
+    /// The MSS that every origin is known to take [octets].
+    pub fn origin_mss(&self) -> u16 {
+        self.origins.iter().map(|origin| origin.mss).min().unwrap_or(u16::MAX)
+    }
+
+    /// Whether another connection may be taken.
+    pub fn has_room(&self) -> bool {
+        self.counters.active < u64::from(self.settings.max_connections)
+    }
+}

@@ -1,0 +1,19 @@
+//! The polling loop: RX, worker, TX, on pinned cores.
+//!
+//! A [`Lane`] is one RX queue of each port with the [`Worker`] that owns its connections. Run to
+//! completion: receive, process and send follow each other on one core. To follow a frame from
+//! the wire to the wire, start at [`Lane::turn`].
+
+mod clock;
+mod control;
+mod gate;
+mod idle;
+mod lane;
+mod worker;
+
+pub use clock::monotonic;
+pub use control::{Command, Commands, Mailbox, Neighbours, mailbox};
+pub use gate::{Gate, NoGate, ShieldGate};
+pub use idle::IdlePolicy;
+pub use lane::Lane;
+pub use worker::{Outlet, PortIdentity, Worker, WorkerSettings};

@@ -1,0 +1,205 @@
+//! A lane: one RX queue of each port, and the worker that owns its connections.
+
+use super::control::{Command, Mailbox, Neighbours};
+use super::gate::Gate;
+use super::idle::{Idle, IdlePolicy};
+use super::worker::{Outlet, Worker};
+use crate::frame::{Burst, Frame, FramePool};
+use crate::kernel::NextHop;
+use crate::limits::STOP_TURNS_MAX;
+use crate::port::Port;
+use crate::telemetry::Snapshot;
+use crate::time::Instant;
+
+/// See the module. Generic in what surrounds it, so that a simulation runs this very code.
+#[derive(Debug)]
+pub struct Lane<P: Port, G: Gate, N: Neighbours> {
+    worker: Worker,
+    io: LaneIo<P, N>,
+    received: Burst,
+    gate: G,
+    mailbox: Mailbox,
+    idle: Idle,
+    /// What the gate was last told of each service.
+    accepting: Vec<bool>,
+}
+
+/// The ports of a lane, with the bursts that gather for them.
+#[derive(Debug)]
+struct LaneIo<P, N> {
+    ports: Vec<P>,
+    out: Vec<Burst>,
+    neighbours: N,
+}
+
+impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
+    /// `ports` are in the order of the worker's settings.
+    pub fn new(
+        worker: Worker,
+        ports: Vec<P>,
+        gate: G,
+        neighbours: N,
+        mailbox: Mailbox,
+        idle: IdlePolicy,
+    ) -> Self {
+        let out = ports.iter().map(|_| Burst::new()).collect();
+        // Nothing was told yet: the first turn tells all.
+        let accepting = vec![false; worker.services()];
+        Lane {
+            worker,
+            io: LaneIo { ports, out, neighbours },
+            received: Burst::new(),
+            gate,
+            mailbox,
+            idle: Idle::new(idle),
+            accepting,
+        }
+    }
+
+    /// Polls until told to stop; returns the last counts. `clock` is read twice a turn.
+    pub fn run(mut self, mut clock: impl FnMut() -> Instant, mut last: Snapshot) -> Snapshot {
+        loop {
+            let found = self.turn(&mut clock);
+            if !self.obey() {
+                break;
+            }
+            if found > 0 {
+                self.idle.reset();
+            } else if self.idle.wants_sleep() {
+                self.sleep(clock());
+            }
+        }
+        self.stop(&mut clock);
+        self.fill(&mut last);
+        last
+    }
+
+    /// One turn: receive, process, send. Returns the packets received.
+    pub fn turn(&mut self, clock: &mut impl FnMut() -> Instant) -> usize {
+        let now = clock();
+        let mut found = 0;
+        for (index, port) in self.io.ports.iter_mut().enumerate() {
+            port.set_now(now);
+            port.rx_burst(&mut self.worker.pool, &mut self.received);
+            found += self.received.len();
+            self.worker.on_burst(now, index as u8, &mut self.received);
+        }
+        self.worker.on_time(now);
+        let now = clock();
+        self.worker.flush(now, &mut self.io);
+        self.io.flush(&mut self.worker.pool);
+        self.report(now);
+        found
+    }
+
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    pub fn ports_mut(&mut self) -> &mut [P] {
+        &mut self.io.ports
+    }
+
+    /// Says what was counted; see [`Snapshot`].
+    pub fn fill(&self, snapshot: &mut Snapshot) {
+        self.worker.fill(snapshot);
+        for (slot, port) in snapshot.ports.iter_mut().zip(&self.io.ports) {
+            *slot = port.stats();
+        }
+    }
+
+    /// Shows the gate a sign of life, and which services still take connections.
+    fn report(&mut self, now: Instant) {
+        self.gate.beat(now);
+        for (service, told) in self.accepting.iter_mut().enumerate() {
+            let accepting = self.worker.is_accepting(service);
+            if accepting != *told {
+                self.gate.set_accepting(service, accepting);
+                *told = accepting;
+            }
+        }
+    }
+
+    /// Carries out what the lane was told; `false` when it was told to stop.
+    fn obey(&mut self) -> bool {
+        while let Some(command) = self.mailbox.take() {
+            match command {
+                Command::Routes(routes) => self.worker.set_routes(routes),
+                Command::Snapshot(mut snapshot, reply) => {
+                    self.fill(&mut snapshot);
+                    // A reader that has gone away wants no answer.
+                    let _ = reply.send(snapshot);
+                }
+                Command::Drain => self.worker.drain(),
+                Command::Stop => return false,
+            }
+        }
+        true
+    }
+
+    fn sleep(&mut self, now: Instant) {
+        if self.worker.has_queued() {
+            return;
+        }
+        let deadline = self.worker.next_deadline();
+        let devices = self.io.ports.iter().filter_map(Port::wait_fd);
+        self.idle.sleep(devices, &self.mailbox, now, deadline);
+    }
+
+    /// Resets what is open and takes every frame back.
+    fn stop(&mut self, clock: &mut impl FnMut() -> Instant) {
+        self.worker.drain();
+        self.worker.abort_all();
+        for _ in 0..STOP_TURNS_MAX {
+            if self.worker.active() == 0 && !self.worker.has_queued() {
+                break;
+            }
+            self.turn(clock);
+        }
+        self.report(clock());
+        for (port, out) in self.io.ports.iter_mut().zip(&mut self.io.out) {
+            for frame in out.drain() {
+                self.worker.pool.free(frame);
+            }
+            port.close(&mut self.worker.pool);
+        }
+    }
+}
+
+impl<P: Port, N> LaneIo<P, N> {
+    fn flush(&mut self, pool: &mut FramePool) {
+        for (port, out) in self.ports.iter_mut().zip(&mut self.out) {
+            if !out.is_empty() {
+                port.tx_burst(pool, out);
+            }
+            port.flush(pool);
+        }
+    }
+}
+
+impl<P: Port, N: Neighbours> Outlet for LaneIo<P, N> {
+    #[inline]
+    fn has_room(&mut self, pool: &mut FramePool, port: u8) -> bool {
+        let index = usize::from(port);
+        if self.out[index].is_full() {
+            self.ports[index].tx_burst(pool, &mut self.out[index]);
+        }
+        !self.out[index].is_full()
+    }
+
+    #[inline]
+    fn send(&mut self, pool: &mut FramePool, port: u8, packet: Frame) {
+        if let Err(refused) = self.out[usize::from(port)].push(packet) {
+            debug_assert!(false, "sent without asking for room");
+            pool.free(refused);
+        }
+    }
+
+    fn resolve(&mut self, next_hop: NextHop) {
+        self.neighbours.resolve(next_hop);
+    }
+
+    fn in_use(&mut self, next_hop: NextHop) {
+        self.neighbours.in_use(next_hop);
+    }
+}

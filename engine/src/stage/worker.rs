@@ -1,0 +1,257 @@
+//! The worker: everything between an RX burst and a TX burst.
+//!
+//! Owns the flows, the pairs, the timers, the frames and the counts of one lane, and shares
+//! nothing. Sans-I/O like what it is made of: bursts and `now` in, frames out through an
+//! [`Outlet`]. In one turn of the lane:
+//!
+//! 1. [`Worker::on_burst`] for each port: classify, look up, hand each segment to its leg
+//!    (`receive.rs`; new connections in `accept.rs`);
+//! 2. [`Worker::on_time`]: what is due by itself (`timers.rs`);
+//! 3. [`Worker::flush`]: every pair that something happened to is looked at once: payload
+//!    crosses, segments leave (`progress.rs`).
+
+mod accept;
+mod progress;
+mod receive;
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable};
+use crate::frame::{Frame, FramePool};
+use crate::kernel::{NextHop, Routes};
+use crate::limits::{BURST, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX, WHEEL_TICK};
+use crate::proxy::{PairTable, Service, ServiceSettings, TimeWaitTable};
+use crate::tcp::isn::Secret;
+use crate::tcp::wheel::TimingWheel;
+use crate::tcp::{ChunkSlab, TcpCounters};
+use crate::telemetry::{FrameCounts, ServiceCounters, Snapshot, Telemetry};
+use crate::time::Instant;
+
+use receive::Arrival;
+
+/// What a worker is told once, at its start.
+#[derive(Debug)]
+pub struct WorkerSettings {
+    /// The ports of the lane, in the order in which [`Worker::on_burst`] names them.
+    pub ports: Vec<PortIdentity>,
+    pub services: Vec<ServiceSettings>,
+    /// Secret randomness, from the kernel's source in a running engine, from the seed in a
+    /// simulation.
+    pub secret: [u8; 16],
+}
+
+/// What the worker knows of a port.
+#[derive(Clone, Copy, Debug)]
+pub struct PortIdentity {
+    /// How Linux numbers the interface; routes name it by this.
+    pub ifindex: u32,
+    /// Largest IP packet [octets].
+    pub mtu: u16,
+}
+
+/// Where a worker's frames leave; see [`Worker::flush`].
+pub trait Outlet {
+    /// Whether [`Outlet::send`] by `port` will take another frame.
+    fn has_room(&mut self, pool: &mut FramePool, port: u8) -> bool;
+
+    /// Takes a complete packet. Called only after [`Outlet::has_room`] said so.
+    fn send(&mut self, pool: &mut FramePool, port: u8, packet: Frame);
+
+    /// Asks Linux to find the link-layer address of a neighbour.
+    fn resolve(&mut self, next_hop: NextHop);
+
+    /// Tells Linux that packets go to a neighbour, so that it does not forget it.
+    fn in_use(&mut self, next_hop: NextHop);
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Worker {
+    /// Public for the lane, which receives into it and reclaims from its ports.
+    pub pool: FramePool,
+    chunks: ChunkSlab,
+    tcp_counters: TcpCounters,
+    flows: FlowTable,
+    hasher: FlowHasher,
+    pairs: PairTable,
+    waiting: TimeWaitTable,
+    wheel: TimingWheel,
+    services: Vec<Service>,
+    listeners: HashMap<SocketAddr, u16>,
+    ports: Vec<PortIdentity>,
+    routes: Arc<Routes>,
+    secret: Secret,
+    /// Segments of the burst being worked on.
+    arrivals: Vec<Arrival>,
+    /// Pairs that something happened to, each once.
+    queue: VecDeque<u32>,
+    /// Pairs with a leg that waits for a neighbour to be resolved.
+    awaiting_path: Vec<u32>,
+    /// Packets that answer segments without a connection.
+    replies: Vec<(u8, Frame)>,
+    reset_budget: receive::ResetBudget,
+    draining: bool,
+    now: Instant,
+    telemetry: Telemetry,
+}
+
+impl Worker {
+    /// Takes all memory that the worker will ever need.
+    pub fn new(
+        settings: WorkerSettings,
+        pool: FramePool,
+        routes: Arc<Routes>,
+        now: Instant,
+    ) -> Self {
+        let WorkerSettings { ports, services, secret } = settings;
+        let wanted: usize = services.iter().map(|s| s.max_connections as usize).sum();
+        let pairs = wanted.min(PAIRS_PER_LANE_MAX);
+        let seed = u64::from_le_bytes(secret[..8].try_into().expect("eight octets"));
+        let listeners = services
+            .iter()
+            .enumerate()
+            .flat_map(|(index, s)| s.listen.iter().map(move |address| (*address, index as u16)))
+            .collect();
+        Worker {
+            chunks: ChunkSlab::for_pool(&pool),
+            pool,
+            tcp_counters: TcpCounters::default(),
+            flows: FlowTable::new(2 * pairs + TIME_WAIT_MAX),
+            hasher: FlowHasher::new(&secret),
+            pairs: PairTable::new(pairs),
+            waiting: TimeWaitTable::new(TIME_WAIT_MAX),
+            wheel: TimingWheel::new(pairs, WHEEL_TICK, now),
+            services: services
+                .into_iter()
+                .enumerate()
+                .map(|(index, s)| Service::new(s, seed.wrapping_mul(2 * index as u64 + 1)))
+                .collect(),
+            listeners,
+            ports,
+            routes,
+            secret: Secret::new(secret),
+            arrivals: Vec::with_capacity(BURST),
+            queue: VecDeque::with_capacity(pairs),
+            awaiting_path: Vec::with_capacity(pairs),
+            replies: Vec::with_capacity(BURST),
+            reset_budget: receive::ResetBudget::default(),
+            draining: false,
+            now,
+            telemetry: Telemetry::new(),
+        }
+    }
+
+    /// Connections that are proxied now.
+    pub fn active(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Whether new connections to service `index` are taken; else the shield leaves them to Linux.
+    pub fn is_accepting(&self, index: usize) -> bool {
+        !self.draining && !self.pairs.is_full() && self.services[index].has_room()
+    }
+
+    pub fn services(&self) -> usize {
+        self.services.len()
+    }
+
+    /// Stops taking new connections; what is open goes on.
+    pub fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Takes over what Linux knows now. Paths are looked up again as they are next used.
+    pub fn set_routes(&mut self, routes: Arc<Routes>) {
+        self.routes = routes;
+        while let Some(index) = self.awaiting_path.pop() {
+            self.enqueue(index);
+        }
+    }
+
+    /// Resets every connection: the end of a drain. The resets leave with the next flush.
+    pub fn abort_all(&mut self) {
+        for index in self.pairs.indices() {
+            if let Some(pair) = self.pairs.get_mut(index) {
+                pair.legs.iter_mut().flatten().for_each(|leg| leg.tcp.abort());
+                self.enqueue(index);
+            }
+        }
+    }
+
+    /// Says what was counted, as of now; see [`Snapshot`].
+    pub fn fill(&self, snapshot: &mut Snapshot) {
+        snapshot.telemetry.copy_from(&self.telemetry);
+        snapshot.telemetry.ledger.settle(&self.tcp_counters);
+        let counters = self.services.iter().map(|service| service.counters);
+        for (slot, counters) in snapshot.services.iter_mut().zip(counters) {
+            *slot = counters;
+        }
+        snapshot.frames = FrameCounts {
+            capacity: self.pool.capacity() as u64,
+            free: self.pool.free_count() as u64,
+            held: self.pool.held_count() as u64,
+            with_devices: self.pool.with_devices() as u64,
+        };
+    }
+
+    /// One service's counts, for tests.
+    pub fn service_counters(&self, index: usize) -> ServiceCounters {
+        self.services[index].counters
+    }
+
+    fn enqueue(&mut self, index: u32) {
+        if let Some(pair) = self.pairs.get_mut(index)
+            && !pair.queued
+        {
+            pair.queued = true;
+            self.queue.push_back(index);
+        }
+    }
+
+    fn hash(&self, key: &FlowKey) -> FlowHash {
+        self.hasher.hash(key)
+    }
+}
+
+/// What the flow table says of a flow, in its 32-bit values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slot {
+    Leg { pair: u32, side: crate::proxy::Side },
+    TimeWait { index: u32 },
+}
+
+impl Slot {
+    const TIME_WAIT: u32 = 1 << 31;
+
+    fn encode(self) -> u32 {
+        match self {
+            Slot::Leg { pair, side } => pair << 1 | side as u32,
+            Slot::TimeWait { index } => index | Slot::TIME_WAIT,
+        }
+    }
+
+    fn decode(value: u32) -> Self {
+        use crate::proxy::Side;
+        if value & Slot::TIME_WAIT != 0 {
+            return Slot::TimeWait { index: value & !Slot::TIME_WAIT };
+        }
+        let side = if value & 1 == 0 { Side::Client } else { Side::Origin };
+        Slot::Leg { pair: value >> 1, side }
+    }
+}
+
+/// Borrows the parts of a worker that a connection needs.
+macro_rules! context {
+    ($worker:expr) => {
+        crate::tcp::Context {
+            now: $worker.now,
+            pool: &mut $worker.pool,
+            chunks: &mut $worker.chunks,
+            counters: &mut $worker.tcp_counters,
+        }
+    };
+}
+use context;

@@ -1,0 +1,236 @@
+//! New connections: a client's SYN, and the connection to an origin that it leads to.
+
+use std::net::SocketAddr;
+
+use super::receive::{Arrival, mss_for, pseudo_sum};
+use super::{Outlet, Slot, Worker};
+use crate::flow::{FlowHash, FlowKey};
+use crate::kernel::{NoPath, Path};
+use crate::limits::{IPV6_MTU_MIN, SOURCE_PORT_TRIES};
+use crate::proxy::{Fallback, Leg, LegPath, LinkPath, Pair, Phase, Side};
+use crate::tcp::isn::{Secret, initial_sequence, timestamp_offset};
+use crate::tcp::{Connection, Endpoints, Offer};
+use crate::telemetry::DropReason;
+use crate::time::Instant;
+use crate::wire::ethernet::VlanId;
+use crate::wire::tcp::SeqNum;
+
+impl Worker {
+    /// LISTEN: a SYN for one of our services. Our initial sequence number will be `after` what the
+    /// flow's last connection used, if that is still in TIME-WAIT (RFC 9293 §3.10.7.4).
+    pub(super) fn accept(&mut self, service_index: u16, arrival: Arrival, after: Option<SeqNum>) {
+        let came_by = self.way_back(&arrival);
+        let service = &mut self.services[usize::from(service_index)];
+        if self.draining || !service.has_room() || self.pool.is_scarce() || self.pairs.is_full() {
+            return self.turn_away(service_index, arrival);
+        }
+        let Arrival { frame, header, key, hash, .. } = arrival;
+        let sequence = initial_sequence(&self.secret, &key, self.now);
+        let sequence = after.map_or(sequence, |after| sequence.latest(after));
+        // What a client may send in one segment fits the origin's segments too.
+        let mss =
+            mss_for(self.ports[usize::from(came_by.port)].mtu, &key).min(service.origin_mss());
+        let endpoints = endpoints(&self.secret, &key, mss);
+        let settings = &service.settings.client_leg;
+        let tcp = Connection::accept(settings, endpoints, &header, sequence, self.now);
+        let path = LegPath::along(&came_by, key.local().ip(), key.remote().ip());
+        let client = Leg { tcp, key, path, routes_generation: NEVER };
+        let pair = Pair {
+            service: service_index,
+            origin: 0,
+            tries: 0,
+            phase: Phase::ClientHandshake,
+            queued: false,
+            legs: [Some(client), None],
+            came_by,
+            moved_at: self.now,
+            armed: Instant::FAR_FUTURE,
+        };
+        let inserted = self.pairs.insert(pair).ok().and_then(|index| {
+            let slot = Slot::Leg { pair: index, side: Side::Client }.encode();
+            if self.flows.insert(key, hash, slot).is_err() {
+                self.pairs.remove(index);
+                return None;
+            }
+            Some(index)
+        });
+        let Some(index) = inserted else {
+            return self.drop_frame(frame, DropReason::NotAccepting);
+        };
+        let counters = &mut self.services[usize::from(service_index)].counters;
+        counters.active += 1;
+        counters.accepted += 1;
+        self.consume(frame);
+        self.enqueue(index);
+    }
+
+    /// A new connection that is not taken. The shield is told to leave the next ones to Linux; the
+    /// client's next SYN gets there.
+    fn turn_away(&mut self, service_index: u16, arrival: Arrival) {
+        let service = &mut self.services[usize::from(service_index)];
+        match service.settings.fallback {
+            Fallback::Kernel => {
+                service.counters.fell_back += 1;
+                self.drop_frame(arrival.frame, DropReason::NotAccepting);
+            }
+            Fallback::Reset => {
+                service.counters.refused += 1;
+                self.answer_with_reset(&arrival);
+                self.drop_frame(arrival.frame, DropReason::Refused);
+            }
+            Fallback::Drop => {
+                service.counters.refused += 1;
+                self.drop_frame(arrival.frame, DropReason::Refused);
+            }
+        }
+    }
+
+    /// The client has completed its handshake: opens the connection to the next origin that has
+    /// not been tried. Without one, the client's connection is reset.
+    pub(super) fn open_origin(&mut self, index: u32, outlet: &mut impl Outlet) {
+        loop {
+            let Some(pair) = self.pairs.get_mut(index) else { return };
+            let service = &mut self.services[usize::from(pair.service)];
+            if usize::from(pair.tries) == service.origins.len() {
+                service.counters.refused += 1;
+                if let Some(client) = pair.leg_mut(Side::Client) {
+                    client.tcp.abort();
+                }
+                return;
+            }
+            pair.tries += 1;
+            pair.origin = service.choose_origin() as u16;
+            pair.phase = Phase::OriginHandshake;
+            pair.moved_at = self.now;
+            if self.connect(index, outlet) {
+                return;
+            }
+        }
+    }
+
+    /// CLOSED → SYN-SENT towards the pair's chosen origin; `false` when there is no source port
+    /// or no route.
+    fn connect(&mut self, index: u32, outlet: &mut impl Outlet) -> bool {
+        let Some((key, hash)) = self.free_source_port(index) else {
+            return false;
+        };
+        let (path, mtu) = match self.path_of(&key, outlet) {
+            Ok(found) => found,
+            Err(NoWay) => {
+                self.give_back_source_port(index, key.local().port());
+                return false;
+            }
+        };
+        let slot = Slot::Leg { pair: index, side: Side::Origin }.encode();
+        if self.flows.insert(key, hash, slot).is_err() {
+            self.give_back_source_port(index, key.local().port());
+            return false;
+        }
+        let sequence = initial_sequence(&self.secret, &key, self.now);
+        let endpoints = endpoints(&self.secret, &key, mss_for(mtu, &key));
+        let generation = self.routes.generation();
+        let Some(pair) = self.pairs.get_mut(index) else { return false };
+        let settings = &self.services[usize::from(pair.service)].settings.origin_leg;
+        // Headers of equal length on both legs let payload cross without being copied: the
+        // origin is offered the options that the client uses.
+        let Some(client) = pair.leg(Side::Client) else { return false };
+        let offer = Offer { timestamps: client.tcp.options_in_force().timestamps, ..Offer::ALL };
+        let tcp = Connection::connect(settings, endpoints, offer, sequence, self.now);
+        if matches!(path, LegPath::Awaited) {
+            self.awaiting_path.push(index);
+        }
+        pair.legs[Side::Origin as usize] =
+            Some(Leg { tcp, key, path, routes_generation: generation });
+        true
+    }
+
+    /// A source port whose flow is free: not in use, nor in a TIME-WAIT too young to reuse.
+    fn free_source_port(&mut self, index: u32) -> Option<(FlowKey, FlowHash)> {
+        let pair = self.pairs.get(index)?;
+        let (service, origin) = (usize::from(pair.service), usize::from(pair.origin));
+        let origin = &mut self.services[service].origins[origin];
+        for _ in 0..SOURCE_PORT_TRIES {
+            let port = origin.source_ports.take()?;
+            let key = FlowKey::new(SocketAddr::new(origin.egress_address, port), origin.address);
+            let hash = self.hasher.hash(&key);
+            let Some(taken) = self.flows.lookup(&key, hash) else { return Some((key, hash)) };
+            if let Slot::TimeWait { index } = Slot::decode(taken)
+                && self.waiting.get(index).is_none_or(|old| old.tcp.may_be_reopened(self.now))
+            {
+                self.waiting.remove(index);
+                self.flows.remove(&key, hash);
+                return Some((key, hash));
+            }
+            origin.source_ports.give_back(port);
+        }
+        None
+    }
+
+    pub(super) fn give_back_source_port(&mut self, index: u32, port: u16) {
+        if let Some(pair) = self.pairs.get(index) {
+            let service = &mut self.services[usize::from(pair.service)];
+            service.origins[usize::from(pair.origin)].source_ports.give_back(port);
+        }
+    }
+
+    /// The path of a leg by Linux's routes, and the largest packet that it takes [octets].
+    pub(super) fn path_of(
+        &self,
+        key: &FlowKey,
+        outlet: &mut impl Outlet,
+    ) -> Result<(LegPath, u16), NoWay> {
+        let (local, remote) = (key.local().ip(), key.remote().ip());
+        match self.routes.path_to(remote) {
+            Ok(path) => {
+                let link_path = self.link_path(&path).ok_or(NoWay)?;
+                outlet.in_use(path.next_hop);
+                let mtu = path.mtu.try_into().unwrap_or(u16::MAX);
+                Ok((LegPath::along(&link_path, local, remote), mtu))
+            }
+            Err(NoPath::Unresolved(next_hop)) => {
+                outlet.resolve(next_hop);
+                Ok((LegPath::Awaited, self.mtu_by(next_hop.ifindex)))
+            }
+            Err(NoPath::Failed(next_hop)) => {
+                // Not now; but a later connection may find it.
+                outlet.resolve(next_hop);
+                Err(NoWay)
+            }
+            Err(_) => Err(NoWay),
+        }
+    }
+
+    fn mtu_by(&self, ifindex: u32) -> u16 {
+        let port = self.ports.iter().find(|port| port.ifindex == ifindex);
+        port.map_or(IPV6_MTU_MIN, |port| port.mtu)
+    }
+
+    /// A path by one of the lane's ports; `None` when Linux routes by another interface.
+    fn link_path(&self, path: &Path) -> Option<LinkPath> {
+        let port = self.ports.iter().position(|port| port.ifindex == path.ifindex)?;
+        Some(LinkPath {
+            port: port as u8,
+            source: path.source_mac,
+            destination: path.destination_mac,
+            vlan: path.vlan.and_then(VlanId::new),
+        })
+    }
+}
+
+/// No route, or none by a port of this lane.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoWay;
+
+fn endpoints(secret: &Secret, key: &FlowKey, mss: u16) -> Endpoints {
+    Endpoints {
+        local_port: key.local().port(),
+        remote_port: key.remote().port(),
+        pseudo_sum: pseudo_sum(key),
+        ts_offset: timestamp_offset(secret, key),
+        mss,
+        default_mss: mss_for(0, key),
+    }
+}
+
+/// A generation that routes never have: the path is looked up before it is first used.
+const NEVER: u64 = u64::MAX;

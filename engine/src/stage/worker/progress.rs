@@ -1,0 +1,236 @@
+//! One look at each pair that something happened to: payload crosses, segments leave, what has
+//! ended is taken down.
+
+use super::accept::NoWay;
+use super::{Outlet, Slot, Worker, context};
+use crate::frame::{Frame, FramePool};
+use crate::limits::SEGMENTS_PER_TURN_MAX;
+use crate::proxy::{Leg, LegPath, Phase, Side, Waiting};
+use crate::tcp::{OutgoingKind, State};
+use crate::time::Instant;
+
+impl Worker {
+    /// Sends what is due, as far as `outlet` has room. What did not fit stays queued for the next
+    /// turn: a full device slows its connections down, it loses nothing.
+    pub fn flush(&mut self, now: Instant, outlet: &mut impl Outlet) {
+        self.now = now;
+        for (port, frame) in self.replies.drain(..) {
+            if outlet.has_room(&mut self.pool, port) {
+                outlet.send(&mut self.pool, port, frame);
+                self.telemetry.ledger.sent += 1;
+                self.telemetry.ledger.originated += 1;
+            } else {
+                self.pool.free(frame);
+            }
+        }
+        for _ in 0..self.queue.len() {
+            let Some(index) = self.queue.pop_front() else { break };
+            let Some(pair) = self.pairs.get_mut(index) else { continue };
+            pair.queued = false;
+            if self.progress(index, outlet) == Sent::More {
+                self.enqueue(index);
+            }
+        }
+    }
+
+    /// Whether a pair waits for room to send.
+    pub fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    fn progress(&mut self, index: u32, outlet: &mut impl Outlet) -> Sent {
+        self.advance(index, outlet);
+        let Some(pair) = self.pairs.get_mut(index) else { return Sent::All };
+        pair.carry_reset();
+        let counters = &mut self.services[usize::from(pair.service)].counters;
+        pair.shuttle(&mut context!(self), counters);
+        let mut sent = Sent::All;
+        for side in Side::BOTH {
+            if self.transmit(index, side, outlet) == Sent::More {
+                sent = Sent::More;
+            }
+        }
+        self.take_down(index, sent);
+        self.arm(index);
+        sent
+    }
+
+    /// Moves the pair to its next phase when a handshake has been completed or has failed.
+    fn advance(&mut self, index: u32, outlet: &mut impl Outlet) {
+        let Some(pair) = self.pairs.get_mut(index) else { return };
+        match pair.phase {
+            Phase::ClientHandshake => {
+                if pair.leg(Side::Client).is_some_and(|leg| leg.tcp.state().is_synchronized()) {
+                    self.open_origin(index, outlet);
+                }
+            }
+            Phase::OriginHandshake => {
+                let client_is_here =
+                    pair.leg(Side::Client).is_some_and(|leg| leg.tcp.state() != State::Closed);
+                let Some(origin) = pair.leg(Side::Origin) else { return };
+                let state = origin.tcp.state();
+                if state.is_synchronized() {
+                    pair.phase = Phase::Open;
+                    self.greet_origin(index);
+                } else if state == State::Closed && client_is_here {
+                    // Refused or unreachable before anything was sent: another origin may do.
+                    self.forget_leg(index, Side::Origin);
+                    self.open_origin(index, outlet);
+                }
+            }
+            Phase::Open => {}
+        }
+    }
+
+    /// The origin leg has just opened: learns its segment size, and tells it who the client is
+    /// where the service asks for that.
+    fn greet_origin(&mut self, index: u32) {
+        use crate::proxy::proxy_protocol::{self, HEADER_MAX};
+        let Some(pair) = self.pairs.get_mut(index) else { return };
+        let [Some(client), Some(origin)] = &mut pair.legs else { return };
+        let service = &mut self.services[usize::from(pair.service)];
+        service.origins[usize::from(pair.origin)].mss = origin.tcp.path_mss();
+        let Some(version) = service.settings.proxy_protocol else { return };
+        let mut header = [0; HEADER_MAX];
+        let len =
+            proxy_protocol::write(version, client.key.remote(), client.key.local(), &mut header);
+        let header = &header[..len];
+        if !origin.tcp.send_copy(&mut context!(self), header) {
+            // An origin that expects the header must not see data without it.
+            origin.tcp.abort();
+        }
+    }
+
+    fn transmit(&mut self, index: u32, side: Side, outlet: &mut impl Outlet) -> Sent {
+        self.refresh_path(index, side, outlet);
+        let Some(pair) = self.pairs.get_mut(index) else { return Sent::All };
+        let service = usize::from(pair.service);
+        let Some(leg) = pair.leg_mut(side) else { return Sent::All };
+        let LegPath::Known(envelope) = &leg.path else { return Sent::All };
+        let port = envelope.path().port;
+        let counters = &mut self.services[service].counters;
+        let ledger = &mut self.telemetry.ledger;
+        for _ in 0..SEGMENTS_PER_TURN_MAX {
+            if !outlet.has_room(&mut self.pool, port) {
+                return Sent::More;
+            }
+            let before = self.tcp_counters;
+            let mut cx = context!(self);
+            let seal = |pool: &mut FramePool, segment: &mut Frame| envelope.seal(pool, segment);
+            let Some(outgoing) = leg.tcp.poll_transmit(&mut cx, seal) else {
+                return Sent::All;
+            };
+            outlet.send(&mut self.pool, port, outgoing.frame);
+            ledger.sent += 1;
+            match outgoing.kind {
+                OutgoingKind::Forwarded => ledger.forwarded += 1,
+                OutgoingKind::Originated => ledger.originated += 1,
+                OutgoingKind::Retransmitted => {
+                    ledger.retransmitted += 1;
+                    counters.segments_retransmitted += u64::from(outgoing.payload_len > 0);
+                }
+            }
+            let after = &self.tcp_counters;
+            counters.segments_zero_copy += after.zero_copy_segments - before.zero_copy_segments;
+            counters.segments_copied += after.copied_segments - before.copied_segments;
+            if let Some(received_at) = outgoing.received_at {
+                let inside = self.now.since(received_at).as_nanos() as u64;
+                self.telemetry.latency.saturating_record(inside.max(1));
+            }
+        }
+        Sent::More
+    }
+
+    /// Looks a leg's path up again when Linux knows something new.
+    fn refresh_path(&mut self, index: u32, side: Side, outlet: &mut impl Outlet) {
+        let generation = self.routes.generation();
+        let Some(pair) = self.pairs.get(index) else { return };
+        let Some(leg) = pair.leg(side) else { return };
+        if leg.routes_generation == generation {
+            return;
+        }
+        let (key, came_by) = (leg.key, pair.came_by);
+        let found = self.path_of(&key, outlet);
+        let path = match (side, found) {
+            // A tagged client is answered by its tag. Where Linux has no path yet, or routes by
+            // an interface that is not ours, the client is answered the way it came.
+            (Side::Client, _) if came_by.vlan.is_some() => return,
+            (Side::Client, Ok((LegPath::Awaited, _)) | Err(NoWay)) => {
+                LegPath::along(&came_by, key.local().ip(), key.remote().ip())
+            }
+            (_, Ok((path, _))) => path,
+            // The old path is the best guess while Linux has none; retransmission carries on.
+            (Side::Origin, Err(NoWay)) => leg.path,
+        };
+        if matches!(path, LegPath::Awaited) {
+            self.awaiting_path.push(index);
+        }
+        if let Some(leg) = self.pairs.get_mut(index).and_then(|pair| pair.leg_mut(side)) {
+            leg.path = path;
+            leg.routes_generation = generation;
+        }
+    }
+
+    /// Takes down legs that have ended, and the pair with the last of them.
+    fn take_down(&mut self, index: u32, sent: Sent) {
+        for side in Side::BOTH {
+            let Some(leg) = self.pairs.get(index).and_then(|pair| pair.leg(side)) else { continue };
+            match leg.tcp.state() {
+                State::Closed => self.forget_leg(index, side),
+                State::TimeWait if sent == Sent::All => self.retire_leg(index, side),
+                _ => {}
+            }
+        }
+        let Some(pair) = self.pairs.get(index) else { return };
+        if pair.legs.iter().all(Option::is_none) {
+            self.services[usize::from(pair.service)].counters.active -= 1;
+            self.wheel.cancel(index);
+            self.pairs.remove(index);
+        }
+    }
+
+    /// Frees all that a closed leg holds.
+    fn forget_leg(&mut self, index: u32, side: Side) {
+        let Some(leg) = self.release_leg(index, side) else { return };
+        let hash = self.hash(&leg.key);
+        self.flows.remove(&leg.key, hash);
+    }
+
+    /// A leg in TIME-WAIT keeps its flow, and nothing else.
+    fn retire_leg(&mut self, index: u32, side: Side) {
+        let Some(tcp) = self
+            .pairs
+            .get(index)
+            .and_then(|pair| pair.leg(side))
+            .and_then(|leg| leg.tcp.time_wait())
+        else {
+            return;
+        };
+        let Some(leg) = self.release_leg(index, side) else { return };
+        self.expire_time_wait();
+        let hash = self.hash(&leg.key);
+        self.flows.remove(&leg.key, hash);
+        let LegPath::Known(envelope) = &leg.path else { return };
+        let waiting = Waiting { key: leg.key, tcp, path: *envelope.path() };
+        let slot = Slot::TimeWait { index: self.waiting.insert(waiting) };
+        let inserted = self.flows.insert(leg.key, hash, slot.encode());
+        debug_assert!(inserted.is_ok(), "the entry of this very flow was just removed");
+    }
+
+    fn release_leg(&mut self, index: u32, side: Side) -> Option<Leg> {
+        let pair = self.pairs.get_mut(index)?;
+        let mut leg = pair.legs[side as usize].take()?;
+        leg.tcp.release(&mut context!(self));
+        if side == Side::Origin {
+            self.give_back_source_port(index, leg.key.local().port());
+        }
+        Some(leg)
+    }
+}
+
+/// Whether a leg has sent all it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    All,
+    More,
+}

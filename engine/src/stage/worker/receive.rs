@@ -1,0 +1,310 @@
+//! From a burst of frames to the legs they belong to.
+//!
+//! Works stage by stage over the burst: parse and verify all, then hand each to its leg.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Slot, Worker, context};
+use crate::flow::{FlowHash, FlowKey};
+use crate::frame::{Burst, Frame};
+use crate::limits::{IPV4_MTU_MIN, IPV6_MTU_MIN, RESETS_PER_SECOND_MAX};
+use crate::proxy::{Envelope, LinkPath, Side};
+use crate::tcp::{Chunk, Disposition, Endpoints, Outgoing, TimeWaitVerdict, reset_in_reply};
+use crate::telemetry::DropReason;
+use crate::time::Instant;
+use crate::wire::checksum;
+use crate::wire::ethernet::{MacAddr, VlanId};
+use crate::wire::icmp::{IcmpError, IcmpErrorKind};
+use crate::wire::ip::{Ecn, PROTOCOL_TCP};
+use crate::wire::packet::{self, Packet, Transport};
+use crate::wire::tcp::{Flags, SeqNum, TcpHeader};
+
+/// A verified TCP segment on its way to its leg.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    /// The whole packet.
+    pub(super) frame: Frame,
+    pub(super) header: TcpHeader,
+    pub(super) key: FlowKey,
+    pub(super) hash: FlowHash,
+    /// Where the payload is within the packet [octets].
+    payload: std::ops::Range<u16>,
+    /// See [`Chunk::sum`].
+    payload_sum: u16,
+    congestion_experienced: bool,
+    pub(super) port: u8,
+    pub(super) vlan: Option<VlanId>,
+}
+
+impl Worker {
+    /// Takes in a burst that `port` received. Empties `burst`.
+    pub fn on_burst(&mut self, now: Instant, port: u8, burst: &mut Burst) {
+        self.now = now;
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        for frame in burst.drain() {
+            self.telemetry.ledger.received += 1;
+            if let Some(arrival) = self.classify(port, frame) {
+                arrivals.push(arrival);
+            }
+        }
+        for arrival in arrivals.drain(..) {
+            self.dispatch(arrival);
+        }
+        self.arrivals = arrivals;
+    }
+
+    /// Verifies a packet; `None` when it was accounted for here and is gone.
+    fn classify(&mut self, port: u8, frame: Frame) -> Option<Arrival> {
+        let bytes = self.pool.bytes(&frame);
+        let parsed = packet::parse(bytes).and_then(|packet| {
+            let payload_sum = match packet.transport {
+                Transport::Tcp { .. } => packet.verify_tcp_checksum(bytes)?,
+                _ => 0,
+            };
+            Ok((packet, payload_sum))
+        });
+        let (packet, payload_sum) = match parsed {
+            Ok(parsed) => parsed,
+            Err(malformed) => {
+                self.telemetry.ledger.malformed(malformed);
+                self.pool.free(frame);
+                return None;
+            }
+        };
+        match packet.transport {
+            Transport::Tcp { header, payload_offset } => {
+                let key = flow_of(&packet, &header);
+                Some(Arrival {
+                    frame,
+                    header,
+                    hash: self.hash(&key),
+                    key,
+                    payload: payload_offset..packet.end,
+                    payload_sum,
+                    congestion_experienced: packet.ecn == Ecn::CongestionExperienced,
+                    port,
+                    vlan: packet.vlan,
+                })
+            }
+            Transport::IcmpError(error) => {
+                self.on_icmp_error(&error);
+                self.consume(frame);
+                None
+            }
+            Transport::Other => {
+                self.drop_frame(frame, DropReason::NotOurs);
+                None
+            }
+        }
+    }
+
+    fn dispatch(&mut self, arrival: Arrival) {
+        match self.flows.lookup(&arrival.key, arrival.hash).map(Slot::decode) {
+            Some(Slot::Leg { pair, side }) => self.on_segment(pair, side, arrival),
+            Some(Slot::TimeWait { index }) => self.on_time_wait(index, arrival),
+            None => self.on_unknown(arrival),
+        }
+    }
+
+    fn on_segment(&mut self, index: u32, side: Side, arrival: Arrival) {
+        let Some(leg) = self.pairs.get_mut(index).and_then(|pair| pair.leg_mut(side)) else {
+            debug_assert!(false, "the flow table names a leg that is gone");
+            self.drop_frame(arrival.frame, DropReason::NoConnection);
+            return;
+        };
+        let Arrival { mut frame, header, payload, payload_sum, congestion_experienced, .. } =
+            arrival;
+        let chunk = if payload.is_empty() {
+            self.pool.free(frame);
+            None
+        } else {
+            frame.truncate(payload.end.into());
+            frame.trim_front(payload.start.into());
+            Some(Chunk { frame, sum: payload_sum, received_at: self.now })
+        };
+        let mut cx = context!(self);
+        match leg.tcp.on_segment(&mut cx, &header, congestion_experienced, chunk) {
+            // Counted by the connection from here on; see `Ledger::settle`.
+            Disposition::Queued => {}
+            Disposition::Consumed => self.telemetry.ledger.consumed += 1,
+            Disposition::Dropped(reason) => self.telemetry.ledger.refused(reason),
+        }
+        self.enqueue(index);
+    }
+
+    fn on_time_wait(&mut self, index: u32, arrival: Arrival) {
+        let Some(waiting) = self.waiting.get_mut(index) else {
+            debug_assert!(false, "the flow table names a TIME-WAIT that is gone");
+            self.drop_frame(arrival.frame, DropReason::NoConnection);
+            return;
+        };
+        let payload_len = arrival.payload.len() as u32;
+        let path = waiting.path;
+        match waiting.tcp.on_segment(self.now, &arrival.header, payload_len) {
+            TimeWaitVerdict::Ignore => self.consume(arrival.frame),
+            TimeWaitVerdict::Acknowledge => {
+                let answer = waiting.tcp.acknowledge(&mut self.pool, self.now);
+                self.reply(&path, &arrival.key, answer);
+                self.consume(arrival.frame);
+            }
+            TimeWaitVerdict::Reopen { after } => {
+                self.waiting.remove(index);
+                self.flows.remove(&arrival.key, arrival.hash);
+                self.on_new(arrival, Some(after));
+            }
+        }
+    }
+
+    /// RFC 9293 §3.10.7.1: a segment for a connection that does not exist; or a new connection.
+    fn on_unknown(&mut self, arrival: Arrival) {
+        let flags = arrival.header.flags;
+        if flags.contains(Flags::SYN) && !flags.contains(Flags::ACK) {
+            return self.on_new(arrival, None);
+        }
+        self.refuse(arrival);
+    }
+
+    /// A SYN for a service opens a connection; see [`Worker::accept`] for `after`.
+    fn on_new(&mut self, arrival: Arrival, after: Option<SeqNum>) {
+        match self.listeners.get(&arrival.key.local()) {
+            Some(&service) => self.accept(service, arrival, after),
+            None => self.refuse(arrival),
+        }
+    }
+
+    fn refuse(&mut self, arrival: Arrival) {
+        self.answer_with_reset(&arrival);
+        self.drop_frame(arrival.frame, DropReason::NoConnection);
+    }
+
+    /// Sends the reset that RFC 9293 §3.10.7.1 demands, within the rate limit.
+    pub(super) fn answer_with_reset(&mut self, arrival: &Arrival) {
+        if arrival.header.flags.contains(Flags::RST) || !self.reset_budget.take(self.now) {
+            return;
+        }
+        let endpoints = Endpoints {
+            local_port: arrival.key.local().port(),
+            remote_port: arrival.key.remote().port(),
+            pseudo_sum: pseudo_sum(&arrival.key),
+            ..Endpoints::default()
+        };
+        let payload_len = arrival.payload.len() as u32;
+        let reset = reset_in_reply(&mut self.pool, &endpoints, &arrival.header, payload_len);
+        let path = self.way_back(arrival);
+        self.reply(&path, &arrival.key, reset);
+    }
+
+    /// The way a packet came, backwards.
+    pub(super) fn way_back(&self, arrival: &Arrival) -> LinkPath {
+        let bytes = self.pool.bytes(&arrival.frame);
+        let mac = |at: usize| MacAddr(bytes[at..at + 6].try_into().expect("six octets"));
+        LinkPath { port: arrival.port, source: mac(0), destination: mac(6), vlan: arrival.vlan }
+    }
+
+    /// Queues a segment that belongs to no leg, if there was a frame for it; the next flush sends
+    /// it. There is room for one reply to each frame of each port's burst.
+    fn reply(&mut self, path: &LinkPath, key: &FlowKey, reply: Option<Outgoing>) {
+        let Some(Outgoing { mut frame, .. }) = reply else { return };
+        if self.replies.len() == self.replies.capacity() {
+            return self.pool.free(frame);
+        }
+        Envelope::new(path, key.local().ip(), key.remote().ip()).seal(&mut self.pool, &mut frame);
+        self.replies.push((path.port, frame));
+    }
+
+    /// A router or the peer's host says something about a segment of ours; its leg learns of it.
+    fn on_icmp_error(&mut self, error: &IcmpError) {
+        let quoted = &error.quoted;
+        let key = FlowKey::new(
+            SocketAddr::new(quoted.source, quoted.source_port),
+            SocketAddr::new(quoted.destination, quoted.destination_port),
+        );
+        let Some(Slot::Leg { pair, side }) =
+            self.flows.lookup(&key, self.hash(&key)).map(Slot::decode)
+        else {
+            return;
+        };
+        let Some(leg) = self.pairs.get_mut(pair).and_then(|pair| pair.leg_mut(side)) else {
+            return;
+        };
+        // RFC 5927 §4.1: who does not know what is in flight did not see our segment.
+        if !leg.tcp.is_outstanding(quoted.sequence) {
+            return;
+        }
+        match error.kind {
+            // RFC 1191, RFC 8201: the packet was too big for some hop.
+            IcmpErrorKind::PacketTooBig { mtu } => {
+                let mss = mss_for(mtu.try_into().unwrap_or(u16::MAX), &key);
+                leg.tcp.on_path_mtu(&mut context!(self), mss);
+            }
+            // RFC 5461 §4: soft errors end a handshake, and nothing that is open.
+            IcmpErrorKind::PortUnreachable | IcmpErrorKind::Unreachable { .. } => {
+                leg.tcp.on_unreachable();
+            }
+        }
+        self.enqueue(pair);
+    }
+
+    pub(super) fn consume(&mut self, frame: Frame) {
+        self.telemetry.ledger.consumed += 1;
+        self.pool.free(frame);
+    }
+
+    pub(super) fn drop_frame(&mut self, frame: Frame, reason: DropReason) {
+        self.telemetry.ledger.dropped(reason);
+        self.pool.free(frame);
+    }
+}
+
+/// The flow of a packet that was sent to us.
+fn flow_of(packet: &Packet, header: &TcpHeader) -> FlowKey {
+    match (packet.destination, packet.source) {
+        (IpAddr::V4(local), IpAddr::V4(remote)) => FlowKey::from_ipv4(
+            (local.octets(), header.destination_port),
+            (remote.octets(), header.source_port),
+        ),
+        (local, remote) => FlowKey::new(
+            SocketAddr::new(local, header.destination_port),
+            SocketAddr::new(remote, header.source_port),
+        ),
+    }
+}
+
+/// Ones' complement sum of a flow's addresses and protocol, for the checksums of what we send.
+pub(super) fn pseudo_sum(key: &FlowKey) -> u16 {
+    match (key.local().ip(), key.remote().ip()) {
+        (IpAddr::V4(local), IpAddr::V4(remote)) => {
+            checksum::pseudo_header_v4(local, remote, PROTOCOL_TCP)
+        }
+        (IpAddr::V6(local), IpAddr::V6(remote)) => {
+            checksum::pseudo_header_v6(local, remote, PROTOCOL_TCP)
+        }
+        // Both ends of a flow are of one family.
+        _ => 0,
+    }
+}
+
+/// What a packet of `mtu` octets leaves for a segment's payload without options (RFC 9293
+/// §3.7.1), at least what every path must carry (RFC 791 §3.1, RFC 8200 §5).
+pub(super) fn mss_for(mtu: u16, key: &FlowKey) -> u16 {
+    if key.local().is_ipv4() { mtu.max(IPV4_MTU_MIN) - 40 } else { mtu.max(IPV6_MTU_MIN) - 60 }
+}
+
+/// How many resets may still be sent in this second: a flood of stray segments is not answered
+/// with one of our own.
+#[derive(Debug, Default)]
+pub(super) struct ResetBudget {
+    second: u64,
+    sent: u32,
+}
+
+impl ResetBudget {
+    fn take(&mut self, now: Instant) -> bool {
+        let second = now.as_nanos() / 1_000_000_000;
+        if second != self.second {
+            *self = ResetBudget { second, sent: 0 };
+        }
+        self.sent += 1;
+        self.sent <= RESETS_PER_SECOND_MAX
+    }
+}

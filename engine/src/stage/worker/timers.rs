@@ -1,0 +1,70 @@
+//! What is due by itself: retransmissions, delayed acknowledgments, probes, limits on waiting.
+
+use super::{Worker, context};
+use crate::limits::TIMER_STEPS_PER_TURN_MAX;
+use crate::proxy::Phase;
+use crate::time::Instant;
+
+impl Worker {
+    /// Handles what is due at `now`: bounded work, the rest in the next turn.
+    pub fn on_time(&mut self, now: Instant) {
+        self.now = now;
+        let mut budget = TIMER_STEPS_PER_TURN_MAX;
+        while let Some(index) = self.wheel.expired(now, &mut budget) {
+            self.on_deadline(index);
+        }
+        self.expire_time_wait();
+    }
+
+    /// No later than when [`Worker::on_time`] next has something to do.
+    pub fn next_deadline(&self) -> Instant {
+        self.wheel.next_deadline_hint().min(self.waiting.deadline())
+    }
+
+    fn on_deadline(&mut self, index: u32) {
+        let Some(pair) = self.pairs.get_mut(index) else { return };
+        pair.armed = Instant::FAR_FUTURE;
+        let mut cx = context!(self);
+        for leg in pair.legs.iter_mut().flatten() {
+            if leg.tcp.deadline() <= cx.now {
+                leg.tcp.on_deadline(&mut cx);
+            }
+        }
+        let settings = &self.services[usize::from(pair.service)].settings;
+        if pair.moved_at + pair.patience(settings) <= self.now {
+            match pair.phase {
+                // The origin does not answer: `advance` tries the next, or gives up.
+                Phase::OriginHandshake => {
+                    if let Some(origin) = &mut pair.legs[1] {
+                        origin.tcp.abort();
+                    }
+                }
+                Phase::ClientHandshake | Phase::Open => {
+                    pair.legs.iter_mut().flatten().for_each(|leg| leg.tcp.abort());
+                }
+            }
+        }
+        self.enqueue(index);
+    }
+
+    /// Sees to it that the wheel looks at the pair no later than its next deadline. An earlier
+    /// appointment is kept: most deadlines move back with every acknowledgment, and are moved
+    /// only when the wheel comes by.
+    pub(super) fn arm(&mut self, index: u32) {
+        let Some(pair) = self.pairs.get_mut(index) else { return };
+        let settings = &self.services[usize::from(pair.service)].settings;
+        let deadline = pair.deadline().min(pair.moved_at + pair.patience(settings));
+        if deadline < pair.armed {
+            pair.armed = deadline;
+            self.wheel.arm(index, deadline);
+        }
+    }
+
+    /// Lets go of connections whose TIME-WAIT is over, and makes room for another.
+    pub(super) fn expire_time_wait(&mut self) {
+        while let Some(waiting) = self.waiting.expire(self.now) {
+            let hash = self.hash(&waiting.key);
+            self.flows.remove(&waiting.key, hash);
+        }
+    }
+}

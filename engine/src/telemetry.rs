@@ -1,0 +1,115 @@
+//! What the engine counts, and how others read it without slowing it down.
+//!
+//! A worker owns its [`Telemetry`] and adds to plain integers. A reader sends a [`Snapshot`] of
+//! its own to the worker, which fills it between two bursts: what is read is of one instant, so
+//! the ledger balances in every snapshot, also under load.
+
+mod ledger;
+
+use std::fmt;
+
+use hdrhistogram::Histogram;
+
+pub use ledger::{DropReason, Ledger};
+
+/// Everything one worker counts.
+#[derive(Clone)]
+pub struct Telemetry {
+    pub ledger: Ledger,
+    /// Time of forwarded payload inside the engine, from the RX burst that brought it to the TX
+    /// burst that first took it out [ns].
+    pub latency: Histogram<u64>,
+}
+
+impl Telemetry {
+    pub fn new() -> Self {
+        let latency = Histogram::new_with_bounds(1, LATENCY_NANOS_MAX, SIGNIFICANT_DIGITS)
+            .expect("constant bounds that hdrhistogram accepts");
+        Telemetry { ledger: Ledger::default(), latency }
+    }
+
+    /// Records how long a payload was inside. Takes no memory: the histogram's range is fixed,
+    /// and what lies above it counts as its end.
+    #[inline]
+    pub fn record_latency(&mut self, nanos: u64) {
+        self.latency.saturating_record(nanos.max(1));
+    }
+
+    /// Takes over the counts of `other`, which has the same shape, without allocating.
+    pub fn copy_from(&mut self, other: &Telemetry) {
+        self.ledger = other.ledger.clone();
+        self.latency.reset();
+        self.latency.add(&other.latency).expect("both histograms have the same bounds");
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Telemetry::new()
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").field("ledger", &self.ledger).finish_non_exhaustive()
+    }
+}
+
+/// One service's counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceCounters {
+    /// Proxied connections now [connections].
+    pub active: u64,
+    /// Client connections taken since the start.
+    pub accepted: u64,
+    /// Client connections ended by us because no origin could be reached, or refused by policy.
+    pub refused: u64,
+    /// New connections that were left to the kernel.
+    pub fell_back: u64,
+    /// Payload moved from clients to origins [octets].
+    pub to_origin_octets: u64,
+    /// Payload moved from origins to clients [octets].
+    pub to_client_octets: u64,
+    /// Data segments first sent from the frame in which their payload arrived.
+    pub segments_zero_copy: u64,
+    /// Data segments whose payload had to be copied.
+    pub segments_copied: u64,
+    /// Data segments sent again.
+    pub segments_retransmitted: u64,
+}
+
+/// Room for a worker to say what it has counted; made by the reader.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub telemetry: Telemetry,
+    pub services: Vec<ServiceCounters>,
+    pub frames: FrameCounts,
+    /// What each port of the lane counted, in the order of the configuration.
+    pub ports: Vec<crate::port::PortStats>,
+}
+
+impl Snapshot {
+    pub fn new(services: usize, ports: usize) -> Self {
+        Snapshot {
+            telemetry: Telemetry::new(),
+            services: vec![ServiceCounters::default(); services],
+            frames: FrameCounts::default(),
+            ports: vec![crate::port::PortStats::default(); ports],
+        }
+    }
+}
+
+/// Where the frames of a pool are [frames]; `free + held == capacity`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameCounts {
+    pub capacity: u64,
+    pub free: u64,
+    pub held: u64,
+    /// Of those held, in the devices' fill and transmit rings.
+    pub with_devices: u64,
+}
+
+/// One minute: nothing that still matters stays longer.
+const LATENCY_NANOS_MAX: u64 = 60_000_000_000;
+/// Relative error of a recorded value is at most 0.1 %.
+const SIGNIFICANT_DIGITS: u8 = 3;

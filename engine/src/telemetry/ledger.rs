@@ -1,0 +1,132 @@
+//! The ledger: every frame that came in and every frame that went out, by what became of it.
+
+use crate::tcp::{self, TcpCounters};
+use crate::wire::Malformed;
+
+/// Counts of one lane since its start [frames].
+///
+/// On the way in, `received = forwarded + consumed + to_kernel + held + Σ dropped`; on the way
+/// out, `sent = forwarded + originated + retransmitted`. Both hold between any two bursts;
+/// [`Ledger::assert_balanced`] says so in tests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Taken from ports.
+    pub received: u64,
+    /// Frames whose payload went on to the other leg. The frame that came in is the frame that
+    /// went out, so this term stands in both sums.
+    pub forwarded: u64,
+    /// Frames that ended here: pure acknowledgments, handshakes, duplicates, and small payloads
+    /// that went on in another frame.
+    pub consumed: u64,
+    /// Frames handed to Linux.
+    pub to_kernel: u64,
+    /// Received frames whose payload waits to be sent for the first time.
+    pub held: u64,
+    /// Frames that are malformed, by the first thing wrong with them.
+    pub malformed: [u64; Malformed::COUNT],
+    /// Well-formed frames that were dropped all the same.
+    pub dropped: [u64; DropReason::COUNT],
+    /// Segments that their connection refused.
+    pub refused: [u64; tcp::DropReason::COUNT],
+    /// Given to ports.
+    pub sent: u64,
+    /// Sent frames that began here: handshakes, acknowledgments, resets, and copied payload.
+    pub originated: u64,
+    /// Sent frames that were sent before.
+    pub retransmitted: u64,
+}
+
+impl Ledger {
+    #[inline]
+    pub fn malformed(&mut self, reason: Malformed) {
+        self.malformed[reason.index()] += 1;
+    }
+
+    #[inline]
+    pub fn dropped(&mut self, reason: DropReason) {
+        self.dropped[reason as usize] += 1;
+    }
+
+    #[inline]
+    pub fn refused(&mut self, reason: tcp::DropReason) {
+        self.refused[reason as usize] += 1;
+    }
+
+    /// Takes over what the connections counted of the frames that they had queued: those that
+    /// ended in another frame, those whose connection ended, and those that still wait.
+    pub fn settle(&mut self, counters: &TcpCounters) {
+        self.consumed += counters.coalesced;
+        self.dropped[DropReason::ConnectionEnded as usize] += counters.discarded;
+        let gone = self.forwarded + counters.coalesced + counters.discarded;
+        self.held = counters.queued.saturating_sub(gone);
+    }
+
+    /// All drops with their reasons, zero counts left out.
+    pub fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let malformed = Malformed::ALL.iter().map(|m| (m.as_str(), self.malformed[m.index()]));
+        let dropped = DropReason::ALL.iter().map(|r| (r.as_str(), self.dropped[*r as usize]));
+        let refused = tcp::DropReason::ALL.iter().map(|r| (r.as_str(), self.refused[*r as usize]));
+        malformed.chain(dropped).chain(refused).filter(|(_, count)| *count > 0)
+    }
+
+    /// What the two sums of the type's description differ by: `(in, out)`, zero when balanced.
+    pub fn imbalance(&self) -> (i64, i64) {
+        let drops: u64 = self.drops().map(|(_, count)| count).sum();
+        let fates = self.forwarded + self.consumed + self.to_kernel + self.held + drops;
+        let origins = self.forwarded + self.originated + self.retransmitted;
+        (self.received.wrapping_sub(fates) as i64, self.sent.wrapping_sub(origins) as i64)
+    }
+
+    /// # Panics
+    /// If a frame came in and nobody can say what became of it, or one went out from nowhere.
+    pub fn assert_balanced(&self) {
+        assert_eq!(self.imbalance(), (0, 0), "(in, out) of {self:?}");
+    }
+}
+
+macro_rules! drop_reasons {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
+        /// Why a well-formed frame was dropped.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum DropReason { $($(#[$doc])* $variant,)+ }
+
+        impl DropReason {
+            pub const ALL: &[DropReason] = &[$(DropReason::$variant,)+];
+            pub const COUNT: usize = DropReason::ALL.len();
+
+            /// As operators see it in `ringroad stats`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(DropReason::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// A segment for no connection that we know; answered with a reset within the rate limit.
+    NoConnection = "no_connection",
+    /// A new connection beyond `max_connections`, or while draining; its next try goes to the
+    /// kernel.
+    NotAccepting = "not_accepting",
+    /// A new connection refused by the service's `fallback: drop` or `reset`.
+    Refused = "refused",
+    /// A packet that the shield should not have sent us: for no service and no egress address.
+    NotOurs = "not_ours",
+    /// Payload that was waiting for a connection which has ended meanwhile.
+    ConnectionEnded = "connection_ended",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unaccounted_frame_shows() {
+        let mut ledger = Ledger { received: 3, consumed: 1, ..Ledger::default() };
+        ledger.dropped(DropReason::NoConnection);
+        assert_eq!(ledger.imbalance(), (1, 0));
+        ledger.malformed(Malformed::ALL[0]);
+        ledger.assert_balanced();
+        assert_eq!(ledger.drops().map(|(_, count)| count).sum::<u64>(), 2);
+    }
+}

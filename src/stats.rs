@@ -1,0 +1,283 @@
+//! What the running engine says of itself: its shape as JSON and for people, and the command
+//! that asks for it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use ringroad_ebpf::ShieldCounters;
+use ringroad_engine::telemetry::Snapshot;
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixStream;
+
+/// Everything that `ringroad stats --json` prints.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Stats {
+    pub(crate) ledger: Ledger,
+    pub(crate) frames: Frames,
+    pub(crate) services: Vec<Service>,
+    pub(crate) latency: Latency,
+    pub(crate) ports: Vec<Port>,
+}
+
+/// Every packet on the ports, by what became of it:
+/// `received = forwarded + consumed + to_kernel + held + Σ dropped` and
+/// `sent = forwarded + originated + retransmitted`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Ledger {
+    pub(crate) received: u64,
+    pub(crate) forwarded: u64,
+    pub(crate) consumed: u64,
+    pub(crate) to_kernel: u64,
+    /// Waiting to be sent for the first time, or in a ring that the engine has yet to look at.
+    pub(crate) held: u64,
+    pub(crate) dropped: BTreeMap<String, u64>,
+    pub(crate) sent: u64,
+    pub(crate) originated: u64,
+    pub(crate) retransmitted: u64,
+}
+
+/// `free + held == capacity`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Frames {
+    pub(crate) capacity: u64,
+    pub(crate) free: u64,
+    pub(crate) held: u64,
+    /// Of those held, in the devices' rings.
+    pub(crate) with_devices: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Service {
+    pub(crate) name: String,
+    pub(crate) connections: Connections,
+    pub(crate) bytes: Octets,
+    pub(crate) segments: Segments,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Connections {
+    pub(crate) active: u64,
+    pub(crate) accepted: u64,
+    pub(crate) refused: u64,
+    pub(crate) fell_back: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Octets {
+    pub(crate) to_origin: u64,
+    pub(crate) to_client: u64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Segments {
+    pub(crate) zero_copy: u64,
+    pub(crate) copied: u64,
+    pub(crate) retransmitted: u64,
+}
+
+/// Time of forwarded payload inside the engine [µs].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Latency {
+    pub(crate) count: u64,
+    pub p50_us: f64,
+    pub p90_us: f64,
+    pub p99_us: f64,
+    pub p999_us: f64,
+    pub(crate) max_us: f64,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Port {
+    pub(crate) name: String,
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+    pub(crate) rx_dropped: u64,
+    pub(crate) tx_dropped: u64,
+}
+
+/// Names that the counts alone do not carry, in the order of the configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) services: Vec<String>,
+    pub(crate) ports: Vec<String>,
+}
+
+impl Stats {
+    /// Puts together what a lane and the shield counted. The shield was read after the lane: what
+    /// reached the lane's rings in between counts as held.
+    pub(crate) fn new(names: &Names, snapshot: &Snapshot, shield: &ShieldCounters) -> Self {
+        let lane = &snapshot.telemetry.ledger;
+        let ring_drops: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
+        let in_rings = shield.to_engine().saturating_sub(lane.received + ring_drops);
+        let mut dropped: BTreeMap<String, u64> =
+            lane.drops().map(|(reason, count)| (reason.to_owned(), count)).collect();
+        if ring_drops > 0 {
+            dropped.insert("rx_ring".to_owned(), ring_drops);
+        }
+        let services = names.services.iter().zip(&snapshot.services).map(|(name, s)| Service {
+            name: name.clone(),
+            connections: Connections {
+                active: s.active,
+                accepted: s.accepted,
+                refused: s.refused,
+                fell_back: s.fell_back,
+            },
+            bytes: Octets { to_origin: s.to_origin_octets, to_client: s.to_client_octets },
+            segments: Segments {
+                zero_copy: s.segments_zero_copy,
+                copied: s.segments_copied,
+                retransmitted: s.segments_retransmitted,
+            },
+        });
+        let ports = names.ports.iter().zip(&snapshot.ports).map(|(name, p)| Port {
+            name: name.clone(),
+            received: p.received,
+            sent: p.sent,
+            rx_dropped: p.rx_dropped,
+            tx_dropped: p.tx_dropped,
+        });
+        let histogram = &snapshot.telemetry.latency;
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
+        Stats {
+            ledger: Ledger {
+                received: shield.passed() + shield.to_engine(),
+                forwarded: lane.forwarded,
+                consumed: lane.consumed,
+                to_kernel: lane.to_kernel + shield.passed(),
+                held: lane.held + in_rings,
+                dropped,
+                sent: lane.sent,
+                originated: lane.originated,
+                retransmitted: lane.retransmitted,
+            },
+            frames: Frames {
+                capacity: snapshot.frames.capacity,
+                free: snapshot.frames.free,
+                held: snapshot.frames.held,
+                with_devices: snapshot.frames.with_devices,
+            },
+            services: services.collect(),
+            latency: Latency {
+                count: histogram.len(),
+                p50_us: at(0.5),
+                p90_us: at(0.9),
+                p99_us: at(0.99),
+                p999_us: at(0.999),
+                max_us: histogram.max() as f64 / 1_000.0,
+            },
+            ports: ports.collect(),
+        }
+    }
+
+    /// A page for people.
+    pub(crate) fn to_text(&self) -> String {
+        let mut out = String::new();
+        let l = &self.ledger;
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(
+            out,
+            "in   received {} = forwarded {} + consumed {} + to kernel {} + held {} + dropped {}",
+            l.received,
+            l.forwarded,
+            l.consumed,
+            l.to_kernel,
+            l.held,
+            l.dropped.values().sum::<u64>()
+        );
+        for (reason, count) in &l.dropped {
+            let _ = writeln!(out, "     dropped: {reason} {count}");
+        }
+        let _ = writeln!(
+            out,
+            "out  sent {} = forwarded {} + originated {} + retransmitted {}",
+            l.sent, l.forwarded, l.originated, l.retransmitted
+        );
+        let f = &self.frames;
+        let _ = writeln!(
+            out,
+            "frames  capacity {} = free {} + held {} (with devices {})",
+            f.capacity, f.free, f.held, f.with_devices
+        );
+        for s in &self.services {
+            let c = &s.connections;
+            let _ = writeln!(
+                out,
+                "service {}  connections: {} active, {} accepted, {} refused, {} fell back",
+                s.name, c.active, c.accepted, c.refused, c.fell_back
+            );
+            let _ = writeln!(
+                out,
+                "        bytes: {} to origin, {} to client; segments: {} zero-copy, {} copied, {} retransmitted",
+                s.bytes.to_origin,
+                s.bytes.to_client,
+                s.segments.zero_copy,
+                s.segments.copied,
+                s.segments.retransmitted
+            );
+        }
+        let t = &self.latency;
+        let _ = writeln!(
+            out,
+            "time inside [µs]  p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1}  ({} segments)",
+            t.p50_us, t.p90_us, t.p99_us, t.p999_us, t.max_us, t.count
+        );
+        for p in &self.ports {
+            let _ = writeln!(
+                out,
+                "port {}  received {}, sent {}, dropped before us {}, refused by the device {}",
+                p.name, p.received, p.sent, p.rx_dropped, p.tx_dropped
+            );
+        }
+        out
+    }
+}
+
+/// Print what the running engine counts
+///
+/// The ledger, services, frames and ports; every packet on the ports is accounted for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// The engine's admin socket
+    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
+    socket: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let stats = runtime.block_on(fetch(&args.socket))?;
+    let page =
+        if args.json { serde_json::to_string_pretty(&stats)? + "\n" } else { stats.to_text() };
+    std::io::stdout().write_all(page.as_bytes()).context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the engine behind `socket`.
+async fn fetch(socket: &Path) -> Result<Stats> {
+    let stream = UnixStream::connect(socket).await.with_context(|| {
+        format!(
+            "no engine answers at {}; is one running, or is it at another --socket?",
+            socket.display()
+        )
+    })?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request =
+        hyper::Request::get("/stats").header("host", "ringroad").body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    if !response.status().is_success() {
+        bail!("the engine at {} answered {}", socket.display(), response.status());
+    }
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok(serde_json::from_slice(&body)?)
+}

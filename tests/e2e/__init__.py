@@ -1,0 +1,1 @@
+"""End-to-end tests: a file for each promise. How they are run: docs/testing.md."""

@@ -1,0 +1,164 @@
+"""Linux as neighbour and as fallback: what is not the edge's never notices it, and when the engine
+is full, dead or hung, new connections reach whatever listens in the kernel."""
+
+import re
+import signal
+import socket
+import statistics
+import threading
+import time
+
+from harness.case import EdgeCase
+from harness.edge import service, xdp_attached
+from harness.lab import EDGE_V4
+from harness.sockets import EchoServer, receive_exactly
+
+PORT = 80
+SSH_LIKE_PORT = 2222
+
+# Longest pause that somebody typing over SSH would put up with without noticing [seconds].
+GAP_MOST = 0.3
+
+
+class Fallback(EdgeCase):
+    """Two servers greet on the same port: the origin as `engine`, one in the edge's own kernel."""
+
+    def setUp(self):
+        super().setUp()
+        self.needs("kernel path")
+        self.clients = []
+        self.greet("origin", b"engine")
+
+    def greet(self, host, greeting):
+        server = EchoServer(self.listen(host, PORT), greeting)
+        self.addCleanup(server.close)
+
+    def served_by(self, timeout=5.0):
+        """Who serves a new connection, which stays open: `engine` or `kernel`."""
+        self.clients.append(self.connect(PORT, timeout=timeout))
+        return receive_exactly(self.clients[-1], 6).decode()
+
+    def close_clients(self):
+        for sock in self.clients:
+            sock.close()
+
+    def test_kernel_serves_what_exceeds_max_connections(self):
+        self.greet("edge", b"kernel")
+        with self.edge(service(PORT, max_connections=4)) as edge:
+            self.assertEqual([self.served_by() for _ in range(6)], ["engine"] * 4 + ["kernel"] * 2)
+            (web,) = edge.stats()["services"]
+            self.assertEqual(web["connections"]["active"], 4)
+            self.assertGreaterEqual(web["connections"]["fell_back"], 2)
+            self.close_clients()
+
+    def test_kernel_serves_within_200_ms_of_a_killed_engine(self):
+        self.greet("edge", b"kernel")
+        with self.doomed_edge(service(PORT)) as edge:
+            self.assertEqual(self.served_by(), "engine")
+            edge.signal(signal.SIGKILL)
+            took = self.time_until_served_by("kernel")
+            print(f"    served {took * 1000:.0f} ms after SIGKILL")
+            self.assertLess(took, 0.2)
+            for interface in ("wan0", "lan0"):
+                self.assertIsNone(xdp_attached(self.lab, interface))
+
+    def test_engine_starts_again_after_it_was_killed(self):
+        with self.doomed_edge(service(PORT)) as edge:
+            self.assertEqual(self.served_by(), "engine")
+            edge.kill()
+        with self.edge(service(PORT)):
+            self.assertEqual(self.served_by(), "engine")
+            self.close_clients()
+
+    def test_kernel_serves_while_the_engine_hangs(self):
+        self.greet("edge", b"kernel")
+        with self.doomed_edge(service(PORT), heartbeat_limit="100ms") as edge:
+            self.assertEqual(self.served_by(), "engine")
+            edge.signal(signal.SIGSTOP)
+            took = self.time_until_served_by("kernel")
+            print(f"    served {took * 1000:.0f} ms after SIGSTOP")
+            self.assertLess(took, 0.1 + 0.2)
+            edge.signal(signal.SIGCONT)
+            self.time_until_served_by("engine")
+
+    def test_kernel_serves_after_a_clean_stop(self):
+        self.greet("edge", b"kernel")
+        with self.edge(service(PORT)):
+            self.assertEqual(self.served_by(), "engine")
+            self.close_clients()
+        self.assertEqual(self.served_by(timeout=0.5), "kernel")
+
+    def time_until_served_by(self, who, seconds=5.0):
+        """Opens connection after connection, none waiting for its SYN to be sent again."""
+        began = time.monotonic()
+        while True:
+            try:
+                if self.served_by(timeout=0.02) == who:
+                    return time.monotonic() - began
+            except (TimeoutError, ConnectionError):
+                pass
+            if time.monotonic() > began + seconds:
+                self.fail(f"no connection was served by the {who} within {seconds} s")
+
+
+class Bystanders(EdgeCase):
+    def test_ssh_and_ping_never_notice_start_stop_or_death(self):
+        server = EchoServer(self.listen("edge", SSH_LIKE_PORT))
+        self.addCleanup(server.close)
+        typist = Typist(self.connect(SSH_LIKE_PORT))
+        # iputils: `-D` stamps each reply with its time; `-i` below 2 ms is root's.
+        ping = self.spawn("client", "ping", "-D", "-n", "-i", "0.02", EDGE_V4)
+        with self.edge(service(PORT)):
+            time.sleep(0.5)
+        with self.doomed_edge(service(PORT)) as edge:
+            time.sleep(0.5)
+            edge.kill()
+            time.sleep(0.5)
+        ping.signal(signal.SIGINT)
+        ping.wait(5)
+        gaps = typist.finish()
+        pauses = ping_pauses(ping.output())
+        longest = max(gaps) * 1000, max(pauses) * 1000
+        print("    longest pause: echo {:.0f} ms, ping {:.0f} ms".format(*longest))
+        self.assertGreater(len(gaps), 100)
+        self.assertGreater(len(pauses), 50)
+        self.assertLess(max(gaps), GAP_MOST)
+        self.assertLess(max(pauses), GAP_MOST)
+        self.assertLess(statistics.median(gaps), 0.01)
+
+
+class Typist:
+    """Types over one long-lived connection, waiting for each key's echo; notes how long it took."""
+
+    def __init__(self, sock):
+        self._sock = sock
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._gaps = []
+        self._done = threading.Event()
+        self._error = None
+        self._thread = threading.Thread(target=self._type, daemon=True)
+        self._thread.start()
+
+    def finish(self):
+        """Stops typing; the time each echo took [seconds]. Raises what went wrong."""
+        self._done.set()
+        self._thread.join()
+        if self._error:
+            raise self._error
+        return self._gaps
+
+    def _type(self):
+        try:
+            while not self._done.wait(0.005):
+                began = time.monotonic()
+                self._sock.sendall(b"k")
+                receive_exactly(self._sock, 1)
+                self._gaps.append(time.monotonic() - began)
+        except (OSError, AssertionError) as error:
+            self._error = error
+
+
+def ping_pauses(output):
+    """Times between one reply and the next [seconds]."""
+    stamps = [float(found) for found in re.findall(r"^\[([\d.]+)\].* time=", output, re.MULTILINE)]
+    return [later - earlier for earlier, later in zip(stamps, stamps[1:])]

@@ -1,0 +1,73 @@
+"""The same promises over a client network that loses, reorders and doubles 1 % of its packets."""
+
+import hashlib
+import random
+import unittest
+from pathlib import Path
+
+from harness.case import EdgeCase
+from harness.content import MIB, digest_of_file
+from harness.edge import service
+from harness.lab import EDGE_V4, EDGE_V6
+from harness.sockets import digest_of, in_background
+
+WIRE = Path("target/release/examples/wire")
+PARTS_PER_MILLION = "10000"
+SIZE = 64 * MIB
+
+
+class Lossy(EdgeCase):
+    wire = True
+    time_limit = 120
+
+    @classmethod
+    def setUpClass(cls):
+        if not WIRE.exists():
+            raise unittest.SkipTest(f"{WIRE} is not built")
+        super().setUpClass()
+        cls.addClassCleanup(cls.start_wire().kill)
+
+    @classmethod
+    def start_wire(cls):
+        wire = cls.lab.spawn(
+            "wire",
+            str(WIRE),
+            *("--a", "c0", "--b", "e0", "--seed", "1"),
+            *("--loss", PARTS_PER_MILLION, "--reorder", PARTS_PER_MILLION),
+            *("--duplicate", PARTS_PER_MILLION),
+        )
+        wire.wait_for(lambda: "ready" in wire.errors(), "ready")
+        return wire
+
+    def test_download_arrives_unchanged(self):
+        self.download(EDGE_V4)
+
+    def test_download_over_ipv6_arrives_unchanged(self):
+        self.download(f"[{EDGE_V6}]")
+
+    def download(self, host):
+        path, digest = self.random_file(SIZE)
+        self.nginx(f"server {{ listen 80; root {path.parent}; }}")
+        with self.edge(service(80)) as edge:
+            self.curl("-o", f"{self.folder}/got", f"http://{host}/content", seconds=100)
+            if "ledger" in edge.traits:
+                self.assertGreater(edge.stats()["ledger"]["retransmitted"], 0)
+        self.assertEqual(digest_of_file(f"{self.folder}/got"), digest)
+
+    def test_upload_arrives_unchanged(self):
+        listener = self.listen("origin", 9000)
+        content = random.Random(6).randbytes(SIZE)
+        with self.edge(service(9000)):
+            client = self.connect(9000, timeout=100)
+            received = in_background(digest_of, self.accept(listener, timeout=100))
+            client.sendall(content)
+            client.close()
+            self.assertEqual(received(100), (SIZE, hashlib.sha256(content).hexdigest()))
+
+    def test_short_connections_all_succeed(self):
+        """Lost SYNs, FINs and last segments, some two hundred times."""
+        self.nginx('server { listen 80; location / { return 200 "hello\\n"; } }')
+        with self.edge(service(80)):
+            urls = [f"http://{EDGE_V4}/{number}" for number in range(200)]
+            replies = self.curl("-H", "Connection: close", "--parallel", *urls, seconds=100)
+        self.assertEqual(replies, "hello\n" * 200)

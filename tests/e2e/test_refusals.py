@@ -1,0 +1,131 @@
+"""What the engine cannot or must not do: it says so in one line, and has changed nothing."""
+
+import json
+import shutil
+from pathlib import Path
+
+from harness.case import EdgeCase
+from harness.edge import RINGROAD, configuration, service, xdp_attached
+from harness.lab import EDGE_V4, EGRESS_V4
+
+# Does nothing; stands for what another program has attached.
+FOREIGN_XDP = """
+__attribute__((section("xdp"), used)) int pass_all(void *context) { return 2; }
+char _license[] __attribute__((section("license"), used)) = "GPL";
+"""
+
+
+class Refusals(EdgeCase):
+    def setUp(self):
+        super().setUp()
+        self.needs("configuration")
+        self.socket = Path(self.folder, "ringroad.sock")
+
+    def refused(self, config, *words, codes=(1, 2), prefix=(), binary=RINGROAD):
+        """`run` ends by itself, with one line on standard error that has all of `words` in it."""
+        path = Path(self.folder, "edge.yaml")
+        path.write_text(config if isinstance(config, str) else json.dumps(config, indent=2))
+        reserved = self.reserved_ports()
+        process = self.spawn("edge", *prefix, str(binary), "run", "--config", str(path))
+        self.assertIn(process.wait(10), codes, process.errors())
+        complaint = process.errors()
+        self.assertEqual(len(complaint.splitlines()), 1, complaint)
+        for word in words:
+            self.assertIn(word, complaint)
+        self.assertNotIn("panicked", complaint)
+        self.assertEqual(self.reserved_ports(), reserved)
+        self.assertFalse(self.socket.exists(), "the admin socket stayed")
+        return complaint
+
+    def refused_and_nothing_attached(self, config, *words, **how):
+        self.refused(config, *words, **how)
+        for interface in ("wan0", "lan0"):
+            self.assertIsNone(xdp_attached(self.lab, interface), interface)
+
+    def reserved_ports(self):
+        return self.lab.run("edge", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports")
+
+    def config(self, *services, **how):
+        return configuration(services or (service(80),), self.socket, **how)
+
+    def test_missing_file(self):
+        missing = f"{self.folder}/missing.yaml"
+        process = self.spawn("edge", str(RINGROAD), "run", "--config", missing)
+        self.assertIn(process.wait(10), (1, 2))
+        self.assertIn(missing, process.errors())
+        self.assertEqual(len(process.errors().splitlines()), 1, process.errors())
+
+    def test_unknown_key_is_named_with_its_place(self):
+        text = json.dumps(self.config(service(80, max_conections=10)), indent=2)
+        line = next(n for n, each in enumerate(text.splitlines(), 1) if "max_conections" in each)
+        self.refused_and_nothing_attached(text, "max_connections", f"edge.yaml:{line}:", codes=(2,))
+
+    def test_not_yaml(self):
+        self.refused_and_nothing_attached("ports: [", "edge.yaml:", codes=(2,))
+
+    def test_bad_listen_address(self):
+        text = json.dumps(self.config(), indent=2).replace(f"{EDGE_V4}:80", "10.10.1.256:80")
+        self.refused_and_nothing_attached(text, "10.10.1.256", codes=(2,))
+
+    def test_address_of_two_services(self):
+        config = self.config(service(80, "one"), service(81, "two"))
+        config["services"][1]["listen"] = [f"{EDGE_V4}:80"]
+        self.refused_and_nothing_attached(config, "one", f"{EDGE_V4}:80", codes=(2,))
+
+    def test_source_ports_that_a_service_listens_on(self):
+        """Replies to a connection of ours and packets of a client's would look the same."""
+        config = self.config(service(80, "one"), service(81, "two"))
+        config["services"][1]["listen"] = [f"{EGRESS_V4}:30000"]
+        config["services"][1]["egress"]["source_ports"] = "40000-49999"
+        self.refused_and_nothing_attached(config, "one", f"{EGRESS_V4}:30000", codes=(2,))
+
+    def test_missing_interface(self):
+        config = self.config(ports=(("wan", "wan0"), ("lan", "nosuch0")))
+        self.refused_and_nothing_attached(config, "nosuch0")
+
+    def test_address_that_is_not_the_edges(self):
+        text = json.dumps(self.config(), indent=2).replace(f"{EDGE_V4}:80", "10.10.1.77:80")
+        self.refused_and_nothing_attached(text, "10.10.1.77")
+
+    def test_too_few_frames(self):
+        self.refused_and_nothing_attached(self.config(engine={"frames": 64}), "frames")
+
+    def test_missing_core(self):
+        self.refused_and_nothing_attached(self.config(engine={"cores": [4000]}), "4000")
+
+    def test_no_privileges(self):
+        binary = Path(self.folder, "ringroad")
+        shutil.copy(RINGROAD, binary)
+        Path(self.folder).chmod(0o755)
+        nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        self.refused_and_nothing_attached(self.config(), prefix=nobody, binary=binary)
+
+    def test_program_of_somebody_else_stays(self):
+        self.attach_foreign("lan0")
+        foreign = xdp_attached(self.lab, "lan0")
+        self.assertIsNotNone(foreign)
+        self.refused(self.config(), "lan0")
+        self.assertEqual(xdp_attached(self.lab, "lan0"), foreign)
+        self.assertIsNone(xdp_attached(self.lab, "wan0"))
+
+    def attach_foreign(self, interface):
+        source, program = Path(self.folder, "foreign.c"), Path(self.folder, "foreign.o")
+        source.write_text(FOREIGN_XDP)
+        compile_ = ("clang", "-O2", "-g", "-target", "bpf", "-c", str(source), "-o", str(program))
+        self.lab.run("edge", *compile_)
+        # `ip` mounts a BPF file system for this; on a host of the lab it goes with the command.
+        link = ("ip", "link", "set", "dev", interface, "xdp")
+        self.lab.run("edge", *link, "obj", str(program), "sec", "xdp")
+        self.addCleanup(self.lab.run, "edge", *link, "off")
+
+    def test_second_engine_on_the_same_interfaces(self):
+        with self.edge(service(80)) as edge:
+            attached = xdp_attached(self.lab, "wan0")
+            other = configuration((service(81),), self.socket.with_suffix(".second"))
+            path = Path(self.folder, "second.yaml")
+            path.write_text(json.dumps(other))
+            process = self.spawn("edge", str(RINGROAD), "run", "--config", str(path))
+            self.assertIn(process.wait(10), (1, 2))
+            self.assertEqual(len(process.errors().splitlines()), 1, process.errors())
+            self.assertEqual(xdp_attached(self.lab, "wan0"), attached)
+            self.assertEqual(edge.stats()["services"][0]["name"], "web")

@@ -1,0 +1,126 @@
+"""How an end-to-end test reads: a lab for its file, an edge for its story, both ends in hand."""
+
+import resource
+import signal
+import socket
+import tempfile
+import unittest
+from contextlib import contextmanager
+
+from . import programs
+from .edge import EDGES
+from .content import random_file
+from .lab import EDGE_V4, EDGE_V6, ORIGIN_V4, ORIGIN_V6, Lab
+
+ADDRESSES = {
+    ("edge", socket.AF_INET): EDGE_V4,
+    ("edge", socket.AF_INET6): EDGE_V6,
+    ("origin", socket.AF_INET): ORIGIN_V4,
+    ("origin", socket.AF_INET6): ORIGIN_V6,
+}
+
+
+class EdgeCase(unittest.TestCase):
+    """A test with a lab. `EdgeCase.edge_name` is set by the runner: ringroad, or a peer."""
+
+    edge_name = "ringroad"
+    # Longest that one test may take [seconds]; beyond, it is hung.
+    time_limit = 60
+    wire = False
+
+    @classmethod
+    def setUpClass(cls):
+        # A thousand connections have two ends each in this process.
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        cls.lab = Lab(wire=cls.wire)
+        cls.addClassCleanup(cls.lab.down)
+        cls.lab.up()
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="ringroad-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        signal.signal(signal.SIGALRM, self._out_of_time)
+        signal.alarm(self.time_limit)
+        self.addCleanup(signal.alarm, 0)
+
+    def needs(self, trait):
+        """Skips this test for an edge that does not promise `trait`."""
+        if trait not in EDGES[self.edge_name].traits:
+            self.skipTest(f"about ringroad's {trait}")
+
+    @contextmanager
+    def edge(self, *services, **engine):
+        """An edge that serves `services`.
+
+        At the end of the block it must come to rest with its books balanced and stop cleanly.
+        """
+        with self.doomed_edge(*services, **engine) as edge:
+            yield edge
+            edge.stop()
+
+    @contextmanager
+    def doomed_edge(self, *services, **engine):
+        """An edge that the test treats so badly that nothing is asked of its end."""
+        edge = EDGES[self.edge_name](self.lab, self.folder, services, engine)
+        try:
+            edge.start()
+            yield edge
+        except Exception as error:
+            error.add_note(f"{edge.name} said:\n{edge.errors()[-4000:]}")
+            raise
+        finally:
+            edge.kill()
+
+    def nginx(self, http, host="origin", listeners=1):
+        """nginx on a host for the rest of the test."""
+        process = programs.nginx(self.lab, host, self.folder, http, listeners=listeners)
+        self.addCleanup(process.kill)
+        return process
+
+    def spawn(self, host, *command, **options):
+        """A program on a host that ends with the test."""
+        process = self.lab.spawn(host, *command, **options)
+        self.addCleanup(process.kill)
+        return process
+
+    def listen(self, host, port, family=socket.AF_INET, receive_buffer=None):
+        """A listening socket of ours on a host."""
+        with self.lab.inside(host):
+            listener = socket.socket(family)
+        self.addCleanup(listener.close)
+        listener.settimeout(10)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if receive_buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        listener.bind((ADDRESSES[host, family], port))
+        listener.listen(4096)
+        return listener
+
+    def connect(self, port, family=socket.AF_INET, timeout=10, host="edge"):
+        """A connection from the client to the edge."""
+        with self.lab.inside("client"):
+            sock = socket.socket(family)
+        self.addCleanup(sock.close)
+        sock.settimeout(timeout)
+        sock.connect((ADDRESSES[host, family], port))
+        return sock
+
+    def accept(self, listener, timeout=10):
+        """The next connection on a listening socket."""
+        sock, _ = listener.accept()
+        self.addCleanup(sock.close)
+        sock.settimeout(timeout)
+        return sock
+
+    def curl(self, *arguments, seconds=60):
+        """curl on the client; its standard output."""
+        return self.spawn("client", "curl", "-sS", "--fail", *arguments).expect_success(seconds)
+
+    def random_file(self, size):
+        """See `random_file`; in the test's own folder."""
+        return random_file(self.folder, size)
+
+    def _out_of_time(self, *_):
+        raise TimeoutError(f"the test took longer than {self.time_limit} s")

@@ -1,0 +1,257 @@
+"""What stands in the edge: ringroad, or a peer that proxies TCP as well.
+
+A test speaks to either through the same few calls. What only ringroad promises (its ledger,
+its kernel path) is a trait: a test that needs it is skipped for a peer. A test that passes with the
+peer and fails with ringroad found a fault of ringroad's.
+"""
+
+import json
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .lab import EDGE_V4, EDGE_V6, EGRESS_V4, EGRESS_V6, ORIGIN_V4, ORIGIN_V6
+
+# A frame may rest with a device until the next burst reclaims it: a burst for each port.
+FRAMES_IN_PASSING = 2 * 64
+
+RINGROAD = Path("target/release/ringroad").absolute()
+
+_AT_STOP = "after the edge was stopped"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of the edge, as a configuration states it."""
+
+    name: str
+    listen: tuple
+    origins: tuple
+    source_ports: str = "20000-59999"
+    settings: dict = field(default_factory=dict)
+
+
+def service(port, name="web", source_ports="20000-59999", **settings):
+    """`port` of both of the edge's addresses, proxied to the same port of the IPv4 origin."""
+    return Service(
+        name,
+        (f"{EDGE_V4}:{port}", f"[{EDGE_V6}]:{port}"),
+        (f"{ORIGIN_V4}:{port}",),
+        source_ports,
+        settings,
+    )
+
+
+def service_v6(port, name="six", source_ports="20000-59999"):
+    """The same with the origin on IPv6."""
+    return Service(
+        name,
+        (f"{EDGE_V4}:{port}", f"[{EDGE_V6}]:{port}"),
+        (f"[{ORIGIN_V6}]:{port}",),
+        source_ports,
+    )
+
+
+def configuration(services, socket, engine=None, ports=(("wan", "wan0"), ("lan", "lan0"))):
+    """A configuration as data; written as JSON, which is YAML."""
+    return {
+        "engine": {"drain_timeout": "2s", **(engine or {})},
+        "ports": [
+            {"name": name, "driver": "af_xdp", "interface": interface} for name, interface in ports
+        ],
+        "services": [
+            {
+                "name": each.name,
+                "port": "wan",
+                "listen": list(each.listen),
+                "origins": list(each.origins),
+                "egress": {
+                    "port": "lan",
+                    "address": EGRESS_V6 if each.origins[0].startswith("[") else EGRESS_V4,
+                    "source_ports": each.source_ports,
+                },
+                **each.settings,
+            }
+            for each in services
+        ],
+        "admin": {"socket": str(socket)},
+    }
+
+
+class Ringroad:
+    """The engine under test."""
+
+    name = "ringroad"
+    traits = frozenset({"ledger", "kernel path", "configuration", "passing on of resets"})
+
+    def __init__(self, lab, folder, services, engine=None, pin=()):
+        self._lab = lab
+        self._pin = pin
+        self._socket = Path(folder) / "ringroad.sock"
+        self._config = Path(folder) / "edge.yaml"
+        self._config.write_text(json.dumps(configuration(services, self._socket, engine), indent=2))
+        self._process = None
+        self._reserved_before = None
+        self._held_when_idle = None
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def start(self):
+        self._reserved_before = self._reserved_ports()
+        command = [str(RINGROAD), "run", "--config", str(self._config)]
+        self._process = self._lab.spawn("edge", *self._pin, *command)
+        self._process.wait_for(self._is_ready, "ready")
+        self._held_when_idle = self.stats()["frames"]["held"]
+
+    def stats(self):
+        """The engine's own account of itself."""
+        command = [str(RINGROAD), "stats", "--json", "--socket", str(self._socket)]
+        return json.loads(self._lab.run("edge", *command))
+
+    def signal(self, number):
+        self._process.signal(number)
+
+    def stop(self):
+        """Lets the engine come to rest, checks its books, ends it, and looks for what it left."""
+        self._expect_rest()
+        self._process.signal(signal.SIGTERM)
+        code = self._process.wait(10)
+        if code != 0:
+            raise AssertionError(f"exit {code} on SIGTERM\n{self.errors()}")
+        for interface in ("wan0", "lan0"):
+            if xdp_attached(self._lab, interface):
+                raise AssertionError(f"an XDP program is still on {interface} {_AT_STOP}")
+        reserved = self._reserved_ports()
+        if reserved != self._reserved_before:
+            raise AssertionError(f"ports {reserved!r} are still reserved {_AT_STOP}")
+
+    def kill(self):
+        if self._process is not None:
+            self._process.kill()
+
+    def errors(self):
+        return self._process.errors() if self._process else ""
+
+    def _is_ready(self):
+        return any(line.split()[-1:] == ["ready"] for line in self.errors().splitlines())
+
+    def _reserved_ports(self):
+        return self._lab.run("edge", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports").strip()
+
+    def _expect_rest(self, seconds=5.0):
+        until = time.monotonic() + seconds
+        while wrong := imbalances(stats := self.stats(), self._held_when_idle):
+            if time.monotonic() > until:
+                raise AssertionError("; ".join(wrong) + f"\n{json.dumps(stats, indent=1)}")
+            time.sleep(0.02)
+
+
+def imbalances(stats, held_when_idle):
+    """What is wrong with the books of an engine that no connection is using."""
+    ledger, frames = stats["ledger"], stats["frames"]
+    wrong = []
+    into = sum(ledger[way] for way in ("forwarded", "consumed", "to_kernel", "held"))
+    into += sum(ledger["dropped"].values())
+    if ledger["received"] != into:
+        wrong.append(f"{ledger['received']} packets received, {into} accounted for")
+    out = sum(ledger[way] for way in ("forwarded", "originated", "retransmitted"))
+    if ledger["sent"] != out:
+        wrong.append(f"{ledger['sent']} packets sent, {out} accounted for")
+    if frames["free"] + frames["held"] != frames["capacity"]:
+        wrong.append(f"frames are lost or counted twice: {frames}")
+    if frames["held"] > held_when_idle + FRAMES_IN_PASSING:
+        wrong.append(f"{frames['held']} frames held, {held_when_idle} before any connection")
+    for each in stats["services"]:
+        if each["connections"]["active"]:
+            wrong.append(f"{each['connections']['active']} connections of {each['name']} live on")
+    return wrong
+
+
+def xdp_attached(lab, interface):
+    """The XDP program on an interface of the edge, if any."""
+    (link,) = json.loads(lab.run("edge", "ip", "-j", "link", "show", "dev", interface))
+    return link.get("xdp", {}).get("prog")
+
+
+class Haproxy:
+    """The peer: HAProxy in TCP mode on one thread, its sockets in the kernel of the edge."""
+
+    name = "haproxy"
+    traits = frozenset()
+
+    def __init__(self, lab, folder, services, engine=None, pin=()):
+        del engine  # Settings of ringroad's own.
+        self._lab = lab
+        self._pin = pin
+        self._config = Path(folder) / "haproxy.cfg"
+        self._config.write_text(haproxy_configuration(services))
+        self._listeners = sum(len(each.listen) for each in services)
+        self._process = None
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def start(self):
+        command = ["haproxy", "-db", "-f", str(self._config)]
+        self._process = self._lab.spawn("edge", *self._pin, *command)
+        self._process.wait_for(lambda: listening(self.pid) >= self._listeners, "listening")
+
+    def signal(self, number):
+        self._process.signal(number)
+
+    def stop(self):
+        # A soft stop, as for ringroad: it ends when its last connection has.
+        self._process.signal(signal.SIGUSR1)
+        self._process.expect_success(20)
+
+    def kill(self):
+        if self._process is not None:
+            self._process.kill()
+
+    def errors(self):
+        return self._process.errors() if self._process else ""
+
+
+def haproxy_configuration(services, maxconn=9000):
+    """HAProxy's way to say the same. `maxconn` fits 20,000 open files, two a connection."""
+    lines = [
+        "global",
+        "  nbthread 1",
+        f"  maxconn {maxconn}",
+        "defaults",
+        "  mode tcp",
+        f"  maxconn {maxconn}",
+        "  retries 0",
+        "  timeout connect 3s",
+        "  timeout client 10s",
+        "  timeout server 10s",
+    ]
+    for each in services:
+        header = {"v1": " send-proxy", "v2": " send-proxy-v2"}
+        lines.append(f"listen {each.name}")
+        lines += [f"  bind {_without_brackets(address)}" for address in each.listen]
+        for number, origin in enumerate(each.origins):
+            extra = header.get(each.settings.get("proxy_protocol"), "")
+            lines.append(f"  server o{number} {_without_brackets(origin)}{extra}")
+    return "\n".join(lines) + "\n"
+
+
+def listening(pid):
+    """How many TCP sockets listen in the network namespace of a process."""
+    listen_state = "0A"
+    count = 0
+    for table in ("tcp", "tcp6"):
+        with open(f"/proc/{pid}/net/{table}") as lines:
+            count += sum(line.split()[3] == listen_state for line in lines)
+    return count
+
+
+def _without_brackets(address):
+    return address.replace("[", "").replace("]", "")
+
+
+EDGES = {"ringroad": Ringroad, "haproxy": Haproxy}

@@ -1,0 +1,161 @@
+"""Three hosts in network namespaces, `client - edge - origin`, joined by veth pairs.
+
+The same hosts, names and addresses as `ringroad lab`; laid out here by `ip` alone, so that a test
+stands on ground that does not come from what it tests. A lab owns its namespaces: `down` ends
+every process inside and takes them away, also when the runner is interrupted.
+"""
+
+import atexit
+import ctypes
+import os
+import signal
+import subprocess
+from contextlib import contextmanager
+
+from .process import Process
+
+CLIENT_V4, CLIENT_V6 = "10.10.1.2", "fd00:1::2"
+EDGE_V4, EDGE_V6 = "10.10.1.1", "fd00:1::1"
+EGRESS_V4, EGRESS_V6 = "10.10.2.1", "fd00:2::1"
+ORIGIN_V4, ORIGIN_V6 = "10.10.2.2", "fd00:2::2"
+
+# Of client and origin: their own addresses, and the edge's next to them.
+_ENDS = {
+    "client": ((CLIENT_V4, CLIENT_V6), (EDGE_V4, EDGE_V6)),
+    "origin": ((ORIGIN_V4, ORIGIN_V6), (EGRESS_V4, EGRESS_V6)),
+}
+
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Lab:
+    """A lab that exists from `up` to `down`.
+
+    `wire=True` puts a fourth host between client and edge with two unaddressed interfaces, `c0`
+    (client side) and `e0` (edge side), for a program that carries frames across, badly.
+    """
+
+    _laid_out = 0
+
+    def __init__(self, prefix="rr-test", wire=False, mtu=1500):
+        Lab._laid_out += 1
+        # The runner's own id keeps the labs of two runs on one machine apart.
+        self.prefix = f"{prefix}{os.getpid()}-{Lab._laid_out}"
+        self.mtu = mtu
+        self.hosts = ["client", "edge", "origin"] + (["wire"] if wire else [])
+
+    def namespace(self, host):
+        """The network namespace of a host."""
+        return f"{self.prefix}-{host}"
+
+    def up(self):
+        """Lays the lab out; on failure nothing of it stays."""
+        atexit.register(self.down)
+        for host in self.hosts:
+            _run("ip", "netns", "add", self.namespace(host))
+            self.run(host, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
+            self.ip(host, "link set lo up")
+            if host == "wire":
+                # A wire says nothing of its own.
+                self.run(host, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+        if "wire" in self.hosts:
+            self._join("client", "eth0", "wire", "c0")
+            self._join("wire", "e0", "edge", "wan0")
+        else:
+            self._join("client", "eth0", "edge", "wan0")
+        self._join("edge", "lan0", "origin", "eth0")
+        self._address("edge", "wan0", f"{EDGE_V4}/24", f"{EDGE_V6}/64")
+        self._address("edge", "lan0", f"{EGRESS_V4}/24", f"{EGRESS_V6}/64")
+        self.bring_back("client")
+        self.bring_back("origin")
+        self.run(
+            "edge", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"
+        )
+
+    def down(self):
+        """Ends every process in the lab and removes it; safe to call twice."""
+        atexit.unregister(self.down)
+        existing = {entry.name for entry in os.scandir("/run/netns")}
+        for host in self.hosts:
+            name = self.namespace(host)
+            if name in existing:
+                for pid in _run("ip", "netns", "pids", name).split():
+                    _kill(int(pid))
+                _run("ip", "netns", "del", name)
+
+    def ip(self, host, *commands):
+        """Runs `ip` commands on a host, all in one process."""
+        _run("ip", "-n", self.namespace(host), "-batch", "-", input="\n".join(commands))
+
+    def take_away(self, host):
+        """Makes client or origin fall silent: the link stays up, but nothing answers any more."""
+        self.ip(host, "addr flush dev eth0 scope global")
+
+    def bring_back(self, host):
+        """Gives client or origin its addresses, and its way to the other through the edge."""
+        (v4, v6), (via_v4, via_v6) = _ENDS[host]
+        self._address(host, "eth0", f"{v4}/24", f"{v6}/64")
+        self.ip(host, f"route replace 0.0.0.0/0 via {via_v4}", f"route replace ::/0 via {via_v6}")
+
+    def run(self, host, *command, input=None):
+        """Runs a command on a host; its standard output. Raises if the command fails."""
+        return _run("ip", "netns", "exec", self.namespace(host), *command, input=input)
+
+    def spawn(self, host, *command, **options):
+        """Starts a command on a host; see `Process`."""
+        return Process(["ip", "netns", "exec", self.namespace(host), *command], **options)
+
+    @contextmanager
+    def inside(self, host):
+        """Within this block, this thread makes its sockets on that host.
+
+        A socket stays on the host that it was made on; so one test can hold both ends of a
+        connection and read as one story.
+        """
+        with open("/proc/thread-self/ns/net") as here, open(self._handle(host)) as there:
+            _enter(there)
+            try:
+                yield
+            finally:
+                _enter(here)
+
+    def _handle(self, host):
+        return f"/run/netns/{self.namespace(host)}"
+
+    def _join(self, left, left_interface, right, right_interface):
+        self.ip(
+            left,
+            f"link add {left_interface} mtu {self.mtu} type veth "
+            f"peer name {right_interface} mtu {self.mtu} netns {self.namespace(right)}",
+            f"link set {left_interface} up",
+        )
+        self.ip(right, f"link set {right_interface} up")
+        for host, interface in ((left, left_interface), (right, right_interface)):
+            # A veth whose peer computes no checksums hands over packets without valid ones, which
+            # no network would. GRO gives the receiving end the NAPI that redirected frames need;
+            # on a wire it would glue packets together.
+            gro = "off" if host == "wire" else "on"
+            self.run(host, "ethtool", "-K", interface, "tx", "off", "gro", gro)
+
+    def _address(self, host, interface, v4, v6):
+        self.ip(host, f"addr add {v4} dev {interface}", f"addr add {v6} dev {interface} nodad")
+
+
+def _enter(namespace):
+    if _libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "cannot enter a network namespace")
+
+
+def _kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _run(*command, input=None):
+    done = subprocess.run(command, input=input, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
