@@ -310,6 +310,9 @@ impl Connection {
         if !self.state.takes_payload() || self.fin_queued {
             return false;
         }
+        if payload.is_empty() {
+            return true; // A chunk without octets could never be acknowledged.
+        }
         let Some(mut frame) = cx.pool.alloc() else { return false };
         let Some(room) = cx.pool.push_back(&mut frame, payload.len()) else {
             cx.pool.free(frame);
@@ -384,12 +387,6 @@ impl Connection {
             );
             self.note_disorder();
         }
-    }
-
-    /// Whether `seq` is sent and not acknowledged: an ICMP error that quotes another number is not
-    /// believed (RFC 5927 §4.1).
-    pub fn is_outstanding(&self, seq: SeqNum) -> bool {
-        seq.at_or_after(self.snd_una) && seq.before(self.snd_nxt)
     }
 
     #[inline]

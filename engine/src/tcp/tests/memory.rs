@@ -73,6 +73,23 @@ fn payload_crosses_from_one_leg_to_the_other_in_its_frame() {
 }
 
 #[test]
+fn payload_of_the_caller_s_own_is_queued_by_copy() {
+    let mut host = Host::established(PLAIN);
+    assert!(host.with(|connection, cx| connection.send_copy(cx, b"")));
+    assert_eq!(host.held(), 0);
+    assert!(host.with(|connection, cx| connection.send_copy(cx, b"PROXY")));
+    host.writes(b" TCP4");
+    let sent = host.sends(&["PA 1+10 ack 1"]);
+    assert_eq!(
+        (&sent[0].payload[..], sent[0].kind),
+        (&b"PROXY TCP4"[..], OutgoingKind::Originated)
+    );
+    let taken = exhaust(&mut host);
+    assert!(!host.with(|connection, cx| connection.send_copy(cx, b"no frame")));
+    restore(&mut host, taken);
+}
+
+#[test]
 fn scarce_frames_are_left_to_the_devices() {
     let mut host = Host::established(PLAIN);
     host.writes(&pattern(0, 1000));
