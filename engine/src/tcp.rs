@@ -11,8 +11,8 @@
 //! Payload stays in the frame it arrived in. A frame that is queued has a [`chunks`] node beside
 //! the pool, under the frame's index; queues are lists through those nodes.
 //!
-//! Start at [`Connection`] (the caller's calls, in order), then [`mod@input`] for a segment that
-//! arrives and [`mod@output`] for one that leaves.
+//! Start at [`Connection`] (the caller's calls, in order), then `input` for a segment that
+//! arrives and `output` for one that leaves.
 
 pub mod chunks;
 pub mod congestion;

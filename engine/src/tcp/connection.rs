@@ -310,6 +310,9 @@ impl Connection {
         if !self.state.takes_payload() || self.fin_queued {
             return false;
         }
+        if payload.is_empty() {
+            return true; // A chunk without octets could never be acknowledged.
+        }
         let Some(mut frame) = cx.pool.alloc() else { return false };
         let Some(room) = cx.pool.push_back(&mut frame, payload.len()) else {
             cx.pool.free(frame);

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::chunks::{ChunkSlab, Marks, NIL};
 use super::congestion::Algorithm;
 use super::{
-    Chunk, Connection, Context, Endpoints, Keepalive, LegSettings, Offer, State, TcpCounters,
+    Chunk, Connection, Context, Endpoints, Keepalive, LegSettings, Offer, OutgoingKind, State,
+    TcpCounters,
 };
 use crate::frame::{Frame, FramePool};
 use crate::time::Instant;
@@ -29,6 +30,11 @@ struct Bench<'a> {
     with_device: Vec<Frame>,
     /// The right edge of the window as the peer has seen it.
     edge: Option<SeqNum>,
+    /// Frames with payload that the caller gave to [`Connection::send`], that it took with
+    /// [`Connection::receive`], and that left for the first time.
+    given: u64,
+    taken: u64,
+    forwarded: u64,
 }
 
 /// Runs the steps that `input` describes.
@@ -84,6 +90,9 @@ impl<'a> Bench<'a> {
             now,
             with_device: Vec::new(),
             edge: None,
+            given: 0,
+            taken: 0,
+            forwarded: 0,
         };
         if choice & 64 != 0 {
             let syn = bench.header();
@@ -109,6 +118,16 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// Where a chunk that was queued begins, or where the last one ends: what honest
+    /// acknowledgments name.
+    fn boundary(&mut self) -> SeqNum {
+        let mut at = self.connection.queue.list.head;
+        for _ in 0..self.octet() % 16 {
+            at = if at == NIL { NIL } else { self.chunks.next(at) };
+        }
+        if at == NIL { self.connection.snd_nxt } else { self.chunks.node(at).seq }
+    }
+
     fn header(&mut self) -> TcpHeader {
         const FLAGS: [Flags; 8] = [
             Flags::ACK,
@@ -126,9 +145,12 @@ impl<'a> Bench<'a> {
             _ => Flags(self.octet()),
         };
         let una = self.connection.snd_una;
-        let nxt = self.connection.snd_nxt;
-        let about = if kind & 32 != 0 { una } else { nxt };
-        let acknowledgment = self.number(about);
+        let acknowledgment = match kind >> 5 {
+            0..=2 => una,
+            3 | 4 => self.boundary(),
+            5 => self.connection.snd_nxt,
+            _ => self.number(self.connection.snd_nxt),
+        };
         let sequence = self.number(self.connection.rcv_nxt);
         let mut options = TcpOptions::default();
         let choice = self.octet();
@@ -137,8 +159,11 @@ impl<'a> Bench<'a> {
             options.timestamps = Some(Timestamps { value, echo_reply: value });
         }
         for _ in 0..(choice >> 1) % 5 {
-            let left = self.number(una);
-            options.sack.push(SackBlock { left, right: self.number(left) });
+            let (left, right) = match choice & 32 {
+                0 => (self.boundary(), self.boundary()),
+                _ => (self.number(una), self.number(una)),
+            };
+            options.sack.push(SackBlock { left, right });
         }
         if choice & 64 != 0 {
             options.mss = Some(u16::from(self.octet()) * 8);
@@ -185,6 +210,7 @@ impl<'a> Bench<'a> {
             }
             5 | 6 => {
                 if let Some(chunk) = self.chunk() {
+                    self.given += 1;
                     self.call(|connection, cx| connection.send(cx, chunk));
                 }
             }
@@ -193,6 +219,7 @@ impl<'a> Bench<'a> {
                     let bytes = self.pool.bytes(&chunk.frame);
                     assert!(checksum::same(checksum::sum(bytes), chunk.sum));
                     self.pool.free(chunk.frame);
+                    self.taken += 1;
                 }
             }
             8 => {
@@ -236,6 +263,7 @@ impl<'a> Bench<'a> {
             assert_eq!(sum, 0xffff, "checksum");
             let (header, _) = TcpHeader::parse(bytes).expect("what is sent is valid");
             self.watch_edge(&header);
+            self.forwarded += u64::from(outgoing.kind == OutgoingKind::Forwarded);
             if device_is_slow {
                 self.with_device.push(outgoing.frame);
             } else {
@@ -263,12 +291,19 @@ impl<'a> Bench<'a> {
         self.call(|connection, cx| connection.release(cx));
         self.with_device.drain(..).for_each(|frame| self.pool.free(frame));
         assert_eq!(self.pool.free_count(), FRAMES, "every frame is home");
+        let TcpCounters { queued, coalesced, discarded, .. } = self.counters;
+        assert_eq!(
+            queued + self.given,
+            self.taken + self.forwarded + coalesced + discarded,
+            "every frame with payload is accounted for: {:?}",
+            self.counters
+        );
     }
 }
 
 impl Connection {
     /// Compares what is kept incrementally with what the queues hold.
-    fn check(&self, chunks: &ChunkSlab) {
+    pub(super) fn check(&self, chunks: &ChunkSlab) {
         let (mut frames, mut octets, mut sent) = (0, 0, 0);
         let mut marked = [0; 3];
         let mut unsent_reached = false;

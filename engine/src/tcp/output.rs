@@ -8,7 +8,7 @@ mod segment;
 pub(super) use segment::control_frame;
 pub use segment::reset_in_reply;
 
-use super::chunks::{Marks, NIL};
+use super::chunks::NIL;
 use super::congestion::{CongestionControl, IdleGap};
 use super::state::{Event, State};
 use super::{Connection, Context};
@@ -137,7 +137,8 @@ impl Connection {
     ) -> Option<Outgoing> {
         // Reports of what is out of order never ride on payload: there they would take room that
         // a full segment does not have, and they are what the peer's recovery waits for.
-        let reports = self.cold.out_of_order.has_blocks() || self.cold.duplicates_owed > 0;
+        let reports = (self.cold.recovery.sack && self.cold.out_of_order.has_blocks())
+            || self.cold.duplicates_owed > 0;
         if self.ack_now && reports {
             return self.transmit_acknowledgment(cx, wrap);
         }
@@ -171,15 +172,8 @@ impl Connection {
         if !self.cold.recovery.has_lost() {
             return Err(Held::Nothing);
         }
-        let (mut before, mut at) = (NIL, self.queue.list.head);
-        while at != self.queue.unsent {
-            let marks = cx.chunks.node(at).marks;
-            if marks.has(Marks::LOST) && !marks.has(Marks::RETRANSMITTED) {
-                break;
-            }
-            (before, at) = (at, cx.chunks.next(at));
-        }
-        if at == self.queue.unsent {
+        let (before, at) = self.cold.recovery.next_lost(cx.chunks, &self.queue);
+        if at == self.queue.unsent || at == NIL {
             return Err(Held::Nothing);
         }
         let node = cx.chunks.node(at);
@@ -257,6 +251,7 @@ impl Connection {
         index: u32,
         len: u32,
     ) -> Result<u32, Held> {
+        self.cold.recovery.restart_search();
         let piece = self.queue.split(cx, before, index, len);
         cx.counters.pool_empty += u64::from(piece.is_none());
         piece.ok_or(Held::Retry)

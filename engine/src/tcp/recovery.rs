@@ -65,6 +65,8 @@ pub(super) struct Recovery {
     retransmitted: u32,
     /// Without SACK: what duplicate ACKs say has left the network [octets].
     left_network: u32,
+    /// Where [`Recovery::next_lost`] goes on: a chunk, and the one before it.
+    searched_to: Option<(u32, u32)>,
     /// Fast retransmit sends its first segment whatever the window says (RFC 6675 §5 (4.3)).
     pub(super) first_is_due: bool,
 }
@@ -81,6 +83,7 @@ impl Recovery {
             lost: 0,
             retransmitted: 0,
             left_network: 0,
+            searched_to: None,
             first_is_due: false,
         }
     }
@@ -109,6 +112,7 @@ impl Recovery {
 
     /// Takes what was acknowledged cumulatively out of the figures.
     pub(super) fn forget(&mut self, gone: &Acknowledged) {
+        self.restart_search();
         self.sacked -= gone.sacked;
         self.lost -= gone.lost;
         self.retransmitted -= gone.retransmitted;
@@ -192,6 +196,7 @@ impl Recovery {
         let reneged = head != queue.unsent && chunks.node(head).marks.has(Marks::SACKED);
         let mut at = head;
         (self.sacked, self.lost, self.retransmitted) = (0, 0, 0);
+        self.restart_search();
         while at != queue.unsent {
             let node = chunks.node_mut(at);
             node.marks.clear(Marks::RETRANSMITTED);
@@ -212,6 +217,27 @@ impl Recovery {
         self.dup_acks = 0;
         self.left_network = 0;
         self.first_is_due = true;
+    }
+
+    /// The first chunk that is lost and not yet sent again, and the one before it; the first unsent
+    /// chunk if there is none. Goes on from where it was, so that sending n holes in one go walks
+    /// the queue once.
+    pub(super) fn next_lost(&mut self, chunks: &ChunkSlab, queue: &SendQueue) -> (u32, u32) {
+        let (mut before, mut at) = self.searched_to.unwrap_or((NIL, queue.list.head));
+        while at != queue.unsent && at != NIL {
+            let marks = chunks.node(at).marks;
+            if marks.has(Marks::LOST) && !marks.has(Marks::RETRANSMITTED) {
+                break;
+            }
+            (before, at) = (at, chunks.next(at));
+        }
+        self.searched_to = Some((before, at));
+        (before, at)
+    }
+
+    /// Marks or links have changed: the next search begins at the front.
+    pub(super) fn restart_search(&mut self) {
+        self.searched_to = None;
     }
 
     /// A chunk is being sent once more.
@@ -236,6 +262,7 @@ impl Recovery {
         mss: u32,
     ) {
         let before = self.lost;
+        self.restart_search();
         let mut at = queue.list.head;
         while at != queue.unsent {
             if chunks.node(at).len() > mss {

@@ -94,6 +94,19 @@ fn the_pipe_counts_what_is_in_flight() {
 }
 
 #[test]
+fn what_was_presumed_lost_may_arrive_after_all() {
+    let mut host = ten_in_flight(SACK);
+    host.gets(sacked(seg(1, 1), &[(2001, 6001)]));
+    host.sends(&["A 1+1000 ack 1"]);
+    // The second was only late: it is not sent again, and no longer counts as lost.
+    host.gets(sacked(seg(1, 1), &[(1001, 7001)]));
+    host.sends(&[]);
+    assert_eq!(host.connection.in_flight(), 4000, "the first again, and the last three");
+    host.gets(seg(1, 10_001));
+    assert_eq!(host.counters.retransmitted, 1);
+}
+
+#[test]
 fn forged_reports_change_nothing() {
     let mut host = ten_in_flight(SACK);
     let forged = [(20_001, 30_001), (9001, 8001), (10_001, 10_001), (1, 50_001)];
@@ -187,6 +200,8 @@ fn a_frame_still_on_its_way_out_is_not_sent_again() {
 fn a_smaller_path_mtu_resends_what_is_too_large() {
     let mut host = ten_in_flight(PLAIN);
     let before = host.connection.congestion_window();
+    assert!(host.connection.is_outstanding(OUR_ISN + 1));
+    assert!(!host.connection.is_outstanding(OUR_ISN + 10_001));
     host.with(|connection, cx| connection.on_path_mtu(cx, 600));
     let sent = host.sent();
     assert_eq!(sent[0].line(), "A 1+600 ack 1");

@@ -1,7 +1,7 @@
 use super::host::*;
 use crate::frame::Frame;
 use crate::tcp::connection::HOT_OCTETS;
-use crate::tcp::{Connection, Disposition, DropReason, State};
+use crate::tcp::{Connection, Disposition, DropReason, Offer, OutgoingKind, State};
 
 /// Takes every free frame away.
 fn exhaust(host: &mut Host) -> Vec<Frame> {
@@ -43,6 +43,50 @@ fn a_split_waits_for_a_frame() {
     host.sends(&[]);
     restore(&mut host, taken);
     host.sends_within(ms(2), &[(1, "A 1+1000 ack 1"), (1, "PA 1001+700 ack 1")]);
+}
+
+#[test]
+fn payload_crosses_from_one_leg_to_the_other_in_its_frame() {
+    let mut host = Host::established(Offer::ALL);
+    let mut other = Host::established(Offer::ALL);
+    // Both legs on one pool, as a proxy has them.
+    let idle = Connection::connect(&settings(), endpoints(), PLAIN, OUR_ISN, other.now);
+    let mut origin_leg = std::mem::replace(&mut other.connection, idle);
+    host.gets_payload(host.stamped(seg(1, 1)), &pattern(0, 700));
+    let arrived = host.now;
+    let chunk = host.with(|connection, cx| connection.receive(cx)).unwrap();
+    let frame = chunk.frame.index();
+    std::mem::swap(&mut host.connection, &mut origin_leg);
+    host.with(|connection, cx| connection.send(cx, chunk));
+    host.now += ms(1);
+    let outgoing = host.poll_once().unwrap();
+    assert_eq!(outgoing.frame.index(), frame, "the frame it came in");
+    assert_eq!(outgoing.received_at, Some(arrived));
+    assert_eq!(outgoing.kind, OutgoingKind::Forwarded);
+    assert!(host.pool.bytes(&outgoing.frame).ends_with(&pattern(0, 700)));
+    assert_eq!(host.held(), 1);
+    host.pool.free(outgoing.frame);
+    host.gets(host.stamped(seg(1, 701)));
+    assert_eq!(host.held(), 0);
+    assert_eq!(host.counters.copied_octets, 0);
+    host.with(|_, cx| origin_leg.release(cx));
+}
+
+#[test]
+fn payload_of_the_caller_s_own_is_queued_by_copy() {
+    let mut host = Host::established(PLAIN);
+    assert!(host.with(|connection, cx| connection.send_copy(cx, b"")));
+    assert_eq!(host.held(), 0);
+    assert!(host.with(|connection, cx| connection.send_copy(cx, b"PROXY")));
+    host.writes(b" TCP4");
+    let sent = host.sends(&["PA 1+10 ack 1"]);
+    assert_eq!(
+        (&sent[0].payload[..], sent[0].kind),
+        (&b"PROXY TCP4"[..], OutgoingKind::Originated)
+    );
+    let taken = exhaust(&mut host);
+    assert!(!host.with(|connection, cx| connection.send_copy(cx, b"no frame")));
+    restore(&mut host, taken);
 }
 
 #[test]
