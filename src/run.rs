@@ -111,6 +111,8 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     let (ended, mut lane_ended) = oneshot::channel();
     let lane = thread::Builder::new().name("lane-0".to_owned()).spawn(move || {
         core_affinity::set_for_current(core);
+        // Naps and timeouts are meant to the microsecond.
+        let _ = nix::sys::prctl::set_timerslack(1);
         let last = lane.run(monotonic, snapshot);
         // Nobody listens any more when the engine ends by itself.
         let _ = ended.send(());

@@ -230,8 +230,13 @@ pub const RESETS_PER_SECOND_MAX: u32 = 10_000;
 /// Commands that wait for a lane; further ones are refused to whoever sends them.
 pub const COMMANDS_MAX: usize = 64;
 
-/// Turns without work before a lane sleeps.
-pub const IDLE_POLLS_BEFORE_SLEEP: u32 = 16;
+/// Packets in one turn that make the next turn follow at once [packets].
+pub const BUSY_PACKETS: usize = 16;
+
+/// How long a lane with little to do lets packets gather: the latency that `idle: adaptive` may
+/// add to each of them. Waking costs several times what a packet does, most of all in a virtual
+/// machine.
+pub const NAP: Duration = Duration::from_micros(100);
 
 /// Longest sleep: the shield must see a sign of life well within its limit.
 pub const SLEEP_MAX: Duration = Duration::from_millis(20);

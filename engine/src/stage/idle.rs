@@ -7,7 +7,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::control::Mailbox;
-use crate::limits::{IDLE_POLLS_BEFORE_SLEEP, PORTS_PER_LANE_MAX, SLEEP_MAX};
+use crate::limits::{BUSY_PACKETS, NAP, PORTS_PER_LANE_MAX, SLEEP_MAX};
 use crate::time::Instant;
 
 /// How a lane spends its idle time.
@@ -15,45 +15,56 @@ use crate::time::Instant;
 pub enum IdlePolicy {
     /// Never sleeps.
     Spin,
-    /// Sleeps on its devices after a number of turns that found nothing.
+    /// Naps when there is little to do, and sleeps on its devices when there is nothing.
     Adaptive,
 }
 
-/// Counts empty turns, and sleeps when the policy says so.
-#[derive(Debug)]
+/// What to do between two turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// Look again at once.
+    None,
+    /// Let packets gather for a moment.
+    Nap,
+    /// Sleep until something comes.
+    Sleep,
+}
+
+/// Chooses the pause after each turn.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Idle {
     policy: IdlePolicy,
-    empty_turns: u32,
 }
 
 impl Idle {
     pub(super) fn new(policy: IdlePolicy) -> Self {
-        Idle { policy, empty_turns: 0 }
+        Idle { policy }
     }
 
-    /// Work was found.
+    /// After a turn that received `found` packets.
+    ///
+    /// Under load the next burst is waiting already. With little to do, what costs is not the
+    /// packets but waking for each of them: a nap lets a few gather, as a NIC's interrupt
+    /// moderation does. A packet that finds the lane asleep wakes it at once.
     #[inline]
-    pub(super) fn reset(&mut self) {
-        self.empty_turns = 0;
-    }
-
-    /// Nothing was found: whether to sleep now.
-    #[inline]
-    pub(super) fn wants_sleep(&mut self) -> bool {
-        self.empty_turns = self.empty_turns.saturating_add(1);
+    pub(super) fn pause(self, found: usize) -> Pause {
         match self.policy {
-            IdlePolicy::Spin => {
-                std::hint::spin_loop();
-                false
-            }
-            IdlePolicy::Adaptive => self.empty_turns > IDLE_POLLS_BEFORE_SLEEP,
+            IdlePolicy::Spin => Pause::None,
+            IdlePolicy::Adaptive if found == 0 => Pause::Sleep,
+            IdlePolicy::Adaptive if found < BUSY_PACKETS => Pause::Nap,
+            IdlePolicy::Adaptive => Pause::None,
         }
+    }
+
+    /// Sleeps for the length of a nap.
+    pub(super) fn nap(self) {
+        std::thread::sleep(NAP);
     }
 
     /// Sleeps until a device or the mailbox has something, `deadline` comes, or it is time to
     /// show a sign of life.
     pub(super) fn sleep<'a>(
-        &self,
+        self,
         mut devices: impl Iterator<Item = BorrowedFd<'a>>,
         mailbox: &'a Mailbox,
         now: Instant,

@@ -2,7 +2,7 @@
 
 use super::control::{Command, Mailbox, Neighbours};
 use super::gate::Gate;
-use super::idle::{Idle, IdlePolicy};
+use super::idle::{Idle, IdlePolicy, Pause};
 use super::worker::{Outlet, Worker};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::kernel::NextHop;
@@ -63,10 +63,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             if !self.obey() {
                 break;
             }
-            if found > 0 {
-                self.idle.reset();
-            } else if self.idle.wants_sleep() {
-                self.sleep(clock());
+            match self.idle.pause(found) {
+                Pause::None => {}
+                Pause::Nap => self.idle.nap(),
+                Pause::Sleep => self.sleep(clock()),
             }
         }
         self.stop(&mut clock);
