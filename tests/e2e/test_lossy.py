@@ -59,10 +59,12 @@ class Lossy(EdgeCase):
         content = random.Random(6).randbytes(SIZE)
         with self.edge(service(9000)):
             client = self.connect(9000, timeout=100)
-            received = in_background(digest_of, self.accept(listener, timeout=100))
+            server = self.accept(listener, timeout=100)
+            received = in_background(digest_of, server)
             client.sendall(content)
             client.close()
             self.assertEqual(received(100), (SIZE, hashlib.sha256(content).hexdigest()))
+            server.close()
 
     def test_short_connections_all_succeed(self):
         """Lost SYNs, FINs and last segments, some two hundred times."""
