@@ -10,6 +10,7 @@ mod metrics;
 mod origin;
 mod plan;
 mod run;
+mod secret;
 mod stats;
 
 use std::process::ExitCode;

@@ -28,6 +28,7 @@ use tracing_subscriber::EnvFilter;
 use crate::admin::{Admin, AdminSocket, serve_metrics};
 use crate::cli::EXIT_USAGE;
 use crate::plan::{FIRST_QUEUE, Plan};
+use crate::secret;
 use crate::stats::Names;
 
 /// Run the engine in the foreground
@@ -92,13 +93,10 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         services: config.services.iter().map(|service| service.name.clone()).collect(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
     };
-    let mut secret = [0; 16];
-    getrandom::fill(&mut secret)
-        .map_err(|error| anyhow!("no randomness from the kernel: {error}"))?;
     let settings = WorkerSettings {
         ports: plan.ports.iter().map(|port| port.identity).collect(),
         services: plan.services,
-        secret,
+        secret: secret::load(&config.admin.socket)?,
     };
     let snapshot = Snapshot::new(names.services.len(), names.ports.len());
     let worker = Worker::new(settings, pool, routes, monotonic());
