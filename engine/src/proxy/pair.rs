@@ -41,7 +41,6 @@ pub struct Leg {
 
 /// How far a leg knows its way.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every leg knows its path")]
 pub enum LegPath {
     Known(Envelope),
     /// Linux is resolving the neighbour.
