@@ -99,8 +99,11 @@ impl Worker {
                 }
                 return;
             }
+            pair.origin = match pair.tries {
+                0 => service.choose_origin() as u16,
+                _ => (pair.origin + 1) % service.origins.len() as u16,
+            };
             pair.tries += 1;
-            pair.origin = service.choose_origin() as u16;
             pair.phase = Phase::OriginHandshake;
             pair.moved_at = self.now;
             if self.connect(index, outlet) {
