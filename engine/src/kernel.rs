@@ -29,6 +29,7 @@ mod prefix_map;
 mod reserved_ports;
 mod route;
 mod routes;
+mod simulated;
 #[cfg(test)]
 mod tests;
 mod watcher;
@@ -38,4 +39,5 @@ pub use link::{Address, Link, Vlan};
 pub use neighbour::NextHop;
 pub use reserved_ports::{Clash, ReservedPorts, ReservedPortsError, clashes};
 pub use routes::{NoPath, Path, Routes};
+pub use simulated::{Neighbour, SimulatedHost};
 pub use watcher::{KernelError, Resolver, Watcher, read_once};
