@@ -18,7 +18,7 @@ use std::num::NonZeroU32;
 pub use burst::Burst;
 pub use region::Region;
 
-use crate::limits::{FRAME_SIZE_MAX, FRAME_SIZE_MIN, FRAMES_MAX, HEADROOM};
+use crate::limits::{FRAME_SIZE_MAX, FRAME_SIZE_MIN, FRAMES_MAX, HEADROOM, KEPT_FOR_ORDER};
 
 /// An owning handle to one frame of a pool, and the window of its bytes that is in use.
 ///
@@ -171,6 +171,15 @@ impl FramePool {
     #[inline]
     pub fn is_scarce(&self) -> bool {
         self.free.len() < self.device_reserve
+    }
+
+    /// Whether frames should go only to payload that can move on. What waits for something else
+    /// to arrive first would otherwise take all frames up to the reserve; then what it waits for
+    /// would be dropped for want of one, for ever.
+    #[inline]
+    pub fn is_tight(&self) -> bool {
+        let usable = self.capacity().saturating_sub(self.device_reserve);
+        self.free.len() < self.device_reserve + usable / KEPT_FOR_ORDER
     }
 
     pub fn frame_size(&self) -> usize {

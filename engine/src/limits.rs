@@ -154,6 +154,11 @@ pub const WINDOW_UNSCALED_MAX: u32 = 65_535;
 /// window; this bounds what small segments cost.
 pub const RECEIVE_FRAMES_MAX: u32 = 4096;
 
+/// Of the frames that devices do not need, one in this many is kept for payload in order. With
+/// fewer free, payload behind a gap is dropped: gaps on many connections, by chance or malice,
+/// must not hold the frames that fill them.
+pub const KEPT_FOR_ORDER: usize = 4;
+
 /// Separate ranges of payload held out of order in one connection [ranges]. A segment that would
 /// open another is dropped. Bounds the walk through the queue.
 pub const OUT_OF_ORDER_RANGES_MAX: u32 = 256;

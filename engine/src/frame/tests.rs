@@ -106,6 +106,18 @@ fn a_pool_says_when_what_is_left_is_the_devices() {
 }
 
 #[test]
+fn a_pool_says_when_what_is_left_is_for_payload_in_order() {
+    let mut pool = FramePool::in_memory(10, 2048);
+    pool.add_device_reserve(2);
+    // A quarter of the eight that are not reserved.
+    let mut held: Vec<_> = (0..6).map(|_| pool.alloc().unwrap()).collect();
+    assert!(!pool.is_tight(), "four free");
+    held.extend(pool.alloc());
+    assert!(pool.is_tight() && !pool.is_scarce(), "three free");
+    held.into_iter().for_each(|f| pool.free(f));
+}
+
+#[test]
 fn a_copy_is_its_own() {
     let mut pool = pool();
     let mut frame = pool.alloc().unwrap();

@@ -92,6 +92,10 @@ impl Connection {
         if !self.cold.recovery.sack {
             self.cold.duplicates_owed = self.cold.duplicates_owed.saturating_add(1);
         }
+        if cx.pool.is_tight() {
+            cx.pool.free(chunk.frame);
+            return Disposition::Dropped(DropReason::FramesScarce);
+        }
         match self.cold.out_of_order.insert(cx, chunk, seq) {
             Ok(()) => {
                 cx.counters.queued += 1;
