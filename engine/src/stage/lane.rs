@@ -120,8 +120,9 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         }
     }
 
-    /// Carries out what the lane was told; `false` when it was told to stop.
-    fn obey(&mut self) -> bool {
+    /// Carries out what the lane was told; `false` when it was told to stop. [`Lane::run`] does so
+    /// after every turn.
+    pub fn obey(&mut self) -> bool {
         while let Some(command) = self.mailbox.take() {
             match command {
                 Command::Routes(routes) => self.worker.set_routes(routes),
@@ -138,7 +139,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
     }
 
     fn sleep(&mut self, now: Instant) {
-        if self.worker.has_queued() {
+        if self.has_to_send() {
             return;
         }
         let deadline = self.worker.next_deadline();
@@ -146,12 +147,17 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         self.idle.sleep(devices, &self.mailbox, now, deadline);
     }
 
+    /// Whether something waits for room in a device.
+    fn has_to_send(&self) -> bool {
+        self.worker.has_queued() || self.io.out.iter().any(|out| !out.is_empty())
+    }
+
     /// Resets what is open and takes every frame back.
     fn stop(&mut self, clock: &mut impl FnMut() -> Instant) {
         self.worker.drain();
         self.worker.abort_all();
         for _ in 0..STOP_TURNS_MAX {
-            if self.worker.active() == 0 && !self.worker.has_queued() {
+            if self.worker.active() == 0 && !self.has_to_send() {
                 break;
             }
             self.turn(clock);
