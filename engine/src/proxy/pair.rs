@@ -81,8 +81,10 @@ pub struct Pair {
     pub legs: [Option<Leg>; 2],
     /// The way the client's SYN came: the way back while Linux knows none.
     pub came_by: LinkPath,
-    /// When payload last crossed.
+    /// When payload last crossed, or what had crossed was acknowledged.
     pub moved_at: Instant,
+    /// What both legs had queued to be sent or acknowledged when they were last looked at [octets].
+    pub queued_octets: u32,
     /// When the worker's wheel will look at this pair.
     pub armed: Instant,
 }
@@ -102,6 +104,20 @@ impl Pair {
         if self.phase != Phase::Open {
             return;
         }
+        // A slow reader with a long queue before it is not idle.
+        if self.queued() < self.queued_octets {
+            self.moved_at = cx.now;
+        }
+        self.cross_both(cx, counters);
+        self.queued_octets = self.queued();
+    }
+
+    /// What is still to be acknowledged, by either end [octets].
+    fn queued(&self) -> u32 {
+        self.legs.iter().flatten().map(|leg| leg.tcp.queued_octets()).sum()
+    }
+
+    fn cross_both(&mut self, cx: &mut Context<'_>, counters: &mut ServiceCounters) {
         let [Some(client), Some(origin)] = &mut self.legs else {
             return;
         };

@@ -45,6 +45,7 @@ impl Worker {
             legs: [Some(client), None],
             came_by,
             moved_at: self.now,
+            queued_octets: 0,
             armed: Instant::FAR_FUTURE,
         };
         let inserted = self.pairs.insert(pair).ok().and_then(|index| {
