@@ -27,7 +27,7 @@ use crate::proxy::{PairTable, Service, ServiceSettings, TimeWaitTable};
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
 use crate::tcp::{ChunkSlab, TcpCounters};
-use crate::telemetry::{FrameCounts, ServiceCounters, Snapshot, Telemetry};
+use crate::telemetry::{FrameCounts, Ledger, ServiceCounters, Snapshot, Telemetry};
 use crate::time::Instant;
 
 use receive::Arrival;
@@ -190,7 +190,7 @@ impl Worker {
     /// Says what was counted, as of now; see [`Snapshot`].
     pub fn fill(&self, snapshot: &mut Snapshot) {
         snapshot.telemetry.copy_from(&self.telemetry);
-        snapshot.telemetry.ledger.settle(&self.tcp_counters);
+        snapshot.telemetry.ledger = self.ledger();
         let counters = self.services.iter().map(|service| service.counters);
         for (slot, counters) in snapshot.services.iter_mut().zip(counters) {
             *slot = counters;
@@ -201,6 +201,18 @@ impl Worker {
             held: self.pool.held_count() as u64,
             with_devices: self.pool.with_devices() as u64,
         };
+    }
+
+    /// The ledger as of now, for tests.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = self.telemetry.ledger.clone();
+        ledger.settle(&self.tcp_counters);
+        ledger
+    }
+
+    /// What the connections counted, for tests.
+    pub fn tcp_counters(&self) -> &TcpCounters {
+        &self.tcp_counters
     }
 
     /// One service's counts, for tests.

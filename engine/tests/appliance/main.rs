@@ -1,0 +1,19 @@
+//! The whole appliance in virtual time: a lane with its worker, simulated devices, and hosts on
+//! both sides that speak a TCP of their own ([`peer`]), strict about what they are sent.
+//!
+//! Every scenario ends in [`rig::World::finish`]: every frame is back in the pool, nothing is
+//! held, the ledger balances. `RINGROAD_SEED=n` replays a seed, `RINGROAD_SEEDS=n` runs more.
+
+#![allow(unreachable_pub, reason = "modules of a test have no other public")]
+
+mod apps;
+mod packet;
+mod peer;
+mod rig;
+
+mod closing;
+mod hostile;
+mod limits;
+mod malformed;
+mod network;
+mod transfer;

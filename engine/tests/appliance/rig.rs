@@ -1,0 +1,632 @@
+//! The rig: one lane, the hosts on both sides of it, and a clock that jumps.
+//!
+//! [`World::new`] takes a [`Plan`]; tests open clients, let time pass with [`World::run_until`] and
+//! end with [`World::finish`], which demands that every frame is home and the ledger balances.
+//! Everything follows from the seed. A test that fails says how to replay it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringroad_engine::frame::FramePool;
+use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
+use ringroad_engine::port::Port;
+use ringroad_engine::port::impair::{self, Impair};
+use ringroad_engine::port::sim::{self, SimPeer, SimPort};
+use ringroad_engine::proxy::proxy_protocol::Version;
+use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings};
+use ringroad_engine::stage::{
+    Command, Commands, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, Worker, WorkerSettings,
+    mailbox,
+};
+use ringroad_engine::tcp::LegSettings;
+use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
+use ringroad_engine::time::Instant;
+use ringroad_engine::wire::ethernet::MacAddr;
+
+use crate::packet::{self, Link, RST, SYN, Segment};
+use crate::peer::{App, Peer, Settings};
+
+/// The two sides of the appliance, each behind a port of its own.
+pub const CLIENTS: usize = 0;
+pub const ORIGINS: usize = 1;
+
+pub const IFINDEX: [u32; 2] = [10, 20];
+pub const OURS: [[u8; 6]; 2] = [[2, 0, 0, 0, 0, 0x10], [2, 0, 0, 0, 0, 0x20]];
+/// The gateway to the clients; and the switch port that all origins are behind.
+pub const THEIRS: [[u8; 6]; 2] = [[2, 0, 0, 0, 1, 0x10], [2, 0, 0, 0, 1, 0x20]];
+
+pub fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address and port")
+}
+
+pub fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
+
+pub fn service() -> SocketAddr {
+    address("10.10.1.1:80")
+}
+
+pub fn origin(number: u8) -> SocketAddr {
+    SocketAddr::new([10, 20, 0, number].into(), 8080)
+}
+
+pub fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A port whose packets may be on their way for a while.
+pub trait Wire: Port {
+    fn next_due(&self) -> Option<Instant>;
+    /// Frames that it holds.
+    fn held(&self) -> usize;
+}
+
+impl Wire for SimPort {
+    fn next_due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn held(&self) -> usize {
+        self.sending()
+    }
+}
+
+impl Wire for Impair<SimPort> {
+    fn next_due(&self) -> Option<Instant> {
+        Impair::next_due(self)
+    }
+
+    fn held(&self) -> usize {
+        Impair::held(self) + self.inner().sending()
+    }
+}
+
+/// What a world is made from.
+#[derive(Clone)]
+pub struct Plan {
+    pub seed: u64,
+    pub frames: usize,
+    pub device: sim::Settings,
+    pub service: ServiceSettings,
+    pub neighbours_known: bool,
+}
+
+impl Plan {
+    pub fn new(seed: u64) -> Plan {
+        Plan {
+            seed,
+            frames: 4096,
+            device: sim::Settings { packet_max: 1518, ..sim::Settings::default() },
+            service: ServiceSettings {
+                name: "web".to_owned(),
+                listen: vec![service(), address("[2001:db8:1::1]:80")],
+                origins: vec![origin_settings(origin(1))],
+                client_leg: LegSettings::default(),
+                origin_leg: LegSettings::default(),
+                proxy_protocol: None,
+                max_connections: 2000,
+                fallback: Fallback::Kernel,
+                connect_timeout: secs(3),
+                idle_timeout: secs(60),
+            },
+            neighbours_known: true,
+        }
+    }
+
+    pub fn origins(mut self, count: u8) -> Plan {
+        self.service.origins = (1..=count).map(|n| origin_settings(origin(n))).collect();
+        self
+    }
+
+    pub fn proxy_protocol(mut self, version: Version) -> Plan {
+        self.service.proxy_protocol = Some(version);
+        self
+    }
+}
+
+pub fn origin_settings(address: SocketAddr) -> OriginSettings {
+    let egress = if address.is_ipv4() { "10.20.0.254" } else { "fd20::fe" };
+    OriginSettings { address, egress_address: ip(egress), source_ports: 20_000..=29_999 }
+}
+
+/// What an origin does with a SYN.
+pub enum Listener {
+    Accept(Settings, Box<dyn FnMut() -> App>),
+    Refuse,
+    Silent,
+}
+
+/// Neighbours that the engine has asked for.
+#[derive(Clone, Default)]
+pub struct Asked(pub Rc<RefCell<BTreeSet<(u32, IpAddr)>>>);
+
+impl Neighbours for Asked {
+    fn resolve(&mut self, next_hop: NextHop) {
+        self.0.borrow_mut().insert((next_hop.ifindex, next_hop.address));
+    }
+
+    fn in_use(&mut self, _next_hop: NextHop) {}
+}
+
+/// Local and remote address of a connection, as its host sees them.
+pub type Key = (SocketAddr, SocketAddr);
+
+/// All hosts on one side.
+pub struct Side {
+    pub cable: SimPeer,
+    pub peers: BTreeMap<Key, Peer>,
+    pub listeners: BTreeMap<SocketAddr, Listener>,
+    /// A router on the way that takes no larger IP packets.
+    pub path_mtu: Option<usize>,
+    /// Whether damaged packets may arrive; they are thrown away.
+    pub corrupting: bool,
+    /// Nobody is there any more: packets are not answered.
+    pub vanished: bool,
+    /// Answer segments to no connection with a reset, as hosts do.
+    pub resets: bool,
+    pub stats: SideStats,
+    /// Copies of what the hosts have sent lately, for those who want to do mischief with it.
+    pub sent: Vec<Vec<u8>>,
+    random: Random,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SideStats {
+    pub received: u64,
+    pub damaged: u64,
+    pub too_big: u64,
+    pub resets: u64,
+    pub syns: u64,
+    pub strays: u64,
+}
+
+pub struct World<P: Wire> {
+    pub lane: Lane<P, NoGate, Asked>,
+    pub hosts: Hosts,
+    pub commands: Commands,
+    pub now: Instant,
+    pub asked: Asked,
+    pub linux: SimulatedHost,
+    pub random: Random,
+    _replay: Replay,
+}
+
+/// Both sides.
+pub struct Hosts(pub [Side; 2]);
+
+impl World<SimPort> {
+    /// Bare devices.
+    pub fn new(plan: Plan) -> Self {
+        World::with(plan, |port, _| port)
+    }
+}
+
+impl World<Impair<SimPort>> {
+    /// A bad network on both sides: `settings[side]` for each direction of that side.
+    pub fn impaired(plan: Plan, settings: [impair::Settings; 2]) -> Self {
+        let seed = plan.seed;
+        let mut world = World::with(plan, |port, side| {
+            Impair::new(port, seed ^ (side as u64) << 32, settings[side], settings[side])
+        });
+        for (side, settings) in world.hosts.0.iter_mut().zip(settings) {
+            side.corrupting = settings.corrupt_ppm > 0;
+        }
+        world
+    }
+}
+
+impl<P: Wire> World<P> {
+    fn with(plan: Plan, wrap: impl Fn(SimPort, usize) -> P) -> Self {
+        let _replay = Replay { seed: plan.seed };
+        let mut random = Random(plan.seed);
+        let now = Instant::from_millis(10_000 + random.below(1000));
+        let mut linux = linux(&plan);
+        let mut secret = [0; 16];
+        secret.fill_with(|| random.next() as u8);
+        let settings = WorkerSettings {
+            ports: IFINDEX.map(|ifindex| PortIdentity { ifindex, mtu: 1500 }).to_vec(),
+            services: vec![plan.service],
+            secret,
+        };
+        let pool = FramePool::in_memory(plan.frames, 2048);
+        let worker = Worker::new(settings, pool, linux.snapshot(), now);
+        let (commands, mailbox) = mailbox().expect("an eventfd");
+        let asked = Asked::default();
+        let (ports, sides): (Vec<P>, Vec<Side>) = [CLIENTS, ORIGINS]
+            .map(|side| {
+                let (port, cable) = SimPort::with_peer(plan.device);
+                (wrap(port, side), Side::new(cable, Random(random.next())))
+            })
+            .into_iter()
+            .unzip();
+        let Ok(sides) = <[Side; 2]>::try_from(sides) else { unreachable!("two were made") };
+        let lane = Lane::new(worker, ports, NoGate, asked.clone(), mailbox, IdlePolicy::Spin);
+        World { lane, hosts: Hosts(sides), commands, now, asked, linux, random, _replay }
+    }
+
+    /// Has an origin listen.
+    pub fn listen(
+        &mut self,
+        address: SocketAddr,
+        settings: Settings,
+        app: impl FnMut() -> App + 'static,
+    ) {
+        let listener = Listener::Accept(settings, Box::new(app));
+        self.hosts.0[ORIGINS].listeners.insert(address, listener);
+    }
+
+    /// Opens a client's connection to the service, from the address of its family.
+    pub fn client(&mut self, number: u16, settings: Settings, app: App) -> Key {
+        let from =
+            SocketAddr::new([198, 51, 100, (number >> 12) as u8 + 1].into(), 30_000 + number);
+        self.client_at((from, service()), None, settings, app)
+    }
+
+    pub fn client_at(&mut self, key: Key, vlan: Option<u16>, settings: Settings, app: App) -> Key {
+        let link = Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan };
+        let peer = Peer::connect(settings, key, link, self.random.next() as u32, app);
+        self.hosts.0[CLIENTS].peers.insert(key, peer);
+        key
+    }
+
+    pub fn peer(&mut self, key: Key) -> &mut Peer {
+        self.hosts.0[CLIENTS].peers.get_mut(&key).expect("a client that was opened")
+    }
+
+    /// The origins' connections, oldest key first.
+    pub fn origin_peers(&mut self) -> Vec<&mut Peer> {
+        self.hosts.0[ORIGINS].peers.values_mut().collect()
+    }
+
+    /// Tells the engine what Linux knows now; taken before the next turn.
+    pub fn publish_routes(&mut self) {
+        let routes = self.linux.snapshot();
+        self.commands.send(Command::Routes(routes)).expect("room for a command");
+        self.lane.obey();
+    }
+
+    pub fn learn_neighbour(&mut self, side: usize, address: IpAddr) {
+        learn_neighbour(&mut self.linux, side, address);
+        self.publish_routes();
+    }
+
+    pub fn drain(&mut self) {
+        self.commands.send(Command::Drain).expect("room for a command");
+        self.lane.obey();
+    }
+
+    /// One round: hosts answer, the lane turns, and time goes on: a little if packets moved, else
+    /// to when something is due, at most to `limit`. Returns whether anything moved.
+    pub fn step(&mut self, limit: Instant) -> bool {
+        let moved = self.hosts.turn(self.now);
+        let now = self.now;
+        let found = self.lane.turn(&mut || now);
+        self.assert_accounts();
+        let waiting = self.hosts.0.iter().any(|side| side.cable.waiting() > 0);
+        let busy = moved > 0 || found > 0 || waiting || self.lane.worker().has_queued();
+        let next = if busy { self.now + TICK } else { self.next_due() };
+        self.now = next.max(self.now + TICK).min(limit.max(self.now));
+        busy
+    }
+
+    fn next_due(&mut self) -> Instant {
+        let on_the_way = self.lane.ports_mut().iter().filter_map(|port| port.next_due()).min();
+        let peers = self.hosts.deadline();
+        peers.min(self.lane.worker().next_deadline()).min(on_the_way.unwrap_or(Instant::FAR_FUTURE))
+    }
+
+    /// Lets things happen until `done` says so.
+    ///
+    /// # Panics
+    /// If that is not within `limit`.
+    #[track_caller]
+    pub fn run_until(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) {
+        let end = self.now + limit;
+        while !done(self) {
+            assert!(self.now < end, "not done after {limit:?}: {}", self.describe());
+            self.step(end);
+        }
+    }
+
+    /// Lets all happen that happens within `time`.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        for _ in 0..TURNS_AT_LEAST {
+            self.step(end);
+        }
+        while self.now < end {
+            self.step(end);
+        }
+    }
+
+    /// Until every client's and every origin's connection is over.
+    #[track_caller]
+    pub fn run_to_the_end(&mut self, limit: Duration) {
+        self.run_until(limit, |world| world.hosts.all_over() && world.lane.worker().active() == 0);
+    }
+
+    /// What must hold between any two turns.
+    fn assert_accounts(&mut self) {
+        let worker = self.lane.worker();
+        worker.ledger().assert_balanced();
+        let pool = &worker.pool;
+        assert_eq!(pool.free_count() + pool.held_count(), pool.capacity());
+    }
+
+    /// The end of every test: nothing is open, every frame is home, the ledger balances.
+    #[track_caller]
+    pub fn finish(mut self) -> Ended {
+        self.run_for(ms(1));
+        self.run_until(secs(300), |world| {
+            !world.lane.worker().has_queued()
+                && world.lane.worker().active() == 0
+                && world.lane.ports_mut().iter().all(|port| port.held() == 0)
+                && world.hosts.0.iter().all(|side| side.cable.waiting() == 0)
+        });
+        let mut snapshot = Snapshot::new(1, 2);
+        self.lane.fill(&mut snapshot);
+        assert_ended(&snapshot);
+        assert_eq!(self.lane.worker().pool.free_count(), self.lane.worker().pool.capacity());
+        Ended { ledger: snapshot.telemetry.ledger, service: snapshot.services[0] }
+    }
+
+    pub fn counters(&self) -> ServiceCounters {
+        self.lane.worker().service_counters(0)
+    }
+
+    fn describe(&mut self) -> String {
+        let mut text = format!("{} pairs, {:?}", self.lane.worker().active(), self.counters());
+        for (name, side) in ["client", "origin"].iter().zip(&self.hosts.0) {
+            for peer in side.peers.values().filter(|peer| !peer.is_over()).take(5) {
+                text += &format!(
+                    "\n{name} {}: {:?}, received {}, unacknowledged {}, window {}, {:?}",
+                    peer.local,
+                    peer.status,
+                    peer.received.len(),
+                    peer.unacknowledged(),
+                    peer.window(),
+                    peer.stats
+                );
+            }
+        }
+        text
+    }
+}
+
+/// What was counted, at the end.
+pub struct Ended {
+    pub ledger: Ledger,
+    pub service: ServiceCounters,
+}
+
+pub fn assert_ended(snapshot: &Snapshot) {
+    snapshot.telemetry.ledger.assert_balanced();
+    assert_eq!(snapshot.telemetry.ledger.held, 0, "payload waits, but nobody is there");
+    assert_eq!(snapshot.frames.free, snapshot.frames.capacity, "{:?}", snapshot.frames);
+    assert_eq!(snapshot.frames.with_devices, 0);
+    assert_eq!(snapshot.services[0].active, 0);
+}
+
+/// Says how to replay a test that fails.
+struct Replay {
+    seed: u64,
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let test = std::thread::current().name().unwrap_or_default().to_owned();
+            eprintln!(
+                "replay: RINGROAD_SEED={} cargo test -p ringroad-engine --test appliance {test}",
+                self.seed
+            );
+        }
+    }
+}
+
+/// What Linux knows at the start.
+pub fn linux(plan: &Plan) -> SimulatedHost {
+    let mut linux = SimulatedHost::new();
+    for side in [CLIENTS, ORIGINS] {
+        linux.link(IFINDEX[side], MacAddr(OURS[side]), 1500);
+    }
+    linux
+        .address(IFINDEX[CLIENTS], ip("10.10.1.1"), 24)
+        .address(IFINDEX[ORIGINS], ip("10.20.0.254"), 24)
+        .route((ip("0.0.0.0"), 0), IFINDEX[CLIENTS], Some(ip("10.10.1.254")))
+        .route((ip("::"), 0), IFINDEX[CLIENTS], Some(ip("2001:db8:1::ff")))
+        .route((ip("10.20.0.0"), 24), IFINDEX[ORIGINS], None)
+        .route((ip("fd20::"), 64), IFINDEX[ORIGINS], None);
+    if plan.neighbours_known {
+        for gateway in ["10.10.1.254", "2001:db8:1::ff"] {
+            learn_neighbour(&mut linux, CLIENTS, ip(gateway));
+        }
+        for origin in &plan.service.origins {
+            learn_neighbour(&mut linux, ORIGINS, origin.address.ip());
+        }
+    }
+    linux
+}
+
+fn learn_neighbour(linux: &mut SimulatedHost, side: usize, address: IpAddr) {
+    let next_hop = NextHop { ifindex: IFINDEX[side], address };
+    linux.neighbour(next_hop, Neighbour::Resolved(MacAddr(THEIRS[side])));
+}
+
+impl Hosts {
+    /// All hosts take what has arrived and send what they have to. Returns packets moved.
+    pub fn turn(&mut self, now: Instant) -> usize {
+        self.0.iter_mut().map(|side| side.turn(now)).sum()
+    }
+
+    pub fn all_over(&self) -> bool {
+        self.0.iter().all(|side| side.peers.values().all(Peer::is_over))
+    }
+
+    pub fn deadline(&self) -> Instant {
+        let peers = self.0.iter().flat_map(|side| side.peers.values());
+        peers.map(Peer::deadline).min().unwrap_or(Instant::FAR_FUTURE)
+    }
+}
+
+impl Side {
+    fn new(cable: SimPeer, random: Random) -> Side {
+        Side {
+            cable,
+            peers: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            path_mtu: None,
+            corrupting: false,
+            vanished: false,
+            resets: true,
+            stats: SideStats::default(),
+            sent: Vec::new(),
+            random,
+        }
+    }
+
+    pub fn turn(&mut self, now: Instant) -> usize {
+        let mut moved = 0;
+        while let Some(packet) = self.cable.receive() {
+            self.stats.received += 1;
+            moved += 1;
+            if !self.vanished {
+                self.take(&packet);
+            }
+            self.cable.recycle(packet);
+        }
+        if self.vanished {
+            return moved;
+        }
+        for peer in self.peers.values_mut() {
+            peer.run();
+            for segment in peer.poll(now) {
+                let packet = segment.build();
+                self.cable.send(&packet);
+                moved += 1;
+                if self.sent.len() == MISCHIEF {
+                    self.sent.clear();
+                }
+                self.sent.push(packet);
+            }
+        }
+        moved
+    }
+
+    fn take(&mut self, packet: &[u8]) {
+        if let Some(mtu) = self.path_mtu
+            && packet::ip_len(packet) > mtu
+        {
+            self.stats.too_big += 1;
+            let segment = Segment::parse(packet).expect("a sound packet");
+            let router = if segment.source.is_ipv4() { "10.99.0.1" } else { "fd99::1" };
+            let message = packet::too_big(packet, ip(router), mtu as u16);
+            return self.cable.send(&message);
+        }
+        let segment = match Segment::parse(packet) {
+            Ok(segment) => segment,
+            Err(_) if self.corrupting => {
+                self.stats.damaged += 1;
+                return;
+            }
+            Err(objection) => panic!("the engine sent a packet with a fault: {objection}"),
+        };
+        let key = (segment.destination, segment.source);
+        let is_syn = segment.has(SYN) && segment.flags & packet::ACK == 0;
+        self.stats.syns += u64::from(is_syn);
+        self.stats.resets += u64::from(segment.has(RST));
+        let reused = is_syn && self.peers.get(&key).is_some_and(Peer::is_over);
+        if let Some(peer) = self.peers.get_mut(&key)
+            && !reused
+        {
+            return peer.take(&segment);
+        }
+        match self.listeners.get_mut(&segment.destination) {
+            Some(Listener::Accept(settings, app)) if is_syn => {
+                let link = segment.link.reversed();
+                let iss = self.random.next() as u32;
+                let peer = Peer::accept(*settings, &segment, link, iss, app());
+                self.peers.insert(key, peer);
+            }
+            Some(Listener::Silent) => {}
+            _ if self.resets && !segment.has(RST) => {
+                self.stats.strays += u64::from(!is_syn);
+                self.cable.send(&reset_for(&segment).build());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// RFC 9293 §3.10.7.1.
+fn reset_for(segment: &Segment) -> Segment {
+    let acknowledges = segment.has(packet::ACK);
+    Segment {
+        link: segment.link.reversed(),
+        source: segment.destination,
+        destination: segment.source,
+        seq: if acknowledges { segment.ack } else { 0 },
+        ack: if acknowledges { 0 } else { segment.seq.wrapping_add(segment.sequence_len()) },
+        flags: if acknowledges { RST } else { RST | packet::ACK },
+        window: 0,
+        options: packet::Options::default(),
+        payload: Vec::new(),
+    }
+}
+
+/// A small generator whose stream a seed decides (SplitMix64).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len() as u64) as usize]
+    }
+}
+
+/// `count` seeds; `RINGROAD_SEEDS=n` for more, `RINGROAD_SEED=n` to replay one.
+pub fn seeds(count: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    match number("RINGROAD_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("RINGROAD_SEEDS").unwrap_or(count),
+    }
+}
+
+/// The seed of a test that needs only one.
+pub fn seed() -> u64 {
+    seeds(1).start
+}
+
+/// Octets that tell where they belong, and whose they are.
+pub fn pattern(of: u64, len: usize) -> Vec<u8> {
+    (0..len as u64).map(|i| (i * 31 + i / 251 + of * 17) as u8).collect()
+}
+
+/// What passes while packets move: a round trip to a host takes two of these.
+const TICK: Duration = Duration::from_micros(50);
+
+/// Turns that a device with a slow memory may need to give back what it has sent.
+const TURNS_AT_LEAST: usize = 8;
+
+/// Packets kept in [`Side::sent`].
+const MISCHIEF: usize = 256;
