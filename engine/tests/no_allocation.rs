@@ -1,0 +1,142 @@
+//! The data path takes no memory: while a loaded lane turns, the allocator is not called.
+//!
+//! A test binary of its own, because it replaces the allocator. Only what happens within
+//! [`Lane::turn`] is counted; the hosts around it may allocate as they like.
+
+#![allow(
+    unsafe_code,
+    reason = "an allocator is unsafe by its trait; this one passes on and counts"
+)]
+#![allow(unreachable_pub, dead_code, reason = "the rig's modules are shared with other tests")]
+
+#[path = "appliance/apps.rs"]
+mod apps;
+#[path = "appliance/packet.rs"]
+mod packet;
+#[path = "appliance/peer.rs"]
+mod peer;
+#[path = "appliance/rig.rs"]
+mod rig;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use apps::{respond, send};
+use peer::Settings;
+use rig::{CLIENTS, Plan, World, ms, origin, pattern, secs, seed};
+use ringroad_engine::tcp::Keepalive;
+
+/// The system's allocator, with a count of the calls that a thread makes while it wants to know.
+struct Counting;
+
+thread_local! {
+    static COUNTING: Cell<bool> = const { Cell::new(false) };
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static FREES: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count(calls: &'static std::thread::LocalKey<Cell<u64>>) {
+    // A thread that ends may allocate after its thread-locals are gone.
+    if COUNTING.try_with(Cell::get).unwrap_or(false) {
+        let _ = calls.try_with(|calls| calls.set(calls.get() + 1));
+    }
+}
+
+// SAFETY: every call is passed on to `System` unchanged, which upholds the contract; counting touches
+// only thread-local integers without destructors, and so allocates nothing itself.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(&ALLOCATIONS);
+        // SAFETY: the caller's promises about `layout` are passed on as they are.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(&FREES);
+        // SAFETY: `pointer` came from `System` with this `layout`, as all of ours do.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count(&ALLOCATIONS);
+        // SAFETY: as for `dealloc`; the caller's promises about `new_size` are passed on.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Calls to the allocator within `f`: those that take memory and those that give it back.
+fn counted<T>(f: impl FnOnce() -> T) -> (T, u64, u64) {
+    let before = (ALLOCATIONS.get(), FREES.get());
+    COUNTING.set(true);
+    let result = f();
+    COUNTING.set(false);
+    (result, ALLOCATIONS.get() - before.0, FREES.get() - before.1)
+}
+
+#[test]
+fn the_counter_counts() {
+    let (boxed, allocations, frees) = counted(|| Box::new([1u8; 100]));
+    assert_eq!((allocations, frees), (1, 0));
+    let ((), allocations, frees) = counted(|| drop(boxed));
+    assert_eq!((allocations, frees), (0, 1));
+}
+
+/// Uploads and downloads without end, and connections that come and go.
+fn load(world: &mut World<impl rig::Wire>, round: u64) {
+    for n in 0..20 {
+        let number = (round % 100) as u16 * 20 + n;
+        world.client(number, Settings::MODERN, send(pattern(1, 300)));
+    }
+    let over: Vec<_> = world.hosts.0[CLIENTS]
+        .peers
+        .iter()
+        .filter(|(_, peer)| peer.is_over())
+        .map(|(key, _)| *key)
+        .collect();
+    over.iter().for_each(|key| drop(world.hosts.0[CLIENTS].peers.remove(key)));
+}
+
+#[test]
+fn a_loaded_lane_does_not_call_the_allocator() {
+    let mut plan = Plan::new(seed());
+    plan.frames = 8192;
+    plan.service.client_leg.keepalive =
+        Some(Keepalive { idle: ms(50), interval: ms(10), probes: 100 });
+    let mut world = World::new(plan);
+    // A request of 300 octets is a short connection; the long ones send on and on.
+    world.listen(origin(1), Settings::MODERN, || respond(300, pattern(2, 3000)));
+    for n in 0..20 {
+        world.client(10_000 + n, Settings::MODERN, send(pattern(1, 30_000_000)));
+    }
+    let mut packets = 0;
+    let mut calls = (0, 0);
+    let start = world.now;
+    let mut round = 0;
+    while world.now < start + secs(2) {
+        if world.now >= start + ms(20) * round as u32 {
+            load(&mut world, round);
+            round += 1;
+        }
+        let now = world.now;
+        world.hosts.turn(now);
+        let (found, allocations, frees) = counted(|| world.lane.turn(&mut || now));
+        // The first second is for what grows once: lists that reach their length, buffers in the
+        // simulated cable.
+        if world.now >= start + secs(1) {
+            packets += found;
+            calls = (calls.0 + allocations, calls.1 + frees);
+        }
+        world.now += ms(1);
+    }
+    assert!(packets > 50_000, "no load: {packets} packets");
+    assert!(world.counters().accepted > 1000, "{:?}", world.counters());
+    assert_eq!(calls, (0, 0), "calls to the allocator (taking, giving back) in {packets} packets");
+    for side in &mut world.hosts.0 {
+        side.peers.values_mut().filter(|peer| !peer.is_over()).for_each(peer::Peer::abort);
+    }
+    world.run_to_the_end(secs(5));
+    world.finish();
+}
