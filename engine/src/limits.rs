@@ -241,6 +241,10 @@ pub const NAP: Duration = Duration::from_micros(100);
 /// Longest sleep: the shield must see a sign of life well within its limit.
 pub const SLEEP_MAX: Duration = Duration::from_millis(20);
 
+/// How long a service that took no more connections stays closed at least. Room that comes and
+/// goes from turn to turn would draw SYNs that find it gone, and wait a second to be sent again.
+pub const REOPEN_AFTER: Duration = Duration::from_millis(10);
+
 /// Turns that a stopping lane spends to send its resets.
 pub const STOP_TURNS_MAX: usize = 10_000;
 

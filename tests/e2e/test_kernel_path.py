@@ -51,6 +51,44 @@ class Fallback(EdgeCase):
             self.assertGreaterEqual(web["connections"]["fell_back"], 2)
             self.close_clients()
 
+    def test_reset_refuses_what_exceeds_max_connections(self):
+        self.greet("edge", b"kernel")
+        with self.edge(service(PORT, max_connections=2, fallback="reset")) as edge:
+            self.assertEqual([self.served_by() for _ in range(2)], ["engine"] * 2)
+            for _ in range(3):
+                self.assertRaises(ConnectionRefusedError, self.connect, PORT)
+            self.assertEqual(self.counted(edge), {"refused": 3, "fell_back": 0})
+            self.close_clients()
+
+    def test_drop_leaves_what_exceeds_max_connections_unanswered(self):
+        self.greet("edge", b"kernel")
+        with self.edge(service(PORT, max_connections=2, fallback="drop")) as edge:
+            self.assertEqual([self.served_by() for _ in range(2)], ["engine"] * 2)
+            # Time for the SYN to be sent again: the repetition is not the kernel's either.
+            self.assertRaises(TimeoutError, self.connect, PORT, timeout=1.5)
+            self.assertEqual(self.counted(edge), {"refused": 2, "fell_back": 0})
+            self.close_clients()
+
+    def test_reset_refuses_while_draining(self):
+        self.greet("edge", b"kernel")
+        with self.doomed_edge(service(PORT, fallback="reset"), drain_timeout="30s") as edge:
+            self.assertEqual(self.served_by(), "engine")
+            edge.signal(signal.SIGTERM)
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                try:
+                    self.assertEqual(self.served_by(), "engine")
+                except ConnectionRefusedError:
+                    break
+            else:
+                self.fail("new connections are still taken 5 s after SIGTERM")
+            self.assertRaises(ConnectionRefusedError, self.connect, PORT)
+            self.close_clients()
+
+    def counted(self, edge):
+        (web,) = edge.stats()["services"]
+        return {name: web["connections"][name] for name in ("refused", "fell_back")}
+
     def test_kernel_serves_within_200_ms_of_a_killed_engine(self):
         self.greet("edge", b"kernel")
         with self.doomed_edge(service(PORT)) as edge:

@@ -23,7 +23,7 @@ use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::{NextHop, Routes};
 use crate::limits::{BURST, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX, WHEEL_TICK};
-use crate::proxy::{PairTable, Service, ServiceSettings, TimeWaitTable};
+use crate::proxy::{Fallback, PairTable, Service, ServiceSettings, TimeWaitTable};
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
 use crate::tcp::{ChunkSlab, TcpCounters};
@@ -149,9 +149,15 @@ impl Worker {
         self.pairs.len()
     }
 
-    /// Whether new connections to service `index` are taken; else the shield leaves them to Linux.
+    /// Whether new connections to service `index` are to come here; else the shield leaves them to
+    /// Linux. Where they are not Linux's to have, they come in any case, to be refused here.
     pub fn is_accepting(&self, index: usize) -> bool {
-        !self.draining && !self.pairs.is_full() && self.services[index].has_room()
+        let service = &self.services[index];
+        service.settings.fallback != Fallback::Kernel
+            || !(self.draining
+                || !service.has_room()
+                || self.pool.is_scarce()
+                || self.pairs.is_full())
     }
 
     pub fn services(&self) -> usize {
