@@ -68,7 +68,11 @@ fn start_log() {
 async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     let (commands, mailbox) = mailbox()?;
     let told = commands.clone();
-    let (watcher, routes) = Watcher::start(move |routes| tell_routes(&told, routes)).await?;
+    let (watcher, routes) = Watcher::start(move |routes| {
+        // Never refused: the latest routes have a place of their own.
+        let _ = told.send(Command::Routes(routes));
+    })
+    .await?;
     let plan = Plan::new(&config, &routes)?;
     refuse_clashes(&plan)?;
 
@@ -197,12 +201,6 @@ async fn tell(commands: &Commands, command: Command) {
         tokio::time::sleep(TELL_PAUSE).await;
     }
     tracing::error!("the lane takes no commands");
-}
-
-fn tell_routes(commands: &Commands, routes: Arc<ringroad_engine::kernel::Routes>) {
-    if commands.send(Command::Routes(routes)).is_err() {
-        tracing::warn!("the lane takes no commands; it goes on with the routes it has");
-    }
 }
 
 fn frame_pool(frames: usize, frame_size: usize) -> Result<FramePool> {
