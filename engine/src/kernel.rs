@@ -7,7 +7,7 @@
 //! Linux is asked to resolve ([`Resolver`]); this room never sends ARP or NDP of its own.
 //!
 //! Also here: keeping Linux off the ports that we connect from ([`ReservedPorts`], [`clashes`]),
-//! and finding an interface by its name ([`interface`]).
+//! and finding an interface by its name ([`interface`]) and its queues ([`receive_queues`]).
 //!
 //! Policy rules and tables other than `main` and `local` are not followed, nor are routes by type
 //! of service or source prefix. Nexthop objects are followed as far as Linux describes them in
@@ -21,6 +21,7 @@
 //!
 //! Start reading at [`Routes::path_to`], then [`Watcher::start`].
 
+mod channels;
 mod host;
 mod link;
 mod neighbour;
@@ -33,6 +34,7 @@ mod routes;
 mod tests;
 mod watcher;
 
+pub use channels::{ReceiveQueues, receive_queues};
 pub use host::{NoInterface, interface};
 pub use link::{Address, Link, Vlan};
 pub use neighbour::NextHop;

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.case import EdgeCase
 from harness.edge import RINGROAD, configuration, service, xdp_attached
-from harness.lab import EDGE_V4, EGRESS_V4
+from harness.lab import EDGE_V4, EGRESS_V4, ORIGIN_V4
 
 # Does nothing; stands for what another program has attached.
 FOREIGN_XDP = """
@@ -86,6 +86,23 @@ class Refusals(EdgeCase):
     def test_address_that_is_not_the_edges(self):
         text = json.dumps(self.config(), indent=2).replace(f"{EDGE_V4}:80", "10.10.1.77:80")
         self.refused_and_nothing_attached(text, "10.10.1.77")
+
+    def test_egress_port_that_linux_does_not_route_by(self):
+        config = self.config()
+        config["services"][0]["egress"]["port"] = "wan"
+        self.refused_and_nothing_attached(config, "egress.port", "lan0", f"{ORIGIN_V4}:80")
+
+    def test_interface_with_several_queues(self):
+        self.lab.ip(
+            "edge",
+            "link add many0 numrxqueues 2 numtxqueues 2 type veth peer name many1",
+            "link set many0 up",
+            "link set many1 up",
+        )
+        self.addCleanup(self.lab.ip, "edge", "link del many0")
+        config = self.config(ports=(("wan", "wan0"), ("lan", "many0")))
+        advice = "ethtool -L many0 rx 1"
+        self.refused_and_nothing_attached(config, '"lan"', "2 queues", advice)
 
     def test_too_few_frames(self):
         self.refused_and_nothing_attached(self.config(engine={"frames": 64}), "frames")
