@@ -5,10 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result, bail};
+use ringroad_config::limits as config;
 use ringroad_config::schema::{self, Algorithm, Config, Driver, XdpMode};
 use ringroad_ebpf as shield;
 use ringroad_engine::kernel::{Link, NoPath, Routes, interface, receive_queues};
-use ringroad_engine::limits::{BURST, FRAME_SIZE_MAX, FRAME_SIZE_MIN, HEADROOM, LINK_HEADERS_MAX};
+use ringroad_engine::limits::{
+    BURST, FRAME_SIZE_MAX, FRAME_SIZE_MIN, HEADROOM, LINK_HEADERS_MAX, PORTS_PER_LANE_MAX,
+};
 use ringroad_engine::port::af_xdp;
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings};
@@ -61,6 +64,8 @@ impl Plan {
             plan.add_service(config, service, routes)
                 .with_context(|| format!("service {:?}", service.name))?;
         }
+        // What was Linux's choice, the configuration could not count.
+        plan.shield.check()?;
         Ok(plan)
     }
 
@@ -316,6 +321,15 @@ fn egress_device(routes: &Routes, destination: IpAddr) -> Result<u32, NoPath> {
 /// One lane polls the first queue.
 pub(crate) const FIRST_QUEUE: u32 = 0;
 const QUEUES_POLLED: u32 = 1;
+
+// What the configuration lets through fits the engine and the shield.
+const _: () = assert!(config::BURST_MAX == BURST);
+const _: () = assert!(config::PORTS_MAX <= PORTS_PER_LANE_MAX);
+const _: () = assert!(config::PORTS_MAX <= shield::limits::PORTS_MAX);
+const _: () = assert!(config::QUEUES_MAX as usize <= shield::limits::QUEUES_MAX);
+const _: () = assert!(config::SERVICES_MAX <= shield::limits::SERVICES_MAX);
+const _: () = assert!(config::LISTEN_ADDRESSES_MAX <= shield::limits::SERVICE_ADDRESSES_MAX);
+const _: () = assert!(config::EGRESS_RANGES_MAX <= shield::limits::EGRESS_RANGES_MAX);
 
 /// Largest MTU that one frame holds [octets].
 const MTU_MAX: usize = FRAME_SIZE_MAX - HEADROOM - LINK_HEADERS_MAX;

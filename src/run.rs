@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
-use crate::admin::{Admin, AdminSocket, serve_metrics};
+use crate::admin::{Admin, AdminSocket, MetricsSocket};
 use crate::cli::EXIT_USAGE;
 use crate::plan::{FIRST_QUEUE, Plan};
 use crate::stats::Names;
@@ -77,6 +77,10 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     refuse_clashes(&plan)?;
 
     let mut socket = AdminSocket::bind(&config.admin.socket).await?;
+    let metrics = match config.admin.metrics {
+        Some(metrics) => Some(MetricsSocket::bind(metrics).await?),
+        None => None,
+    };
     let ranges: Vec<_> = plan.egress.iter().map(|(_, ports)| ports.clone()).collect();
     let reserved = ReservedPorts::reserve(&ranges)?;
 
@@ -134,8 +138,8 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         names,
     });
     socket.serve(admin.clone());
-    if let Some(address) = config.admin.metrics {
-        serve_metrics(address, admin.clone()).await?;
+    if let Some(metrics) = metrics {
+        metrics.serve(admin.clone());
     }
     eprintln!("ready");
     // Without systemd there is nobody to notify.

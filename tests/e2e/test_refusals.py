@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
 from harness.case import EdgeCase
@@ -106,6 +107,20 @@ class Refusals(EdgeCase):
 
     def test_too_few_frames(self):
         self.refused_and_nothing_attached(self.config(engine={"frames": 64}), "frames")
+
+    def test_metrics_address_that_is_taken(self):
+        with self.lab.inside("edge"):
+            taken = socket.create_server(("127.0.0.1", 9464))
+        self.addCleanup(taken.close)
+        config = self.config()
+        config["admin"]["metrics"] = "127.0.0.1:9464"
+        said = ("admin.metrics", "127.0.0.1:9464", "in use")
+        self.refused_and_nothing_attached(config, *said)
+        # Nobody asked for the same address where it is the default.
+        with self.edge(service(80)) as edge:
+            warning = edge.errors()
+            for word in said:
+                self.assertIn(word, warning)
 
     def test_missing_core(self):
         self.refused_and_nothing_attached(self.config(engine={"cores": [4000]}), "4000")

@@ -54,8 +54,7 @@ fn lane() -> Lane<SimPort, Told, Nobody> {
             idle_timeout: SLEEP_MAX,
         }
     });
-    let settings =
-        WorkerSettings { ports: Vec::new(), services: services.into(), secret: [7; 16] };
+    let settings = WorkerSettings { ports: Vec::new(), services: services.into(), secret: [7; 16] };
     let pool = FramePool::in_memory(FRAMES, FRAME_SIZE_MIN);
     let worker = Worker::new(settings, pool, Arc::new(Routes::default()), Instant::ZERO);
     let (_, mailbox) = mailbox().unwrap();
