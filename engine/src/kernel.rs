@@ -7,6 +7,7 @@
 //! Linux is asked to resolve ([`Resolver`]); this room never sends ARP or NDP of its own.
 //!
 //! Also here: keeping Linux off the ports that we connect from ([`ReservedPorts`], [`clashes`]),
+//! the connections that Linux itself serves ([`connections`]),
 //! and finding an interface by its name ([`interface`]) and its queues ([`receive_queues`]).
 //!
 //! Policy rules and tables other than `main` and `local` are not followed, nor are routes by type
@@ -30,6 +31,7 @@ mod prefix_map;
 mod reserved_ports;
 mod route;
 mod routes;
+mod sockets;
 #[cfg(test)]
 mod tests;
 mod watcher;
@@ -40,4 +42,5 @@ pub use link::{Address, Link, Vlan};
 pub use neighbour::NextHop;
 pub use reserved_ports::{Clash, ReservedPorts, ReservedPortsError, clashes};
 pub use routes::{NoPath, Path, Routes};
+pub use sockets::{KernelConnection, connections};
 pub use watcher::{KernelError, Resolver, Watcher, read_once};
