@@ -1,9 +1,12 @@
 //! `ringroad run`: from a configuration to traffic, and back to a clean host.
 //!
 //! Everything that can be refused is refused before anything is touched; what is touched is owned
-//! by a value whose drop undoes it. The order of a start: plan, reserve, open, load, poll, attach.
-//! The end is the reverse, after a drain.
+//! by a value whose drop undoes it. The order of a start: plan, bind, reserve, open, load, attach
+//! (all is still Linux's), see what Linux serves already, poll. The end is the reverse, after a
+//! drain.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,9 +15,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use ringroad_config::schema::{Config, Idle};
-use ringroad_ebpf::Shield;
+use ringroad_ebpf::{ServiceAddress, Shield};
 use ringroad_engine::frame::{FramePool, Region};
-use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes};
+use ringroad_engine::kernel::{KernelConnection, ReservedPorts, Watcher, clashes, connections};
 use ringroad_engine::port::af_xdp::{AfXdp, Umem};
 use ringroad_engine::stage::{
     Command, Commands, IdlePolicy, Lane, ShieldGate, Worker, WorkerSettings, mailbox, monotonic,
@@ -39,9 +42,19 @@ pub(crate) struct Args {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// A virtual device of DPDK's; not in this version
+    #[arg(long, value_name = "ARGS")]
+    vdev: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(vdev) = args.vdev.first() {
+        eprintln!(
+            "ringroad: --vdev {vdev}: DPDK devices are not available in this version; leave it \
+             out, and give ports with driver af_xdp"
+        );
+        return Ok(ExitCode::from(EXIT_USAGE));
+    }
     let config = match ringroad_config::load(&args.config) {
         Ok(config) => config,
         Err(errors) => {
@@ -91,15 +104,22 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         ports.push(AfXdp::open(&mut pool, &umem, port.socket.clone())?);
     }
     let mut shield = Shield::load(&plan.shield)?;
+    let names = Names {
+        services: config.services.iter().map(|service| service.name.clone()).collect(),
+        ports: config.ports.iter().map(|port| port.name.clone()).collect(),
+    };
+    for (index, name) in names.ports.iter().enumerate() {
+        let mode = shield.attach(index as u32)?;
+        tracing::info!("port {name}: XDP attached, {mode} mode");
+    }
+    // Without sockets the shield leaves all to Linux, and remembers what is new; what is older is
+    // told now. So no connection of Linux's is ever taken from it.
+    leave_to_linux(&shield, &plan.shield.services)?;
     for (index, port) in ports.iter().enumerate() {
         let fd = port.fd().context("a port that was just opened is open")?;
         shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
     }
 
-    let names = Names {
-        services: config.services.iter().map(|service| service.name.clone()).collect(),
-        ports: config.ports.iter().map(|port| port.name.clone()).collect(),
-    };
     let mut secret = [0; 16];
     getrandom::fill(&mut secret)
         .map_err(|error| anyhow!("no randomness from the kernel: {error}"))?;
@@ -118,7 +138,9 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     let lane = Lane::new(worker, ports, gate, watcher.resolver(), mailbox, idle);
     let (ended, mut lane_ended) = oneshot::channel();
     let lane = thread::Builder::new().name("lane-0".to_owned()).spawn(move || {
-        core_affinity::set_for_current(core);
+        if let Err(error) = pin(core) {
+            tracing::warn!("{error}");
+        }
         // Naps and timeouts are meant to the microsecond.
         let _ = nix::sys::prctl::set_timerslack(1);
         let last = lane.run(monotonic, snapshot);
@@ -127,10 +149,6 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         last
     })?;
 
-    for index in 0..plan.ports.len() {
-        let mode = shield.attach(index as u32)?;
-        tracing::info!("port {}: XDP attached, {mode} mode", names.ports[index]);
-    }
     let admin = Arc::new(Admin {
         commands: commands.clone(),
         shield: shield.counters_reader(),
@@ -141,6 +159,8 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     if let Some(metrics) = metrics {
         metrics.serve(admin.clone());
     }
+    // Once it answers, the lane has shown a sign of life and takes connections.
+    admin.stats().await?;
     eprintln!("ready");
     // Without systemd there is nobody to notify.
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
@@ -160,6 +180,31 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     drop(reserved);
     report(&last);
     Ok(())
+}
+
+/// The connections that Linux serves on the services' addresses stay with it.
+fn leave_to_linux(shield: &Shield, services: &[ServiceAddress]) -> Result<()> {
+    let port_of: HashMap<SocketAddr, u32> =
+        services.iter().map(|service| (service.address, service.port_index)).collect();
+    let open = connections(|local| port_of.contains_key(&local))
+        .context("cannot see which connections Linux serves already")?;
+    for KernelConnection { local, remote } in &open {
+        shield.keep_with_kernel(port_of[local], *local, *remote)?;
+    }
+    tracing::info!("{} connections to the services stay with Linux", open.len());
+    Ok(())
+}
+
+/// Keeps the calling thread on `core`.
+fn pin(core: core_affinity::CoreId) -> Result<()> {
+    if core_affinity::set_for_current(core) {
+        return Ok(());
+    }
+    bail!(
+        "engine.cores: cannot keep the polling thread on core {}; it runs wherever Linux puts it, \
+         and slower: is the core online, and this process's to use?",
+        core.id
+    )
 }
 
 /// Waits until no connection is open, at most for `timeout`.
@@ -273,3 +318,18 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How long a lane may take to look at its queue, in tries and time between them.
 const TELL_TRIES: u32 = 100;
 const TELL_PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_that_is_not_there_is_told() {
+        // The pinning of a thread ends with it.
+        let pinned = |id| std::thread::spawn(move || pin(core_affinity::CoreId { id })).join();
+        let mine = core_affinity::get_core_ids().unwrap()[0].id;
+        assert!(pinned(mine).unwrap().is_ok());
+        let error = pinned(1023).unwrap().unwrap_err().to_string();
+        assert!(error.starts_with("engine.cores: ") && error.contains("core 1023"), "{error}");
+    }
+}
