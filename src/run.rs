@@ -18,6 +18,7 @@ use ringroad_config::schema::{Config, Idle};
 use ringroad_ebpf::{ServiceAddress, Shield};
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, ReservedPorts, Watcher, clashes, connections};
+use ringroad_engine::limits::FRAME_SIZE_MIN;
 use ringroad_engine::port::af_xdp::{AfXdp, Umem};
 use ringroad_engine::stage::{
     Command, Commands, IdlePolicy, Lane, ShieldGate, Worker, WorkerSettings, mailbox, monotonic,
@@ -31,6 +32,7 @@ use tracing_subscriber::EnvFilter;
 use crate::admin::{Admin, AdminSocket, MetricsSocket};
 use crate::cli::EXIT_USAGE;
 use crate::plan::{FIRST_QUEUE, Plan};
+use crate::privileges;
 use crate::stats::Names;
 
 /// Run the engine in the foreground
@@ -63,7 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     start_log();
-    require_privileges()?;
+    // The smallest that frames can be; if they get larger, locking them says so.
+    privileges::require(u64::from(config.engine.frames) * FRAME_SIZE_MIN as u64)?;
     let polling = polling_core(&config)?;
     leave_core_to_lane(polling);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -267,15 +270,6 @@ fn refuse_clashes(plan: &Plan) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn require_privileges() -> Result<()> {
-    if nix::unistd::geteuid().is_root() {
-        return Ok(());
-    }
-    bail!(
-        "AF_XDP and XDP need privileges that this user lacks; run as root, for example with sudo"
-    );
 }
 
 /// The core that the configuration gives to the lane.

@@ -119,6 +119,30 @@ class Fallback(EdgeCase):
             edge.signal(signal.SIGCONT)
             self.time_until_served_by("engine")
 
+    def test_connections_of_the_kernel_go_on_through_start_run_and_stop(self):
+        before = {}
+        for family in (socket.AF_INET, socket.AF_INET6):
+            server = EchoServer(self.listen("edge", PORT, family), b"kernel")
+            self.addCleanup(server.close)
+            before[family] = self.connect(PORT, family)
+            self.assertEqual(receive_exactly(before[family], 6), b"kernel")
+        with self.edge(service(PORT)) as edge:
+            for family, sock in before.items():
+                self.assert_echoes(sock)
+                self.clients.append(self.connect(PORT, family))
+                self.assertEqual(receive_exactly(self.clients[-1], 6), b"engine")
+                self.assert_echoes(sock)
+            (web,) = edge.stats()["services"]
+            self.assertEqual(web["connections"]["fell_back"], 0)
+            self.close_clients()
+        for sock in before.values():
+            self.assert_echoes(sock)
+            sock.close()
+
+    def assert_echoes(self, sock):
+        sock.sendall(b"still here")
+        self.assertEqual(receive_exactly(sock, 10), b"still here")
+
     def test_kernel_serves_after_a_clean_stop(self):
         self.greet("edge", b"kernel")
         with self.edge(service(PORT)):

@@ -2,18 +2,23 @@
 
 import json
 import shutil
+import signal
 import socket
 from pathlib import Path
 
 from harness.case import EdgeCase
 from harness.edge import RINGROAD, configuration, service, xdp_attached
 from harness.lab import EDGE_V4, EGRESS_V4, ORIGIN_V4
+from harness.sockets import receive_exactly
 
 # Does nothing; stands for what another program has attached.
 FOREIGN_XDP = """
 __attribute__((section("xdp"), used)) int pass_all(void *context) { return 2; }
 char _license[] __attribute__((section("license"), used)) = "GPL";
 """
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF", "CAP_PERFMON")
 
 
 class Refusals(EdgeCase):
@@ -126,11 +131,46 @@ class Refusals(EdgeCase):
         self.refused_and_nothing_attached(self.config(engine={"cores": [4000]}), "4000")
 
     def test_no_privileges(self):
+        how = {"prefix": NOBODY, "binary": self.binary_for_nobody()}
+        self.refused_and_nothing_attached(self.config(), *CAPABILITIES, **how)
+
+    def test_one_privilege_missing(self):
+        for missing in CAPABILITIES:
+            # CAP_SYS_ADMIN would stand for two of them.
+            dropped = "-sys_admin,-" + missing.removeprefix("CAP_").lower()
+            without = ("setpriv", "--bounding-set", dropped)
+            complaint = self.refused(self.config(), missing, prefix=without)
+            for other in set(CAPABILITIES) - {missing}:
+                self.assertNotIn(other, complaint)
+
+    def test_nobody_with_the_privileges_serves(self):
+        granted = ",".join("+" + name.removeprefix("CAP_").lower() for name in CAPABILITIES)
+        granted += ",+ipc_lock"
+        prefix = (*NOBODY, "--inh-caps", granted, "--ambient-caps", granted)
+        listener = self.listen("origin", 80)
+        path = Path(self.folder, "edge.yaml")
+        path.write_text(json.dumps(self.config()))
+        binary = self.binary_for_nobody()
+        shutil.chown(self.folder, 65534)
+        reserved = self.reserved_ports()
+        process = self.spawn("edge", *prefix, str(binary), "run", "--config", str(path))
+        process.wait_for(lambda: "ready" in process.errors(), "ready")
+        client = self.connect(80)
+        client.sendall(b"?")
+        server = self.accept(listener)
+        self.assertEqual(receive_exactly(server, 1), b"?")
+        for each in (client, server):
+            each.close()
+        process.signal(signal.SIGTERM)
+        self.assertEqual(process.wait(10), 0, process.errors())
+        self.assertEqual(self.reserved_ports(), reserved)
+        self.assertIsNone(xdp_attached(self.lab, "wan0"))
+
+    def binary_for_nobody(self):
         binary = Path(self.folder, "ringroad")
         shutil.copy(RINGROAD, binary)
         Path(self.folder).chmod(0o755)
-        nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-        self.refused_and_nothing_attached(self.config(), prefix=nobody, binary=binary)
+        return binary
 
     def test_program_of_somebody_else_stays(self):
         self.attach_foreign("lan0")
