@@ -7,12 +7,13 @@ every contender is given packets as they would come off a wire: MTU-sized, with 
 
 import os
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 from harness import programs
 from harness.lab import Lab
 
 PEERS_PIN = ("taskset", "-c", "0")
+PEERS_CORES_MASK = 1 << 0
 EDGE_PIN = ("taskset", "-c", "1")
 EDGE_CORE = 1
 
@@ -39,6 +40,24 @@ class Ground:
 
     def __exit__(self, *_):
         self._open.close()
+
+    @contextmanager
+    def peers_receiving_on_their_core(self):
+        """Client and origin do their receive work on their own core, as hosts of their own do.
+
+        By default veth has the sender do it: what the edge's process sends is received by the
+        peer's kernel in the same call, and counts as the edge's time.
+        """
+        self._steer_receive(PEERS_CORES_MASK)
+        try:
+            yield
+        finally:
+            self._steer_receive(0)
+
+    def _steer_receive(self, cpus):
+        for host in ("client", "origin"):
+            path = "/sys/class/net/eth0/queues/rx-0/rps_cpus"
+            self.lab.run(host, "sh", "-c", f"echo {cpus:x} > {path}")
 
     def new_folder(self):
         """An empty folder that lasts as long as the ground."""

@@ -15,10 +15,10 @@ from harness import programs
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
-# Some 10,000 requests/s: 256 connections, each with 20 to 30 ms between a reply and its next
-# request. A sixth of what the slowest proxy carries.
+# 256 connections, each with a pause between a reply and its next request: some 10,000 requests/s,
+# a sixth of what the slowest proxy carries, and some 37,000, nearly two thirds of it.
 PACED_CONNECTIONS = 256
-PACED_SCRIPT = Path(__file__).with_name("paced.lua")
+LIGHT_LOAD, HEAVY_LOAD = (Path(__file__).with_name(f"{name}.lua") for name in ("light", "heavy"))
 
 # A third of what the slowest proxy carries on one stream [bit/s].
 PACED_STREAM = "1G"
@@ -58,36 +58,26 @@ def stream_down(ground, contender, seconds):
     return {"down_bps": got["bits_per_second"]}
 
 
-def cost_of_requests(ground, contender, seconds):
-    before = _cpu_times(contender.pid)
-    got = _wrk(
-        ground, contender, seconds, connections=PACED_CONNECTIONS, script=PACED_SCRIPT
-    )
-    process, edge_core = _spent_since(before, contender.pid)
-    per_100k = 100_000 / got["requests"]
-    return _known(
-        {
-            "offered_requests_per_second": got["requests_per_second"],
-            "cpu_per_100k_requests": process and process * per_100k,
-            "core_per_100k_requests": edge_core * per_100k,
-            "paced_p50_us": got["p50_us"],
-            "paced_p99_us": got["p99_us"],
-        }
-    )
+def cost_of_few_requests(ground, contender, seconds):
+    return _cost_of_requests(ground, contender, seconds, LIGHT_LOAD, "few")
+
+
+def cost_of_many_requests(ground, contender, seconds):
+    return _cost_of_requests(ground, contender, seconds, HEAVY_LOAD, "many")
+
+
+def cost_of_many_requests_apart(ground, contender, seconds):
+    with ground.peers_receiving_on_their_core():
+        return _cost_of_requests(ground, contender, seconds, HEAVY_LOAD, "apart")
 
 
 def cost_of_bytes(ground, contender, seconds):
-    before = _cpu_times(contender.pid)
-    got = _iperf3(ground, contender, seconds, reverse=True, rate=PACED_STREAM)
-    process, edge_core = _spent_since(before, contender.pid)
-    per_gigabyte = 1e9 / got["bytes"]
-    return _known(
-        {
-            "offered_bps": got["bits_per_second"],
-            "cpu_per_gigabyte": process and process * per_gigabyte,
-            "core_per_gigabyte": edge_core * per_gigabyte,
-        }
-    )
+    return _cost_of_bytes(ground, contender, seconds, "stream")
+
+
+def cost_of_bytes_apart(ground, contender, seconds):
+    with ground.peers_receiving_on_their_core():
+        return _cost_of_bytes(ground, contender, seconds, "stream_apart")
 
 
 MEASURES: tuple[Callable, ...] = (
@@ -95,9 +85,30 @@ MEASURES: tuple[Callable, ...] = (
     new_connections,
     stream_up,
     stream_down,
-    cost_of_requests,
+    cost_of_few_requests,
+    cost_of_many_requests,
+    cost_of_many_requests_apart,
     cost_of_bytes,
+    cost_of_bytes_apart,
 )
+
+def _figures_of_requests(name, load):
+    return (
+        Figure(f"{name}_requests_per_second", f"{load}: requests", "1/s"),
+        Figure(f"{name}_cpu_per_100k", "  process time per 100,000", "s", more_is_better=False),
+        Figure(f"{name}_core_per_100k", "  edge core time per 100,000", "s", more_is_better=False),
+        Figure(f"{name}_p50_us", "  p50 at that load", "us", more_is_better=False),
+        Figure(f"{name}_p99_us", "  p99 at that load", "us", more_is_better=False),
+    )
+
+
+def _figures_of_bytes(name, load):
+    return (
+        Figure(f"{name}_bps", load, "Gbit/s"),
+        Figure(f"{name}_cpu_per_gigabyte", "  process time per GB", "s", more_is_better=False),
+        Figure(f"{name}_core_per_gigabyte", "  edge core time per GB", "s", more_is_better=False),
+    )
+
 
 FIGURES = (
     Figure("requests_per_second", "HTTP requests, 64 keep-alive connections", "1/s"),
@@ -106,15 +117,42 @@ FIGURES = (
     Figure("connections_per_second", "HTTP requests, a new connection each", "1/s"),
     Figure("up_bps", "one stream, client to origin", "Gbit/s"),
     Figure("down_bps", "one stream, origin to client", "Gbit/s"),
-    Figure("offered_requests_per_second", "same load for all: requests", "1/s"),
-    Figure("cpu_per_100k_requests", "  process time per 100,000", "s", more_is_better=False),
-    Figure("core_per_100k_requests", "  edge core time per 100,000", "s", more_is_better=False),
-    Figure("paced_p50_us", "  p50 at that load", "us", more_is_better=False),
-    Figure("paced_p99_us", "  p99 at that load", "us", more_is_better=False),
-    Figure("offered_bps", "same load for all: one stream down", "Gbit/s"),
-    Figure("cpu_per_gigabyte", "  process time per GB", "s", more_is_better=False),
-    Figure("core_per_gigabyte", "  edge core time per GB", "s", more_is_better=False),
+    *_figures_of_requests("few", "light load"),
+    *_figures_of_requests("many", "heavy load"),
+    *_figures_of_requests("apart", "heavy load, peers receive on their own core"),
+    *_figures_of_bytes("stream", "one stream down"),
+    *_figures_of_bytes("stream_apart", "one stream down, peers receive on their own core"),
 )
+
+
+def _cost_of_requests(ground, contender, seconds, script, name):
+    before = _cpu_times(contender.pid)
+    got = _wrk(ground, contender, seconds, connections=PACED_CONNECTIONS, script=script)
+    process, edge_core = _spent_since(before, contender.pid)
+    per_100k = 100_000 / got["requests"]
+    return _known(
+        {
+            f"{name}_requests_per_second": got["requests_per_second"],
+            f"{name}_cpu_per_100k": process and process * per_100k,
+            f"{name}_core_per_100k": edge_core * per_100k,
+            f"{name}_p50_us": got["p50_us"],
+            f"{name}_p99_us": got["p99_us"],
+        }
+    )
+
+
+def _cost_of_bytes(ground, contender, seconds, name):
+    before = _cpu_times(contender.pid)
+    got = _iperf3(ground, contender, seconds, reverse=True, rate=PACED_STREAM)
+    process, edge_core = _spent_since(before, contender.pid)
+    per_gigabyte = 1e9 / got["bytes"]
+    return _known(
+        {
+            f"{name}_bps": got["bits_per_second"],
+            f"{name}_cpu_per_gigabyte": process and process * per_gigabyte,
+            f"{name}_core_per_gigabyte": edge_core * per_gigabyte,
+        }
+    )
 
 
 def _wrk(ground, contender, seconds, **how):

@@ -11,6 +11,7 @@ mod origin;
 mod plan;
 mod privileges;
 mod run;
+mod secret;
 mod stats;
 
 use std::process::ExitCode;

@@ -32,8 +32,8 @@ use tracing_subscriber::EnvFilter;
 use crate::admin::{Admin, AdminSocket, MetricsSocket};
 use crate::cli::EXIT_USAGE;
 use crate::plan::{FIRST_QUEUE, Plan};
-use crate::privileges;
 use crate::stats::Names;
+use crate::{privileges, secret};
 
 /// Run the engine in the foreground
 ///
@@ -111,6 +111,15 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         services: config.services.iter().map(|service| service.name.clone()).collect(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
     };
+
+    let settings = WorkerSettings {
+        ports: plan.ports.iter().map(|port| port.identity).collect(),
+        services: plan.services,
+        secret: secret::load(&config.admin.socket)?,
+    };
+    let snapshot = Snapshot::new(names.services.len(), names.ports.len());
+    let worker = Worker::new(settings, pool, routes, monotonic());
+
     for (index, name) in names.ports.iter().enumerate() {
         let mode = shield.attach(index as u32)?;
         tracing::info!("port {name}: XDP attached, {mode} mode");
@@ -123,16 +132,6 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
     }
 
-    let mut secret = [0; 16];
-    getrandom::fill(&mut secret)
-        .map_err(|error| anyhow!("no randomness from the kernel: {error}"))?;
-    let settings = WorkerSettings {
-        ports: plan.ports.iter().map(|port| port.identity).collect(),
-        services: plan.services,
-        secret,
-    };
-    let snapshot = Snapshot::new(names.services.len(), names.ports.len());
-    let worker = Worker::new(settings, pool, routes, monotonic());
     let idle = match config.engine.idle {
         Idle::Spin => IdlePolicy::Spin,
         Idle::Adaptive => IdlePolicy::Adaptive,

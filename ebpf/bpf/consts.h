@@ -29,9 +29,6 @@
 /* The time of the last such packet is written at most this often [nanoseconds]. */
 #define KERNEL_FLOW_REFRESH_NS (1000ULL * 1000 * 1000)
 
-/* Tags understood: IEEE 802.1Q, and a second one in front of it (802.1ad). */
-#define VLAN_TAGS_MAX 2
-
 /* IPv6 extension headers that are skipped on the way to TCP. */
 #define EXTENSION_HEADERS_MAX 4
 

@@ -268,15 +268,12 @@ static __always_inline enum verdict parse(struct cursor *cursor, struct segment 
 	struct ethhdr *ethernet = take(cursor, sizeof(*ethernet));
 	struct vlan_tag *tag;
 	__be16 protocol;
-	int i;
 
 	if (!ethernet)
 		return VERDICT_MALFORMED;
 	protocol = ethernet->h_proto;
-#pragma unroll
-	for (i = 0; i < VLAN_TAGS_MAX; i++) {
-		if (protocol != bpf_htons(ETH_P_8021Q) && protocol != bpf_htons(ETH_P_8021AD))
-			break;
+	/* One tag is what the engine answers with; stacked ones are the kernel's. */
+	if (protocol == bpf_htons(ETH_P_8021Q)) {
 		tag = take(cursor, sizeof(*tag));
 		if (!tag)
 			return VERDICT_MALFORMED;

@@ -170,6 +170,9 @@ pub const SEGMENTS_PER_WINDOW_SEGMENT: u32 = 2;
 /// is taken for this, as in Linux (`tcp_min_snd_mss`): less would be an attack on our packet rate.
 pub const SEND_MSS_MIN: u16 = 48;
 
+/// How soon a SYN follows the reset that ended what an origin still had of an earlier connection.
+pub const SYN_AGAIN: Duration = Duration::from_millis(2);
+
 /// How soon a connection tries again what an empty pool or a frame on its way out held back.
 pub const OUTPUT_RETRY: Duration = Duration::from_millis(1);
 
@@ -214,6 +217,10 @@ pub const SEND_QUEUE_OCTETS_MAX: u32 = 1 << 20;
 
 /// Source ports that are looked at before an origin counts as out of them.
 pub const SOURCE_PORT_TRIES: usize = 16;
+
+/// How often Linux is told which neighbours lead to the origins. It forgets those that it hears
+/// nothing of after a minute or more.
+pub const ORIGIN_PATH_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Segments that one leg sends in one turn before the others have theirs.
 pub const SEGMENTS_PER_TURN_MAX: usize = 64;

@@ -47,6 +47,26 @@ class Http(EdgeCase):
                     self.fail(f"connection {number}: {reply!r}")
 
 
+    def test_restart_does_not_stumble_over_the_origins_time_wait(self):
+        """The origin waits on every source port there is when the next engine uses them again."""
+        self.nginx(HELLO)
+        ports = 1000
+        for round_number in range(2):
+            with self.edge(service(80, source_ports="20000-20999")):
+                began = time.monotonic()
+                for _ in range(ports):
+                    self.fetch_and_close()
+                took = time.monotonic() - began
+            print(f"    round {round_number + 1}: {ports} connections in {took:.2f} s")
+        self.assertLess(took, 5.0)
+
+    def fetch_and_close(self):
+        sock = self.connect(80)
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: edge\r\nConnection: close\r\n\r\n")
+        self.assertTrue(receive_all(sock).endswith(b"hello\n"))
+        sock.close()
+
+
 class Families(EdgeCase):
     def test_ipv6_client_reaches_ipv4_origin(self):
         self.nginx('server { listen 80; location / { return 200 "$remote_addr\\n"; } }')

@@ -85,7 +85,7 @@ impl Envelope {
     }
 
     /// Octets of IP and link headers in front of TCP.
-    pub fn len(&self) -> usize {
+    fn header_len(&self) -> usize {
         usize::from(self.len)
     }
 
@@ -93,8 +93,8 @@ impl Envelope {
     #[inline]
     pub fn seal(&self, pool: &mut FramePool, segment: &mut Frame) {
         let tcp_len = segment.len() as u16;
-        let header = pool.push_front(segment, self.len());
-        header.copy_from_slice(&self.bytes[..self.len()]);
+        let header = pool.push_front(segment, self.header_len());
+        header.copy_from_slice(&self.bytes[..self.header_len()]);
         let ip = &mut header[usize::from(self.network_offset)..];
         if self.is_ipv4 {
             let total_len = IPV4_HEADER + tcp_len;

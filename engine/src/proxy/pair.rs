@@ -41,7 +41,6 @@ pub struct Leg {
 
 /// How far a leg knows its way.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every leg knows its path")]
 pub enum LegPath {
     Known(Envelope),
     /// Linux is resolving the neighbour.
@@ -76,6 +75,8 @@ pub struct Pair {
     pub phase: Phase,
     /// Whether the pair waits in the worker's queue to be looked at.
     pub queued: bool,
+    /// Whether the pair waits in the worker's list for Linux to resolve a neighbour.
+    pub awaiting_path: bool,
     /// A leg is gone when it is closed and forgotten, or when only its TIME-WAIT is left.
     pub legs: [Option<Leg>; 2],
     /// The way the client's SYN came: the way back while Linux knows none.

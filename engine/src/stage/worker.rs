@@ -90,6 +90,8 @@ pub struct Worker {
     queue: VecDeque<u32>,
     /// Pairs with a leg that waits for a neighbour to be resolved.
     awaiting_path: Vec<u32>,
+    /// When the ways to the origins are next confirmed.
+    origins_looked_after: Instant,
     /// Packets that answer segments without a connection.
     replies: Vec<(u8, Frame)>,
     reset_budget: receive::ResetBudget,
@@ -136,6 +138,7 @@ impl Worker {
             arrivals: Vec::with_capacity(BURST),
             queue: VecDeque::with_capacity(pairs),
             awaiting_path: Vec::with_capacity(pairs),
+            origins_looked_after: now,
             replies: Vec::with_capacity(BURST),
             reset_budget: receive::ResetBudget::default(),
             draining: false,
@@ -173,6 +176,9 @@ impl Worker {
     pub fn set_routes(&mut self, routes: Arc<Routes>) {
         self.routes = routes;
         while let Some(index) = self.awaiting_path.pop() {
+            if let Some(pair) = self.pairs.get_mut(index) {
+                pair.awaiting_path = false;
+            }
             self.enqueue(index);
         }
     }

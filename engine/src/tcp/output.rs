@@ -15,7 +15,7 @@ use super::{Connection, Context};
 use crate::frame::{Frame, FramePool};
 use crate::limits::{OUTPUT_RETRY, SEGMENTS_PER_WINDOW_SEGMENT};
 use crate::time::Instant;
-use crate::wire::tcp::{Flags, SeqNum};
+use crate::wire::tcp::{Flags, SeqNum, TcpHeader};
 
 /// A segment to be sent.
 #[derive(Debug)]
@@ -122,9 +122,15 @@ impl Connection {
         sequence: SeqNum,
         wrap: impl FnOnce(&mut FramePool, &mut Frame),
     ) -> Option<Outgoing> {
-        let mut header = self.header(cx.now, sequence, Flags::RST);
-        header.acknowledgment = SeqNum(0);
-        header.window = 0;
+        // It answers as if there were no connection (RFC 9293 §3.10.7.3), so without timestamps:
+        // ours would mean nothing to whatever the peer has, and PAWS would discard it.
+        let header = TcpHeader {
+            source_port: self.local_port,
+            destination_port: self.remote_port,
+            sequence,
+            flags: Flags::RST,
+            ..TcpHeader::default()
+        };
         let outgoing = self.send_control(cx, header, OutgoingKind::Originated, wrap)?;
         self.cold.reset_reply = None;
         Some(outgoing)

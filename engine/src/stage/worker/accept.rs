@@ -41,6 +41,7 @@ impl Worker {
             tries: 0,
             phase: Phase::ClientHandshake,
             queued: false,
+            awaiting_path: false,
             legs: [Some(client), None],
             came_by,
             moved_at: self.now,
@@ -98,8 +99,11 @@ impl Worker {
                 }
                 return;
             }
+            pair.origin = match pair.tries {
+                0 => service.choose_origin() as u16,
+                _ => (pair.origin + 1) % service.origins.len() as u16,
+            };
             pair.tries += 1;
-            pair.origin = service.choose_origin() as u16;
             pair.phase = Phase::OriginHandshake;
             pair.moved_at = self.now;
             if self.connect(index, outlet) {
@@ -136,11 +140,12 @@ impl Worker {
         let Some(client) = pair.leg(Side::Client) else { return false };
         let offer = Offer { timestamps: client.tcp.options_in_force().timestamps, ..Offer::ALL };
         let tcp = Connection::connect(settings, endpoints, offer, sequence, self.now);
-        if matches!(path, LegPath::Awaited) {
-            self.awaiting_path.push(index);
-        }
+        let awaited = matches!(path, LegPath::Awaited);
         pair.legs[Side::Origin as usize] =
             Some(Leg { tcp, key, path, routes_generation: generation });
+        if awaited {
+            self.await_path(index);
+        }
         true
     }
 
@@ -183,7 +188,6 @@ impl Worker {
         match self.routes.path_to(remote) {
             Ok(path) => {
                 let link_path = self.link_path(&path).ok_or(NoWay)?;
-                outlet.in_use(path.next_hop);
                 let mtu = path.mtu.try_into().unwrap_or(u16::MAX);
                 Ok((LegPath::along(&link_path, local, remote), mtu))
             }

@@ -4,7 +4,8 @@
 use super::accept::NoWay;
 use super::{Outlet, Slot, Worker, context};
 use crate::frame::{Frame, FramePool};
-use crate::limits::SEGMENTS_PER_TURN_MAX;
+use crate::kernel::NoPath;
+use crate::limits::{ORIGIN_PATH_INTERVAL, SEGMENTS_PER_TURN_MAX};
 use crate::proxy::{Leg, LegPath, Phase, Side, Waiting};
 use crate::tcp::{OutgoingKind, State};
 use crate::time::Instant;
@@ -14,6 +15,7 @@ impl Worker {
     /// turn: a full device slows its connections down, it loses nothing.
     pub fn flush(&mut self, now: Instant, outlet: &mut impl Outlet) {
         self.now = now;
+        self.look_after_origins(outlet);
         for (port, frame) in self.replies.drain(..) {
             if outlet.has_room(&mut self.pool, port) {
                 outlet.send(&mut self.pool, port, frame);
@@ -149,25 +151,54 @@ impl Worker {
         if leg.routes_generation == generation {
             return;
         }
-        let (key, came_by) = (leg.key, pair.came_by);
-        let found = self.path_of(&key, outlet);
-        let path = match (side, found) {
-            // A tagged client is answered by its tag. Where Linux has no path yet, or routes by
-            // an interface that is not ours, the client is answered the way it came.
-            (Side::Client, _) if came_by.vlan.is_some() => return,
-            (Side::Client, Ok((LegPath::Awaited, _)) | Err(NoWay)) => {
-                LegPath::along(&came_by, key.local().ip(), key.remote().ip())
-            }
-            (_, Ok((path, _))) => path,
+        let (key, came_by, old) = (leg.key, pair.came_by, leg.path);
+        let answer = LegPath::along(&came_by, key.local().ip(), key.remote().ip());
+        let path = match side {
+            // A tagged client is answered by its tag.
+            Side::Client if came_by.vlan.is_some() => answer,
+            // Where Linux has no path yet, or routes by an interface that is not ours, a client is
+            // answered the way it came.
+            Side::Client => match self.path_of(&key, outlet) {
+                Ok((path @ LegPath::Known(_), _)) => path,
+                Ok((LegPath::Awaited, _)) | Err(NoWay) => answer,
+            },
             // The old path is the best guess while Linux has none; retransmission carries on.
-            (Side::Origin, Err(NoWay)) => leg.path,
+            Side::Origin => self.path_of(&key, outlet).map_or(old, |(path, _)| path),
         };
         if matches!(path, LegPath::Awaited) {
-            self.awaiting_path.push(index);
+            self.await_path(index);
         }
         if let Some(leg) = self.pairs.get_mut(index).and_then(|pair| pair.leg_mut(side)) {
             leg.path = path;
             leg.routes_generation = generation;
+        }
+    }
+
+    /// Remembers that the pair goes on when Linux knows more.
+    pub(super) fn await_path(&mut self, index: u32) {
+        if let Some(pair) = self.pairs.get_mut(index)
+            && !pair.awaiting_path
+        {
+            pair.awaiting_path = true;
+            self.awaiting_path.push(index);
+        }
+    }
+
+    /// Every now and then, sees to it that Linux knows the way to every origin, and keeps it: it
+    /// does not see that packets go there.
+    fn look_after_origins(&mut self, outlet: &mut impl Outlet) {
+        if self.now < self.origins_looked_after {
+            return;
+        }
+        self.origins_looked_after = self.now + ORIGIN_PATH_INTERVAL;
+        for origin in self.services.iter().flat_map(|service| &service.origins) {
+            match self.routes.path_to(origin.address.ip()) {
+                Ok(path) => outlet.in_use(path.next_hop),
+                Err(NoPath::Unresolved(next_hop) | NoPath::Failed(next_hop)) => {
+                    outlet.resolve(next_hop);
+                }
+                Err(_) => {}
+            }
         }
     }
 
@@ -176,13 +207,18 @@ impl Worker {
         for side in Side::BOTH {
             let Some(leg) = self.pairs.get(index).and_then(|pair| pair.leg(side)) else { continue };
             match leg.tcp.state() {
+                // Its last word is still to be sent.
+                _ if sent == Sent::More => {}
                 State::Closed => self.forget_leg(index, side),
-                State::TimeWait if sent == Sent::All => self.retire_leg(index, side),
+                State::TimeWait => self.retire_leg(index, side),
                 _ => {}
             }
         }
         let Some(pair) = self.pairs.get(index) else { return };
         if pair.legs.iter().all(Option::is_none) {
+            if pair.awaiting_path {
+                self.awaiting_path.retain(|awaiting| *awaiting != index);
+            }
             self.services[usize::from(pair.service)].counters.active -= 1;
             self.wheel.cancel(index);
             self.pairs.remove(index);

@@ -1,6 +1,7 @@
 //! A segment arrives in SYN-SENT (RFC 9293 §3.10.7.3).
 
 use super::{Disposition, DropReason};
+use crate::limits::SYN_AGAIN;
 use crate::tcp::state::{CloseReason, Event};
 use crate::tcp::{Connection, Context};
 use crate::time::Instant;
@@ -18,6 +19,11 @@ impl Connection {
         if acknowledges && header.acknowledgment != self.snd_nxt {
             if !flags.contains(Flags::RST) {
                 self.cold.reset_reply = Some(header.acknowledgment);
+                // The peer is in TIME-WAIT, or half open, from a connection before this one. The
+                // reset ends that, so our SYN need not wait a second to be sent again (so Linux).
+                if self.cold.retries == 0 {
+                    self.retransmit_at = self.retransmit_at.min(cx.now + SYN_AGAIN);
+                }
             }
             return Disposition::Dropped(DropReason::BadAcknowledgment);
         }

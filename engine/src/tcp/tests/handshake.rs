@@ -150,14 +150,17 @@ fn a_refused_connection_says_so() {
 
 #[test]
 fn an_old_syn_ack_gets_a_reset_and_the_handshake_goes_on() {
-    let mut host = Host::connecting(&settings(), PLAIN);
+    let mut host = Host::connecting(&settings(), Offer::ALL);
     host.sends(&["S 0+0"]);
     let mut old = syn_ack(PLAIN);
     old.acknowledgment = SeqNum(4711);
     host.gets(old);
     let sent = host.sent();
     assert_eq!(sent[0].header.flags, Flags::RST);
+    assert_eq!(sent[0].header.options, TcpOptions::default(), "PAWS would discard our timestamp");
     assert_eq!(sent[0].header.sequence, SeqNum(4711));
+    // The reset has ended what the peer still had: the SYN follows it, and not a second later.
+    host.sends_within(ms(100), &[(2, "S 0+0")]);
     host.gets(syn_ack(PLAIN));
     assert_eq!(host.connection.state(), State::Established);
     host.sends(&["A 1+0 ack 1"]);
