@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use ringroad_config::schema::{Config, Idle};
-use ringroad_ebpf::{ServiceAddress, Shield};
+use ringroad_ebpf::{ServiceAddress, Shield, ShieldSettings};
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, ReservedPorts, Watcher, clashes, connections};
 use ringroad_engine::limits::FRAME_SIZE_MIN;
@@ -119,18 +119,7 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     };
     let snapshot = Snapshot::new(names.services.len(), names.ports.len());
     let worker = Worker::new(settings, pool, routes, monotonic());
-
-    for (index, name) in names.ports.iter().enumerate() {
-        let mode = shield.attach(index as u32)?;
-        tracing::info!("port {name}: XDP attached, {mode} mode");
-    }
-    // Without sockets the shield leaves all to Linux, and remembers what is new; what is older is
-    // told now. So no connection of Linux's is ever taken from it.
-    leave_to_linux(&shield, &plan.shield.services)?;
-    for (index, port) in ports.iter().enumerate() {
-        let fd = port.fd().context("a port that was just opened is open")?;
-        shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
-    }
+    put_in_front(&mut shield, &plan.shield, &ports)?;
 
     let idle = match config.engine.idle {
         Idle::Spin => IdlePolicy::Spin,
@@ -181,6 +170,23 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     drop(shield);
     drop(reserved);
     report(&last);
+    Ok(())
+}
+
+/// Attaches the shield, and lets it hand packets to the engine's sockets.
+///
+/// Attached without sockets it leaves all to Linux and remembers what is new there; what is older
+/// is told before it has sockets. So no connection of Linux's is taken from it.
+fn put_in_front(shield: &mut Shield, settings: &ShieldSettings, ports: &[AfXdp]) -> Result<()> {
+    for (index, port) in settings.ports.iter().enumerate() {
+        let mode = shield.attach(index as u32)?;
+        tracing::info!("{}: XDP attached, {mode} mode", port.interface);
+    }
+    leave_to_linux(shield, &settings.services)?;
+    for (index, port) in ports.iter().enumerate() {
+        let fd = port.fd().context("a port that was just opened is open")?;
+        shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
+    }
     Ok(())
 }
 
