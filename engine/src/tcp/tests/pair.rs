@@ -236,18 +236,19 @@ fn megabytes_cross_links_that_lose_reorder_and_duplicate() {
 
 #[test]
 fn one_percent_loss_does_not_stall() {
-    const RUNS: u64 = 5;
     for offer in [Offer::ALL, SACK, PLAIN] {
-        let mut timeouts = 0;
-        for seed in 0..RUNS {
+        let (mut timeouts, mut retransmitted) = (0, 0);
+        for seed in 0..5 {
             let link = Link { lost: 10, ..CLEAN };
             let mut pair = Pair::new(seed, link, settings(), offer);
             pair.to_write = [1_000_000, 0];
             pair.run(Duration::from_secs(1000));
             pair.assert_done(seed);
             timeouts += pair.sides[CLIENT].counters.timeouts;
+            retransmitted += pair.sides[CLIENT].counters.retransmitted;
         }
-        assert!(timeouts <= 3 * RUNS, "{offer:?}: repaired without the timer, not by {timeouts}");
+        // Left to the timer: the last segments of a flight, and retransmissions that are lost.
+        assert!(timeouts * 4 <= retransmitted, "{offer:?}: {timeouts} of {retransmitted}");
     }
 }
 
