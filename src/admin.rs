@@ -1,6 +1,7 @@
 //! Where the running engine is reached: HTTP on a Unix socket for the commands, and Prometheus'
 //! text format on TCP.
 
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use ringroad_config::schema::Metrics;
 use ringroad_ebpf::{Control, CountersReader};
 use ringroad_engine::stage::{Command, Commands};
 use ringroad_engine::telemetry::Snapshot;
@@ -94,14 +96,40 @@ impl Drop for AdminSocket {
     }
 }
 
-/// Serves Prometheus at `address` until the runtime ends.
-pub(crate) async fn serve_metrics(address: SocketAddr, admin: Arc<Admin>) -> Result<()> {
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("admin.metrics: cannot listen at {address}; choose another address")
-    })?;
-    let router = Router::new().route("/metrics", get(prometheus)).with_state(admin);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(())
+/// Where Prometheus asks.
+#[derive(Debug)]
+pub(crate) struct MetricsSocket {
+    listener: io::Result<TcpListener>,
+    address: SocketAddr,
+}
+
+impl MetricsSocket {
+    /// Binds the address. Only one that the configuration asks for has to be free.
+    pub(crate) async fn bind(metrics: Metrics) -> Result<Self> {
+        let Metrics { address, required } = metrics;
+        let listener = match TcpListener::bind(address).await {
+            Err(error) if required => Err(error).with_context(|| {
+                format!("admin.metrics: cannot listen at {address}; choose another address")
+            })?,
+            either => either,
+        };
+        Ok(MetricsSocket { listener, address })
+    }
+
+    /// Serves until the runtime ends, or says why it cannot.
+    pub(crate) fn serve(self, admin: Arc<Admin>) {
+        match self.listener {
+            Ok(listener) => {
+                let router = Router::new().route("/metrics", get(prometheus)).with_state(admin);
+                tokio::spawn(async move { axum::serve(listener, router).await });
+            }
+            Err(error) => tracing::warn!(
+                "admin.metrics: not served, cannot listen at {}: {error}; choose another \
+                 address, or off",
+                self.address
+            ),
+        }
+    }
 }
 
 fn router(admin: Arc<Admin>) -> Router {

@@ -9,6 +9,7 @@ mod lab;
 mod metrics;
 mod origin;
 mod plan;
+mod privileges;
 mod run;
 mod secret;
 mod stats;

@@ -1,5 +1,7 @@
 //! The counts in OpenMetrics text, for Prometheus to scrape.
 
+use std::sync::atomic::AtomicU64;
+
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use prometheus_client::encoding::text::encode;
@@ -15,6 +17,7 @@ const CONTENT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-
 type Labels = Vec<(&'static str, String)>;
 type Counters = Family<Labels, Counter>;
 type Gauges = Family<Labels, Gauge>;
+type Seconds = Family<Labels, Gauge<f64, AtomicU64>>;
 
 /// The response to a scrape.
 pub(crate) fn to_openmetrics(stats: &Stats) -> impl IntoResponse + use<> {
@@ -50,6 +53,9 @@ fn registry(stats: &Stats) -> Registry {
     ] {
         add(&tx, &[("origin", origin)], count);
     }
+    let held = Gauge::<i64>::default();
+    held.set(ledger.held.try_into().unwrap_or(i64::MAX));
+    registry.register("held_frames", "Frames that came in and wait to go on", held);
     let frames = gauges(&mut registry, "pool_frames", "Frames of the pool, by who has them");
     set(&frames, &[("state", "free")], stats.frames.free);
     set(&frames, &[("state", "held")], stats.frames.held);
@@ -83,7 +89,59 @@ fn registry(stats: &Stats) -> Registry {
             add(&segments, &[("service", name), ("how", how)], count);
         }
     }
+    shield(&mut registry, stats);
+    ports(&mut registry, stats);
+    time_inside(&mut registry, stats);
     registry
+}
+
+fn shield(registry: &mut Registry, stats: &Stats) {
+    let verdicts = counters(registry, "shield_packets", "Packets on the ports, by verdict");
+    for (verdict, count) in &stats.shield {
+        add(&verdicts, &[("verdict", verdict)], *count);
+    }
+}
+
+fn ports(registry: &mut Registry, stats: &Stats) {
+    let moved = counters(registry, "port_frames", "Frames by port, taken in and handed out");
+    let lost = counters(
+        registry,
+        "port_dropped_frames",
+        "Frames lost before the engine had them, or refused by the device",
+    );
+    for port in &stats.ports {
+        for (direction, frames, dropped) in
+            [("received", port.received, port.rx_dropped), ("sent", port.sent, port.tx_dropped)]
+        {
+            let labels = [("port", port.name.as_str()), ("direction", direction)];
+            add(&moved, &labels, frames);
+            add(&lost, &labels, dropped);
+        }
+    }
+}
+
+/// Labelled as a summary, of which the library has no notion; quantile 1 is the largest.
+fn time_inside(registry: &mut Registry, stats: &Stats) {
+    let latency = &stats.latency;
+    let quantiles = Seconds::default();
+    registry.register_with_unit(
+        "time_inside",
+        "Time of forwarded payload inside the engine, since the start",
+        Unit::Seconds,
+        quantiles.clone(),
+    );
+    for (quantile, micros) in [
+        ("0.5", latency.p50_us),
+        ("0.9", latency.p90_us),
+        ("0.99", latency.p99_us),
+        ("0.999", latency.p999_us),
+        ("1", latency.max_us),
+    ] {
+        quantiles.get_or_create(&labels(&[("quantile", quantile)])).set(micros / 1e6);
+    }
+    let count = Counter::<u64>::default();
+    count.inc_by(latency.count);
+    registry.register("time_inside_segments", "Segments whose time inside was taken", count);
 }
 
 fn counters(registry: &mut Registry, name: &str, help: &str) -> Counters {
@@ -118,6 +176,14 @@ mod tests {
     fn names_and_units_are_conventional() {
         let mut stats = Stats::default();
         stats.ledger.dropped.insert("no_connection".to_owned(), 3);
+        stats.ledger.held = 7;
+        stats.shield.insert("to_engine".to_owned(), 5);
+        stats.ports.push(crate::stats::Port {
+            name: "wan".to_owned(),
+            rx_dropped: 2,
+            ..Default::default()
+        });
+        stats.latency = crate::stats::Latency { count: 9, p99_us: 250.0, ..Default::default() };
         stats.services.push(crate::stats::Service { name: "web".to_owned(), ..Default::default() });
         let mut text = String::new();
         encode(&mut text, &registry(&stats)).unwrap();
@@ -125,11 +191,17 @@ mod tests {
             text.contains("ringroad_dropped_frames_total{reason=\"no_connection\"} 3\n"),
             "{text}"
         );
-        assert!(
-            text.contains(
-                "ringroad_payload_bytes_total{service=\"web\",direction=\"to_origin\"} 0\n"
-            )
-        );
+        for line in [
+            "ringroad_payload_bytes_total{service=\"web\",direction=\"to_origin\"} 0\n",
+            "ringroad_held_frames 7\n",
+            "ringroad_shield_packets_total{verdict=\"to_engine\"} 5\n",
+            "ringroad_port_frames_total{port=\"wan\",direction=\"sent\"} 0\n",
+            "ringroad_port_dropped_frames_total{port=\"wan\",direction=\"received\"} 2\n",
+            "ringroad_time_inside_seconds{quantile=\"0.99\"} 0.00025\n",
+            "ringroad_time_inside_segments_total 9\n",
+        ] {
+            assert!(text.contains(line), "no {line}in\n{text}");
+        }
         assert!(text.ends_with("# EOF\n"));
     }
 }

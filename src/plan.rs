@@ -5,10 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result, bail};
+use ringroad_config::limits as config;
 use ringroad_config::schema::{self, Algorithm, Config, Driver, XdpMode};
 use ringroad_ebpf as shield;
-use ringroad_engine::kernel::{Link, NoPath, Routes, interface};
-use ringroad_engine::limits::{BURST, FRAME_SIZE_MAX, FRAME_SIZE_MIN, HEADROOM, LINK_HEADERS_MAX};
+use ringroad_engine::kernel::{Link, NoPath, Routes, interface, receive_queues};
+use ringroad_engine::limits::{
+    BURST, FRAME_SIZE_MAX, FRAME_SIZE_MIN, HEADROOM, LINK_HEADERS_MAX, PORTS_PER_LANE_MAX,
+};
 use ringroad_engine::port::af_xdp;
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings};
@@ -61,6 +64,8 @@ impl Plan {
             plan.add_service(config, service, routes)
                 .with_context(|| format!("service {:?}", service.name))?;
         }
+        // What was Linux's choice, the configuration could not count.
+        plan.shield.check()?;
         Ok(plan)
     }
 
@@ -118,7 +123,11 @@ impl Plan {
         let egress = &service.egress;
         let routed = egress_device(routes, origin.ip());
         let port_index = match &egress.port {
-            Some(name) => port_index(config, name)?,
+            Some(name) => {
+                let index = port_index(config, name)?;
+                self.require_routed_by(index, name, origin, &routed, routes)?;
+                index
+            }
             None => {
                 let ifindex = routed.with_context(|| {
                     format!("no way to origin {origin}; add a route, or set egress.port and egress.address")
@@ -154,6 +163,34 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Packets to an origin go where Linux routes them; the replies come back there, and are ours
+    /// only on the egress port.
+    fn require_routed_by(
+        &self,
+        port_index: u32,
+        port: &str,
+        origin: SocketAddr,
+        routed: &Result<u32, NoPath>,
+        routes: &Routes,
+    ) -> Result<()> {
+        match routed {
+            Ok(ifindex) if *ifindex == self.ports[port_index as usize].identity.ifindex => {}
+            Ok(ifindex) => {
+                let by = routes.link(*ifindex).map_or("another device", |link| &link.name);
+                bail!(
+                    "egress.port is {port:?}, but Linux routes origin {origin} by {by}; route it \
+                     by that port, or leave egress.port out"
+                );
+            }
+            Err(none) => tracing::warn!(
+                "origin {origin} cannot be reached by port {port:?} as things are: {none}"
+            ),
+        }
+        Ok(())
+    }
+}
+
 fn port_plan(port: &schema::Port, routes: &Routes) -> Result<(PortPlan, shield::PortSettings)> {
     let Driver::AfXdp(driver) = &port.driver else {
         bail!("port {:?}: this build drives AF_XDP ports alone", port.name);
@@ -161,6 +198,7 @@ fn port_plan(port: &schema::Port, routes: &Routes) -> Result<(PortPlan, shield::
     let link =
         interface(routes, &driver.interface).with_context(|| format!("port {:?}", port.name))?;
     let identity = identity(link).with_context(|| format!("port {:?}", port.name))?;
+    require_one_queue(link).with_context(|| format!("port {:?}", port.name))?;
     let mut socket = af_xdp::Settings::new(&link.name, link.ifindex, FIRST_QUEUE);
     socket.mode = match driver.xdp_mode {
         XdpMode::Auto => af_xdp::XdpMode::Auto,
@@ -200,6 +238,32 @@ fn identity(link: &Link) -> Result<PortIdentity> {
         );
     };
     Ok(PortIdentity { ifindex: link.ifindex, mtu })
+}
+
+/// What arrives on a queue that is not polled reaches Linux, which knows nothing of our connections
+/// and resets them.
+fn require_one_queue(link: &Link) -> Result<()> {
+    let name = &link.name;
+    match receive_queues(link.ifindex) {
+        Ok(Some(queues)) if queues.total() > QUEUES_POLLED => {
+            let kind = if queues.combined > 0 { "combined" } else { "rx" };
+            bail!(
+                "interface {name} receives on {} queues, and this version polls one; give it one \
+                 with `ethtool -L {name} {kind} 1`",
+                queues.total()
+            );
+        }
+        Ok(Some(_)) => {}
+        Ok(None) => tracing::warn!(
+            "the driver of {name} does not say how many queues it receives on; only the first is \
+             polled: make sure that there is one"
+        ),
+        Err(error) => tracing::warn!(
+            "cannot find out how many queues {name} receives on: {error}; only the first is \
+             polled: make sure that there is one"
+        ),
+    }
+    Ok(())
 }
 
 /// The smallest frames that hold a packet of `mtu` octets with its link-layer header behind the
@@ -256,6 +320,16 @@ fn egress_device(routes: &Routes, destination: IpAddr) -> Result<u32, NoPath> {
 
 /// One lane polls the first queue.
 pub(crate) const FIRST_QUEUE: u32 = 0;
+const QUEUES_POLLED: u32 = 1;
+
+// What the configuration lets through fits the engine and the shield.
+const _: () = assert!(config::BURST_MAX == BURST);
+const _: () = assert!(config::PORTS_MAX <= PORTS_PER_LANE_MAX);
+const _: () = assert!(config::PORTS_MAX <= shield::limits::PORTS_MAX);
+const _: () = assert!(config::QUEUES_MAX as usize <= shield::limits::QUEUES_MAX);
+const _: () = assert!(config::SERVICES_MAX <= shield::limits::SERVICES_MAX);
+const _: () = assert!(config::LISTEN_ADDRESSES_MAX <= shield::limits::SERVICE_ADDRESSES_MAX);
+const _: () = assert!(config::EGRESS_RANGES_MAX <= shield::limits::EGRESS_RANGES_MAX);
 
 /// Largest MTU that one frame holds [octets].
 const MTU_MAX: usize = FRAME_SIZE_MAX - HEADROOM - LINK_HEADERS_MAX;

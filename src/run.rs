@@ -1,9 +1,12 @@
 //! `ringroad run`: from a configuration to traffic, and back to a clean host.
 //!
 //! Everything that can be refused is refused before anything is touched; what is touched is owned
-//! by a value whose drop undoes it. The order of a start: plan, reserve, open, load, poll, attach.
-//! The end is the reverse, after a drain.
+//! by a value whose drop undoes it. The order of a start: plan, bind, reserve, open, load, attach
+//! (all is still Linux's), see what Linux serves already, poll. The end is the reverse, after a
+//! drain.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,9 +15,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use ringroad_config::schema::{Config, Idle};
-use ringroad_ebpf::Shield;
+use ringroad_ebpf::{ServiceAddress, Shield, ShieldSettings};
 use ringroad_engine::frame::{FramePool, Region};
-use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes};
+use ringroad_engine::kernel::{KernelConnection, ReservedPorts, Watcher, clashes, connections};
+use ringroad_engine::limits::FRAME_SIZE_MIN;
 use ringroad_engine::port::af_xdp::{AfXdp, Umem};
 use ringroad_engine::stage::{
     Command, Commands, IdlePolicy, Lane, ShieldGate, Worker, WorkerSettings, mailbox, monotonic,
@@ -25,11 +29,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
-use crate::admin::{Admin, AdminSocket, serve_metrics};
+use crate::admin::{Admin, AdminSocket, MetricsSocket};
 use crate::cli::EXIT_USAGE;
 use crate::plan::{FIRST_QUEUE, Plan};
-use crate::secret;
 use crate::stats::Names;
+use crate::{privileges, secret};
 
 /// Run the engine in the foreground
 ///
@@ -40,9 +44,19 @@ pub(crate) struct Args {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// A virtual device of DPDK's; not in this version
+    #[arg(long, value_name = "ARGS")]
+    vdev: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if let Some(vdev) = args.vdev.first() {
+        eprintln!(
+            "ringroad: --vdev {vdev}: DPDK devices are not available in this version; leave it \
+             out, and give ports with driver af_xdp"
+        );
+        return Ok(ExitCode::from(EXIT_USAGE));
+    }
     let config = match ringroad_config::load(&args.config) {
         Ok(config) => config,
         Err(errors) => {
@@ -51,7 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     start_log();
-    require_privileges()?;
+    // The smallest that frames can be; if they get larger, locking them says so.
+    privileges::require(u64::from(config.engine.frames) * FRAME_SIZE_MIN as u64)?;
     let polling = polling_core(&config)?;
     leave_core_to_lane(polling);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -69,11 +84,19 @@ fn start_log() {
 async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     let (commands, mailbox) = mailbox()?;
     let told = commands.clone();
-    let (watcher, routes) = Watcher::start(move |routes| tell_routes(&told, routes)).await?;
+    let (watcher, routes) = Watcher::start(move |routes| {
+        // Never refused: the latest routes have a place of their own.
+        let _ = told.send(Command::Routes(routes));
+    })
+    .await?;
     let plan = Plan::new(&config, &routes)?;
     refuse_clashes(&plan)?;
 
     let mut socket = AdminSocket::bind(&config.admin.socket).await?;
+    let metrics = match config.admin.metrics {
+        Some(metrics) => Some(MetricsSocket::bind(metrics).await?),
+        None => None,
+    };
     let ranges: Vec<_> = plan.egress.iter().map(|(_, ports)| ports.clone()).collect();
     let reserved = ReservedPorts::reserve(&ranges)?;
 
@@ -84,15 +107,11 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         ports.push(AfXdp::open(&mut pool, &umem, port.socket.clone())?);
     }
     let mut shield = Shield::load(&plan.shield)?;
-    for (index, port) in ports.iter().enumerate() {
-        let fd = port.fd().context("a port that was just opened is open")?;
-        shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
-    }
-
     let names = Names {
         services: config.services.iter().map(|service| service.name.clone()).collect(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
     };
+
     let settings = WorkerSettings {
         ports: plan.ports.iter().map(|port| port.identity).collect(),
         services: plan.services,
@@ -100,6 +119,8 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     };
     let snapshot = Snapshot::new(names.services.len(), names.ports.len());
     let worker = Worker::new(settings, pool, routes, monotonic());
+    put_in_front(&mut shield, &plan.shield, &ports)?;
+
     let idle = match config.engine.idle {
         Idle::Spin => IdlePolicy::Spin,
         Idle::Adaptive => IdlePolicy::Adaptive,
@@ -108,7 +129,9 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     let lane = Lane::new(worker, ports, gate, watcher.resolver(), mailbox, idle);
     let (ended, mut lane_ended) = oneshot::channel();
     let lane = thread::Builder::new().name("lane-0".to_owned()).spawn(move || {
-        core_affinity::set_for_current(core);
+        if let Err(error) = pin(core) {
+            tracing::warn!("{error}");
+        }
         // Naps and timeouts are meant to the microsecond.
         let _ = nix::sys::prctl::set_timerslack(1);
         let last = lane.run(monotonic, snapshot);
@@ -117,10 +140,6 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         last
     })?;
 
-    for index in 0..plan.ports.len() {
-        let mode = shield.attach(index as u32)?;
-        tracing::info!("port {}: XDP attached, {mode} mode", names.ports[index]);
-    }
     let admin = Arc::new(Admin {
         commands: commands.clone(),
         shield: shield.counters_reader(),
@@ -128,9 +147,11 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         names,
     });
     socket.serve(admin.clone());
-    if let Some(address) = config.admin.metrics {
-        serve_metrics(address, admin.clone()).await?;
+    if let Some(metrics) = metrics {
+        metrics.serve(admin.clone());
     }
+    // Once it answers, the lane has shown a sign of life and takes connections.
+    admin.stats().await?;
     eprintln!("ready");
     // Without systemd there is nobody to notify.
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
@@ -150,6 +171,48 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     drop(reserved);
     report(&last);
     Ok(())
+}
+
+/// Attaches the shield, and lets it hand packets to the engine's sockets.
+///
+/// Attached without sockets it leaves all to Linux and remembers what is new there; what is older
+/// is told before it has sockets. So no connection of Linux's is taken from it.
+fn put_in_front(shield: &mut Shield, settings: &ShieldSettings, ports: &[AfXdp]) -> Result<()> {
+    for (index, port) in settings.ports.iter().enumerate() {
+        let mode = shield.attach(index as u32)?;
+        tracing::info!("{}: XDP attached, {mode} mode", port.interface);
+    }
+    leave_to_linux(shield, &settings.services)?;
+    for (index, port) in ports.iter().enumerate() {
+        let fd = port.fd().context("a port that was just opened is open")?;
+        shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
+    }
+    Ok(())
+}
+
+/// The connections that Linux serves on the services' addresses stay with it.
+fn leave_to_linux(shield: &Shield, services: &[ServiceAddress]) -> Result<()> {
+    let port_of: HashMap<SocketAddr, u32> =
+        services.iter().map(|service| (service.address, service.port_index)).collect();
+    let open = connections(|local| port_of.contains_key(&local))
+        .context("cannot see which connections Linux serves already")?;
+    for KernelConnection { local, remote } in &open {
+        shield.keep_with_kernel(port_of[local], *local, *remote)?;
+    }
+    tracing::info!("{} connections to the services stay with Linux", open.len());
+    Ok(())
+}
+
+/// Keeps the calling thread on `core`.
+fn pin(core: core_affinity::CoreId) -> Result<()> {
+    if core_affinity::set_for_current(core) {
+        return Ok(());
+    }
+    bail!(
+        "engine.cores: cannot keep the polling thread on core {}; it runs wherever Linux puts it, \
+         and slower: is the core online, and this process's to use?",
+        core.id
+    )
 }
 
 /// Waits until no connection is open, at most for `timeout`.
@@ -197,12 +260,6 @@ async fn tell(commands: &Commands, command: Command) {
     tracing::error!("the lane takes no commands");
 }
 
-fn tell_routes(commands: &Commands, routes: Arc<ringroad_engine::kernel::Routes>) {
-    if commands.send(Command::Routes(routes)).is_err() {
-        tracing::warn!("the lane takes no commands; it goes on with the routes it has");
-    }
-}
-
 fn frame_pool(frames: usize, frame_size: usize) -> Result<FramePool> {
     let mapping =
         ringroad_hugepages::map(Request { len: frames * frame_size, node: None, hugepages: true })?;
@@ -218,15 +275,6 @@ fn refuse_clashes(plan: &Plan) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn require_privileges() -> Result<()> {
-    if nix::unistd::geteuid().is_root() {
-        return Ok(());
-    }
-    bail!(
-        "AF_XDP and XDP need privileges that this user lacks; run as root, for example with sudo"
-    );
 }
 
 /// The core that the configuration gives to the lane.
@@ -269,3 +317,18 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How long a lane may take to look at its queue, in tries and time between them.
 const TELL_TRIES: u32 = 100;
 const TELL_PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_that_is_not_there_is_told() {
+        // The pinning of a thread ends with it.
+        let pinned = |id| std::thread::spawn(move || pin(core_affinity::CoreId { id })).join();
+        let mine = core_affinity::get_core_ids().unwrap()[0].id;
+        assert!(pinned(mine).unwrap().is_ok());
+        let error = pinned(1023).unwrap().unwrap_err().to_string();
+        assert!(error.starts_with("engine.cores: ") && error.contains("core 1023"), "{error}");
+    }
+}

@@ -124,6 +124,25 @@ mod usage {
     }
 }
 
+mod run {
+    use super::*;
+
+    #[test]
+    fn devices_of_dpdk_are_refused_in_one_line() {
+        let arguments = ["run", "--config", "/nonexistent.yaml", "--vdev", "net_tap0,iface=tap0"];
+        let twice = [&arguments[..], &["--vdev", "net_tap1"]].concat();
+        for arguments in [&arguments[..], &twice] {
+            let output = ringroad(arguments).output().unwrap();
+            assert_ends(
+                &output,
+                2,
+                "ringroad: --vdev net_tap0,iface=tap0: DPDK devices are not available in this \
+                 version; leave it out, and give ports with driver af_xdp\n",
+            );
+        }
+    }
+}
+
 /// A running `ringroad origin`, ended with the test.
 struct Origin {
     child: Child,

@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn node(&mut self, key: &'static str, problems: &mut Problems) -> Option<&'a Node> {
         self.asked.push(key);
         let node = &self.entries.iter().find(|entry| entry.key.value == key)?.value;
-        if let Some(refusal) = unsupported::refusal(key, node) {
+        if let Some(refusal) = unsupported::refusal(&self.name, key, node) {
             problems.add(node.at, refusal);
         }
         Some(node)

@@ -59,7 +59,8 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Errors> {
 }
 
 impl Config {
-    /// The whole configuration as YAML, every default filled in; [`parse`] reads it back the same.
+    /// The whole configuration as YAML, every default filled in; [`parse`] reads it back the same,
+    /// but that [`schema::Metrics::required`] is then set: the file asks for it.
     pub fn to_yaml(&self) -> String {
         yaml::write(self)
     }

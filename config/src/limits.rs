@@ -6,8 +6,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Most frames in a burst \[frames\]: what one turn of the engine's loop holds. A smaller burst is
-/// allowed, to see what bursts are worth.
+/// Most frames in a burst \[frames\]: what one turn of the engine's loop holds.
 pub const BURST_MAX: usize = 64;
 
 /// Frames that each queue's rings may hold \[frames\]: 2048 to receive into, 2048 on their way out.
@@ -32,17 +31,25 @@ pub const INTERFACE_NAME_MAX: usize = 15;
 /// Longest path of a Unix socket \[octets\] (`sun_path` less its final zero).
 pub const SOCKET_PATH_MAX: usize = 107;
 
-/// Most ports.
-pub const PORTS_MAX: usize = 16;
+/// Most ports; a lane polls a queue of each in every turn.
+pub const PORTS_MAX: usize = 8;
 
-/// Most queues of a port.
-pub const QUEUES_MAX: u32 = 256;
+/// Most queues of a port; the XDP program has a heartbeat and a socket for each.
+pub const QUEUES_MAX: u32 = 128;
 
 /// Most services; the XDP program looks them up in a table of fixed size.
 pub const SERVICES_MAX: usize = 1024;
 
 /// Most addresses that one service listens on, and most origins of one service.
 pub const ADDRESSES_MAX: usize = 256;
+
+/// Most addresses that all services listen on together; the XDP program looks them up in a table
+/// of fixed size.
+pub const LISTEN_ADDRESSES_MAX: usize = 4096;
+
+/// Most separate ranges of source ports of one egress address on one port; the XDP program looks
+/// at each in turn. Those that touch or overlap count as one.
+pub const EGRESS_RANGES_MAX: usize = 8;
 
 /// Most prefixes in each of the shield's lists.
 pub const PREFIXES_MAX: usize = 65_536;
@@ -77,7 +84,7 @@ pub const HEARTBEAT_LIMIT: RangeInclusive<Duration> =
 pub const CONNECT_TIMEOUT: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_secs(120);
 
-/// Times until an idle connection is closed.
+/// Times until an idle connection is reset.
 pub const IDLE_TIMEOUT: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(604_800);
 

@@ -5,7 +5,7 @@
 //! is asked for that this version cannot do (see `unsupported.rs`). Start at [`Config`].
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -137,7 +137,7 @@ pub struct Service {
     pub fallback: Fallback,
     /// How long an origin may take to answer the handshake.
     pub connect_timeout: Duration,
-    /// A proxied connection on which nothing moved for this long is closed.
+    /// A proxied connection on which no payload moved for this long is reset.
     pub idle_timeout: Duration,
 }
 
@@ -229,13 +229,26 @@ pub struct Admin {
     /// Unix socket of `ringroad stats` and the other commands.
     pub socket: PathBuf,
     /// Prometheus over HTTP; `None`: not served.
-    pub metrics: Option<SocketAddr>,
+    pub metrics: Option<Metrics>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Admin { socket: PathBuf::from("/run/ringroad.sock"), metrics: None }
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9464));
+        Admin {
+            socket: PathBuf::from("/run/ringroad.sock"),
+            metrics: Some(Metrics { address, required: false }),
+        }
     }
+}
+
+/// Where Prometheus finds the figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    pub address: SocketAddr,
+    /// Whether the file asks for it. Then the engine does not start without; if it is the default,
+    /// and something else listens there, it does.
+    pub required: bool,
 }
 
 /// A setting that takes one of a few words.

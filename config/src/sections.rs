@@ -5,19 +5,21 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use crate::document::{Content, Node};
 use crate::fields::Fields;
 use crate::limits::{
     ADDRESSES_MAX, BURST_MAX, BUSY_POLL, CONNECT_TIMEOUT, CONNECTIONS, CPU_MAX, DRAIN_TIMEOUT,
-    FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE, HEARTBEAT_LIMIT, IDLE_TIMEOUT, INITIAL_WINDOW,
-    PORTS_MAX, PREFIXES_MAX, QUEUES_MAX, SERVICES_MAX,
+    EGRESS_RANGES_MAX, FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE, HEARTBEAT_LIMIT,
+    IDLE_TIMEOUT, INITIAL_WINDOW, LISTEN_ADDRESSES_MAX, PORTS_MAX, PREFIXES_MAX, QUEUES_MAX,
+    SERVICES_MAX,
 };
 use crate::problem::{Located, Position, Problems};
 use crate::schema::{
-    Admin, AfXdp, Config, Dpdk, Driver, DriverKind, Egress, Engine, Fallback, Leg, PerSource, Port,
-    ProxyProtocol, Service, Shield, XdpMode,
+    Admin, AfXdp, Config, Dpdk, Driver, DriverKind, Egress, Engine, Fallback, Leg, Metrics,
+    PerSource, Port, ProxyProtocol, Service, Shield, XdpMode,
 };
 use crate::value;
 
@@ -201,6 +203,15 @@ fn services(nodes: &[Node], ports: &[Port], problems: &mut Problems) -> Vec<Serv
                 );
             } else {
                 listening.insert(address, (at, index));
+                if listening.len() == LISTEN_ADDRESSES_MAX + 1 {
+                    problems.add(
+                        at,
+                        format!(
+                            "with {address} the services listen on more than \
+                             {LISTEN_ADDRESSES_MAX} addresses together; give fewer"
+                        ),
+                    );
+                }
             }
         }
     }
@@ -216,6 +227,7 @@ fn services(nodes: &[Node], ports: &[Port], problems: &mut Problems) -> Vec<Serv
             );
         }
     }
+    check_egress_ranges(&services, &source_ports_at, ports, problems);
     for (service, at) in services.iter().zip(source_ports_at) {
         let Egress { address: Some(address), source_ports, .. } = &service.egress else {
             continue;
@@ -236,6 +248,55 @@ fn services(nodes: &[Node], ports: &[Port], problems: &mut Problems) -> Vec<Serv
         }
     }
     services
+}
+
+/// Notes each service whose source ports make too many ranges of its egress address. Where the
+/// address or the port is Linux's choice, this is found out at start.
+fn check_egress_ranges(
+    services: &[Service],
+    source_ports_at: &[Position],
+    ports: &[Port],
+    problems: &mut Problems,
+) {
+    let mut ranges: HashMap<(&str, IpAddr), Vec<RangeInclusive<u16>>> = HashMap::new();
+    for (service, at) in services.iter().zip(source_ports_at) {
+        let Egress { port, address: Some(address), source_ports } = &service.egress else {
+            continue;
+        };
+        let port = match (port, ports) {
+            (Some(port), _) => port,
+            (None, [only]) => &only.name,
+            (None, _) => continue,
+        };
+        let of_address = ranges.entry((port, *address)).or_default();
+        of_address.push(source_ports.clone());
+        if separate(of_address) > EGRESS_RANGES_MAX {
+            of_address.pop();
+            problems.add(
+                *at,
+                format!(
+                    "the source ports of service \"{}\" make more than {EGRESS_RANGES_MAX} separate \
+                     ranges of egress address {address}; give services that share it ranges that \
+                     touch, or the same",
+                    service.name
+                ),
+            );
+        }
+    }
+}
+
+/// How many ranges are left when those that touch or overlap are joined. Sorts them.
+fn separate(ranges: &mut [RangeInclusive<u16>]) -> usize {
+    ranges.sort_unstable_by_key(|range| *range.start());
+    let mut count = 0;
+    let mut end = 0;
+    for range in ranges {
+        if count == 0 || u32::from(*range.start()) > u32::from(end) + 1 {
+            count += 1;
+        }
+        end = end.max(*range.end());
+    }
+    count
 }
 
 /// A service, and where stands what others must agree with.
@@ -414,7 +475,10 @@ fn admin(node: &Node, problems: &mut Problems) -> Option<Admin> {
         problems,
     );
     fields.finish(problems);
-    Some(Admin { socket: or(socket, default.socket), metrics: or(metrics, default.metrics) })
+    let metrics = metrics.map_or(default.metrics, |given| {
+        given.value.map(|address| Metrics { address, required: true })
+    });
+    Some(Admin { socket: or(socket, default.socket), metrics })
 }
 
 /// Names that must differ from each other.

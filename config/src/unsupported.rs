@@ -4,6 +4,8 @@
 //! arrives, its line goes.
 
 use crate::document::{Content, Node};
+use crate::limits::BURST_MAX;
+use crate::value;
 
 /// When a key is refused.
 #[derive(Debug)]
@@ -12,14 +14,18 @@ enum When {
     Is(&'static [&'static str]),
     /// Its value is anything but this word.
     IsNot(&'static str),
+    /// Its number is smaller.
+    LessThan(u64),
     /// Its number is larger.
     MoreThan(u64),
     /// Its list is longer.
     LongerThan(usize),
 }
 
-/// Key, when it is refused, and what to do instead.
+/// Key (with its section where another has one of the same name), when it is refused, and what to
+/// do instead.
 const UNSUPPORTED: &[(&str, When, &str)] = &[
+    ("engine.burst", When::LessThan(BURST_MAX as u64), "give 64, or leave it out"),
     ("arrangement", When::Is(&["pipeline"]), "use auto or run-to-completion"),
     ("cores", When::LongerThan(1), "give one core"),
     ("driver", When::Is(&["dpdk"]), "use af_xdp"),
@@ -38,9 +44,11 @@ pub(crate) fn refuses_word(key: &str, word: &str) -> bool {
     })
 }
 
-/// Why `node` cannot be the value of `key` in this version.
-pub(crate) fn refusal(key: &str, node: &Node) -> Option<String> {
-    let (_, when, instead) = UNSUPPORTED.iter().find(|(unsupported, ..)| *unsupported == key)?;
+/// Why `node` cannot be the value of `key` in `section` in this version.
+pub(crate) fn refusal(section: &str, key: &str, node: &Node) -> Option<String> {
+    let (_, when, instead) = UNSUPPORTED.iter().find(|(unsupported, ..)| {
+        *unsupported == key || unsupported.split_once('.') == Some((section, key))
+    })?;
     let what = match (when, &node.content) {
         (When::Is(_), Content::Text(text)) if refuses_word(key, text) => {
             format!("{key} {text}")
@@ -48,8 +56,13 @@ pub(crate) fn refusal(key: &str, node: &Node) -> Option<String> {
         (When::IsNot(word), content) if !matches!(content, Content::Text(text) if text == word) => {
             key.to_owned()
         }
+        (When::LessThan(least), Content::Text(text))
+            if value::digits(text).is_some_and(|number: u64| (1..*least).contains(&number)) =>
+        {
+            format!("less than {least} in \"{key}\"")
+        }
         (When::MoreThan(most), Content::Text(text))
-            if text.parse::<u64>().is_ok_and(|number| number > *most) =>
+            if value::digits(text).is_some_and(|number: u64| number > *most) =>
         {
             format!("more than {most} in \"{key}\"")
         }

@@ -28,7 +28,7 @@ pub(crate) fn integer<T: Copy + Display + FromStr + PartialOrd>(
 }
 
 /// Digits alone: no sign, which `FromStr` would take.
-fn digits<T: FromStr>(text: &str) -> Option<T> {
+pub(crate) fn digits<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 

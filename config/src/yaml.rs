@@ -1,4 +1,5 @@
-//! A configuration written out again, every default filled in, as a file that reads back the same.
+//! A configuration written out again, every default filled in, as a file that reads back the same
+//! (but that what was a default is asked for in it).
 
 use std::fmt::{Display, Write};
 
@@ -59,7 +60,7 @@ fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
     }
     writeln!(out, "admin:")?;
     writeln!(out, "  socket: {}", text(&admin.socket.to_string_lossy()))?;
-    writeln!(out, "  metrics: {}", or_word(&admin.metrics, "off"))
+    writeln!(out, "  metrics: {}", or_word(&admin.metrics.map(|metrics| metrics.address), "off"))
 }
 
 fn write_service(out: &mut String, service: &Service) -> std::fmt::Result {

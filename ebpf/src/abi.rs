@@ -23,6 +23,8 @@ unsafe impl Plain for types::egress_key {}
 // SAFETY: as above.
 unsafe impl Plain for types::egress {}
 // SAFETY: as above.
+unsafe impl Plain for types::flow_key {}
+// SAFETY: as above.
 unsafe impl Plain for types::counters {}
 
 pub(crate) fn octets<T: Plain>(value: &T) -> &[u8] {

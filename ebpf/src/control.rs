@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::time::{ClockId, clock_gettime};
 
 use crate::limits::{QUEUES_MAX, SERVICES_MAX};
 use crate::skeleton::types;
@@ -65,8 +66,24 @@ impl Control {
             .store(limit_ns.unsigned_abs(), Ordering::Relaxed);
     }
 
-    /// When the last packet of a flow of the kernel's was seen (`CLOCK_MONOTONIC`, in nanoseconds); 0: never.
-    pub(crate) fn kernel_flow_seen_ns(&self) -> &AtomicU64 {
+    /// A flow of the kernel's was seen now.
+    pub(crate) fn see_kernel_flow(&self) -> io::Result<()> {
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+        // Five hundred years fit.
+        let now_ns = Duration::from(now).as_nanos() as u64;
+        self.kernel_flow_seen_ns().fetch_max(now_ns, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// What another program saw counts here too.
+    pub(crate) fn see_kernel_flows_of(&self, other: &Control) {
+        let seen_ns = other.kernel_flow_seen_ns().load(Ordering::Relaxed);
+        self.kernel_flow_seen_ns().fetch_max(seen_ns, Ordering::Relaxed);
+    }
+
+    /// When the last packet of a flow of the kernel's was seen (`CLOCK_MONOTONIC`, in
+    /// nanoseconds); 0: never.
+    fn kernel_flow_seen_ns(&self) -> &AtomicU64 {
         self.page.word(offset_of!(types::control, kernel_flow_seen_ns))
     }
 

@@ -47,6 +47,9 @@ pub enum ShieldError {
     #[error("cannot {doing} of the XDP program: {source}")]
     Map { doing: &'static str, source: libbpf_rs::Error },
 
+    #[error("cannot read the clock: {0}")]
+    Clock(io::Error),
+
     #[error("cannot map the control page of the XDP program: {0}")]
     ControlPage(io::Error),
 
@@ -82,7 +85,9 @@ pub enum ShieldError {
 
 fn privilege_hint(source: &libbpf_rs::Error) -> &'static str {
     match source.kind() {
-        libbpf_rs::ErrorKind::PermissionDenied => " (needs CAP_BPF and CAP_NET_ADMIN, or root)",
+        libbpf_rs::ErrorKind::PermissionDenied => {
+            " (needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, or root)"
+        }
         _ => "",
     }
 }

@@ -59,6 +59,16 @@ impl Default for ShieldSettings {
     }
 }
 
+impl ShieldSettings {
+    /// Whether they are within the shield's bounds and agree with each other: refused here is what
+    /// [`crate::Shield::load`] would refuse, without touching anything.
+    pub fn check(&self) -> Result<(), ShieldError> {
+        check_ports(&self.ports)?;
+        service_entries(&self.ports, &self.services)?;
+        egress_entries(&self.ports, &self.egress).map(drop)
+    }
+}
+
 /// Entries of one map, as octets.
 pub(crate) type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 

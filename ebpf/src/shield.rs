@@ -1,8 +1,8 @@
 //! The shield itself: loads the program, fills its tables, attaches it.
 
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::sync::atomic::Ordering;
 
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
@@ -10,10 +10,10 @@ use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
 use crate::attach::Attachment;
 use crate::limits::QUEUES_MAX;
 use crate::settings::{self, Entries};
-use crate::skeleton::ShieldSkelBuilder;
+use crate::skeleton::{ShieldSkelBuilder, types};
 use crate::{
     AttachedMode, Control, CountersReader, DryRun, EgressRange, PortSettings, ServiceAddress,
-    ShieldCounters, ShieldError, ShieldSettings, log, sys,
+    ShieldCounters, ShieldError, ShieldSettings, abi, log, sys,
 };
 
 /// A loaded shield and its attachments. Dropping it detaches them all.
@@ -191,14 +191,34 @@ impl Shield {
         })
     }
 
+    /// A connection that Linux had before this port was attached stays Linux's: its packets go
+    /// there, as if Linux had been given its SYN. `local` is the address of a service.
+    pub fn keep_with_kernel(
+        &self,
+        port_index: u32,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<(), ShieldError> {
+        let flow = types::flow_key {
+            remote: abi::address(remote.ip()),
+            local: abi::address(local.ip()),
+            remote_port: remote.port().to_be(),
+            local_port: local.port().to_be(),
+            ifindex: self.port(port_index)?.settings.ifindex,
+        };
+        self.kernel_flows
+            .update(abi::octets(&flow), &[1], MapFlags::ANY)
+            .map_err(|source| ShieldError::Map { doing: "keep the kernel's flows", source })?;
+        self.control.see_kernel_flow().map_err(ShieldError::Clock)
+    }
+
     fn adopt_kernel_flows(&self, predecessor: &Shield) -> Result<(), ShieldError> {
         for flow in predecessor.kernel_flows.keys() {
             self.kernel_flows
                 .update(&flow, &[1], MapFlags::ANY)
                 .map_err(|source| ShieldError::Map { doing: "adopt the kernel's flows", source })?;
         }
-        let seen_ns = predecessor.control.kernel_flow_seen_ns().load(Ordering::Relaxed);
-        self.control.kernel_flow_seen_ns().fetch_max(seen_ns, Ordering::Relaxed);
+        self.control.see_kernel_flows_of(&predecessor.control);
         Ok(())
     }
 

@@ -248,6 +248,13 @@ impl FramePool {
         self.region.slice(self.offset(frame), frame.len())
     }
 
+    /// Has the processor fetch the start of the window, where headers are, while others are
+    /// worked on: what a device has just written is in no cache of ours.
+    #[inline]
+    pub fn prefetch(&self, frame: &Frame) {
+        self.region.prefetch(self.offset(frame));
+    }
+
     /// The window's bytes, to be written.
     ///
     /// # Panics

@@ -7,7 +7,8 @@
 //! Linux is asked to resolve ([`Resolver`]); this room never sends ARP or NDP of its own.
 //!
 //! Also here: keeping Linux off the ports that we connect from ([`ReservedPorts`], [`clashes`]),
-//! and finding an interface by its name ([`interface`]).
+//! the connections that Linux itself serves ([`connections`]),
+//! and finding an interface by its name ([`interface`]) and its queues ([`receive_queues`]).
 //!
 //! Policy rules and tables other than `main` and `local` are not followed, nor are routes by type
 //! of service or source prefix. Nexthop objects are followed as far as Linux describes them in
@@ -21,6 +22,7 @@
 //!
 //! Start reading at [`Routes::path_to`], then [`Watcher::start`].
 
+mod channels;
 mod host;
 mod link;
 mod neighbour;
@@ -30,14 +32,17 @@ mod reserved_ports;
 mod route;
 mod routes;
 mod simulated;
+mod sockets;
 #[cfg(test)]
 mod tests;
 mod watcher;
 
+pub use channels::{ReceiveQueues, receive_queues};
 pub use host::{NoInterface, interface};
 pub use link::{Address, Link, Vlan};
 pub use neighbour::NextHop;
 pub use reserved_ports::{Clash, ReservedPorts, ReservedPortsError, clashes};
 pub use routes::{NoPath, Path, Routes};
 pub use simulated::{Neighbour, SimulatedHost};
+pub use sockets::{KernelConnection, connections};
 pub use watcher::{KernelError, Resolver, Watcher, read_once};

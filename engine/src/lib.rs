@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod limits;
 pub mod port;
 pub mod proxy;
+pub mod random;
 pub mod stage;
 pub mod tcp;
 pub mod telemetry;

@@ -61,6 +61,7 @@ pub const CLASHES_MAX: usize = 16;
 /// IPv6 extension headers that are skipped to find TCP [headers]. RFC 8200 §4.1 knows fewer in
 /// front of it. A packet with more goes to the kernel, so that no packet costs more than this.
 pub const IPV6_EXTENSIONS_MAX: usize = 4;
+
 /// Free frames that each open device may count on [frames]: what one turn can take out of its
 /// fill ring, twice. With fewer free, the pool is scarce and nothing more is held back.
 pub const DEVICE_RESERVE: usize = 2 * BURST;
@@ -130,19 +131,13 @@ pub const RTO_MAX: Duration = Duration::from_secs(60);
 /// the change would make every later round trip look like queueing.
 pub const MIN_RTT_WINDOW: Duration = Duration::from_secs(10);
 
-const _: () = assert!(RTO_MIN.as_micros() <= RTO_INITIAL.as_micros());
-const _: () = assert!(RTO_INITIAL.as_micros() < RTO_MAX.as_micros());
-const _: () = assert!(RTO_MAX.as_micros() < (u32::MAX / 16) as u128);
-const _: () = assert!(FLOW_TABLE_LOAD_QUARTERS < 4);
-// Bucket indices are at most 25 bits, so that a tag of 32 has bits left to tell keys apart.
-const _: () = assert!(FLOWS_MAX * 4 / FLOW_TABLE_LOAD_QUARTERS < 1 << 25);
-const _: () = assert!(TIMERS_MAX < (u32::MAX / 2) as usize);
 /// Buffers that a simulated cable keeps to use again; more are freed.
 pub const SIM_SPARE_BUFFERS: usize = 4096;
 
 /// Packets that an impairment may hold back, each way [packets]; more are dropped there, and
 /// counted, as by a router whose queue is full.
 pub const IMPAIR_QUEUE_MAX: usize = 1 << 16;
+
 /// Largest window scale shift (RFC 7323 §2.3). A larger one is taken for this.
 pub const WINDOW_SCALE_MAX: u8 = 14;
 
@@ -253,9 +248,20 @@ pub const NAP: Duration = Duration::from_micros(100);
 /// Longest sleep: the shield must see a sign of life well within its limit.
 pub const SLEEP_MAX: Duration = Duration::from_millis(20);
 
+/// How long a service that took no more connections stays closed at least. Room that comes and
+/// goes from turn to turn would draw SYNs that find it gone, and wait a second to be sent again.
+pub const REOPEN_AFTER: Duration = Duration::from_millis(10);
+
 /// Turns that a stopping lane spends to send its resets.
 pub const STOP_TURNS_MAX: usize = 10_000;
 
+const _: () = assert!(RTO_MIN.as_micros() <= RTO_INITIAL.as_micros());
+const _: () = assert!(RTO_INITIAL.as_micros() < RTO_MAX.as_micros());
+const _: () = assert!(RTO_MAX.as_micros() < (u32::MAX / 16) as u128);
+const _: () = assert!(FLOW_TABLE_LOAD_QUARTERS < 4);
+// Bucket indices are at most 25 bits, so that a tag of 32 has bits left to tell keys apart.
+const _: () = assert!(FLOWS_MAX * 4 / FLOW_TABLE_LOAD_QUARTERS < 1 << 25);
+const _: () = assert!(TIMERS_MAX < (u32::MAX / 2) as usize);
 const _: () = assert!(HEADERS_MAX <= HEADROOM);
 const _: () = assert!(FRAME_SIZE_MAX <= u16::MAX as usize);
 const _: () = assert!(FRAME_SIZE_MIN.is_power_of_two() && FRAME_SIZE_MAX.is_power_of_two());

@@ -1,5 +1,6 @@
 """How connections end: half, whole, by force, or because the other side is gone."""
 
+import signal
 import socket
 import time
 from pathlib import Path
@@ -81,6 +82,21 @@ class Endings(EdgeCase):
             abort(server)
             self.assert_reset(client, within=1.0)
             client.close()
+
+    def test_hangup_is_warned_of_and_changes_nothing(self):
+        self.needs("configuration")
+        listener = self.listen("origin", PORT)
+        with self.edge(service(PORT)) as edge:
+            client, server = self.pair(listener)
+            edge.signal(signal.SIGHUP)
+            until = time.monotonic() + 5
+            while "SIGHUP: this version cannot reload" not in edge.errors():
+                self.assertLess(time.monotonic(), until, edge.errors())
+                time.sleep(0.01)
+            server.sendall(b"go on")
+            self.assertEqual(receive_exactly(client, 5), b"go on")
+            for each in (client, server, *self.pair(listener)):
+                each.close()
 
     def test_abrupt_ends_under_load_leave_nothing_behind(self):
         """Resets while data is in flight both ways; what each connection held must come back."""

@@ -51,6 +51,44 @@ class Fallback(EdgeCase):
             self.assertGreaterEqual(web["connections"]["fell_back"], 2)
             self.close_clients()
 
+    def test_reset_refuses_what_exceeds_max_connections(self):
+        self.greet("edge", b"kernel")
+        with self.edge(service(PORT, max_connections=2, fallback="reset")) as edge:
+            self.assertEqual([self.served_by() for _ in range(2)], ["engine"] * 2)
+            for _ in range(3):
+                self.assertRaises(ConnectionRefusedError, self.connect, PORT)
+            self.assertEqual(self.counted(edge), {"refused": 3, "fell_back": 0})
+            self.close_clients()
+
+    def test_drop_leaves_what_exceeds_max_connections_unanswered(self):
+        self.greet("edge", b"kernel")
+        with self.edge(service(PORT, max_connections=2, fallback="drop")) as edge:
+            self.assertEqual([self.served_by() for _ in range(2)], ["engine"] * 2)
+            # Time for the SYN to be sent again: the repetition is not the kernel's either.
+            self.assertRaises(TimeoutError, self.connect, PORT, timeout=1.5)
+            self.assertEqual(self.counted(edge), {"refused": 2, "fell_back": 0})
+            self.close_clients()
+
+    def test_reset_refuses_while_draining(self):
+        self.greet("edge", b"kernel")
+        with self.doomed_edge(service(PORT, fallback="reset"), drain_timeout="30s") as edge:
+            self.assertEqual(self.served_by(), "engine")
+            edge.signal(signal.SIGTERM)
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                try:
+                    self.assertEqual(self.served_by(), "engine")
+                except ConnectionRefusedError:
+                    break
+            else:
+                self.fail("new connections are still taken 5 s after SIGTERM")
+            self.assertRaises(ConnectionRefusedError, self.connect, PORT)
+            self.close_clients()
+
+    def counted(self, edge):
+        (web,) = edge.stats()["services"]
+        return {name: web["connections"][name] for name in ("refused", "fell_back")}
+
     def test_kernel_serves_within_200_ms_of_a_killed_engine(self):
         self.greet("edge", b"kernel")
         with self.doomed_edge(service(PORT)) as edge:
@@ -80,6 +118,30 @@ class Fallback(EdgeCase):
             self.assertLess(took, 0.1 + 0.2)
             edge.signal(signal.SIGCONT)
             self.time_until_served_by("engine")
+
+    def test_connections_of_the_kernel_go_on_through_start_run_and_stop(self):
+        before = {}
+        for family in (socket.AF_INET, socket.AF_INET6):
+            server = EchoServer(self.listen("edge", PORT, family), b"kernel")
+            self.addCleanup(server.close)
+            before[family] = self.connect(PORT, family)
+            self.assertEqual(receive_exactly(before[family], 6), b"kernel")
+        with self.edge(service(PORT)) as edge:
+            for family, sock in before.items():
+                self.assert_echoes(sock)
+                self.clients.append(self.connect(PORT, family))
+                self.assertEqual(receive_exactly(self.clients[-1], 6), b"engine")
+                self.assert_echoes(sock)
+            (web,) = edge.stats()["services"]
+            self.assertEqual(web["connections"]["fell_back"], 0)
+            self.close_clients()
+        for sock in before.values():
+            self.assert_echoes(sock)
+            sock.close()
+
+    def assert_echoes(self, sock):
+        sock.sendall(b"still here")
+        self.assertEqual(receive_exactly(sock, 10), b"still here")
 
     def test_kernel_serves_after_a_clean_stop(self):
         self.greet("edge", b"kernel")

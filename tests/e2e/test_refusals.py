@@ -2,17 +2,23 @@
 
 import json
 import shutil
+import signal
+import socket
 from pathlib import Path
 
 from harness.case import EdgeCase
 from harness.edge import RINGROAD, configuration, service, xdp_attached
-from harness.lab import EDGE_V4, EGRESS_V4
+from harness.lab import EDGE_V4, EGRESS_V4, ORIGIN_V4
+from harness.sockets import receive_exactly
 
 # Does nothing; stands for what another program has attached.
 FOREIGN_XDP = """
 __attribute__((section("xdp"), used)) int pass_all(void *context) { return 2; }
 char _license[] __attribute__((section("license"), used)) = "GPL";
 """
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF", "CAP_PERFMON")
 
 
 class Refusals(EdgeCase):
@@ -87,18 +93,84 @@ class Refusals(EdgeCase):
         text = json.dumps(self.config(), indent=2).replace(f"{EDGE_V4}:80", "10.10.1.77:80")
         self.refused_and_nothing_attached(text, "10.10.1.77")
 
+    def test_egress_port_that_linux_does_not_route_by(self):
+        config = self.config()
+        config["services"][0]["egress"]["port"] = "wan"
+        self.refused_and_nothing_attached(config, "egress.port", "lan0", f"{ORIGIN_V4}:80")
+
+    def test_interface_with_several_queues(self):
+        self.lab.ip(
+            "edge",
+            "link add many0 numrxqueues 2 numtxqueues 2 type veth peer name many1",
+            "link set many0 up",
+            "link set many1 up",
+        )
+        self.addCleanup(self.lab.ip, "edge", "link del many0")
+        config = self.config(ports=(("wan", "wan0"), ("lan", "many0")))
+        advice = "ethtool -L many0 rx 1"
+        self.refused_and_nothing_attached(config, '"lan"', "2 queues", advice)
+
     def test_too_few_frames(self):
         self.refused_and_nothing_attached(self.config(engine={"frames": 64}), "frames")
+
+    def test_metrics_address_that_is_taken(self):
+        with self.lab.inside("edge"):
+            taken = socket.create_server(("127.0.0.1", 9464))
+        self.addCleanup(taken.close)
+        config = self.config()
+        config["admin"]["metrics"] = "127.0.0.1:9464"
+        said = ("admin.metrics", "127.0.0.1:9464", "in use")
+        self.refused_and_nothing_attached(config, *said)
+        # Nobody asked for the same address where it is the default.
+        with self.edge(service(80)) as edge:
+            warning = edge.errors()
+            for word in said:
+                self.assertIn(word, warning)
 
     def test_missing_core(self):
         self.refused_and_nothing_attached(self.config(engine={"cores": [4000]}), "4000")
 
     def test_no_privileges(self):
+        how = {"prefix": NOBODY, "binary": self.binary_for_nobody()}
+        self.refused_and_nothing_attached(self.config(), *CAPABILITIES, **how)
+
+    def test_one_privilege_missing(self):
+        for missing in CAPABILITIES:
+            # CAP_SYS_ADMIN would stand for two of them.
+            dropped = "-sys_admin,-" + missing.removeprefix("CAP_").lower()
+            without = ("setpriv", "--bounding-set", dropped)
+            complaint = self.refused(self.config(), missing, prefix=without)
+            for other in set(CAPABILITIES) - {missing}:
+                self.assertNotIn(other, complaint)
+
+    def test_nobody_with_the_privileges_serves(self):
+        granted = ",".join("+" + name.removeprefix("CAP_").lower() for name in CAPABILITIES)
+        granted += ",+ipc_lock"
+        prefix = (*NOBODY, "--inh-caps", granted, "--ambient-caps", granted)
+        listener = self.listen("origin", 80)
+        path = Path(self.folder, "edge.yaml")
+        path.write_text(json.dumps(self.config()))
+        binary = self.binary_for_nobody()
+        shutil.chown(self.folder, 65534)
+        reserved = self.reserved_ports()
+        process = self.spawn("edge", *prefix, str(binary), "run", "--config", str(path))
+        process.wait_for(lambda: "ready" in process.errors(), "ready")
+        client = self.connect(80)
+        client.sendall(b"?")
+        server = self.accept(listener)
+        self.assertEqual(receive_exactly(server, 1), b"?")
+        for each in (client, server):
+            each.close()
+        process.signal(signal.SIGTERM)
+        self.assertEqual(process.wait(10), 0, process.errors())
+        self.assertEqual(self.reserved_ports(), reserved)
+        self.assertIsNone(xdp_attached(self.lab, "wan0"))
+
+    def binary_for_nobody(self):
         binary = Path(self.folder, "ringroad")
         shutil.copy(RINGROAD, binary)
         Path(self.folder).chmod(0o755)
-        nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-        self.refused_and_nothing_attached(self.config(), prefix=nobody, binary=binary)
+        return binary
 
     def test_program_of_somebody_else_stays(self):
         self.attach_foreign("lan0")

@@ -157,8 +157,8 @@ fn keys() {
         ],
     );
     assert_says_behind(
-        "engine: { burst: 1, burst: 2 }\n",
-        &["10:21: key \"burst\" is already given in line 10; remove one of them"],
+        "engine: { burst: 64, burst: 2 }\n",
+        &["10:22: key \"burst\" is already given in line 10; remove one of them"],
     );
     assert_says_in_service(
         "name: again",
@@ -337,7 +337,7 @@ fn ports() {
     assert_says_after(
         "interface: lan0",
         "interface: lan0\n    queues: 0",
-        &["6:13: \"queues\" cannot be \"0\"; give a whole number from 1 to 256"],
+        &["6:13: \"queues\" cannot be \"0\"; give a whole number from 1 to 128"],
     );
     assert_says_after(
         "interface: lan0",
@@ -601,8 +601,76 @@ fn shield_and_admin() {
     );
 }
 
+/// So many ports, or services, each with its number for `#` in `form`.
+fn numbered(count: usize, form: &str) -> String {
+    (1..=count).map(|number| form.replace('#', &number.to_string())).collect()
+}
+
+#[test]
+fn totals() {
+    let service = "services: [{ listen: ['10.0.0.1:80'], origins: ['10.0.0.2:80'] }]\n";
+    let ports = |count| format!("ports:\n{}", numbered(count, "  - interface: e#\n"));
+    assert!(parse("f", &format!("{}{service}", ports(8))).is_ok());
+    assert_says(&format!("{}{service}", ports(9)), &["2:3: \"ports\" has 9 items; give at most 8"]);
+    assert_says_after(
+        "interface: lan0",
+        "interface: lan0\n    queues: 129",
+        &[
+            "6:13: more than 1 in \"queues\" is not available in this version; give 1, and the interface one queue (ethtool -L)",
+            "6:13: \"queues\" cannot be \"129\"; give a whole number from 1 to 128",
+        ],
+    );
+
+    // Sixteen services of 256 addresses, and one more address.
+    let listen = |count| numbered(count, "'10.1.@.1:#',");
+    let service = |number: usize, count| {
+        let listen = listen(count).replace('@', &number.to_string());
+        format!("  - {{ listen: [{listen}], origins: ['10.0.0.2:80'] }}\n")
+    };
+    let most: String = (0..16).map(|number| service(number, 256)).collect();
+    let most = format!("ports: [{{ interface: e1 }}]\nservices:\n{most}");
+    assert!(parse("f", &most).is_ok());
+    assert_says(
+        &format!("{most}{}", service(16, 1)),
+        &[
+            "19:16: with 10.1.16.1:1 the services listen on more than 4096 addresses together; give fewer",
+        ],
+    );
+}
+
+#[test]
+fn ranges_of_source_ports_of_one_address() {
+    let service = |number: usize, first: usize, port: &str| {
+        format!(
+            "  - {{ listen: ['10.1.0.1:{number}'], origins: ['10.0.0.2:80'], egress: {{ {port}address: 10.2.0.1, source_ports: {first}-{} }} }}\n",
+            first + 499
+        )
+    };
+    let apart = |count, port: &str| -> String {
+        (1..=count).map(|number| service(number, 1000 * (number + 1), port)).collect()
+    };
+    let one_port = "ports: [{ interface: e1 }]\nservices:\n";
+    let touching = service(9, 2500, "");
+    assert!(parse("f", &format!("{one_port}{}{touching}", apart(8, ""))).is_ok());
+    let said = "the source ports of service \"service-9\" make more than 8 separate ranges of egress address 10.2.0.1; give services that share it ranges that touch, or the same";
+    assert_says(&format!("{one_port}{}", apart(9, "")), &[&format!("11:100: {said}")]);
+
+    let two_ports = "ports: [{ interface: e1 }, { interface: e2 }]\nservices:\n";
+    assert_says(&format!("{two_ports}{}", apart(9, "port: e2, ")), &[&format!("11:110: {said}")]);
+    // Linux may route half of them by each.
+    assert!(parse("f", &format!("{two_ports}{}", apart(9, ""))).is_ok());
+}
+
 #[test]
 fn what_this_version_cannot_do() {
+    for burst in [1, 32, 63] {
+        assert_says_behind(
+            &format!("engine: {{ burst: {burst} }}\n"),
+            &[
+                "10:18: less than 64 in \"burst\" is not available in this version; give 64, or leave it out",
+            ],
+        );
+    }
     assert_says_behind(
         "engine: { arrangement: pipeline, cores: [0, 1] }\n",
         &[

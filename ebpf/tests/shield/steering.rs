@@ -74,6 +74,27 @@ fn a_connection_stays_the_kernels_until_a_new_one_takes_its_place() {
 }
 
 #[test]
+fn what_linux_had_before_stays_its_own() {
+    in_namespace(|| {
+        let rig = Rig::new();
+        let six = |port| {
+            let client = SocketAddr::new("fd00:1::2".parse().unwrap(), port);
+            (client, SocketAddr::new("fd00:1::1".parse().unwrap(), 80))
+        };
+        let data_six = |port| segment(six(port).0, six(port).1, ACK, 100);
+        rig.shield.keep_with_kernel(0, web(), client(1)).expect("keep a flow");
+        rig.shield.keep_with_kernel(0, six(1).1, six(1).0).expect("keep a flow of IPv6");
+        assert_eq!(rig.verdict(&data(1)), Verdict::KernelFlow);
+        assert_eq!(rig.verdict(&data_six(1)), Verdict::KernelFlow);
+        assert_eq!(rig.verdict(&data(2)), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&data_six(2)), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&syn(1)), Verdict::ToEngine, "the same ports again");
+        assert_eq!(rig.control.fell_back(0), 0, "nothing fell back");
+        assert!(rig.shield.keep_with_kernel(1, web(), client(1)).is_err(), "no such port");
+    });
+}
+
+#[test]
 fn icmp_errors_follow_the_connection_that_they_are_about() {
     in_namespace(|| {
         let rig = Rig::new();

@@ -5,19 +5,17 @@
 //! told to the operator ([`clashes`]).
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::path::{Path, PathBuf};
 
+use super::sockets::{self, Socket, State};
 use crate::limits::CLASHES_MAX;
 
 /// The list of ports that Linux does not hand out by itself, in the current network namespace.
 const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
-
-/// TCP sockets of the network namespace of the calling thread (`/proc/net` is the process's).
-const SOCKETS: [&str; 2] = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
 
 /// Linux's list could not be read, understood or written.
 #[derive(Debug, thiserror::Error)]
@@ -197,7 +195,7 @@ impl fmt::Display for Clash {
 /// listed by Linux, and so not here. Nor are those in TIME-WAIT: they have nothing left to say,
 /// and a proxy that ran here before leaves thousands.
 pub fn clashes(address: IpAddr, ports: RangeInclusive<u16>) -> io::Result<Vec<Clash>> {
-    clashes_in(&SOCKETS.map(Path::new), address, ports)
+    clashes_in(&sockets::TABLES.map(Path::new), address, ports)
 }
 
 fn clashes_in(
@@ -206,70 +204,18 @@ fn clashes_in(
     ports: RangeInclusive<u16>,
 ) -> io::Result<Vec<Clash>> {
     let mut clashes = Vec::new();
-    for path in tables {
-        let table = match File::open(path) {
-            Ok(table) => BufReader::new(table),
-            // Without IPv6 there is no table of its sockets.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        for line in table.lines() {
-            let Some(clash) = parse_socket(&line?) else { continue };
-            let bound = clash.local.ip();
-            let ours = bound == address
-                || bound == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
-                || (bound == IpAddr::V4(Ipv4Addr::UNSPECIFIED) && address.is_ipv4());
-            if ours && ports.contains(&clash.local.port()) {
-                clashes.push(clash);
-                if clashes.len() == CLASHES_MAX {
-                    return Ok(clashes);
-                }
-            }
+    sockets::each(tables, |socket| {
+        let Socket { local, state, .. } = socket;
+        let bound = local.ip();
+        let ours = bound == address
+            || bound == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+            || (bound == IpAddr::V4(Ipv4Addr::UNSPECIFIED) && address.is_ipv4());
+        if ours && ports.contains(&local.port()) && state != State::TIME_WAIT {
+            clashes.push(Clash { local, state: state.name() });
         }
-    }
+        if clashes.len() < CLASHES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
     Ok(clashes)
-}
-
-/// Reads a line such as `0: 0100007F:1F90 00000000:0000 0A …`; `None` for the heading.
-fn parse_socket(line: &str) -> Option<Clash> {
-    let mut fields = line.split_ascii_whitespace();
-    let (address, port) = fields.nth(1)?.split_once(':')?;
-    let state = u8::from_str_radix(fields.nth(1)?, 16).ok()?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    // Addresses are written as words of the host's byte order.
-    let word = |at: usize| u32::from_str_radix(address.get(8 * at..8 * at + 8)?, 16).ok();
-    let address = match address.len() {
-        8 => IpAddr::V4(Ipv4Addr::from(word(0)?.to_ne_bytes())),
-        32 => {
-            let mut octets = [0; 16];
-            for (at, chunk) in octets.chunks_exact_mut(4).enumerate() {
-                chunk.copy_from_slice(&word(at)?.to_ne_bytes());
-            }
-            Ipv6Addr::from(octets).to_canonical()
-        }
-        _ => return None,
-    };
-    (state != TIME_WAIT)
-        .then(|| Clash { local: SocketAddr::new(address, port), state: state_name(state) })
-}
-
-const TIME_WAIT: u8 = 6;
-
-/// The kernel's numbering of TCP states (`include/net/tcp_states.h`).
-fn state_name(state: u8) -> &'static str {
-    match state {
-        1 => "ESTABLISHED",
-        2 => "SYN-SENT",
-        3 | 12 => "SYN-RECEIVED",
-        4 => "FIN-WAIT-1",
-        5 => "FIN-WAIT-2",
-        7 => "CLOSED",
-        8 => "CLOSE-WAIT",
-        9 => "LAST-ACK",
-        10 => "LISTEN",
-        11 => "CLOSING",
-        _ => "in a state unknown to us",
-    }
 }
 
 #[cfg(test)]
@@ -370,7 +316,6 @@ mod tests {
 
         #[test]
         fn no_line_makes_it_panic(line in "\\PC{0,80}") {
-            parse_socket(&line);
             PortSet::parse(&line);
         }
     }

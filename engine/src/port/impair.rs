@@ -9,17 +9,15 @@
 //! Frames that a path holds are counted ([`Impair::held`]); those that it drops go back to the
 //! pool and are counted too. Start reading at [`Path::enter`].
 
-mod random;
-
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use self::random::Random;
 use super::{Offloads, Port, PortStats};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::{BURST, IMPAIR_QUEUE_MAX};
+use crate::random::Random;
 use crate::time::Instant;
 
 /// What one direction does to packets. Rates are in parts per million; the default does nothing.
@@ -92,8 +90,8 @@ impl<P: Port> Impair<P> {
         let mut seeds = Random::new(seed);
         Impair {
             inner,
-            rx: Path::new(rx, seeds.next()),
-            tx: Path::new(tx, seeds.next()),
+            rx: Path::new(rx, seeds.draw()),
+            tx: Path::new(tx, seeds.draw()),
             now: Instant::ZERO,
         }
     }
@@ -264,9 +262,9 @@ impl Path {
         // alter what another does to the packets that follow.
         let lost = self.random.one_in(self.settings.loss_ppm);
         let corrupted = self.random.one_in(self.settings.corrupt_ppm);
-        let flipped = self.random.next();
+        let flipped = self.random.draw();
         let duplicated = self.random.one_in(self.settings.duplicate_ppm);
-        let late = self.random.next();
+        let late = self.random.draw();
         let reordered = self.random.one_in(self.settings.reorder_ppm);
         if lost {
             self.stats.lost += 1;

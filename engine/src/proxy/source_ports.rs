@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 
+use crate::random::Random;
+
 /// The free source ports of one egress address towards one origin.
 ///
 /// Ports are handed out in the order in which they were given back, so that each rests as long as
@@ -17,11 +19,10 @@ impl SourcePorts {
     /// All ports of `range`, shuffled by `seed`.
     pub fn new(range: RangeInclusive<u16>, seed: u64) -> Self {
         let mut ports: Vec<u16> = range.collect();
-        let mut state = seed;
+        let mut random = Random::new(seed);
         // Fisher–Yates.
         for last in (1..ports.len()).rev() {
-            let pick = split_mix(&mut state) % (last as u64 + 1);
-            ports.swap(last, pick as usize);
+            ports.swap(last, random.below(last as u64 + 1) as usize);
         }
         SourcePorts { free: ports.into() }
     }
@@ -41,15 +42,6 @@ impl SourcePorts {
     pub fn free_count(&self) -> usize {
         self.free.len()
     }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): enough to shuffle with a secret seed.
-fn split_mix(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

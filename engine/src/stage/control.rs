@@ -1,5 +1,5 @@
 //! Workers are told, not touched: commands reach a lane on a queue of its own, taken between
-//! bursts.
+//! bursts. Of what Linux knows only the latest matters: that waits in a place beside the queue.
 
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ pub struct Commands {
 #[derive(Debug)]
 struct Shared {
     queue: ArrayQueue<Command>,
+    /// Holds one: a newer one takes its place.
+    routes: ArrayQueue<Arc<Routes>>,
     /// Readable when a command waits, so that a sleeping lane wakes.
     wake: EventFd,
 }
@@ -46,14 +48,19 @@ struct Shared {
 /// Makes the two sides of a lane's queue.
 pub fn mailbox() -> std::io::Result<(Commands, Mailbox)> {
     let wake = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-    let shared = Arc::new(Shared { queue: ArrayQueue::new(COMMANDS_MAX), wake });
+    let shared =
+        Arc::new(Shared { queue: ArrayQueue::new(COMMANDS_MAX), routes: ArrayQueue::new(1), wake });
     Ok((Commands { shared: shared.clone() }, Mailbox { shared }))
 }
 
 impl Commands {
     /// Tells the lane; gives the command back when the lane has not taken the earlier ones yet.
+    /// Never gives back [`Command::Routes`]: they replace those not taken yet.
     pub fn send(&self, command: Command) -> Result<(), Command> {
-        self.shared.queue.push(command)?;
+        match command {
+            Command::Routes(routes) => drop(self.shared.routes.force_push(routes)),
+            other => self.shared.queue.push(other)?,
+        }
         // A counter that is full is readable already.
         let _ = self.shared.wake.write(1);
         Ok(())
@@ -61,10 +68,10 @@ impl Commands {
 }
 
 impl Mailbox {
-    /// The next command.
+    /// The next command. What Linux knows now goes before what was asked before.
     #[inline]
     pub fn take(&self) -> Option<Command> {
-        self.shared.queue.pop()
+        self.shared.routes.pop().map(Command::Routes).or_else(|| self.shared.queue.pop())
     }
 
     pub(super) fn wake(&self) -> &EventFd {
@@ -95,5 +102,27 @@ impl Neighbours for Resolver {
     fn in_use(&mut self, next_hop: NextHop) {
         // Said again before Linux forgets.
         let _ = Resolver::in_use(self, next_hop);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_routes_reach_a_lane_that_takes_nothing_else() {
+        let (commands, mailbox) = mailbox().unwrap();
+        for _ in 0..COMMANDS_MAX {
+            commands.send(Command::Drain).unwrap();
+        }
+        assert!(matches!(commands.send(Command::Drain), Err(Command::Drain)));
+        let latest = Arc::new(Routes::default());
+        commands.send(Command::Routes(Arc::new(Routes::default()))).unwrap();
+        commands.send(Command::Routes(latest.clone())).unwrap();
+
+        let Some(Command::Routes(taken)) = mailbox.take() else { panic!("no routes") };
+        assert!(Arc::ptr_eq(&taken, &latest));
+        let rest = std::iter::from_fn(|| mailbox.take());
+        assert_eq!(rest.filter(|command| matches!(command, Command::Drain)).count(), COMMANDS_MAX);
     }
 }

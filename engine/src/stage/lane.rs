@@ -6,7 +6,7 @@ use super::idle::{Idle, IdlePolicy, Pause};
 use super::worker::{Outlet, Worker};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::kernel::NextHop;
-use crate::limits::STOP_TURNS_MAX;
+use crate::limits::{REOPEN_AFTER, STOP_TURNS_MAX};
 use crate::port::Port;
 use crate::telemetry::Snapshot;
 use crate::time::Instant;
@@ -21,7 +21,24 @@ pub struct Lane<P: Port, G: Gate, N: Neighbours> {
     mailbox: Mailbox,
     idle: Idle,
     /// What the gate was last told of each service.
-    accepting: Vec<bool>,
+    told: Vec<Told>,
+}
+
+/// What the gate was last told of a service, and when.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    accepting: bool,
+    at: Instant,
+}
+
+impl Told {
+    /// What is to be told now, if anything. That no more is taken is said at once; that there is
+    /// room again not before it has had time to last, or SYNs would come for what is gone already.
+    #[inline]
+    fn update(self, accepting: bool, now: Instant) -> Option<Told> {
+        let due = !accepting || now.since(self.at) >= REOPEN_AFTER;
+        (accepting != self.accepting && due).then_some(Told { accepting, at: now })
+    }
 }
 
 /// The ports of a lane, with the bursts that gather for them.
@@ -44,7 +61,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
     ) -> Self {
         let out = ports.iter().map(|_| Burst::new()).collect();
         // Nothing was told yet: the first turn tells all.
-        let accepting = vec![false; worker.services()];
+        let told = vec![Told { accepting: false, at: Instant::ZERO }; worker.services()];
         Lane {
             worker,
             io: LaneIo { ports, out, neighbours },
@@ -52,7 +69,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             gate,
             mailbox,
             idle: Idle::new(idle),
-            accepting,
+            told,
         }
     }
 
@@ -111,11 +128,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
     /// Shows the gate a sign of life, and which services still take connections.
     fn report(&mut self, now: Instant) {
         self.gate.beat(now);
-        for (service, told) in self.accepting.iter_mut().enumerate() {
-            let accepting = self.worker.is_accepting(service);
-            if accepting != *told {
-                self.gate.set_accepting(service, accepting);
-                *told = accepting;
+        for (service, told) in self.told.iter_mut().enumerate() {
+            if let Some(news) = told.update(self.worker.is_accepting(service), now) {
+                self.gate.set_accepting(service, news.accepting);
+                *told = news;
             }
         }
     }
@@ -209,3 +225,6 @@ impl<P: Port, N: Neighbours> Outlet for LaneIo<P, N> {
         self.neighbours.in_use(next_hop);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,11 +19,13 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use siphasher::sip128::SipHasher24;
+
 use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::{NextHop, Routes};
 use crate::limits::{BURST, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX, WHEEL_TICK};
-use crate::proxy::{PairTable, Service, ServiceSettings, TimeWaitTable};
+use crate::proxy::{Fallback, PairTable, Service, ServiceSettings, TimeWaitTable};
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
 use crate::tcp::{ChunkSlab, TcpCounters};
@@ -111,7 +113,9 @@ impl Worker {
         let WorkerSettings { ports, services, secret } = settings;
         let wanted: usize = services.iter().map(|s| s.max_connections as usize).sum();
         let pairs = wanted.min(PAIRS_PER_LANE_MAX);
-        let seed = u64::from_le_bytes(secret[..8].try_into().expect("eight octets"));
+        // Who has seen many of our source ports may find this seed, and from it nothing else.
+        let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = derive(&secret, b"source ports");
+        let ports_seed = u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
         let listeners = services
             .iter()
             .enumerate()
@@ -122,19 +126,19 @@ impl Worker {
             pool,
             tcp_counters: TcpCounters::default(),
             flows: FlowTable::new(2 * pairs + TIME_WAIT_MAX),
-            hasher: FlowHasher::new(&secret),
+            hasher: FlowHasher::new(&derive(&secret, b"flows")),
             pairs: PairTable::new(pairs),
             waiting: TimeWaitTable::new(TIME_WAIT_MAX),
             wheel: TimingWheel::new(pairs, WHEEL_TICK, now),
             services: services
                 .into_iter()
                 .enumerate()
-                .map(|(index, s)| Service::new(s, seed.wrapping_mul(2 * index as u64 + 1)))
+                .map(|(index, s)| Service::new(s, ports_seed.wrapping_add(index as u64)))
                 .collect(),
             listeners,
             ports,
             routes,
-            secret: Secret::new(secret),
+            secret: Secret::new(derive(&secret, b"sequence numbers")),
             arrivals: Vec::with_capacity(BURST),
             queue: VecDeque::with_capacity(pairs),
             awaiting_path: Vec::with_capacity(pairs),
@@ -152,9 +156,15 @@ impl Worker {
         self.pairs.len()
     }
 
-    /// Whether new connections to service `index` are taken; else the shield leaves them to Linux.
+    /// Whether new connections to service `index` are to come here; else the shield leaves them to
+    /// Linux. Where they are not Linux's to have, they come in any case, to be refused here.
     pub fn is_accepting(&self, index: usize) -> bool {
-        !self.draining && !self.pairs.is_full() && self.services[index].has_room()
+        let service = &self.services[index];
+        service.settings.fallback != Fallback::Kernel
+            || !(self.draining
+                || !service.has_room()
+                || self.pool.is_scarce()
+                || self.pairs.is_full())
     }
 
     pub fn services(&self) -> usize {
@@ -232,6 +242,11 @@ impl Worker {
     fn hash(&self, key: &FlowKey) -> FlowHash {
         self.hasher.hash(key)
     }
+}
+
+/// A secret for one purpose, which tells nothing of the others.
+fn derive(secret: &[u8; 16], purpose: &[u8]) -> [u8; 16] {
+    SipHasher24::new_with_key(secret).hash(purpose).as_bytes()
 }
 
 /// What the flow table says of a flow, in its 32-bit values.

@@ -420,3 +420,19 @@ fn a_namespace_without_anything_is_read() {
         assert_eq!(routes.path_to(ip("192.0.2.1")), Err(NoPath::NoRoute));
     });
 }
+
+#[test]
+fn the_queues_that_a_device_receives_on_are_found() {
+    in_lab(async |lab| {
+        lab.ip("link add four0 numrxqueues 4 numtxqueues 4 type veth");
+        let queues = |name: &str| {
+            let ifindex = nix::net::if_::if_nametoindex(name).unwrap();
+            receive_queues(ifindex).unwrap().map(ReceiveQueues::total)
+        };
+        // Has room for more, and uses one.
+        assert_eq!(queues("edge0"), Some(1));
+        assert_eq!(queues("four0"), Some(4));
+        assert_eq!(queues("lo"), None, "a device that has no queues to set");
+        assert_eq!(receive_queues(9999).unwrap_err().raw_os_error(), Some(libc::ENODEV));
+    });
+}

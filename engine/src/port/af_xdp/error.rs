@@ -6,8 +6,8 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(
-        "{interface}: AF_XDP needs root or CAP_NET_RAW, CAP_BPF and CAP_NET_ADMIN; run as root, or \
-         grant them to the service"
+        "{interface}: AF_XDP needs root or CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON; run as \
+         root, or grant them to the service"
     )]
     NoPrivileges { interface: String },
     #[error(

@@ -369,7 +369,8 @@ fn what_cannot_be_opened_says_why_and_what_to_do() {
         #[allow(unsafe_code, reason = "libc's own wrapper would change all threads")]
         let result = unsafe { libc::syscall(libc::SYS_setresuid, -1, 65534, -1) };
         assert_eq!(result, 0);
-        assert!(refused(&|_| {}).contains("needs root or CAP_NET_RAW, CAP_BPF and CAP_NET_ADMIN"));
+        let capabilities = "CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON";
+        assert!(refused(&|_| {}).contains(capabilities));
     });
 }
 

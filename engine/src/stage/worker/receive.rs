@@ -1,6 +1,7 @@
 //! From a burst of frames to the legs they belong to.
 //!
-//! Works stage by stage over the burst: parse and verify all, then hand each to its leg.
+//! Works stage by stage over the burst: prefetch all, parse and verify all, then hand each to its
+//! leg.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -40,6 +41,7 @@ impl Worker {
     /// Takes in a burst that `port` received. Empties `burst`.
     pub fn on_burst(&mut self, now: Instant, port: u8, burst: &mut Burst) {
         self.now = now;
+        burst.iter().for_each(|frame| self.pool.prefetch(frame));
         let mut arrivals = std::mem::take(&mut self.arrivals);
         for frame in burst.drain() {
             self.telemetry.ledger.received += 1;

@@ -1,16 +1,17 @@
-//! Random numbers that are the same wherever and whenever they are drawn.
+//! Random numbers that follow from a seed: the same wherever and whenever they are drawn.
 
 /// SplitMix64 (Steele, Lea, Flood, 2014): a counter and a mixing function. Statistically sound for
-/// choosing packets, and for nothing that an adversary must not guess.
+/// choosing packets and for shuffling, and for nothing that an adversary must not guess.
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Random(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    /// The next number, from all of 64 bits.
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,10 +19,14 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    /// A number below `bound`, which is not zero. The bias of the remainder is `bound` in 2^64.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.draw() % bound
+    }
+
     /// True for `ppm` in a million draws.
-    pub(super) fn one_in(&mut self, ppm: u32) -> bool {
-        // The bias of the remainder is one in 10^13.
-        self.next() % 1_000_000 < u64::from(ppm)
+    pub fn one_in(&mut self, ppm: u32) -> bool {
+        self.below(1_000_000) < u64::from(ppm)
     }
 }
 
@@ -32,8 +37,8 @@ mod tests {
     #[test]
     fn numbers_are_those_of_the_published_algorithm() {
         let mut random = Random::new(0);
-        assert_eq!(random.next(), 0xe220_a839_7b1d_cdaf);
-        assert_eq!(random.next(), 0x6e78_9e6a_a1b9_65f4);
+        assert_eq!(random.draw(), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(random.draw(), 0x6e78_9e6a_a1b9_65f4);
     }
 
     #[test]
