@@ -107,8 +107,8 @@ fn a_loaded_lane_does_not_call_the_allocator() {
         Some(Keepalive { idle: ms(50), interval: ms(10), probes: 100 });
     let mut world = World::new(plan);
     // A request of 300 octets is a short connection; the long ones send on and on.
-    world.listen(origin(1), Settings::MODERN, || respond(300, pattern(2, 3000)));
-    for n in 0..20 {
+    world.listen(origin(1), Settings::MODERN, || respond(300, pattern(2, 300)));
+    for n in 0..8 {
         world.client(10_000 + n, Settings::MODERN, send(pattern(1, 30_000_000)));
     }
     let mut packets = 0;

@@ -12,7 +12,7 @@ fn damage(random: &mut Random, packet: &[u8]) -> Vec<u8> {
         0 => damaged.truncate(random.below(packet.len() as u64) as usize),
         1 => {
             let len = random.below(120) as usize;
-            damaged = (0..len).map(|_| random.next() as u8).collect();
+            damaged = (0..len).map(|_| random.draw() as u8).collect();
         }
         2 => {
             // Headers that promise what is not there.

@@ -8,8 +8,8 @@ use crate::apps::{echo, respond, send, send_then_wait};
 use crate::packet::Segment;
 use crate::peer::{Peer, Settings, Status};
 use crate::rig::{
-    CLIENTS, IFINDEX, ORIGINS, OURS, Plan, World, address, ip, ms, origin, pattern, secs, seed,
-    seeds, service,
+    CLIENTS, IFINDEX, ORIGINS, OURS, Plan, Random, World, address, ip, ms, origin, pattern, pick,
+    secs, seed, seeds, service,
 };
 
 #[test]
@@ -152,15 +152,15 @@ fn assert_whole(peer: &Peer, expected: &[u8], seed: u64) {
 #[test]
 fn streams_stay_whole_over_bad_networks() {
     for seed in seeds(24) {
-        let mut choose = crate::rig::Random(seed ^ 0xbad);
+        let mut choose = Random::new(seed ^ 0xbad);
         let impairments = [(); 2].map(|()| impair::Settings {
-            loss_ppm: choose.pick(&[0, 1_000, 10_000, 50_000]),
-            duplicate_ppm: choose.pick(&[0, 10_000, 100_000]),
-            corrupt_ppm: choose.pick(&[0, 1_000, 10_000]),
-            delay: choose.pick(&[ms(0), ms(1), ms(20)]),
-            jitter: choose.pick(&[ms(0), ms(1), ms(5)]),
-            reorder_ppm: choose.pick(&[0, 10_000, 50_000]),
-            rate_bps: choose.pick(&[None, Some(100_000_000)]),
+            loss_ppm: pick(&mut choose, &[0, 1_000, 10_000, 50_000]),
+            duplicate_ppm: pick(&mut choose, &[0, 10_000, 100_000]),
+            corrupt_ppm: pick(&mut choose, &[0, 1_000, 10_000]),
+            delay: pick(&mut choose, &[ms(0), ms(1), ms(20)]),
+            jitter: pick(&mut choose, &[ms(0), ms(1), ms(5)]),
+            reorder_ppm: pick(&mut choose, &[0, 10_000, 50_000]),
+            rate_bps: pick(&mut choose, &[None, Some(100_000_000)]),
             ..impair::Settings::default()
         });
         let mut plan = Plan::new(seed);
@@ -170,24 +170,24 @@ fn streams_stay_whole_over_bad_networks() {
         plan.service.connect_timeout = secs(60);
         plan.service.idle_timeout = secs(300);
         let mut world = World::impaired(plan, impairments);
-        let pick = |choose: &mut crate::rig::Random| Settings {
+        let any_host = |choose: &mut Random| Settings {
             lossy: true,
-            scale: choose.pick(&[None, Some(2), Some(9)]),
-            timestamps: choose.pick(&[true, false]),
-            sack: choose.pick(&[true, false]),
-            segment_max: choose.pick(&[u64::MAX, u64::MAX, 100, 700]),
-            mss: choose.pick(&[1460, 1200, 536]),
+            scale: pick(choose, &[None, Some(2), Some(9)]),
+            timestamps: pick(choose, &[true, false]),
+            sack: pick(choose, &[true, false]),
+            segment_max: pick(choose, &[u64::MAX, u64::MAX, 100, 700]),
+            mss: pick(choose, &[1460, 1200, 536]),
             ..Settings::MODERN
         };
-        let of_origin = pick(&mut choose);
+        let of_origin = any_host(&mut choose);
         let len = 1000 + choose.below(120_000) as usize;
-        let echoes = choose.pick(&[true, false]);
+        let echoes = pick(&mut choose, &[true, false]);
         world.listen(origin(1), of_origin, move || match echoes {
             true => echo(),
             false => send_then_wait(pattern(99, len)),
         });
         let clients: Vec<_> = (0..3)
-            .map(|n| world.client(n, pick(&mut choose), send(pattern(n.into(), len))))
+            .map(|n| world.client(n, any_host(&mut choose), send(pattern(n.into(), len))))
             .collect();
         world.run_to_the_end(secs(4 * 3600));
         for (n, client) in clients.iter().enumerate() {

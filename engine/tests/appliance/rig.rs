@@ -17,6 +17,7 @@ use ringroad_engine::port::impair::{self, Impair};
 use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings};
+pub use ringroad_engine::random::Random;
 use ringroad_engine::stage::{
     Command, Commands, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, Worker, WorkerSettings,
     mailbox,
@@ -226,11 +227,11 @@ impl World<Impair<SimPort>> {
 impl<P: Wire> World<P> {
     fn with(plan: Plan, wrap: impl Fn(SimPort, usize) -> P) -> Self {
         let _replay = Replay { seed: plan.seed };
-        let mut random = Random(plan.seed);
+        let mut random = Random::new(plan.seed);
         let now = Instant::from_millis(10_000 + random.below(1000));
         let mut linux = linux(&plan);
         let mut secret = [0; 16];
-        secret.fill_with(|| random.next() as u8);
+        secret.fill_with(|| random.draw() as u8);
         let settings = WorkerSettings {
             ports: IFINDEX.map(|ifindex| PortIdentity { ifindex, mtu: 1500 }).to_vec(),
             services: vec![plan.service],
@@ -243,7 +244,7 @@ impl<P: Wire> World<P> {
         let (ports, sides): (Vec<P>, Vec<Side>) = [CLIENTS, ORIGINS]
             .map(|side| {
                 let (port, cable) = SimPort::with_peer(plan.device);
-                (wrap(port, side), Side::new(cable, Random(random.next())))
+                (wrap(port, side), Side::new(cable, Random::new(random.draw())))
             })
             .into_iter()
             .unzip();
@@ -272,7 +273,7 @@ impl<P: Wire> World<P> {
 
     pub fn client_at(&mut self, key: Key, vlan: Option<u16>, settings: Settings, app: App) -> Key {
         let link = Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan };
-        let peer = Peer::connect(settings, key, link, self.random.next() as u32, app);
+        let peer = Peer::connect(settings, key, link, self.random.draw() as u32, app);
         self.hosts.0[CLIENTS].peers.insert(key, peer);
         key
     }
@@ -552,7 +553,7 @@ impl Side {
         match self.listeners.get_mut(&segment.destination) {
             Some(Listener::Accept(settings, app)) if is_syn => {
                 let link = segment.link.reversed();
-                let iss = self.random.next() as u32;
+                let iss = self.random.draw() as u32;
                 let peer = Peer::accept(*settings, &segment, link, iss, app());
                 self.peers.insert(key, peer);
             }
@@ -582,25 +583,9 @@ fn reset_for(segment: &Segment) -> Segment {
     }
 }
 
-/// A small generator whose stream a seed decides (SplitMix64).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len() as u64) as usize]
-    }
+/// One of several, by chance.
+pub fn pick<T: Copy>(random: &mut Random, of: &[T]) -> T {
+    of[random.below(of.len() as u64) as usize]
 }
 
 /// `count` seeds; `RINGROAD_SEEDS=n` for more, `RINGROAD_SEED=n` to replay one.
