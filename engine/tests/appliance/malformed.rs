@@ -47,9 +47,11 @@ fn damaged_packets_are_counted_and_change_nothing() {
                 if side.sent.is_empty() {
                     continue;
                 }
-                let sent = side.sent[world.random.below(side.sent.len() as u64) as usize].clone();
-                side.cable.send(&damage(&mut world.random, &sent));
-                made += 1;
+                for _ in 0..10 {
+                    let any = world.random.below(side.sent.len() as u64) as usize;
+                    side.cable.send(&damage(&mut world.random, &side.sent[any]));
+                    made += 1;
+                }
             }
         }
         for (n, client) in clients.into_iter().enumerate() {
