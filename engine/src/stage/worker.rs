@@ -113,6 +113,7 @@ impl Worker {
         let WorkerSettings { ports, services, secret } = settings;
         let wanted: usize = services.iter().map(|s| s.max_connections as usize).sum();
         let pairs = wanted.min(PAIRS_PER_LANE_MAX);
+        let replies_max = BURST * ports.len();
         // Who has seen many of our source ports may find this seed, and from it nothing else.
         let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = derive(&secret, b"source ports");
         let ports_seed = u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]);
@@ -143,7 +144,7 @@ impl Worker {
             queue: VecDeque::with_capacity(pairs),
             awaiting_path: Vec::with_capacity(pairs),
             origins_looked_after: now,
-            replies: Vec::with_capacity(BURST),
+            replies: Vec::with_capacity(replies_max),
             reset_budget: receive::ResetBudget::default(),
             draining: false,
             now,
