@@ -5,6 +5,8 @@
 //! [`crate::tcp::Chunk`]s, in the frames it arrived in; windows, the end of a stream and resets
 //! cross with it. Knows nothing of how frames arrive. Start at [`Pair::shuttle`].
 
+use std::net::{IpAddr, Ipv6Addr};
+
 mod envelope;
 mod pair;
 pub mod proxy_protocol;
@@ -19,3 +21,11 @@ pub use service::{Fallback, Origin, OriginSettings, Service, ServiceSettings};
 pub use source_ports::SourcePorts;
 pub use table::PairTable;
 pub use time_wait::{TimeWaitTable, Waiting};
+
+/// An IPv4 address as an IPv4-mapped one (RFC 4291 §2.5.5.2).
+fn as_v6(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    }
+}

@@ -3,11 +3,16 @@
 //! They are the same for every segment that a leg sends, but for a length and a checksum. So they
 //! are written once, when the leg learns its path, and copied in front of each segment.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::as_v6;
 use crate::frame::{Frame, FramePool};
+use crate::limits::LINK_HEADERS_MAX;
 use crate::wire::checksum;
-use crate::wire::ethernet::{MacAddr, VlanId};
+use crate::wire::ethernet::{EtherType, EthernetHeader, MacAddr, VlanId};
+use crate::wire::ip::{Dscp, Ecn, PROTOCOL_TCP};
+use crate::wire::ipv4::{self, Ipv4Header};
+use crate::wire::ipv6::{self, Ipv6Header};
 
 /// Where a leg's segments go: by which port of the lane, and with which link-layer addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +33,6 @@ pub struct Envelope {
     len: u8,
     /// Where the IP header starts [octets].
     network_offset: u8,
-    /// Ones' complement sum of the IPv4 header with a zero length; unused for IPv6.
-    ipv4_sum: u16,
     is_ipv4: bool,
 }
 
@@ -39,42 +42,35 @@ impl Envelope {
     /// Both addresses are of one family: they are the two ends of one connection.
     pub fn new(path: &LinkPath, source: IpAddr, destination: IpAddr) -> Self {
         let mut bytes = [0; ENVELOPE_MAX];
-        let mut at = 0;
-        let mut put = |octets: &[u8]| {
-            bytes[at..at + octets.len()].copy_from_slice(octets);
-            at += octets.len();
-        };
-        put(&path.destination.0);
-        put(&path.source.0);
-        if let Some(id) = path.vlan {
-            put(&ETHERTYPE_VLAN);
-            put(&id.get().to_be_bytes());
-        }
         let is_ipv4 = source.is_ipv4();
-        put(if is_ipv4 { &ETHERTYPE_IPV4 } else { &ETHERTYPE_IPV6 });
-        let network_offset = if path.vlan.is_some() { 18 } else { 14 };
-        match (source, destination) {
+        let ethernet = EthernetHeader {
+            destination: path.destination,
+            source: path.source,
+            vlan: path.vlan,
+            ether_type: if is_ipv4 { EtherType::IPV4 } else { EtherType::IPV6 },
+        };
+        let network_offset = ethernet.header_len();
+        let (link, network) = bytes.split_at_mut(network_offset);
+        ethernet.emit(link);
+        let network_len = match (source, destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                // Version 4, five words, default service; length and checksum per segment; an
-                // atomic datagram (RFC 6864 §4.1: DF set, so the identification may stay zero).
-                put(&[0x45, 0, 0, 0, 0, 0, 0x40, 0, HOP_LIMIT, IP_PROTOCOL_TCP, 0, 0]);
-                put(&source.octets());
-                put(&destination.octets());
+                if let Some(room) = network.first_chunk_mut() {
+                    ipv4_header(source, destination).emit(room);
+                }
+                ipv4::HEADER_LEN
             }
             (source, destination) => {
-                put(&[0x60, 0, 0, 0, 0, 0, IP_PROTOCOL_TCP, HOP_LIMIT]);
-                put(&as_v6(source));
-                put(&as_v6(destination));
+                if let Some(room) = network.first_chunk_mut() {
+                    ipv6_header(as_v6(source), as_v6(destination)).emit(room);
+                }
+                ipv6::HEADER_LEN
             }
-        }
-        let len = at;
-        let ipv4_sum = if is_ipv4 { checksum::sum(&bytes[network_offset..len]) } else { 0 };
+        };
         Envelope {
             path: *path,
             bytes,
-            len: len as u8,
+            len: (network_offset + network_len) as u8,
             network_offset: network_offset as u8,
-            ipv4_sum,
             is_ipv4,
         }
     }
@@ -97,32 +93,47 @@ impl Envelope {
         header.copy_from_slice(&self.bytes[..self.header_len()]);
         let ip = &mut header[usize::from(self.network_offset)..];
         if self.is_ipv4 {
-            let total_len = IPV4_HEADER + tcp_len;
-            let sum = checksum::combine(self.ipv4_sum, total_len);
+            const WITHOUT_PAYLOAD: u16 = ipv4::HEADER_LEN as u16;
+            let total_len = WITHOUT_PAYLOAD + tcp_len;
+            let checksum = u16::from_be_bytes([ip[10], ip[11]]);
+            let checksum = checksum::update(checksum, WITHOUT_PAYLOAD, total_len);
             ip[2..4].copy_from_slice(&total_len.to_be_bytes());
-            ip[10..12].copy_from_slice(&checksum::finish(sum).to_be_bytes());
+            ip[10..12].copy_from_slice(&checksum.to_be_bytes());
         } else {
             ip[4..6].copy_from_slice(&tcp_len.to_be_bytes());
         }
     }
 }
 
-fn as_v6(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
+/// As yet without payload. An atomic datagram (RFC 6864 §4.1), so its identification may be zero.
+fn ipv4_header(source: Ipv4Addr, destination: Ipv4Addr) -> Ipv4Header {
+    Ipv4Header {
+        source,
+        destination,
+        protocol: PROTOCOL_TCP,
+        dscp: Dscp::default(),
+        ecn: Ecn::default(),
+        identification: 0,
+        payload_len: 0,
+        is_fragment: false,
     }
 }
 
-/// Ethernet 14, one tag 4, IPv6 40 [octets].
-const ENVELOPE_MAX: usize = 58;
-const ETHERTYPE_VLAN: [u8; 2] = [0x81, 0x00];
-const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
-const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
-const IP_PROTOCOL_TCP: u8 = 6;
-const IPV4_HEADER: u16 = 20;
-/// RFC 1700's recommended default, and what Linux sends.
-const HOP_LIMIT: u8 = 64;
+/// As yet without payload.
+fn ipv6_header(source: Ipv6Addr, destination: Ipv6Addr) -> Ipv6Header {
+    Ipv6Header {
+        source,
+        destination,
+        next_header: PROTOCOL_TCP,
+        dscp: Dscp::default(),
+        ecn: Ecn::default(),
+        flow_label: 0,
+        payload_len: 0,
+    }
+}
+
+/// Ethernet with one tag, and IPv6 [octets].
+const ENVELOPE_MAX: usize = LINK_HEADERS_MAX + ipv6::HEADER_LEN;
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::as_v6;
+
 /// Room that the longest header needs: version 1 over IPv6 [octets].
 pub const HEADER_MAX: usize = 107;
 
@@ -66,20 +68,13 @@ fn write_v2(client: SocketAddr, service: SocketAddr, out: &mut [u8; HEADER_MAX])
         }
         (from, to) => {
             put(&[PROXY, TCP6, 0, 36]);
-            put(&as_v6(from));
-            put(&as_v6(to));
+            put(&as_v6(from).octets());
+            put(&as_v6(to).octets());
         }
     }
     put(&client.port().to_be_bytes());
     put(&service.port().to_be_bytes());
     at
-}
-
-fn as_v6(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    }
 }
 
 #[cfg(test)]

@@ -111,18 +111,20 @@ impl Worker {
         let LegPath::Known(envelope) = &leg.path else { return Sent::All };
         let port = envelope.path().port;
         let counters = &mut self.services[service].counters;
-        let ledger = &mut self.telemetry.ledger;
-        for _ in 0..SEGMENTS_PER_TURN_MAX {
-            if !outlet.has_room(&mut self.pool, port) {
-                return Sent::More;
+        let before = self.tcp_counters;
+        let mut segments = 0;
+        let sent = loop {
+            if segments == SEGMENTS_PER_TURN_MAX || !outlet.has_room(&mut self.pool, port) {
+                break Sent::More;
             }
-            let before = self.tcp_counters;
+            segments += 1;
             let mut cx = context!(self);
             let seal = |pool: &mut FramePool, segment: &mut Frame| envelope.seal(pool, segment);
             let Some(outgoing) = leg.tcp.poll_transmit(&mut cx, seal) else {
-                return Sent::All;
+                break Sent::All;
             };
             outlet.send(&mut self.pool, port, outgoing.frame);
+            let ledger = &mut self.telemetry.ledger;
             ledger.sent += 1;
             match outgoing.kind {
                 OutgoingKind::Forwarded => ledger.forwarded += 1,
@@ -132,15 +134,14 @@ impl Worker {
                     counters.segments_retransmitted += u64::from(outgoing.payload_len > 0);
                 }
             }
-            let after = &self.tcp_counters;
-            counters.segments_zero_copy += after.zero_copy_segments - before.zero_copy_segments;
-            counters.segments_copied += after.copied_segments - before.copied_segments;
             if let Some(received_at) = outgoing.received_at {
-                let inside = self.now.since(received_at).as_nanos() as u64;
-                self.telemetry.latency.saturating_record(inside.max(1));
+                self.telemetry.record_latency(self.now.since(received_at).as_nanos() as u64);
             }
-        }
-        Sent::More
+        };
+        let after = &self.tcp_counters;
+        counters.segments_zero_copy += after.zero_copy_segments - before.zero_copy_segments;
+        counters.segments_copied += after.copied_segments - before.copied_segments;
+        sent
     }
 
     /// Looks a leg's path up again when Linux knows something new.
