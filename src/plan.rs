@@ -10,7 +10,7 @@ use ringroad_config::schema::{self, Algorithm, Config, Driver, XdpMode};
 use ringroad_ebpf as shield;
 use ringroad_engine::kernel::{Link, NoPath, Routes, interface, receive_queues};
 use ringroad_engine::limits::{
-    BURST, FRAME_SIZE_MAX, FRAME_SIZE_MIN, HEADROOM, LINK_HEADERS_MAX, PORTS_PER_LANE_MAX,
+    BURST, CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, HEADROOM, LINK_HEADERS_MAX, PORTS_PER_LANE_MAX,
 };
 use ringroad_engine::port::af_xdp;
 use ringroad_engine::proxy::proxy_protocol::Version;
@@ -270,7 +270,7 @@ fn require_one_queue(link: &Link) -> Result<()> {
 /// headroom.
 fn frame_size(mtu: u16) -> Result<usize> {
     let needed = HEADROOM + LINK_HEADERS_MAX + usize::from(mtu);
-    [FRAME_SIZE_MIN, FRAME_SIZE_MAX].into_iter().find(|size| needed <= *size).with_context(|| {
+    [CHUNK_SIZE_MIN, CHUNK_SIZE_MAX].into_iter().find(|size| needed <= *size).with_context(|| {
         format!(
             "an MTU of {mtu} does not fit one frame; set at most {MTU_MAX} on the ports' interfaces"
         )
@@ -332,4 +332,4 @@ const _: () = assert!(config::LISTEN_ADDRESSES_MAX <= shield::limits::SERVICE_AD
 const _: () = assert!(config::EGRESS_RANGES_MAX <= shield::limits::EGRESS_RANGES_MAX);
 
 /// Largest MTU that one frame holds [octets].
-const MTU_MAX: usize = FRAME_SIZE_MAX - HEADROOM - LINK_HEADERS_MAX;
+const MTU_MAX: usize = CHUNK_SIZE_MAX - HEADROOM - LINK_HEADERS_MAX;

@@ -18,7 +18,7 @@ use ringroad_config::schema::{Config, Idle};
 use ringroad_ebpf::{ServiceAddress, Shield, ShieldSettings};
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, ReservedPorts, Watcher, clashes, connections};
-use ringroad_engine::limits::FRAME_SIZE_MIN;
+use ringroad_engine::limits::CHUNK_SIZE_MIN;
 use ringroad_engine::port::af_xdp::{AfXdp, Umem};
 use ringroad_engine::stage::{
     Command, Commands, IdlePolicy, Lane, ShieldGate, Worker, WorkerSettings, mailbox, monotonic,
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     };
     start_log();
     // The smallest that frames can be; if they get larger, locking them says so.
-    privileges::require(u64::from(config.engine.frames) * FRAME_SIZE_MIN as u64)?;
+    privileges::require(u64::from(config.engine.frames) * CHUNK_SIZE_MIN as u64)?;
     let polling = polling_core(&config)?;
     leave_core_to_lane(polling);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

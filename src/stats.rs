@@ -51,7 +51,7 @@ pub(crate) struct Frames {
     pub(crate) capacity: u64,
     pub(crate) free: u64,
     pub(crate) held: u64,
-    /// Of those held, in the devices' rings.
+    /// Of those held, with devices alone: to receive into, or on their way out.
     pub(crate) with_devices: u64,
 }
 

@@ -12,13 +12,15 @@
 
 mod burst;
 mod region;
+mod store;
 
 use std::num::NonZeroU32;
 
 pub use burst::Burst;
 pub use region::Region;
+pub use store::{ForeignLayout, Store};
 
-use crate::limits::{FRAME_SIZE_MAX, FRAME_SIZE_MIN, FRAMES_MAX, HEADROOM, KEPT_FOR_ORDER};
+use crate::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, FRAME_SIZE_MAX, FRAMES_MAX, KEPT_FOR_ORDER};
 
 /// An owning handle to one frame of a pool, and the window of its bytes that is in use.
 ///
@@ -88,19 +90,14 @@ impl Drop for Frame {
     }
 }
 
-/// A pool of equal frames in one [`Region`] of memory, with a count of who holds each.
+/// A pool of equal frames, with a count of who holds each.
 ///
 /// Belongs to one lane: not shared between threads, so nothing here is atomic.
 #[derive(Debug)]
 pub struct FramePool {
-    region: Region,
-    frame_size: usize,
-    /// Handles to each frame: 0 is free, 1 owned, 2 owned and on its way out.
-    holders: Vec<u8>,
-    /// Free frames, last freed first: the one most likely still in cache.
-    free: Vec<u32>,
-    /// Handles that are with devices (fill and transmit rings).
-    with_devices: usize,
+    store: Store,
+    /// Frames with a handle in the engine: not free, and not with a device alone.
+    in_hand: usize,
     /// Free frames that open devices must always find here.
     device_reserve: usize,
 }
@@ -109,22 +106,22 @@ impl FramePool {
     /// Divides `region` into frames of `frame_size` octets.
     ///
     /// # Panics
-    /// If `frame_size` is not a power of two from [`FRAME_SIZE_MIN`] to [`FRAME_SIZE_MAX`], or the
+    /// If `frame_size` is not a power of two from [`CHUNK_SIZE_MIN`] to [`CHUNK_SIZE_MAX`], or the
     /// region holds more than [`FRAMES_MAX`]. Both are decided at start, from checked settings.
     pub fn new(region: Region, frame_size: usize) -> Self {
         assert!(
-            frame_size.is_power_of_two() && (FRAME_SIZE_MIN..=FRAME_SIZE_MAX).contains(&frame_size)
+            frame_size.is_power_of_two() && (CHUNK_SIZE_MIN..=CHUNK_SIZE_MAX).contains(&frame_size)
         );
-        let count = region.len() / frame_size;
-        assert!(count <= FRAMES_MAX);
-        FramePool {
-            region,
-            frame_size,
-            holders: vec![0; count],
-            free: (0..count as u32).rev().collect(),
-            with_devices: 0,
-            device_reserve: 0,
-        }
+        FramePool::from_store(Store::over(region, frame_size))
+    }
+
+    /// A pool of frames that were laid out elsewhere.
+    ///
+    /// # Panics
+    /// If there are more than [`FRAMES_MAX`], or larger ones than [`FRAME_SIZE_MAX`].
+    pub fn from_store(store: Store) -> Self {
+        assert!(store.index_end() <= FRAMES_MAX && store.frame_size() <= FRAME_SIZE_MAX);
+        FramePool { store, in_hand: 0, device_reserve: 0 }
     }
 
     /// A pool in ordinary memory, for simulation and tests.
@@ -134,13 +131,18 @@ impl FramePool {
 
     /// All frames [frames].
     pub fn capacity(&self) -> usize {
-        self.holders.len()
+        self.store.capacity()
+    }
+
+    /// Frames are numbered below this; see [`Frame::index`].
+    pub fn index_end(&self) -> usize {
+        self.store.index_end()
     }
 
     /// Frames that nobody holds [frames].
     #[inline]
     pub fn free_count(&self) -> usize {
-        self.free.len()
+        self.store.free_count()
     }
 
     /// Frames that somebody holds, devices included [frames].
@@ -148,10 +150,9 @@ impl FramePool {
         self.capacity() - self.free_count()
     }
 
-    /// Handles that are with devices, in fill and transmit rings. A frame that is also kept for
-    /// retransmission counts here once.
+    /// Frames that devices alone hold, to receive into or on their way out.
     pub fn with_devices(&self) -> usize {
-        self.with_devices
+        self.held_count().saturating_sub(self.in_hand)
     }
 
     /// Sets aside `frames` more for devices to receive into; a port calls it when it opens.
@@ -170,7 +171,7 @@ impl FramePool {
     /// acknowledgement that frees the others, is welcome still. So reception never starves.
     #[inline]
     pub fn is_scarce(&self) -> bool {
-        self.free.len() < self.device_reserve
+        self.free_count() < self.device_reserve
     }
 
     /// Whether frames should go only to payload that can move on. What waits for something else
@@ -179,23 +180,25 @@ impl FramePool {
     #[inline]
     pub fn is_tight(&self) -> bool {
         let usable = self.capacity().saturating_sub(self.device_reserve);
-        self.free.len() < self.device_reserve + usable / KEPT_FOR_ORDER
+        self.free_count() < self.device_reserve + usable / KEPT_FOR_ORDER
     }
 
     pub fn frame_size(&self) -> usize {
-        self.frame_size
+        self.store.frame_size()
     }
 
-    pub fn region(&self) -> &Region {
-        &self.region
+    /// The one piece of memory that the frames fill; `None` if they were laid out elsewhere.
+    pub fn region(&self) -> Option<&Region> {
+        self.store.region()
     }
 
     /// A fresh frame with an empty window behind the headroom; `None` when the pool is empty.
     #[inline]
     pub fn alloc(&mut self) -> Option<Frame> {
-        let index = self.free.pop()?;
-        self.holders[index as usize] = 1;
-        Some(Frame::new(index, HEADROOM, 0))
+        let index = self.store.pop()?;
+        self.store.set_holders(index, 1);
+        self.in_hand += 1;
+        Some(Frame::new(index, self.store.headroom(), 0))
     }
 
     /// Gives a handle back. The memory is free once its last handle is.
@@ -203,11 +206,14 @@ impl FramePool {
     pub fn free(&mut self, frame: Frame) {
         let index = frame.index();
         std::mem::forget(frame);
-        let holders = &mut self.holders[index as usize];
-        assert!(*holders > 0, "frame {index} was freed twice");
-        *holders -= 1;
-        if *holders == 0 {
-            self.free.push(index);
+        self.in_hand = self.in_hand.saturating_sub(1);
+        match self.store.holders(index) {
+            0 => panic!("frame {index} was freed twice"),
+            1 => {
+                self.store.mark_free(index);
+                self.store.push(index);
+            }
+            holders => self.store.set_holders(index, holders - 1),
         }
     }
 
@@ -215,14 +221,14 @@ impl FramePool {
     /// retransmission, the other goes out. Until either is freed the bytes cannot be written.
     #[inline]
     pub fn share(&mut self, frame: &Frame) -> Frame {
-        let holders = &mut self.holders[frame.index() as usize];
+        let holders = self.store.holders(frame.index());
         assert!(
-            *holders == 1,
-            "frame {} has {} handles; only an owned one is shared",
-            frame.index(),
-            *holders
+            holders == 1,
+            "frame {} has {holders} handles; only an owned one is shared",
+            frame.index()
         );
-        *holders = 2;
+        self.store.set_holders(frame.index(), 2);
+        self.in_hand += 1;
         Frame::new(frame.index(), frame.start(), frame.len())
     }
 
@@ -231,28 +237,27 @@ impl FramePool {
     pub fn copy(&mut self, frame: &Frame) -> Option<Frame> {
         let mut copy = self.alloc()?;
         (copy.start, copy.len) = (frame.start, frame.len);
-        let (from, to) = (self.offset(frame), self.offset(&copy));
-        self.region.copy_within(from, to, frame.len());
+        self.store.copy(frame.index(), copy.index(), frame.start(), frame.len());
         Some(copy)
     }
 
     /// Whether another handle exists: the frame is still on its way out.
     #[inline]
     pub fn is_shared(&self, frame: &Frame) -> bool {
-        self.holders[frame.index() as usize] > 1
+        self.store.holders(frame.index()) > 1
     }
 
     /// The window's bytes.
     #[inline]
     pub fn bytes(&self, frame: &Frame) -> &[u8] {
-        self.region.slice(self.offset(frame), frame.len())
+        self.store.slice(frame.index(), frame.start(), frame.len())
     }
 
     /// Has the processor fetch the start of the window, where headers are, while others are
     /// worked on: what a device has just written is in no cache of ours.
     #[inline]
     pub fn prefetch(&self, frame: &Frame) {
-        self.region.prefetch(self.offset(frame));
+        self.store.prefetch(frame.index(), frame.start());
     }
 
     /// The window's bytes, to be written.
@@ -262,7 +267,7 @@ impl FramePool {
     #[inline]
     pub fn bytes_mut(&mut self, frame: &mut Frame) -> &mut [u8] {
         self.assert_sole(frame);
-        self.region.slice_mut(self.offset(frame), frame.len())
+        self.store.slice_mut(frame.index(), frame.start(), frame.len())
     }
 
     /// Grows the window by `octets` at its front and returns those new bytes: room for a header.
@@ -275,7 +280,7 @@ impl FramePool {
         assert!(octets <= frame.start(), "no room for {octets} octets in front of the window");
         frame.start -= octets as u16;
         frame.len += octets as u16;
-        self.region.slice_mut(self.offset(frame), octets)
+        self.store.slice_mut(frame.index(), frame.start(), octets)
     }
 
     /// Grows the window by `octets` at its end and returns those new bytes; `None` if they do not
@@ -289,50 +294,65 @@ impl FramePool {
         if octets > self.room_behind(frame) {
             return None;
         }
-        let end = self.offset(frame) + frame.len();
+        let end = frame.start() + frame.len();
         frame.len += octets as u16;
-        Some(self.region.slice_mut(end, octets))
+        Some(self.store.slice_mut(frame.index(), end, octets))
     }
 
     /// Octets between the end of the window and the end of the frame.
     #[inline]
     pub fn room_behind(&self, frame: &Frame) -> usize {
-        self.frame_size - frame.start() - frame.len()
+        self.frame_size() - frame.start() - frame.len()
     }
 
     /// Hands a handle to a device; it comes back through [`FramePool::take_from_device`].
-    /// Returns the window's offset in the region, which is how devices name it [octets].
+    /// Returns the window's offset from the first frame, which is how AF_XDP names it [octets].
     #[inline]
     pub fn give_to_device(&mut self, frame: Frame) -> u64 {
-        let offset = self.offset(&frame) as u64;
-        self.with_devices += 1;
-        std::mem::forget(frame);
-        offset
+        let offset = frame.index() as usize * self.frame_size() + frame.start();
+        self.hand_over(frame);
+        offset as u64
     }
 
     /// Takes a handle back from a device, with the window that the device names: `len` octets at
-    /// `offset` of the region. `None` if the device names memory that is not within one frame or
-    /// that no device holds: a device is not trusted to be right.
+    /// `offset` from the first frame. `None` if the device names memory that is not within one
+    /// frame or a frame that is free: a device is not trusted to be right.
     #[inline]
     pub fn take_from_device(&mut self, offset: u64, len: usize) -> Option<Frame> {
         let offset = usize::try_from(offset).ok()?;
-        let index = offset / self.frame_size;
-        let start = offset % self.frame_size;
-        if *self.holders.get(index)? == 0 || self.with_devices == 0 || len > self.frame_size - start
-        {
-            return None;
-        }
-        self.with_devices -= 1;
-        Some(Frame::new(index as u32, start, len))
+        let index = u32::try_from(offset / self.frame_size()).ok()?;
+        self.take_over(index, offset % self.frame_size(), len)
     }
 
-    /// What a device in software sees of a frame that it holds: `len` octets at `offset` of the
-    /// region, as [`FramePool::give_to_device`] named it.
+    /// Gives up a handle that a device has from here on. The frame's number and window are the
+    /// caller's to tell.
+    #[inline]
+    pub(crate) fn hand_over(&mut self, frame: Frame) {
+        self.in_hand = self.in_hand.saturating_sub(1);
+        std::mem::forget(frame);
+    }
+
+    /// Makes a handle of what a device gives up: `len` octets from `start` on of frame `index`.
+    /// `None` if they are not within a frame, or the frame is known to be free.
+    #[inline]
+    pub(crate) fn take_over(&mut self, index: u32, start: usize, len: usize) -> Option<Frame> {
+        let fits = start <= self.frame_size() && len <= self.frame_size() - start;
+        if index as usize >= self.index_end() || !fits || self.store.holders(index) == 0 {
+            return None;
+        }
+        self.in_hand += 1;
+        Some(Frame::new(index, start, len))
+    }
+
+    /// What a device in software sees of a frame that it holds: `len` octets at `offset`, as
+    /// [`FramePool::give_to_device`] named it.
     ///
     /// # Panics
-    /// If they are not within the region.
+    /// If they are not within one frame.
     pub(crate) fn device_bytes(&self, offset: u64, len: usize) -> &[u8] {
-        self.region.slice(usize::try_from(offset).unwrap_or(usize::MAX), len)
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let index = u32::try_from(offset / self.frame_size()).unwrap_or(u32::MAX);
+        self.store.slice(index, offset % self.frame_size(), len)
     }
 
     #[inline]
@@ -342,11 +362,6 @@ impl FramePool {
             "frame {} is on its way out and cannot be written",
             frame.index()
         );
-    }
-
-    #[inline]
-    fn offset(&self, frame: &Frame) -> usize {
-        frame.index() as usize * self.frame_size + frame.start()
     }
 }
 

@@ -12,10 +12,14 @@ pub const BURST: usize = 64;
 pub const HEADROOM: usize = 256;
 
 /// Smallest frame that AF_XDP accepts in aligned mode [octets].
-pub const FRAME_SIZE_MIN: usize = 2048;
+pub const CHUNK_SIZE_MIN: usize = 2048;
 
-/// Largest frame: one page [octets]. Bounds the MTU of an AF_XDP port without multi-buffer.
-pub const FRAME_SIZE_MAX: usize = 4096;
+/// Largest frame that AF_XDP accepts: one page [octets]. Bounds the MTU of an AF_XDP port without
+/// multi-buffer.
+pub const CHUNK_SIZE_MAX: usize = 4096;
+
+/// Largest frame of any port [octets]: a jumbo packet behind its headroom.
+pub const FRAME_SIZE_MAX: usize = 10_240;
 
 /// Most frames in one pool [frames]; an index with its free-list links stays within 24 bits.
 pub const FRAMES_MAX: usize = 1 << 24;
@@ -264,7 +268,8 @@ const _: () = assert!(FLOWS_MAX * 4 / FLOW_TABLE_LOAD_QUARTERS < 1 << 25);
 const _: () = assert!(TIMERS_MAX < (u32::MAX / 2) as usize);
 const _: () = assert!(HEADERS_MAX <= HEADROOM);
 const _: () = assert!(FRAME_SIZE_MAX <= u16::MAX as usize);
-const _: () = assert!(FRAME_SIZE_MIN.is_power_of_two() && FRAME_SIZE_MAX.is_power_of_two());
+const _: () = assert!(CHUNK_SIZE_MIN.is_power_of_two() && CHUNK_SIZE_MAX.is_power_of_two());
+const _: () = assert!(CHUNK_SIZE_MAX <= FRAME_SIZE_MAX);
 const _: () = assert!((TX_PER_CALL * KICKS_PER_FLUSH) as usize >= 2 * BURST);
 const _: () = assert!(RING_ENTRIES_MIN as usize >= BURST);
-const _: () = assert!(COPYBREAK <= FRAME_SIZE_MIN - HEADROOM);
+const _: () = assert!(COPYBREAK <= CHUNK_SIZE_MIN - HEADROOM);

@@ -105,7 +105,7 @@ pub struct FrameCounts {
     pub capacity: u64,
     pub free: u64,
     pub held: u64,
-    /// Of those held, in the devices' fill and transmit rings.
+    /// Of those held, with devices alone: to receive into, or on their way out.
     pub with_devices: u64,
 }
 

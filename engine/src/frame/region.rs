@@ -1,12 +1,8 @@
 //! One contiguous piece of memory that devices and the engine share.
 
-#![allow(
-    unsafe_code,
-    reason = "memory that the kernel maps and devices write is reached by pointer"
-)]
+#![allow(unsafe_code, reason = "memory is mapped and unmapped by system calls")]
 
 use std::ptr::NonNull;
-use std::slice;
 
 /// Page-aligned memory, mapped once and unmapped when dropped.
 #[derive(Debug)]
@@ -73,75 +69,12 @@ impl Region {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
-
-    #[inline]
-    pub(super) fn slice(&self, offset: usize, len: usize) -> &[u8] {
-        self.check(offset, len);
-        // SAFETY: in bounds (checked above, in release too). The frame that this range belongs to
-        // is held by the caller's handle; no `&mut` to it exists, because `slice_mut` borrows the
-        // region exclusively. A device may read it at the same time, and writes only frames in
-        // its fill ring, to which no handle exists.
-        unsafe { slice::from_raw_parts(self.base.as_ptr().add(offset), len) }
-    }
-
-    #[inline]
-    pub(super) fn slice_mut(&mut self, offset: usize, len: usize) -> &mut [u8] {
-        self.check(offset, len);
-        // SAFETY: as in `slice`; and the pool has checked that this handle is the only one, so no
-        // device reads the frame either.
-        unsafe { slice::from_raw_parts_mut(self.base.as_ptr().add(offset), len) }
-    }
-
-    /// Copies `len` octets from one offset to another.
-    pub(super) fn copy_within(&mut self, from: usize, to: usize, len: usize) {
-        self.check(from, len);
-        self.check(to, len);
-        // SAFETY: both ranges are in bounds (checked above), may overlap, and nobody else has a
-        // reference to either, since the region is borrowed exclusively. As in `slice` and
-        // `slice_mut`, no device writes the one, and none has the other.
-        unsafe {
-            let base = self.base.as_ptr();
-            std::ptr::copy(base.add(from), base.add(to), len);
-        }
-    }
-
-    /// Asks the processor to fetch the cache line at `offset` and the one behind it. Does nothing
-    /// outside of the region, and on processors that we know no such instruction of.
-    #[inline]
-    pub(super) fn prefetch(&self, offset: usize) {
-        #[cfg(target_arch = "x86_64")]
-        if offset + CACHE_LINE < self.len {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: both addresses are within the mapping, as just checked; a prefetch reads
-            // nothing that the program could see, whoever writes there.
-            unsafe {
-                let line = self.base.as_ptr().add(offset).cast();
-                _mm_prefetch::<_MM_HINT_T0>(line);
-                _mm_prefetch::<_MM_HINT_T0>(line.byte_add(CACHE_LINE));
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = offset;
-    }
-
-    #[inline]
-    fn check(&self, offset: usize, len: usize) {
-        assert!(
-            offset <= self.len && len <= self.len - offset,
-            "octets {offset}+{len} of a region of {}",
-            self.len
-        );
-    }
 }
-
-/// [octets]
-#[cfg(target_arch = "x86_64")]
-const CACHE_LINE: usize = 64;
 
 impl Drop for Region {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours alone (`in_memory`, or the contract of `from_mapping`), and
-        // no slice of it outlives `self`.
+        // the store that owns this region hands out nothing that outlives it.
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len.max(1)) };
     }
 }

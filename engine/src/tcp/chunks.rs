@@ -75,7 +75,7 @@ impl ChunkSlab {
     /// Nodes for every frame of `pool`; memory is taken here and never again.
     pub fn for_pool(pool: &FramePool) -> Self {
         let mut nodes = Vec::new();
-        nodes.resize_with(pool.capacity(), || Node {
+        nodes.resize_with(pool.index_end(), || Node {
             frame: None,
             received_at: Instant::ZERO,
             sent_at: Instant::ZERO,

@@ -40,9 +40,12 @@ struct Member {
 
 impl Umem {
     /// Describes the memory of `pool`; the kernel hears of it when the first socket opens.
+    ///
+    /// # Panics
+    /// If the pool's frames do not fill a [`crate::frame::Region`].
     pub fn new(pool: &FramePool) -> Arc<Self> {
         Arc::new(Umem {
-            address: pool.region().base().as_ptr() as usize,
+            address: address(pool).expect("a pool over a region"),
             len: pool.capacity() * pool.frame_size(),
             frame_size: pool.frame_size(),
             frames: pool.capacity(),
@@ -52,7 +55,7 @@ impl Umem {
 
     /// Whether this is the memory of `pool`.
     pub(super) fn is_of(&self, pool: &FramePool) -> bool {
-        self.address == pool.region().base().as_ptr() as usize && self.frames == pool.capacity()
+        address(pool) == Some(self.address) && self.frames == pool.capacity()
     }
 
     /// A bound socket whose registration another may share.
@@ -66,4 +69,8 @@ impl Umem {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.push(Member { socket: Arc::downgrade(socket), copying });
     }
+}
+
+fn address(pool: &FramePool) -> Option<usize> {
+    pool.region().map(|region| region.base().as_ptr() as usize)
 }

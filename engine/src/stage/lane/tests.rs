@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::kernel::Routes;
-use crate::limits::{FRAME_SIZE_MIN, SLEEP_MAX};
+use crate::limits::{CHUNK_SIZE_MIN, SLEEP_MAX};
 use crate::port::sim::SimPort;
 use crate::proxy::{Fallback, OriginSettings, ServiceSettings};
 use crate::stage::{WorkerSettings, mailbox};
@@ -55,7 +55,7 @@ fn lane() -> Lane<SimPort, Told, Nobody> {
         }
     });
     let settings = WorkerSettings { ports: Vec::new(), services: services.into(), secret: [7; 16] };
-    let pool = FramePool::in_memory(FRAMES, FRAME_SIZE_MIN);
+    let pool = FramePool::in_memory(FRAMES, CHUNK_SIZE_MIN);
     let worker = Worker::new(settings, pool, Arc::new(Routes::default()), Instant::ZERO);
     let (_, mailbox) = mailbox().unwrap();
     Lane::new(worker, Vec::new(), Told::default(), Nobody, mailbox, IdlePolicy::Spin)
