@@ -109,11 +109,15 @@ pub struct AfXdp {
     pub busy_poll: Option<Duration>,
 }
 
-/// A device that DPDK drives, by its name or PCI address.
+/// A device that DPDK drives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dpdk {
+    /// Its name, if it is virtual, or its PCI address.
     pub device: String,
+    /// RX queues to poll, from queue 0 on.
     pub queues: u32,
+    /// The interface that stands for it in Linux: a TAP, made if there is none of that name.
+    pub tap: String,
 }
 
 /// Addresses that clients connect to, and the origins behind them.

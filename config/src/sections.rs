@@ -115,9 +115,11 @@ fn no_repetition<T: Display + PartialEq>(what: &str, list: &[Located<T>], proble
 fn ports(nodes: &[Node], problems: &mut Problems) -> Vec<Port> {
     let mut names = Names::new("port");
     let mut devices = Names::new("port on");
+    let mut taps = Names::new("port with the TAP");
     let mut ports = Vec::with_capacity(nodes.len());
     for (index, node) in nodes.iter().enumerate() {
-        if let Some(port) = port(node, index, &mut names, &mut devices, problems) {
+        if let Some(port) = port(node, index, &mut names, &mut devices, &mut taps, problems) {
+            one_driver(node.at, &port, &ports, problems);
             ports.push(port);
         }
     }
@@ -129,6 +131,7 @@ fn port(
     index: usize,
     names: &mut Names,
     devices: &mut Names,
+    taps: &mut Names,
     problems: &mut Problems,
 ) -> Option<Port> {
     let mut fields = Fields::of(node, format!("port {}", index + 1), problems)?;
@@ -138,6 +141,13 @@ fn port(
     }
     let kind = or(fields.word("driver", problems), DriverKind::AfXdp);
     let queues = fields.value("queues", |text| value::integer(text, 1..=QUEUES_MAX), problems);
+    if let (DriverKind::AfXdp, Some(Located { at, value: 2.. })) = (kind, &queues) {
+        problems.add(
+            *at,
+            "more than 1 in \"queues\" is not available for AF_XDP in this version; give 1, and \
+             the interface one queue (ethtool -L)",
+        );
+    }
     let queues = or(queues, 1);
     let device = match kind {
         DriverKind::AfXdp => {
@@ -169,10 +179,44 @@ fn port(
                 .and_then(|busy_poll| busy_poll.value);
             Driver::AfXdp(AfXdp { interface: device, queues, xdp_mode, busy_poll })
         }
-        DriverKind::Dpdk => Driver::Dpdk(Dpdk { device, queues }),
+        DriverKind::Dpdk => {
+            let tap = fields.value("tap", value::interface, problems);
+            if let (None, Err(_)) = (&tap, value::interface(&name)) {
+                problems.add(
+                    at,
+                    format!(
+                        "\"{name}\" is too long for an interface of Linux's; give {} a \"tap\", \
+                         for example tap: wan0",
+                        fields.name
+                    ),
+                );
+            }
+            let tap_at = tap.as_ref().map_or(at, |tap| tap.at);
+            let tap = or(tap, name.clone());
+            taps.add(tap_at, &tap, problems);
+            Driver::Dpdk(Dpdk { device, queues, tap })
+        }
     };
     fields.finish(problems);
     Some(Port { name, driver })
+}
+
+/// A frame that comes in by one port leaves by another, so that one driver must know both.
+fn one_driver(at: Position, port: &Port, earlier: &[Port], problems: &mut Problems) {
+    if let Some(first) = earlier.first()
+        && first.driver.kind() != port.driver.kind()
+    {
+        problems.add(
+            at,
+            format!(
+                "port \"{}\" has driver {}, and port \"{}\" {}; give all ports the same",
+                port.name,
+                port.driver.kind(),
+                first.name,
+                first.driver.kind()
+            ),
+        );
+    }
 }
 
 fn services(nodes: &[Node], ports: &[Port], problems: &mut Problems) -> Vec<Service> {

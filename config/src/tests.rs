@@ -24,6 +24,33 @@ services:
 ";
 
 #[test]
+fn a_port_of_dpdk_is_known_to_linux_by_its_name() {
+    let file = GOOD
+        .replace("interface: wan0", "driver: dpdk\n    device: net_tap0\n    queues: 2")
+        .replace("interface: lan0", "driver: dpdk\n    device: 0000:3b:00.0\n    tap: inside0");
+    let yaml = parse("f", &file).unwrap().to_yaml();
+    assert!(
+        yaml.contains(
+            "\
+ports:
+  - name: wan
+    driver: dpdk
+    device: net_tap0
+    queues: 2
+    tap: wan
+  - name: lan
+    driver: dpdk
+    device: \"0000:3b:00.0\"
+    queues: 1
+    tap: inside0
+"
+        ),
+        "{yaml}"
+    );
+    assert_eq!(parse("f", &yaml).unwrap().to_yaml(), yaml);
+}
+
+#[test]
 fn a_file_without_options_has_every_default() {
     let config = parse("f", GOOD).unwrap();
     assert_eq!(

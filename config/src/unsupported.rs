@@ -16,8 +16,6 @@ enum When {
     IsNot(&'static str),
     /// Its number is smaller.
     LessThan(u64),
-    /// Its number is larger.
-    MoreThan(u64),
     /// Its list is longer.
     LongerThan(usize),
 }
@@ -28,8 +26,6 @@ const UNSUPPORTED: &[(&str, When, &str)] = &[
     ("engine.burst", When::LessThan(BURST_MAX as u64), "give 64, or leave it out"),
     ("arrangement", When::Is(&["pipeline"]), "use auto or run-to-completion"),
     ("cores", When::LongerThan(1), "give one core"),
-    ("driver", When::Is(&["dpdk"]), "use af_xdp"),
-    ("queues", When::MoreThan(1), "give 1, and the interface one queue (ethtool -L)"),
     ("congestion", When::Is(&["bbr", "dctcp", "vegas"]), "use cubic or reno"),
     ("syn_cookies", When::Is(&["auto", "always"]), "use off, or leave it out"),
     ("deny", When::LongerThan(0), "leave it out, and filter upstream"),
@@ -60,11 +56,6 @@ pub(crate) fn refusal(section: &str, key: &str, node: &Node) -> Option<String> {
             if value::digits(text).is_some_and(|number: u64| (1..*least).contains(&number)) =>
         {
             format!("less than {least} in \"{key}\"")
-        }
-        (When::MoreThan(most), Content::Text(text))
-            if value::digits(text).is_some_and(|number: u64| number > *most) =>
-        {
-            format!("more than {most} in \"{key}\"")
         }
         (When::LongerThan(most), Content::List(items)) if items.len() > *most => match most {
             0 => format!("\"{key}\""),

@@ -39,6 +39,7 @@ fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
             Driver::Dpdk(dpdk) => {
                 writeln!(out, "    device: {}", text(&dpdk.device))?;
                 writeln!(out, "    queues: {}", dpdk.queues)?;
+                writeln!(out, "    tap: {}", text(&dpdk.tap))?;
             }
         }
     }

@@ -344,7 +344,7 @@ fn ports() {
         "driver: xdp",
         &[
             "4:5: port \"lan\" lacks \"interface\"; add it, for example interface: eth1",
-            "5:13: \"driver\" cannot be \"xdp\"; give af_xdp",
+            "5:13: \"driver\" cannot be \"xdp\"; give one of af_xdp, dpdk",
         ],
     );
     assert_says_after(
@@ -352,7 +352,36 @@ fn ports() {
         "driver: dpdk",
         &[
             "4:5: port \"lan\" lacks \"device\"; add it, for example device: 0000:3b:00.0",
-            "5:13: driver dpdk is not available in this version; use af_xdp",
+            "4:5: port \"lan\" has driver dpdk, and port \"wan\" af_xdp; give all ports the same",
+        ],
+    );
+}
+
+#[test]
+fn ports_of_dpdk() {
+    let file = |first: &str, second: &str| {
+        GOOD.replace("interface: wan0", &format!("driver: dpdk\n    {first}"))
+            .replace("interface: lan0", &format!("driver: dpdk\n    {second}"))
+    };
+    assert_says(
+        &file("device: net_tap0", "device: net_tap0"),
+        &["7:13: there is already a port on \"net_tap0\" (line 4); give each its own"],
+    );
+    assert_says(
+        &file("device: net_tap0\n    tap: edge0", "device: net_tap1\n    tap: edge0"),
+        &["9:10: there is already a port with the TAP \"edge0\" (line 5); give each its own"],
+    );
+    assert_says(
+        &file("device: net_tap0\n    tap: a/b", "device: net_tap1"),
+        &[
+            "5:10: \"tap\" cannot be \"a/b\"; give the name of an interface as \"ip link\" shows it, up to 15 characters",
+        ],
+    );
+    assert_says(
+        &file("device: net_tap0", "device: net_tap1")
+            .replace("name: lan", "name: towards-the-origins"),
+        &[
+            "5:11: \"towards-the-origins\" is too long for an interface of Linux's; give port \"towards-the-origins\" a \"tap\", for example tap: wan0",
         ],
     );
 }
@@ -615,10 +644,7 @@ fn totals() {
     assert_says_after(
         "interface: lan0",
         "interface: lan0\n    queues: 129",
-        &[
-            "6:13: more than 1 in \"queues\" is not available in this version; give 1, and the interface one queue (ethtool -L)",
-            "6:13: \"queues\" cannot be \"129\"; give a whole number from 1 to 128",
-        ],
+        &["6:13: \"queues\" cannot be \"129\"; give a whole number from 1 to 128"],
     );
 
     // Sixteen services of 256 addresses, and one more address.
@@ -682,13 +708,8 @@ fn what_this_version_cannot_do() {
         "interface: lan0",
         "queues: 2\n    interface: lan0",
         &[
-            "5:13: more than 1 in \"queues\" is not available in this version; give 1, and the interface one queue (ethtool -L)",
+            "5:13: more than 1 in \"queues\" is not available for AF_XDP in this version; give 1, and the interface one queue (ethtool -L)",
         ],
-    );
-    assert_says_after(
-        "interface: lan0",
-        "driver: dpdk\n    device: net_tap0",
-        &["5:13: driver dpdk is not available in this version; use af_xdp"],
     );
     for algorithm in ["bbr", "dctcp", "vegas"] {
         assert_says_in_service(
