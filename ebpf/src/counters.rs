@@ -74,6 +74,13 @@ pub struct ShieldCounters {
 }
 
 impl ShieldCounters {
+    /// Counts one packet. For the program's twin in software: what the program counts is read.
+    #[inline]
+    pub fn count(&mut self, verdict: Verdict) {
+        self.received += 1;
+        self.by_verdict[verdict as usize] += 1;
+    }
+
     pub fn of(&self, verdict: Verdict) -> u64 {
         self.by_verdict[verdict as usize]
     }

@@ -212,6 +212,34 @@ pub const TIME_WAIT_MAX: usize = 1 << 17;
 /// Ports of one lane. A configuration with more is refused.
 pub const PORTS_PER_LANE_MAX: usize = 8;
 
+/// Connections that the shield's twin remembers as the kernel's, as many as the XDP program. The
+/// least recently used one gives way.
+pub const KERNEL_FLOWS_MAX: usize = 1 << 16;
+
+/// How long after the last packet of any of the kernel's connections they are still looked for:
+/// longer than the two hours after which keep-alives are sent (RFC 9293 §3.8.4), as in the XDP
+/// program.
+pub const KERNEL_FLOW_MEMORY: Duration = Duration::from_secs(7500);
+
+/// Packets per second that one port may hand to Linux, of each class, where that costs a system
+/// call each: at some two microseconds, all three together take a quarter of a core. Beyond, they
+/// are dropped and counted.
+///
+/// What keeps the network together: many times what a full segment's ARP and NDP need.
+pub const KERNEL_CONTROL_PER_SECOND: u32 = 10_000;
+/// Connections that Linux was given: 1 Gbit/s of full segments.
+pub const KERNEL_CONNECTIONS_PER_SECOND: u32 = 90_000;
+/// All else: 240 Mbit/s of full packets to what listens in Linux.
+pub const KERNEL_REST_PER_SECOND: u32 = 20_000;
+
+/// How long a class that was quiet may exceed its rate, by as much as it would have had in this
+/// time.
+pub const KERNEL_PATH_BURST: Duration = Duration::from_millis(50);
+
+/// How long a port's interface in Linux is not looked at again when it had nothing to send. A
+/// look costs a system call.
+pub const KERNEL_LOOK_INTERVAL: Duration = Duration::from_micros(50);
+
 /// A leg's send queue holds at most one frame in this many of those that are free.
 pub const SEND_QUEUE_SHARE: usize = 16;
 
@@ -273,3 +301,6 @@ const _: () = assert!(CHUNK_SIZE_MAX <= FRAME_SIZE_MAX);
 const _: () = assert!((TX_PER_CALL * KICKS_PER_FLUSH) as usize >= 2 * BURST);
 const _: () = assert!(RING_ENTRIES_MIN as usize >= BURST);
 const _: () = assert!(COPYBREAK <= CHUNK_SIZE_MIN - HEADROOM);
+// The shield's twin keeps a set of ports in an octet.
+const _: () = assert!(PORTS_PER_LANE_MAX <= u8::BITS as usize);
+const _: () = assert!(COPYBREAK <= FRAME_SIZE_MIN - HEADROOM);

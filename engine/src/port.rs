@@ -8,6 +8,7 @@ pub mod af_xdp;
 pub mod impair;
 pub mod pcap;
 pub mod sim;
+pub mod tap;
 
 use std::os::fd::BorrowedFd;
 

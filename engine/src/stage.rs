@@ -13,7 +13,7 @@ mod worker;
 
 pub use clock::monotonic;
 pub use control::{Command, Commands, Mailbox, Neighbours, mailbox};
-pub use gate::{Gate, NoGate, ShieldGate};
+pub use gate::{Gate, NoGate, ShieldGate, TwinGate};
 pub use idle::IdlePolicy;
 pub use lane::Lane;
 pub use worker::{Outlet, PortIdentity, Worker, WorkerSettings};

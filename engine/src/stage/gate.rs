@@ -1,16 +1,46 @@
-//! What stands in front of a lane and must know how it is.
+//! What stands ahead of a lane: it takes out of the traffic what is not the engine's, and must know
+//! how the lane is.
+
+mod twin;
+
+use std::os::fd::BorrowedFd;
 
 use ringroad_ebpf::Control;
 
+pub use twin::TwinGate;
+
+use crate::frame::{Burst, FramePool};
+use crate::telemetry::Snapshot;
 use crate::time::Instant;
 
-/// What stands in front of the engine and must know how it is: the shield.
+/// What stands ahead of the engine: the shield. Where it is an XDP program, what is not the
+/// engine's never comes this far, and most of this is nothing to do.
 pub trait Gate {
     /// A sign of life.
     fn beat(&mut self, now: Instant);
 
     /// Whether new connections to a service are taken, or left to Linux.
     fn set_accepting(&mut self, service: usize, accepting: bool);
+
+    /// Takes out of a burst that `port` received what is not the engine's. What stays keeps its
+    /// order. Called once a turn for each port, also when it received nothing.
+    #[inline]
+    fn screen(&mut self, _now: Instant, _port: u8, _pool: &mut FramePool, _burst: &mut Burst) {}
+
+    /// Appends what Linux sends by `port`, as far as there is room. Called once a turn.
+    #[inline]
+    fn relay(&mut self, _now: Instant, _port: u8, _pool: &mut FramePool, _out: &mut Burst) {}
+
+    /// Adds what was counted here to what the worker counted.
+    fn fill(&self, _snapshot: &mut Snapshot) {}
+
+    /// What becomes readable when Linux sends something, for sleeping on.
+    fn wait_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        std::iter::empty()
+    }
+
+    /// Gives every frame back. Nothing passes afterwards.
+    fn close(&mut self, _pool: &mut FramePool) {}
 }
 
 /// For lanes without a shield: simulation, tests.

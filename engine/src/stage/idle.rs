@@ -61,25 +61,35 @@ impl Idle {
         std::thread::sleep(NAP);
     }
 
-    /// Sleeps until a device or the mailbox has something, `deadline` comes, or it is time to
-    /// show a sign of life.
+    /// Sleeps until a device, Linux or the mailbox has something, `deadline` comes, or it is time
+    /// to show a sign of life. No longer than a nap if there is a device that cannot wake us.
     pub(super) fn sleep<'a>(
         self,
-        mut devices: impl Iterator<Item = BorrowedFd<'a>>,
+        devices: impl Iterator<Item = Option<BorrowedFd<'a>>>,
+        linux: impl Iterator<Item = BorrowedFd<'a>>,
         mailbox: &'a Mailbox,
         now: Instant,
         deadline: Instant,
     ) {
-        let timeout = deadline.since(now).min(SLEEP_MAX);
+        let mut longest = SLEEP_MAX;
+        let devices = devices.filter_map(|fd| {
+            if fd.is_none() {
+                longest = NAP;
+            }
+            fd
+        });
+        let mut others = devices.chain(linux);
+        let wake = mailbox.wake().as_fd();
+        // Unused places look at the mailbox once more.
+        let mut fds: [PollFd<'a>; WAKERS_MAX] = std::array::from_fn(|place| {
+            let fd = if place == 0 { None } else { others.next() };
+            PollFd::new(fd.unwrap_or(wake), PollFlags::POLLIN)
+        });
+        drop(others);
+        let timeout = deadline.since(now).min(longest);
         if timeout < SLEEP_WORTH_ITS_COST {
             return;
         }
-        let wake = mailbox.wake().as_fd();
-        // Unused places look at the mailbox once more.
-        let mut fds: [PollFd<'a>; PORTS_PER_LANE_MAX + 1] = std::array::from_fn(|place| {
-            let fd = if place == 0 { None } else { devices.next() };
-            PollFd::new(fd.unwrap_or(wake), PollFlags::POLLIN)
-        });
         // Interrupted or refused, the loop goes on as if something had come.
         let _ = ppoll(&mut fds, Some(TimeSpec::from(timeout)), None);
         if fds[0].any().unwrap_or(false) {
@@ -87,6 +97,9 @@ impl Idle {
         }
     }
 }
+
+/// The mailbox, and of each port the device and its interface in Linux.
+const WAKERS_MAX: usize = 1 + 2 * PORTS_PER_LANE_MAX;
 
 /// A shorter sleep takes longer to fall into than to wait out.
 const SLEEP_WORTH_ITS_COST: Duration = Duration::from_micros(5);

@@ -91,7 +91,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         last
     }
 
-    /// One turn: receive, process, send. Returns the packets received.
+    /// One turn: receive, process, send. Returns the packets received, and those taken from Linux.
     pub fn turn(&mut self, clock: &mut impl FnMut() -> Instant) -> usize {
         let now = clock();
         let mut found = 0;
@@ -99,8 +99,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             port.set_now(now);
             port.rx_burst(&mut self.worker.pool, &mut self.received);
             found += self.received.len();
+            self.gate.screen(now, index as u8, &mut self.worker.pool, &mut self.received);
             self.worker.on_burst(now, index as u8, &mut self.received);
         }
+        found += self.io.relay(now, &mut self.gate, &mut self.worker.pool);
         self.worker.on_time(now);
         let now = clock();
         self.worker.flush(now, &mut self.io);
@@ -123,6 +125,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         for (slot, port) in snapshot.ports.iter_mut().zip(&self.io.ports) {
             *slot = port.stats();
         }
+        self.gate.fill(snapshot);
     }
 
     /// Shows the gate a sign of life, and which services still take connections.
@@ -159,8 +162,8 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             return;
         }
         let deadline = self.worker.next_deadline();
-        let devices = self.io.ports.iter().filter_map(Port::wait_fd);
-        self.idle.sleep(devices, &self.mailbox, now, deadline);
+        let devices = self.io.ports.iter().map(Port::wait_fd);
+        self.idle.sleep(devices, self.gate.wait_fds(), &self.mailbox, now, deadline);
     }
 
     /// Whether something waits for room in a device.
@@ -185,10 +188,24 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             }
             port.close(&mut self.worker.pool);
         }
+        self.gate.close(&mut self.worker.pool);
     }
 }
 
 impl<P: Port, N> LaneIo<P, N> {
+    /// Takes what Linux sends by the ports, and returns how much that was. The engine's own come
+    /// after it: each of the two finds room when a device has little.
+    #[inline]
+    fn relay(&mut self, now: Instant, gate: &mut impl Gate, pool: &mut FramePool) -> usize {
+        let mut found = 0;
+        for (index, out) in self.out.iter_mut().enumerate() {
+            let waiting = out.len();
+            gate.relay(now, index as u8, pool, out);
+            found += out.len() - waiting;
+        }
+        found
+    }
+
     fn flush(&mut self, pool: &mut FramePool) {
         for (port, out) in self.ports.iter_mut().zip(&mut self.out) {
             if !out.is_empty() {

@@ -112,6 +112,10 @@ drop_reasons! {
     Refused = "refused",
     /// A packet that the shield should not have sent us: for no service and no egress address.
     NotOurs = "not_ours",
+    /// A packet for Linux, beyond what its class may have per second; see [`crate::shield`].
+    KernelPathLimited = "kernel_path_limited",
+    /// A packet for Linux that the port's interface there refused: it is down, or full.
+    KernelPathFull = "kernel_path_full",
     /// Payload that was waiting for a connection which has ended meanwhile.
     ConnectionEnded = "connection_ended",
 }

@@ -1,0 +1,224 @@
+//! The shield's twin: what the XDP program decides, decided here, where Linux does not see the NIC.
+//!
+//! A port that the engine has to itself (DPDK) brings it every packet. [`Twin::judge`] tells what is
+//! the engine's, with the same verdict on every packet as the program in `ebpf/bpf`; a test of the
+//! crate (`tests/twin.rs`) runs both on the same packets. What the program can say and the twin
+//! cannot is that the engine is late, or has no socket: the twin *is* the engine.
+//!
+//! What is not the engine's goes to the port's interface in Linux by a [`KernelPath`], which also
+//! takes from there what Linux sends by the port. Each packet costs a system call, so a flood must
+//! not have them all: packets are of three [classes](Class), and each has a rate of its own.
+//!
+//! - [`Class::Control`]: what keeps the network together. ARP, neighbour and multicast listener
+//!   discovery, IGMP, BGP, BFD, OSPF, VRRP, and what is sent to the bridge's own group of addresses
+//!   (spanning tree, LACP, LLDP).
+//! - [`Class::Connections`]: connections to a service that were given to Linux, or that it had
+//!   before.
+//! - [`Class::Rest`]: all else.
+//!
+//! Start reading at [`Twin::judge`]; `parse.rs` leads from the frame to the connection.
+
+mod bucket;
+mod class;
+mod kernel_flows;
+mod kernel_path;
+mod parse;
+
+use std::net::{IpAddr, SocketAddr};
+
+pub use class::Class;
+pub use kernel_path::{KernelPath, Rates};
+use ringroad_ebpf::{EgressRange, ServiceAddress, ShieldCounters, Verdict};
+
+use self::kernel_flows::KernelFlows;
+use self::parse::Segment;
+use crate::limits::{KERNEL_FLOWS_MAX, PORTS_PER_LANE_MAX};
+use crate::time::Instant;
+
+/// What the twin is told once, at its start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Ports of the lane; the indices in what follows are below it.
+    pub ports: usize,
+    pub services: Vec<ServiceAddress>,
+    pub egress: Vec<EgressRange>,
+    /// Secret randomness of its own.
+    pub secret: [u8; 16],
+}
+
+/// The twin of the XDP program, for one lane; see the module.
+#[derive(Debug)]
+pub struct Twin {
+    ports: Vec<PortAddresses>,
+    services: Vec<Service>,
+    kernel_flows: KernelFlows,
+    counters: ShieldCounters,
+}
+
+/// What is ours on one port. Short lists, sorted: nobody outside can make a search longer.
+#[derive(Debug, Default)]
+struct PortAddresses {
+    /// Address and TCP port, and whose they are.
+    services: Vec<((u128, u16), usize)>,
+    /// Address, and first and last of a range of TCP ports.
+    egress: Vec<(u128, u16, u16)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Service {
+    accepting: bool,
+    /// Connections that were given to Linux.
+    fell_back: u64,
+}
+
+impl Twin {
+    /// Takes all memory that the twin will ever need. No service is accepted yet.
+    ///
+    /// # Panics
+    /// If there are more than [`PORTS_PER_LANE_MAX`] ports, or an address is on one that does not
+    /// exist. A configuration with either was refused before.
+    pub fn new(settings: &Settings) -> Self {
+        assert!(settings.ports <= PORTS_PER_LANE_MAX, "{} ports", settings.ports);
+        let mut ports: Vec<_> = (0..settings.ports).map(|_| PortAddresses::default()).collect();
+        let mut services = Vec::new();
+        for ServiceAddress { address, port_index, service_index } in &settings.services {
+            let service = *service_index as usize;
+            services.resize(services.len().max(service + 1), Service::default());
+            ports[*port_index as usize].services.push((local(*address), service));
+        }
+        for EgressRange { address, ports: range, port_index } in &settings.egress {
+            let range = (bits(*address), *range.start(), *range.end());
+            ports[*port_index as usize].egress.push(range);
+        }
+        for port in &mut ports {
+            port.services.sort_unstable();
+            port.egress.sort_unstable();
+        }
+        let kernel_flows = KernelFlows::new(KERNEL_FLOWS_MAX, &settings.secret);
+        Twin { ports, services, kernel_flows, counters: ShieldCounters::default() }
+    }
+
+    /// Whose a packet is that `port` received, and counts it. All but [`Verdict::ToEngine`] leave
+    /// it to Linux.
+    #[inline]
+    pub fn judge(&mut self, now: Instant, port: u8, packet: &[u8]) -> Verdict {
+        let verdict = match parse::parse(packet) {
+            Ok(segment) => self.owner(now, port, &segment),
+            Err(verdict) => verdict,
+        };
+        self.counters.count(verdict);
+        verdict
+    }
+
+    /// Whether new connections to a service are the engine's. At first none are.
+    pub fn set_accepting(&mut self, service: usize, accepting: bool) {
+        // A service without an address has no packets to judge.
+        if let Some(service) = self.services.get_mut(service) {
+            service.accepting = accepting;
+        }
+    }
+
+    /// A connection that Linux had before the start stays Linux's, as if it had been given its SYN.
+    /// `local` is the address of a service.
+    pub fn keep_with_kernel(
+        &mut self,
+        now: Instant,
+        port: u8,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) {
+        self.kernel_flows.insert(now, port, Segment::between(local, remote).flow());
+    }
+
+    /// What was decided so far.
+    pub fn counters(&self) -> &ShieldCounters {
+        &self.counters
+    }
+
+    /// Connections that were given to Linux, by service.
+    pub fn fell_back(&self) -> impl Iterator<Item = u64> + '_ {
+        self.services.iter().map(|service| service.fell_back)
+    }
+
+    /// Connections that are remembered as Linux's, ended ones included.
+    pub fn kernel_flow_count(&self) -> usize {
+        self.kernel_flows.len()
+    }
+
+    pub fn ports(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// Whose a segment is, or an ICMP error about one.
+    #[inline]
+    fn owner(&mut self, now: Instant, port: u8, segment: &Segment) -> Verdict {
+        let addresses = &self.ports[usize::from(port)];
+        match addresses.service(segment) {
+            Some(service) if segment.is_new_connection() => {
+                self.new_connection(now, port, segment, service)
+            }
+            // What follows a SYN goes where the SYN went.
+            Some(_) if self.kernel_flows.are_live(now) => {
+                if self.kernel_flows.contains(now, port, &segment.flow()) {
+                    Verdict::KernelFlow
+                } else {
+                    Verdict::ToEngine
+                }
+            }
+            Some(_) => Verdict::ToEngine,
+            None if addresses.is_egress(segment) => Verdict::ToEngine,
+            None => Verdict::NotOurs,
+        }
+    }
+
+    fn new_connection(
+        &mut self,
+        now: Instant,
+        port: u8,
+        segment: &Segment,
+        service: usize,
+    ) -> Verdict {
+        let service = &mut self.services[service];
+        if !service.accepting {
+            // Linux gets it, and all that follows. A SYN sent again is no news.
+            if self.kernel_flows.insert(now, port, segment.flow()) {
+                service.fell_back += 1;
+            }
+            return Verdict::NotAccepting;
+        }
+        // An earlier connection with these addresses and ports may have been Linux's.
+        if self.kernel_flows.are_live(now) {
+            self.kernel_flows.remove(port, &segment.flow());
+        }
+        Verdict::ToEngine
+    }
+}
+
+impl PortAddresses {
+    #[inline]
+    fn service(&self, segment: &Segment) -> Option<usize> {
+        let found = self.services.binary_search_by_key(&segment.local, |(address, _)| *address);
+        Some(self.services[found.ok()?].1)
+    }
+
+    #[inline]
+    fn is_egress(&self, segment: &Segment) -> bool {
+        let (address, port) = segment.local;
+        let first = self.egress.partition_point(|range| range.0 < address);
+        let mut ranges = self.egress[first..].iter().take_while(|range| range.0 == address);
+        ranges.any(|&(_, first, last)| (first..=last).contains(&port))
+    }
+}
+
+/// An address and port as [`Segment`] has them.
+fn local(address: SocketAddr) -> (u128, u16) {
+    (bits(address.ip()), address.port())
+}
+
+/// IPv4 addresses are mapped (RFC 4291 §2.5.5.2).
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}

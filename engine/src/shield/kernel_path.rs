@@ -1,0 +1,126 @@
+//! What crosses between a port and its interface in Linux.
+
+use std::os::fd::BorrowedFd;
+
+use ringroad_ebpf::Verdict;
+
+use super::Class;
+use super::bucket::Bucket;
+use crate::frame::{Burst, Frame, FramePool};
+use crate::limits::{
+    KERNEL_CONNECTIONS_PER_SECOND, KERNEL_CONTROL_PER_SECOND, KERNEL_LOOK_INTERVAL,
+    KERNEL_REST_PER_SECOND,
+};
+use crate::port::Port;
+use crate::telemetry::KernelPathCounts;
+use crate::time::Instant;
+
+/// What one port may hand to Linux of each class [packets per second]; zero is taken for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    pub control: u32,
+    pub connections: u32,
+    pub rest: u32,
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Rates {
+            control: KERNEL_CONTROL_PER_SECOND,
+            connections: KERNEL_CONNECTIONS_PER_SECOND,
+            rest: KERNEL_REST_PER_SECOND,
+        }
+    }
+}
+
+/// The way between a port and Linux; see the module. `K` is the interface in Linux: what it is
+/// given arrives there, what it receives is what Linux sends.
+#[derive(Debug)]
+pub struct KernelPath<K: Port> {
+    kernel: K,
+    /// In the order of [`Class::ALL`].
+    buckets: [Bucket; Class::ALL.len()],
+    /// What was taken out of the burst that is being looked at.
+    out: Burst,
+    /// Linux is not looked at before.
+    next_look: Instant,
+    limited: u64,
+    /// Did not fit into the interface's queue.
+    full: u64,
+}
+
+impl<K: Port> KernelPath<K> {
+    pub fn new(kernel: K, rates: Rates) -> Self {
+        KernelPath {
+            kernel,
+            buckets: [rates.control, rates.connections, rates.rest].map(Bucket::new),
+            out: Burst::new(),
+            next_look: Instant::ZERO,
+            limited: 0,
+            full: 0,
+        }
+    }
+
+    /// Takes a packet that was judged to be Linux's; [`KernelPath::flush`] hands it over. At most
+    /// a burst between two of those.
+    pub fn take(&mut self, now: Instant, pool: &mut FramePool, verdict: Verdict, packet: Frame) {
+        let class = Class::of(verdict, pool.bytes(&packet));
+        if !self.buckets[class as usize].take(now) {
+            self.limited += 1;
+            return pool.free(packet);
+        }
+        if let Err(packet) = self.out.push(packet) {
+            self.full += 1;
+            pool.free(packet);
+        }
+    }
+
+    /// Hands over what was taken. What Linux has no room for is dropped: waiting for it would hold
+    /// frames that are the engine's.
+    pub fn flush(&mut self, pool: &mut FramePool) {
+        if !self.out.is_empty() {
+            self.kernel.tx_burst(pool, &mut self.out);
+            self.full += self.out.len() as u64;
+            self.out.drain().for_each(|packet| pool.free(packet));
+        }
+        self.kernel.flush(pool);
+    }
+
+    /// Appends what Linux sends, as far as there is room. Looks again at once while packets come.
+    pub fn relay(&mut self, now: Instant, pool: &mut FramePool, out: &mut Burst) {
+        if now < self.next_look || out.is_full() {
+            return;
+        }
+        let waiting = out.len();
+        self.kernel.set_now(now);
+        self.kernel.rx_burst(pool, out);
+        if out.len() == waiting {
+            self.next_look = now + KERNEL_LOOK_INTERVAL;
+        }
+    }
+
+    pub fn counts(&self) -> KernelPathCounts {
+        let stats = self.kernel.stats();
+        KernelPathCounts {
+            to_kernel: stats.sent - stats.tx_dropped,
+            limited: self.limited,
+            full: self.full + stats.tx_dropped,
+            from_kernel: stats.received,
+            from_kernel_dropped: stats.rx_dropped,
+        }
+    }
+
+    /// See [`Port::wait_fd`].
+    pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.kernel.wait_fd()
+    }
+
+    /// The interface in Linux.
+    pub fn kernel(&self) -> &K {
+        &self.kernel
+    }
+
+    pub fn close(&mut self, pool: &mut FramePool) {
+        self.kernel.close(pool);
+    }
+}

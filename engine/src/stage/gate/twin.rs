@@ -1,0 +1,123 @@
+//! The shield in software, for ports that Linux does not see.
+
+use std::os::fd::BorrowedFd;
+
+use ringroad_ebpf::Verdict;
+
+use super::Gate;
+use crate::frame::{Burst, FramePool};
+use crate::limits::BURST;
+use crate::port::Port;
+use crate::shield::{KernelPath, Rates, Twin};
+use crate::telemetry::{DropReason, Snapshot};
+use crate::time::Instant;
+
+/// The shield's twin, and the ways between the ports and their interfaces in Linux; see
+/// [`crate::shield`].
+#[derive(Debug)]
+pub struct TwinGate<K: Port> {
+    twin: Twin,
+    /// One for each port.
+    paths: Vec<KernelPath<K>>,
+    /// What is the engine's of a burst that has to be taken apart.
+    kept: Burst,
+}
+
+impl<K: Port> TwinGate<K> {
+    /// `kernels` are the ports' interfaces in Linux, in the order of the ports.
+    ///
+    /// # Panics
+    /// If there are not as many as the twin has ports.
+    pub fn new(twin: Twin, kernels: Vec<K>, rates: Rates) -> Self {
+        assert_eq!(kernels.len(), twin.ports(), "one interface in Linux for each port");
+        let paths = kernels.into_iter().map(|kernel| KernelPath::new(kernel, rates)).collect();
+        TwinGate { twin, paths, kept: Burst::new() }
+    }
+
+    /// The twin, to be told of connections that Linux has already.
+    pub fn twin_mut(&mut self) -> &mut Twin {
+        &mut self.twin
+    }
+
+    /// The ways to Linux, in the order of the ports.
+    pub fn paths(&self) -> &[KernelPath<K>] {
+        &self.paths
+    }
+
+    /// Hands what is Linux's of a judged burst to Linux.
+    fn take_apart(
+        &mut self,
+        now: Instant,
+        port: u8,
+        pool: &mut FramePool,
+        burst: &mut Burst,
+        verdicts: &[Verdict; BURST],
+    ) {
+        let path = &mut self.paths[usize::from(port)];
+        for (frame, verdict) in burst.drain().zip(*verdicts) {
+            if verdict != Verdict::ToEngine {
+                path.take(now, pool, verdict, frame);
+            } else if let Err(frame) = self.kept.push(frame) {
+                debug_assert!(false, "no burst is longer than another");
+                pool.free(frame);
+            }
+        }
+        std::mem::swap(burst, &mut self.kept);
+    }
+}
+
+impl<K: Port> Gate for TwinGate<K> {
+    /// The twin is as alive as the lane.
+    fn beat(&mut self, _now: Instant) {}
+
+    fn set_accepting(&mut self, service: usize, accepting: bool) {
+        self.twin.set_accepting(service, accepting);
+    }
+
+    #[inline]
+    fn screen(&mut self, now: Instant, port: u8, pool: &mut FramePool, burst: &mut Burst) {
+        burst.iter().for_each(|frame| pool.prefetch(frame));
+        let mut verdicts = [Verdict::ToEngine; BURST];
+        for (frame, verdict) in burst.iter().zip(&mut verdicts) {
+            *verdict = self.twin.judge(now, port, pool.bytes(frame));
+        }
+        // Under load whole bursts are the engine's, and stay where they are.
+        if verdicts.iter().any(|verdict| *verdict != Verdict::ToEngine) {
+            self.take_apart(now, port, pool, burst, &verdicts);
+        }
+        self.paths[usize::from(port)].flush(pool);
+    }
+
+    #[inline]
+    fn relay(&mut self, now: Instant, port: u8, pool: &mut FramePool, out: &mut Burst) {
+        self.paths[usize::from(port)].relay(now, pool, out);
+    }
+
+    /// With this the ledger is that of all packets that the ports received.
+    fn fill(&self, snapshot: &mut Snapshot) {
+        let shield = self.twin.counters();
+        snapshot.shield = *shield;
+        for (service, fell_back) in snapshot.services.iter_mut().zip(self.twin.fell_back()) {
+            service.fell_back += fell_back;
+        }
+        for (counts, path) in snapshot.kernel_paths.iter_mut().zip(&self.paths) {
+            *counts = path.counts();
+        }
+        let ledger = &mut snapshot.telemetry.ledger;
+        let counts = || self.paths.iter().map(KernelPath::counts);
+        let limited: u64 = counts().map(|path| path.limited).sum();
+        let full: u64 = counts().map(|path| path.full).sum();
+        ledger.received += shield.passed();
+        ledger.to_kernel += shield.passed() - limited - full;
+        ledger.dropped[DropReason::KernelPathLimited as usize] += limited;
+        ledger.dropped[DropReason::KernelPathFull as usize] += full;
+    }
+
+    fn wait_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.paths.iter().filter_map(KernelPath::wait_fd)
+    }
+
+    fn close(&mut self, pool: &mut FramePool) {
+        self.paths.iter_mut().for_each(|path| path.close(pool));
+    }
+}
