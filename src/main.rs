@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 2 bad usage or configuration; 1 anything else. Start at [`cli::Cli`].
 
 mod admin;
+mod backend;
 mod check;
 mod cli;
 mod lab;
