@@ -206,7 +206,7 @@ fn identity(link: &Link) -> Result<PortIdentity> {
             link.name
         );
     };
-    Ok(PortIdentity { ifindex: link.ifindex, mtu })
+    Ok(PortIdentity { ifindex: link.ifindex, mtu, verified: false })
 }
 
 fn port_index(config: &Config, name: &str) -> Result<u32> {

@@ -136,11 +136,7 @@ async fn start_to_end<B: Backend>(
         last
     })?;
 
-    let admin = Arc::new(Admin {
-        commands: commands.clone(),
-        shield: backend.counts()?,
-        names,
-    });
+    let admin = Arc::new(Admin { commands: commands.clone(), shield: backend.counts()?, names });
     socket.serve(admin.clone());
     if let Some(metrics) = metrics {
         metrics.serve(admin.clone());
