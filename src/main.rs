@@ -5,6 +5,7 @@
 mod admin;
 mod check;
 mod cli;
+mod doctor;
 mod lab;
 mod metrics;
 mod origin;

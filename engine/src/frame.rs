@@ -18,7 +18,16 @@ use std::num::NonZeroU32;
 pub use burst::Burst;
 pub use region::Region;
 
-use crate::limits::{FRAME_SIZE_MAX, FRAME_SIZE_MIN, FRAMES_MAX, HEADROOM, KEPT_FOR_ORDER};
+use crate::limits::{
+    FRAME_SIZE_MAX, FRAME_SIZE_MIN, FRAMES_MAX, HEADROOM, KEPT_FOR_ORDER, LINK_HEADERS_MAX,
+};
+
+/// The smallest frames that hold a packet of `mtu` octets with its link-layer header behind the
+/// headroom [octets]; `None` beyond [`crate::limits::MTU_MAX`].
+pub fn size_for(mtu: u32) -> Option<usize> {
+    let needed = HEADROOM + LINK_HEADERS_MAX + mtu as usize;
+    [FRAME_SIZE_MIN, FRAME_SIZE_MAX].into_iter().find(|size| needed <= *size)
+}
 
 /// An owning handle to one frame of a pool, and the window of its bytes that is in use.
 ///

@@ -10,8 +10,9 @@ use super::generic_netlink::{Family, attribute, attributes, find};
 /// `tx-checksum-ip-generic`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offloads {
-    active: BTreeSet<String>,
-    changeable: BTreeSet<String>,
+    pub active: BTreeSet<String>,
+    /// Those that `ethtool -K` can switch.
+    pub changeable: BTreeSet<String>,
 }
 
 impl Offloads {
@@ -19,7 +20,6 @@ impl Offloads {
         self.active.contains(feature)
     }
 
-    /// Whether `ethtool -K` can switch it.
     pub fn can_change(&self, feature: &str) -> bool {
         self.changeable.contains(feature)
     }
@@ -128,10 +128,7 @@ mod tests {
     fn the_loopback_device_can_be_asked() {
         let loopback = offloads(1).unwrap().unwrap();
         assert!(loopback.is_on("loopback") || loopback.is_on("tx-checksum-ip-generic"));
-        assert_eq!(
-            xdp_support(1).unwrap().map(|support| support.zero_copy).unwrap_or(false),
-            false
-        );
+        assert!(xdp_support(1).unwrap().is_none_or(|support| !support.zero_copy));
     }
 
     proptest! {
