@@ -5,6 +5,7 @@
 //! for all. Everything that a backend changes on the host is undone when it is dropped.
 
 pub(crate) mod af_xdp;
+pub(crate) mod dpdk;
 
 use std::fmt::Debug;
 
@@ -21,6 +22,11 @@ use crate::plan::Plan;
 pub(crate) trait Backend {
     type Port: Port + Send + 'static;
     type Gate: Gate + Send + 'static;
+
+    /// Whether interfaces are new to Linux, so that the operator is still to give them addresses.
+    fn awaits_addresses(&self) -> bool {
+        false
+    }
 
     /// Refuses what does not fit these devices, before anything is touched.
     fn check(&mut self, config: &Config, plan: &Plan) -> Result<()>;

@@ -14,19 +14,22 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use ringroad_config::schema::{Config, DriverKind, Idle};
 use ringroad_ebpf::EgressRange;
-use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes};
+use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes, read_once};
+use ringroad_engine::port::Port;
 use ringroad_engine::stage::{
-    Command, Commands, IdlePolicy, Lane, Worker, WorkerSettings, mailbox, monotonic,
+    Command, Commands, IdlePolicy, Lane, PortIdentity, Worker, WorkerSettings, mailbox, monotonic,
 };
 use ringroad_engine::telemetry::Snapshot;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 use crate::admin::{Admin, AdminSocket, MetricsSocket};
 use crate::backend::Backend;
 use crate::backend::af_xdp::AfXdpBackend;
-use crate::backend::dpdk::{self, DpdkBackend};
+use crate::backend::dpdk;
+#[cfg(feature = "dpdk")]
+use crate::backend::dpdk::DpdkBackend;
 use crate::cli::EXIT_USAGE;
 use crate::plan::Plan;
 use crate::secret;
@@ -60,9 +63,21 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     start_log();
     let polling = polling_core(&config)?;
     leave_core_to_lane(polling);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _entered = runtime.enter();
+    // From here on a signal undoes what was done.
+    let stop = StopSignal::watch()?;
     match config.driver() {
-        DriverKind::AfXdp => serve(&config, AfXdpBackend::new(&config)?, polling)?,
-        DriverKind::Dpdk => serve(&config, DpdkBackend::new(&config, &args.dpdk)?, polling)?,
+        DriverKind::AfXdp => {
+            runtime.block_on(serve(&config, AfXdpBackend::new(&config)?, polling, stop))?;
+        }
+        #[cfg(feature = "dpdk")]
+        DriverKind::Dpdk => {
+            let backend = DpdkBackend::new(&config, &args.dpdk)?;
+            runtime.block_on(serve(&config, backend, polling, stop))?;
+        }
+        #[cfg(not(feature = "dpdk"))]
+        DriverKind::Dpdk => bail!("this build has no DPDK"),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -74,15 +89,11 @@ fn start_log() {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
-fn serve<B: Backend>(config: &Config, backend: B, core: core_affinity::CoreId) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(start_to_end(config, backend, core))
-}
-
-async fn start_to_end<B: Backend>(
+async fn serve<B: Backend>(
     config: &Config,
     mut backend: B,
     core: core_affinity::CoreId,
+    mut stop: StopSignal,
 ) -> Result<()> {
     let (commands, mailbox) = mailbox()?;
     let told = commands.clone();
@@ -91,7 +102,13 @@ async fn start_to_end<B: Backend>(
         let _ = told.send(Command::Routes(routes));
     })
     .await?;
-    let plan = Plan::new(config, &routes)?;
+    let plan = match backend.awaits_addresses() {
+        false => Plan::new(config, &routes)?,
+        true => tokio::select! {
+            plan = await_addresses(config) => plan?,
+            _ = stop.received() => return Ok(()),
+        },
+    };
     backend.check(config, &plan)?;
     refuse_clashes(&plan)?;
 
@@ -110,7 +127,12 @@ async fn start_to_end<B: Backend>(
     };
 
     let settings = WorkerSettings {
-        ports: plan.ports.iter().map(|port| port.identity).collect(),
+        ports: (plan.ports.iter().zip(&ports))
+            .map(|(planned, port)| PortIdentity {
+                verified: port.verifies_checksums(),
+                ..planned.identity
+            })
+            .collect(),
         services: plan.services.clone(),
         secret: secret::load(&config.admin.socket)?,
     };
@@ -148,7 +170,7 @@ async fn start_to_end<B: Backend>(
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
 
     let lane_died = tokio::select! {
-        signal = stop_signal() => { signal?; false }
+        _ = stop.received() => false,
         _ = &mut lane_ended => true,
     };
     if !lane_died {
@@ -192,19 +214,54 @@ async fn drain(admin: &Admin, timeout: Duration) {
     }
 }
 
-/// Returns at the first `SIGTERM` or `SIGINT`.
-async fn stop_signal() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => tracing::warn!(
-                "SIGHUP: this version cannot reload; restart it to apply a new configuration"
-            ),
+/// What asks the engine to end.
+#[derive(Debug)]
+struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl StopSignal {
+    fn watch() -> Result<Self> {
+        Ok(StopSignal {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns at the first `SIGTERM` or `SIGINT`.
+    async fn received(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => tracing::warn!(
+                    "SIGHUP: this version cannot reload; restart it to apply a new configuration"
+                ),
+            }
         }
+    }
+}
+
+/// Plans as soon as Linux has the addresses and routes for it; after a while, says what it lacks.
+async fn await_addresses(config: &Config) -> Result<Plan> {
+    let mut told = false;
+    let until = tokio::time::Instant::now() + ADDRESS_WAIT;
+    loop {
+        let missing = match Plan::new(config, &read_once().await?) {
+            Ok(plan) => return Ok(plan),
+            Err(missing) => missing,
+        };
+        if tokio::time::Instant::now() > until {
+            return Err(missing);
+        }
+        if !told {
+            told = true;
+            eprintln!("waiting for addresses and routes: {missing:#}");
+        }
+        tokio::time::sleep(ADDRESS_LOOK).await;
     }
 }
 
@@ -266,6 +323,10 @@ fn report(last: &Snapshot) {
 
 /// The netlink crate warns of attributes that newer kernels have; they are none of our business.
 const LOG_DEFAULT: &str = "warn,netlink_packet_route=error";
+/// How long an operator's tools may take to give new interfaces their addresses, and how often they
+/// are looked for.
+const ADDRESS_WAIT: Duration = Duration::from_secs(30);
+const ADDRESS_LOOK: Duration = Duration::from_millis(100);
 /// How often a drain looks whether it is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How long a lane may take to look at its queue, in tries and time between them.

@@ -201,6 +201,9 @@ pub const TIMESTAMP_VALID: Duration = Duration::from_secs(24 * 24 * 3600);
 /// Ethernet with one VLAN tag [octets].
 pub const LINK_HEADERS_MAX: usize = 18;
 
+/// Largest MTU of a port [octets]: its packets fit one frame.
+pub const MTU_MAX: usize = CHUNK_SIZE_MAX - HEADROOM - LINK_HEADERS_MAX;
+
 /// Smallest MTU that a path can have [octets]: RFC 1191 §3 for IPv4, RFC 8200 §5 for IPv6.
 /// A router that claims less is not believed: small segments would be an attack.
 pub const IPV4_MTU_MIN: u16 = 552;

@@ -10,8 +10,8 @@ use ringroad_ebpf::{
 };
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, connections, receive_queues};
-use ringroad_engine::limits::{BURST, CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, HEADROOM, LINK_HEADERS_MAX};
-use ringroad_engine::port::af_xdp::{self, AfXdp, BusyPoll, Umem};
+use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX};
+use ringroad_engine::port::af_xdp::{self, AfXdp, BusyPoll, Umem, frame_size_for};
 use ringroad_engine::stage::ShieldGate;
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_hugepages::Request;
@@ -194,11 +194,8 @@ fn require_one_queue(port: &PortPlan) -> Result<()> {
     Ok(())
 }
 
-/// The smallest frames that hold a packet of `mtu` octets with its link-layer header behind the
-/// headroom.
 fn frame_size(mtu: u16) -> Result<usize> {
-    let needed = HEADROOM + LINK_HEADERS_MAX + usize::from(mtu);
-    [CHUNK_SIZE_MIN, CHUNK_SIZE_MAX].into_iter().find(|size| needed <= *size).with_context(|| {
+    frame_size_for(mtu.into()).with_context(|| {
         format!(
             "an MTU of {mtu} does not fit one frame; set at most {MTU_MAX} on the ports' interfaces"
         )
@@ -211,6 +208,3 @@ const NOT_LOADED: &str = "the shield is loaded with the ports";
 /// One lane polls the first queue.
 const FIRST_QUEUE: u32 = 0;
 const QUEUES_POLLED: u32 = 1;
-
-/// Largest MTU that one frame holds [octets].
-const MTU_MAX: usize = CHUNK_SIZE_MAX - HEADROOM - LINK_HEADERS_MAX;
