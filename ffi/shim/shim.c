@@ -15,7 +15,7 @@ _Static_assert(RTE_ETH_TX_OFFLOAD_TCP_CKSUM == 1ULL << 3, "as in shim.h");
 
 const uint64_t rr_rss_flows = RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP;
 
-/* ---- log and errors ---- */
+/* ---- log, errors, threads ---- */
 
 static rr_log_write *log_write;
 
@@ -42,6 +42,11 @@ void rr_flush_standard_streams(void)
 int rr_errno(void)
 {
 	return rte_errno;
+}
+
+bool rr_thread_is_registered(void)
+{
+	return rte_lcore_id() != LCORE_ID_ANY;
 }
 
 /* ---- the pool ----

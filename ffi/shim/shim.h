@@ -80,6 +80,9 @@ void rr_flush_standard_streams(void);
 /* rte_errno of this thread. */
 int rr_errno(void);
 
+/* Whether this thread has a number among DPDK's. */
+bool rr_thread_is_registered(void);
+
 /* A mempool of mbufs; NULL with rte_errno if there is no memory, or the name is taken or too long. */
 struct rte_mempool *rr_pool_create(const char *name, uint32_t frames, uint16_t buffer_len, int node);
 void rr_pool_layout(const struct rte_mempool *mp, struct rr_layout *layout);

@@ -120,9 +120,9 @@ impl DeviceId {
         doing: &'static str,
         call: impl FnOnce() -> c_int,
     ) -> Result<(), Error> {
-        let (returned, complaints) = log::captured(call);
+        let (returned, complaint) = log::captured(call);
         if returned < 0 {
-            let reason = Reason::new(returned, complaints);
+            let reason = Reason::new(returned, complaint);
             return Err(Error::Device { doing, device: self.name.clone(), reason });
         }
         Ok(())
@@ -162,14 +162,17 @@ fn plug(bus: &CStr, device: &str, arguments: &str) -> Result<(), Error> {
     let name = c_string("device", device)?;
     let words = c_string("arguments", arguments)?;
     // SAFETY: three zero-terminated strings that outlive the call, which copies them.
-    let (returned, complaints) = log::captured(|| unsafe {
+    let (returned, complaint) = log::captured(|| unsafe {
         raw::rte_eal_hotplug_add(bus.as_ptr(), name.as_ptr(), words.as_ptr())
     });
     if returned >= 0 {
         return Ok(());
     }
     let (device, arguments) = (device.to_owned(), arguments.to_owned());
-    Err(Error::Attach { device, arguments, reason: Reason::new(returned, complaints) })
+    if returned == -libc::EFAULT {
+        return Err(Error::NoDriver(device));
+    }
+    Err(Error::Attach { device, arguments, reason: Reason::new(returned, complaint) })
 }
 
 fn port_of(device: &str) -> Result<Option<u16>, Error> {

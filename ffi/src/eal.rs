@@ -54,20 +54,26 @@ impl Eal {
             return Err(Error::Started);
         }
         log::send_to(log)?;
-        let (started, complaints) =
+        let (started, complaint) =
             log::captured(|| process::silently(|| process::undisturbed(|| start(&arguments))));
         match started?? {
             Ok(()) => Ok(Arc::new(Eal { pci: settings.pci.clone(), _arguments: arguments })),
-            Err(errno) => Err(settings.refused(Reason::new(errno, complaints))),
+            Err(errno) => Err(settings.refused(&arguments, Reason::new(errno, complaint))),
         }
     }
 
-    /// Gives this thread a number among DPDK's, by which drivers may keep things for it.
+    /// Gives this thread a number among DPDK's, by which drivers may keep things for it. The thread
+    /// that started DPDK has one.
     pub fn register_thread(self: &Arc<Self>) -> Result<ThreadRegistration, Error> {
+        // DPDK would give it a second number, and never take the first one back.
+        // SAFETY: reads a variable of this thread.
+        if unsafe { raw::rr_thread_is_registered() } {
+            return Err(Error::ThreadRegistered);
+        }
         // SAFETY: the EAL has been started.
-        let (failed, complaints) = log::captured(|| unsafe { raw::rte_thread_register() });
+        let (failed, complaint) = log::captured(|| unsafe { raw::rte_thread_register() });
         if failed != 0 {
-            return Err(Error::Thread(Reason::new(last_errno(), complaints)));
+            return Err(Error::Thread(Reason::new(last_errno(), complaint)));
         }
         Ok(ThreadRegistration { _eal: Arc::clone(self), _this_thread: PhantomData })
     }
@@ -128,10 +134,16 @@ impl EalSettings {
     }
 
     /// What it means that DPDK did not start with these.
-    fn refused(&self, reason: Reason) -> Error {
+    fn refused(&self, arguments: &[CString], reason: Reason) -> Error {
         match self.memory {
-            Memory::Hugepages { megabytes } => Error::Hugepages { megabytes, reason },
-            Memory::Ordinary { .. } => Error::Start { arguments: self.arguments.join(" "), reason },
+            Memory::Hugepages { megabytes } if reason.is_lack_of_memory() => {
+                Error::Hugepages { megabytes, reason }
+            }
+            _ => {
+                let words: Vec<_> =
+                    arguments.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+                Error::Start { arguments: words.join(" "), reason }
+            }
         }
     }
 }

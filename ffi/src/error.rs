@@ -1,6 +1,7 @@
 //! What DPDK refuses, and why.
 
 use std::ffi::c_int;
+use std::fmt;
 use std::io;
 
 use crate::limits::{BUFFER_LEN_MAX, BUFFER_LEN_MIN, FRAMES_MAX, POOL_NAME_OCTETS_MAX};
@@ -26,7 +27,7 @@ pub enum Error {
     )]
     Hugepages { megabytes: u32, reason: Reason },
 
-    #[error("cannot start DPDK with {arguments}: {reason}")]
+    #[error("DPDK does not start with {arguments}: {reason}; correct these settings")]
     Start { arguments: String, reason: Reason },
 
     #[error("\"{0}\" is no PCI address; write it as in 0000:3b:00.0 (lspci -D)")]
@@ -45,7 +46,7 @@ pub enum Error {
     PciNotNamed(String),
 
     #[error(
-        "DPDK has no driver for {0}; for a virtual device start the name with its driver's, \
+        "DPDK has no driver for \"{0}\"; for a virtual device start the name with its driver's, \
          as in net_tap0"
     )]
     NoDriver(String),
@@ -95,22 +96,42 @@ pub enum Error {
     #[error("cannot {doing} {device}: {reason}")]
     Device { doing: &'static str, device: String, reason: Reason },
 
+    #[error("this thread is registered with DPDK already; keep what it was given then")]
+    ThreadRegistered,
+
     #[error("cannot register this thread with DPDK: {0}")]
     Thread(Reason),
 }
 
 /// Why DPDK refused: an error number, and its own words where it had any.
-#[derive(Debug, thiserror::Error)]
-#[error("{}{}", describe(*.errno), in_its_words(.complaint.as_deref()))]
+#[derive(Debug)]
 pub struct Reason {
     errno: c_int,
     complaint: Option<String>,
 }
 
 impl Reason {
-    /// `errno` is DPDK's, of either sign. The first complaint is nearest to the cause.
-    pub(crate) fn new(errno: c_int, complaints: Vec<String>) -> Self {
-        Reason { errno: errno.abs(), complaint: complaints.into_iter().next() }
+    /// `errno` is DPDK's, of either sign.
+    pub(crate) fn new(errno: c_int, complaint: Option<String>) -> Self {
+        Reason { errno: errno.abs(), complaint }
+    }
+
+    /// Whether memory is what is lacking: without any hugepages, the number is EACCES.
+    pub(crate) fn is_lack_of_memory(&self) -> bool {
+        matches!(self.errno, libc::ENOMEM | libc::EACCES)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = io::Error::from_raw_os_error(self.errno).to_string();
+        let error = error.split(" (os error").next().unwrap_or_default();
+        match &self.complaint {
+            // -1 is what drivers return when they name no error: it is not what it reads as.
+            Some(complaint) if self.errno == libc::EPERM => f.write_str(complaint),
+            Some(complaint) => write!(f, "{error} ({complaint})"),
+            None => f.write_str(error),
+        }
     }
 }
 
@@ -119,15 +140,6 @@ impl Reason {
 pub(crate) fn last_errno() -> c_int {
     // SAFETY: reads a variable of this thread.
     unsafe { raw::rr_errno() }
-}
-
-fn describe(errno: c_int) -> String {
-    let text = io::Error::from_raw_os_error(errno).to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
-fn in_its_words(complaint: Option<&str>) -> String {
-    complaint.map_or_else(String::new, |complaint| format!(" ({complaint})"))
 }
 
 fn with(arguments: &str) -> String {

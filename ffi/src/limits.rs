@@ -31,3 +31,7 @@ pub const RSS_KEY_OCTETS_MAX: usize = 64;
 
 /// Complaints of DPDK that are kept for an error message [lines]. Later ones only go to the log.
 pub const COMPLAINTS_MAX: usize = 16;
+
+/// Lines of the log that wait while the standard descriptors are caught. Later ones are lost; a
+/// start says some ten.
+pub const HELD_LINES_MAX: usize = 1024;

@@ -94,7 +94,7 @@ impl PacketPool {
         let c_name = c_string("name", name)?;
         let node = node.and_then(|node| i32::try_from(node).ok()).unwrap_or(raw::RR_NODE_ANY);
         // SAFETY: a zero-terminated string that outlives the call, and numbers within bounds.
-        let (mempool, complaints) = log::captured(|| unsafe {
+        let (mempool, complaint) = log::captured(|| unsafe {
             raw::rr_pool_create(c_name.as_ptr(), frames, buffer_len, node)
         });
         let Some(mempool) = NonNull::new(mempool) else {
@@ -104,7 +104,7 @@ impl PacketPool {
                     name: name.to_owned(),
                     frames,
                     megabytes: (u64::from(frames) * u64::from(buffer_len)).div_ceil(1 << 20),
-                    reason: Reason::new(errno, complaints),
+                    reason: Reason::new(errno, complaint),
                 },
             });
         };

@@ -17,18 +17,25 @@ use crate::{Error, Level, log, raw};
 /// Runs `work` with both standard descriptors caught, for all of the process; what was written to
 /// them goes to the log.
 pub(crate) fn silently<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
-    let mut caught = File::from(memfd_create("dpdk-output", MFdFlags::MFD_CLOEXEC).map_err(io)?);
+    let (mut output, mut errors) = (memory_file()?, memory_file()?);
     flush();
     let stdout = dup(io::stdout().as_fd()).map_err(io)?;
     let stderr = dup(io::stderr().as_fd()).map_err(io)?;
-    redirect(caught.as_fd(), caught.as_fd())?;
-    let result = work();
-    flush();
-    redirect(stdout.as_fd(), stderr.as_fd())?;
-    let mut text = Vec::new();
-    caught.rewind().and_then(|()| caught.read_to_end(&mut text)).map_err(Error::Process)?;
-    String::from_utf8_lossy(&text).lines().for_each(|line| log::line(Level::Notice, line));
-    Ok(result)
+    log::hold();
+    let result = redirect(output.as_fd(), errors.as_fd()).map(|()| {
+        let result = work();
+        flush();
+        result
+    });
+    let restored = redirect(stdout.as_fd(), stderr.as_fd());
+    // In this order: what does not come through the log, as a word on an unknown option, is
+    // nearest to the cause. What does is there a second time, as fatal.
+    for line in lines(&mut errors)?.iter().filter(|line| !line.starts_with("EAL: FATAL:")) {
+        log::pass_on(Level::Warning, line);
+    }
+    log::release();
+    lines(&mut output)?.iter().for_each(|line| log::pass_on(Level::Debug, line));
+    restored.and(result)
 }
 
 /// Runs `work`, which may pin the calling thread and start others: the thread's processors are
@@ -52,6 +59,18 @@ pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
 /// while it touches hugepages.
 const FAULTS: [Signal; 5] =
     [Signal::SIGBUS, Signal::SIGSEGV, Signal::SIGILL, Signal::SIGFPE, Signal::SIGTRAP];
+
+fn memory_file() -> Result<File, Error> {
+    memfd_create("dpdk-output", MFdFlags::MFD_CLOEXEC).map(File::from).map_err(io)
+}
+
+fn lines(file: &mut File) -> Result<Vec<String>, Error> {
+    let mut octets = Vec::new();
+    file.rewind().and_then(|()| file.read_to_end(&mut octets)).map_err(Error::Process)?;
+    let text = String::from_utf8_lossy(&octets);
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(lines.map(str::to_owned).collect())
+}
 
 fn redirect(stdout: BorrowedFd<'_>, stderr: BorrowedFd<'_>) -> Result<(), Error> {
     dup2_stdout(stdout).map_err(io)?;
