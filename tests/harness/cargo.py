@@ -24,7 +24,7 @@ class BuildError(Exception):
 
 def build_release():
     """Builds the commands and programs that end-to-end tests run."""
-    _cargo("build", "--release", "--workspace", "--bins", "--examples")
+    _cargo("build", "--release", *_members(), "--bins", "--examples")
 
 
 def run_tests(tally):
@@ -33,13 +33,18 @@ def run_tests(tally):
         environment = os.environ | {"CARGO_MANIFEST_DIR": str(folder), "RUST_BACKTRACE": "1"}
         command = [executable, "--nocapture"]
         _count(tally, name, subprocess.run(command, cwd=folder, env=environment, **_CAPTURE))
-    documentation = ["cargo", "test", "--workspace", "--doc"]
+    documentation = ["cargo", "test", *_members(), "--doc"]
     _count(tally, "documentation", subprocess.run(documentation, **_CAPTURE, **as_caller()))
+
+
+def _members():
+    """The arguments for cargo that choose what can be built here."""
+    return subprocess.run("scripts/members", capture_output=True, text=True, check=True).stdout.split()
 
 
 def _test_binaries():
     """Builds every test binary; yields its name, path and package folder."""
-    messages = _cargo("test", "--workspace", "--no-run", "--message-format=json", capture=True)
+    messages = _cargo("test", *_members(), "--no-run", "--message-format=json", capture=True)
     for message in map(json.loads, messages.splitlines()):
         if message.get("executable") and message["profile"]["test"]:
             folder = Path(message["manifest_path"]).parent
