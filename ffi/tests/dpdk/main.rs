@@ -8,7 +8,7 @@
 mod devices;
 mod frames;
 mod pool;
-mod refusals;
+mod processes;
 mod tap;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
