@@ -28,19 +28,20 @@ const CASES: &[(&str, Try, &str)] = &[
         "missing capture",
         || attach("net_pcap0", "rx_pcap=/nonexistent"),
         "cannot attach net_pcap0 with \"rx_pcap=/nonexistent\": open_single_rx_pcap(): Couldn't \
-         open /nonexistent: /nonexistent: No such file or directory",
+         open /nonexistent: /nonexistent: No such file or directory; check the device\'s \
+         name and arguments",
     ),
     (
         "bad device argument",
         || attach("net_ring0", "nodeaction=x"),
         "cannot attach net_ring0 with \"nodeaction=x\": parse_kvlist(): could not parse node \
-         value from x",
+         value from x; check the device\'s name and arguments",
     ),
     (
         "unknown device argument",
         || attach("net_null0", "nonesuch=1"),
         "cannot attach net_null0 with \"nonesuch=1\": EAL: Driver cannot attach the device \
-         (net_null0)",
+         (net_null0); check the device\'s name and arguments",
     ),
     (
         "interface exists",
@@ -136,7 +137,6 @@ fn packets_go_round_on_hugepages() {
         return;
     }
     assert_eq!(said("hugepages"), "started\n");
-    assert_eq!(free_hugepages_megabytes(), free);
 }
 
 /// Not a test by itself: does what [`CASE`] says, between two marks on either descriptor.
