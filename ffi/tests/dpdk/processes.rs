@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dpdk_sys::{Eal, EalSettings, Error, Level, Memory, Packet};
 
-use crate::eal_settings;
 use crate::frames::Frames;
+use crate::{eal_settings, skip};
 
 /// Tells [`tries`] what to do.
 const CASE: &str = "DPDK_SYS_TRIES";
@@ -113,7 +113,7 @@ fn without_hugepages_it_says_what_to_do() {
 #[test]
 fn a_pci_device_in_use_is_left_alone() {
     let Some(address) = kernels_pci_device() else {
-        eprintln!("skipped: the kernel drives no PCI device here");
+        skip("a PCI device in use: the kernel drives none here");
         return;
     };
     let said = said(&format!("pci {address}"));
@@ -133,7 +133,7 @@ fn a_start_leaves_the_process_as_it_was() {
 fn packets_go_round_on_hugepages() {
     let free = free_hugepages_megabytes();
     if free < HUGEPAGES_MEGABYTES {
-        eprintln!("skipped: {free} MB of hugepages are free, it needs {HUGEPAGES_MEGABYTES}");
+        skip(&format!("DPDK on hugepages: {free} MB are free, it takes {HUGEPAGES_MEGABYTES}"));
         return;
     }
     assert_eq!(said("hugepages"), "started\n");

@@ -9,14 +9,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::frames::Frames;
-use crate::{eal, pool, settings};
+use crate::{eal, pool, settings, skip};
 
 /// A datagram from the kernel wakes us, arrives, and its echo arrives there. This thread, which
 /// the test harness made for this test, is the only one in the namespace.
 #[test]
 fn a_datagram_goes_through_a_tap_and_back() {
     if unshare(CloneFlags::CLONE_NEWNET).is_err() {
-        eprintln!("skipped: a network namespace needs root");
+        skip("DPDK on a TAP: a network namespace needs root");
         return;
     }
     let eal = eal();
