@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result};
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, eaccess};
 use ringroad_config::schema::{Config, Driver, Service};
 use ringroad_engine::kernel::{Clash, Link, NoPath, ReservedPorts, Routes, clashes};
 
@@ -34,7 +34,7 @@ pub(super) fn judge(config: &Config, routes: &Routes, running: bool) -> Result<V
         };
         findings.extend(sockets.judge().into_iter().map(|finding| finding.on(address)));
     }
-    if access(RESERVED, AccessFlags::W_OK).is_err() {
+    if eaccess(RESERVED, AccessFlags::W_OK).is_err() {
         findings.push(
             Finding::failure("reserved-ports", format!("{RESERVED} cannot be written"))
                 .fix("make /proc/sys writable, and run with CAP_NET_ADMIN"),
@@ -58,15 +58,21 @@ impl Ground<'_> {
             findings.extend(self.way_to(*origin));
         }
         findings.extend(self.mtus());
-        findings.dedup();
-        findings
+        // What several origins have in common is said once.
+        let mut once: Vec<Finding> = Vec::new();
+        for finding in findings {
+            if !once.contains(&finding) {
+                once.push(finding);
+            }
+        }
+        once
     }
 
     fn listen(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         for address in self.service.listen.iter().map(SocketAddr::ip) {
             if !self.routes.is_local(address) {
-                let device = self.interface(&self.service.port).map_or("…", |link| &link.name);
+                let device = self.interface_name(&self.service.port);
                 findings.push(not_local("listen-address", address, device));
             }
         }
@@ -87,7 +93,10 @@ impl Ground<'_> {
             );
         };
         if !self.routes.is_local(address) {
-            let device = self.egress_link(origin).map_or("…", |link| &link.name);
+            let device = match &self.service.egress.port {
+                Some(port) => self.interface_name(port),
+                None => self.egress_link(origin).map(|link| link.name.as_str()),
+            };
             return Some(not_local("egress-address", address, device));
         }
         if address.is_ipv4() != origin.is_ipv4() {
@@ -119,7 +128,8 @@ impl Ground<'_> {
             return None;
         }
         let wrong = match &self.service.egress.port {
-            Some(port) => self.interface(port).is_some_and(|link| link.ifindex != by.ifindex),
+            // If it is not there, that has been said.
+            Some(port) => self.interface(port)?.ifindex != by.ifindex,
             None => !self.is_port(by),
         };
         if wrong {
@@ -179,10 +189,14 @@ impl Ground<'_> {
         self.routes.link(self.routes.device_to(origin.ip()).ok()?)
     }
 
-    /// The interface of an AF_XDP port.
+    /// The interface of an AF_XDP port; `None` also if it is not there.
     fn interface(&self, port: &str) -> Option<&Link> {
+        self.routes.link_by_name(self.interface_name(port)?)
+    }
+
+    fn interface_name(&self, port: &str) -> Option<&str> {
         match &self.config.port(port)?.driver {
-            Driver::AfXdp(af_xdp) => self.routes.link_by_name(&af_xdp.interface),
+            Driver::AfXdp(af_xdp) => Some(&af_xdp.interface),
             Driver::Dpdk(_) => None,
         }
     }
@@ -193,7 +207,8 @@ impl Ground<'_> {
     }
 }
 
-fn not_local(check: &'static str, address: IpAddr, device: &str) -> Finding {
+fn not_local(check: &'static str, address: IpAddr, device: Option<&str>) -> Finding {
+    let device = device.unwrap_or("…");
     let prefix = if address.is_ipv4() { 32 } else { 128 };
     Finding::failure(check, format!("{address} is no address of this host"))
         .fix(format!("ip addr add {address}/{prefix} dev {device}, or choose another"))
