@@ -46,7 +46,7 @@ fn at_socket(socket: &Path) -> Option<Finding> {
         }
     } else if eaccess(directory, AccessFlags::W_OK).is_err() {
         Finding::failure("admin-socket", "its directory cannot be written by this user")
-            .fix(format!("give {} to that user, {other}", directory.display()))
+            .fix(format!("run as root, {other}"))
     } else if socket.symlink_metadata().is_ok_and(|file| !file.file_type().is_socket()) {
         Finding::failure("admin-socket", "a file that is no socket is there")
             .fix(format!("move it away, {other}"))

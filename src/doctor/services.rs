@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result};
-use nix::unistd::{AccessFlags, eaccess};
 use ringroad_config::schema::{Config, Driver, Service};
 use ringroad_engine::kernel::{Clash, Link, NoPath, ReservedPorts, Routes, clashes};
 
@@ -33,12 +32,6 @@ pub(super) fn judge(config: &Config, routes: &Routes, running: bool) -> Result<V
             ports,
         };
         findings.extend(sockets.judge().into_iter().map(|finding| finding.on(address)));
-    }
-    if eaccess(RESERVED, AccessFlags::W_OK).is_err() {
-        findings.push(
-            Finding::failure("reserved-ports", format!("{RESERVED} cannot be written"))
-                .fix("make /proc/sys writable, and run with CAP_NET_ADMIN"),
-        );
     }
     Ok(findings)
 }
@@ -275,7 +268,6 @@ fn ephemeral() -> Result<RangeInclusive<u16>> {
 }
 
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
-const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 
 /// Ports for connections of Linux's own that are enough for a host without many of them.
 const EPHEMERAL_LEFT_MIN: usize = 512;

@@ -230,10 +230,15 @@ fn what_a_process_may_not_do_is_told() {
         lacking: lacking.to_vec(),
         memlock: 8 << 20,
         open_files,
+        reserves_ports: false,
     };
     assert_eq!(
         lines(&process::judge(&process(&[], 1024), 64 << 20)),
-        ["Ok capabilities: this process has those that ringroad run needs"]
+        [
+            "Ok capabilities: this process has those that ringroad run needs",
+            "Failure reserved-ports: /proc/sys/net/ipv4/ip_local_reserved_ports cannot be written → \
+             make /proc/sys writable for it (ProtectKernelTunables=no in systemd)",
+        ]
     );
     assert_eq!(
         lines(&process::judge(&process(&["CAP_NET_RAW", "CAP_BPF", "CAP_IPC_LOCK"], 64), 64 << 20)),

@@ -138,6 +138,14 @@ class Doctor(EdgeCase):
         found = self.diagnose(self.config(ports=(("wan", "wan0"), ("lan", "many0"))), code=1)
         advice = "ethtool -L many0 rx 1"
         self.found(found, "receive-queues", "failure", "2 queues", advice, subject="many0")
+        # The advice alone leaves it without XDP, as its other end sends on two.
+        self.lab.run("edge", *advice.split())
+        found = self.diagnose(self.config(ports=(("wan", "wan0"), ("lan", "many0"))), code=1)
+        self.found(found, "receive-queues", "ok", subject="many0")
+        self.found(found, "xdp-support", "warning", "PEER tx 1", subject="many0")
+        self.lab.run("edge", "ethtool", "-L", "many1", "tx", "1")
+        found = self.diagnose(self.config(ports=(("wan", "wan0"), ("lan", "many0"))), code=1)
+        self.found(found, "xdp-support", "ok", "native", subject="many0")
 
     def test_mode_that_the_interface_cannot_do(self):
         config = self.config()
