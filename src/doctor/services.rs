@@ -227,13 +227,15 @@ impl SourcePorts {
             let message =
                 format!("Linux has a TCP socket on {local} ({state}), one of {first}-{last}");
             findings.push(Finding::failure("source-ports", message).fix(format!(
-                "choose other egress.source_ports, or stop what holds it (`ss -tanp 'sport = :{}'`)",
+                "choose other egress.source_ports, or stop what holds it \
+                 (`ss -tanp 'sport = :{}'`)",
                 local.port()
             )));
         }
         if self.reserved > 0 {
             let message = format!(
-                "{} of {first}-{last} are reserved in Linux already: for another program, or since a crash",
+                "{} of {first}-{last} are reserved in Linux already: for another program, or \
+                 since a crash",
                 self.reserved
             );
             findings
@@ -247,7 +249,8 @@ impl SourcePorts {
                 "{first}-{last} leave Linux {left} of the ports that it connects from itself"
             );
             findings.push(Finding::note("source-ports", message).fix(
-                "if programs here open many connections, choose others than net.ipv4.ip_local_port_range",
+                "if programs here open many connections, choose others than \
+                 net.ipv4.ip_local_port_range",
             ));
         }
         if findings.is_empty() {

@@ -3,19 +3,13 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::sync::Arc;
-
-use ringroad_config::schema::{AfXdp, XdpMode};
-use ringroad_ebpf::ShieldError;
-use ringroad_engine::kernel::{Link, Offloads, ReceiveQueues, SimulatedHost, XdpSupport};
-use ringroad_engine::wire::ethernet::MacAddr;
-use ringroad_hugepages::Nic;
 
 use super::finding::Status;
-use super::ports::Peer;
 use super::process::Process;
-use super::services::SourcePorts;
 use super::*;
+
+mod ports;
+mod services;
 
 fn lay_out(root: &Path, files: &[(&str, &str)]) {
     for (path, text) in files {
@@ -190,14 +184,15 @@ fn the_kernel_has_to_be_new_enough_and_have_af_xdp() {
 
 /// The packet memory of a configuration with these cores on the server.
 fn memory_of(root: &Path, cores: &str, running: bool) -> Vec<String> {
-    let text = format!(
-        "engine: {{ frames: 16384 }}\nports: [{{ interface: eth1 }}]\n\
-         services: [{{ listen: [\"192.0.2.1:80\"], origins: [\"192.0.2.2:80\"] }}]\n"
-    );
-    let mut config = ringroad_config::parse("edge.yaml", &text).unwrap();
+    let text = "\
+engine: { frames: 16384 }
+ports: [{ interface: eth1 }]
+services: [{ listen: [\"192.0.2.1:80\"], origins: [\"192.0.2.2:80\"] }]
+";
+    let mut config = ringroad_config::parse("edge.yaml", text).unwrap();
     config.engine.cores = cores.split(',').map(|core| core.parse().unwrap()).collect();
     let host = read(root);
-    let needs = memory::Needs::of(&config, &ports::Interfaces::new(), &host);
+    let needs = memory::Needs::of(&config, &super::ports::Interfaces::new(), &host);
     lines(&memory::judge(&needs, &host, running))
 }
 
@@ -249,158 +244,6 @@ fn what_a_process_may_not_do_is_told() {
              (`ulimit -l`, LimitMEMLOCK= in systemd), or grant CAP_IPC_LOCK",
             "Warning open-files: 64 files may be open at a time → allow 256 (`ulimit -n`, \
              LimitNOFILE= in systemd)",
-        ]
-    );
-}
-
-/// A good interface: a card on node 1, one queue, zero-copy.
-fn eth1() -> Interface {
-    Interface {
-        link: Link {
-            ifindex: 7,
-            name: "eth1".to_owned(),
-            mac: Some(MacAddr([2, 0, 0, 0, 0, 7])),
-            mtu: 1500,
-            up: true,
-            vlan: None,
-            kind: None,
-            peer: None,
-            xdp_program: None,
-        },
-        nic: Some(Nic {
-            driver: Some("ice".to_owned()),
-            address: "0000:3b:00.0".parse().ok(),
-            node: Some(1),
-        }),
-        queues: Some(ReceiveQueues { receiving: 0, combined: 1 }),
-        offloads: Some(Offloads::default()),
-        xdp: Some(XdpSupport { native: true, zero_copy: true }),
-        vlans: Vec::new(),
-        peer: None,
-        occupied: None,
-    }
-}
-
-/// What is wrong with a port on `interface`, polled by `core`; every line names the interface.
-fn port_on(interface: &Interface, mode: XdpMode, core: usize) -> Vec<String> {
-    let name = interface.link.name.clone();
-    let port = AfXdp { interface: name.clone(), queues: 1, xdp_mode: mode, busy_poll: None };
-    let root = server();
-    let findings = ports::judge(&port, interface, &[core], &read(root.path()), false);
-    assert!(findings.iter().all(|finding| finding.subject.as_ref() == Some(&name)));
-    let wrong = findings.into_iter().filter(|finding| finding.status != Status::Ok);
-    lines(&wrong.map(|finding| Finding { subject: None, ..finding }).collect::<Vec<_>>())
-}
-
-#[test]
-fn a_good_port_has_nothing_against_it() {
-    assert!(port_on(&eth1(), XdpMode::Auto, 4).is_empty());
-    assert!(port_on(&eth1(), XdpMode::ZeroCopy, 4).is_empty());
-}
-
-#[test]
-fn a_card_on_the_other_node_costs() {
-    assert_eq!(
-        port_on(&eth1(), XdpMode::Auto, 0),
-        ["Warning numa: on node 1, core 0 on node 0 (distance 21, within a node 10) → choose \
-          engine.cores from 4-7"]
-    );
-}
-
-#[test]
-fn what_stops_a_port_is_a_failure() {
-    let mut eth1 = eth1();
-    eth1.link.up = false;
-    eth1.link.mtu = 9000;
-    eth1.queues = Some(ReceiveQueues { receiving: 0, combined: 8 });
-    eth1.occupied = Some(ShieldError::OtherProgram {
-        interface: "eth1".to_owned(),
-        program: "balancer".to_owned(),
-        id: 12,
-    });
-    assert_eq!(
-        port_on(&eth1, XdpMode::Auto, 4),
-        [
-            "Failure interface: is down, or nothing is plugged in → ip link set eth1 up",
-            "Failure xdp-program: runs the XDP program \"balancer\" (id 12) of somebody else → stop \
-             what owns it (`bpftool net`), or ip link set dev eth1 xdp off",
-            "Failure receive-queues: receives on 8 queues, of which 1 would be polled → ethtool -L \
-             eth1 combined 1",
-            "Failure mtu: 9000: its packets do not fit one frame → ip link set eth1 mtu 3822, or less",
-        ]
-    );
-}
-
-#[test]
-fn the_mode_is_held_against_what_the_driver_can() {
-    let judge = |native, zero_copy, mode| {
-        let interface = Interface { xdp: Some(XdpSupport { native, zero_copy }), ..eth1() };
-        port_on(&interface, mode, 4).join("\n")
-    };
-    let none = "Failure xdp-support: ice has no XDP of its own, and xdp_mode is copy → set xdp_mode \
-                to auto, or use a NIC whose driver has XDP";
-    assert_eq!(judge(false, false, XdpMode::Copy), none);
-    assert!(
-        judge(true, false, XdpMode::ZeroCopy).starts_with("Failure xdp-support: ice has no zero")
-    );
-    assert!(judge(false, false, XdpMode::Auto).starts_with("Warning xdp-support: ice has no XDP"));
-    assert!(judge(true, true, XdpMode::Generic).starts_with("Warning xdp-support: ice has XDP"));
-    assert!(
-        judge(true, false, XdpMode::Auto).starts_with("Note xdp-support: ice: native, the kernel")
-    );
-    assert_eq!(judge(true, true, XdpMode::Copy), "");
-    let silent = Interface { xdp: None, queues: None, ..eth1() };
-    let notes = port_on(&silent, XdpMode::Auto, 4);
-    assert!(notes.len() == 2 && notes.iter().all(|note| note.starts_with("Note ")), "{notes:?}");
-}
-
-#[test]
-fn offloads_that_spoil_packets_are_told() {
-    let mut eth1 = eth1();
-    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    eth1.offloads = Some(Offloads {
-        active: names(&["rx-lro", "rx-gro-hw", "rx-vlan-hw-parse"]),
-        changeable: names(&["rx-lro", "rx-vlan-hw-parse"]),
-    });
-    eth1.vlans = vec!["eth1.5".to_owned()];
-    assert_eq!(
-        port_on(&eth1, XdpMode::Auto, 4),
-        [
-            "Warning receive-offloads: large receive offload is on; drivers refuse XDP with it, or \
-             fuse packets beyond a frame → ethtool -K eth1 rx-lro off",
-            "Warning receive-offloads: GRO in hardware is on; drivers refuse XDP with it, or fuse \
-             packets beyond a frame; it cannot be switched here → switch it off in the NIC, or in the \
-             hypervisor for this machine",
-            "Warning vlan-offload: takes VLAN tags off, and so the packets of eth1.5 pass for \
-             untagged ones → ethtool -K eth1 rx-vlan-hw-parse off",
-        ]
-    );
-}
-
-#[test]
-fn a_cable_without_checksums_is_told() {
-    let veth = |offloads: Option<Offloads>| Interface {
-        link: Link { kind: Some("veth".to_owned()), ..eth1().link },
-        nic: None,
-        xdp: Some(XdpSupport { native: true, zero_copy: false }),
-        peer: offloads.map(|offloads| Peer { name: "far0".to_owned(), offloads: Some(offloads) }),
-        ..eth1()
-    };
-    let leaves =
-        Offloads { active: ["tx-checksum-ip-generic".to_owned()].into(), ..Offloads::default() };
-    assert_eq!(
-        port_on(&veth(Some(leaves)), XdpMode::Auto, 4),
-        [
-            "Warning peer-checksums: far0, its other end, leaves TCP checksums undone: its packets are \
-          dropped → ethtool -K far0 tx off"
-        ]
-    );
-    assert!(port_on(&veth(Some(Offloads::default())), XdpMode::Auto, 4).is_empty());
-    assert_eq!(
-        port_on(&veth(None), XdpMode::Auto, 4),
-        [
-            "Note peer-checksums: its other end cannot be seen from here; packets without TCP checksums \
-          are dropped → at the other end: ethtool -K PEER tx off"
         ]
     );
 }
@@ -479,84 +322,6 @@ fn cards_without_an_interface_are_listed() {
             "Note iommu: none; DPDK cannot take PCI devices by VFIO, AF_XDP does without → for DPDK: \
              enable VT-d or AMD-Vi in the firmware, and boot with intel_iommu=on iommu=pt (Intel) or \
              iommu=pt (AMD)",
-        ]
-    );
-}
-
-/// A host with client and origin on links of their own, of these MTUs.
-fn routes(wan_mtu: u32, lan_mtu: u32) -> Arc<Routes> {
-    let mut host = SimulatedHost::new();
-    for (ifindex, mtu) in [(1, wan_mtu), (2, lan_mtu)] {
-        host.link(ifindex, MacAddr([2, 0, 0, 0, 0, ifindex as u8]), mtu);
-        let address = format!("10.10.{ifindex}.1").parse().unwrap();
-        host.address(ifindex, address, 24);
-        host.route((format!("10.10.{ifindex}.0").parse().unwrap(), 24), ifindex, None);
-    }
-    host.snapshot()
-}
-
-#[test]
-fn sides_of_different_mtus_and_ways_by_the_wrong_port_are_told() {
-    let text = "\
-ports: [{ interface: sim1, name: wan }, { interface: sim2, name: lan }]
-services:
-  - { name: web, port: wan, listen: [\"10.10.1.1:80\"], origins: [\"10.10.2.2:80\", \"10.10.2.3:80\"] }
-  - { name: odd, port: wan, listen: [\"10.10.1.1:81\"], origins: [\"10.10.2.2:80\"],
-      egress: { port: wan, address: 10.10.1.1 } }
-  - { name: far, port: wan, listen: [\"10.10.1.1:82\"], origins: [\"192.0.2.1:80\"],
-      egress: { address: 10.10.2.1 } }
-";
-    let config = ringroad_config::parse("edge.yaml", text).unwrap();
-    let findings = services::judge(&config, &routes(1500, 9000), false).unwrap();
-    let told = |check| {
-        let wrong = findings.iter().filter(|f| f.check == check && f.status != Status::Ok);
-        lines(&wrong.cloned().collect::<Vec<_>>())
-    };
-    let mismatch = |service| {
-        format!(
-            "Warning mtu-match {service}: 1500 towards clients (sim1), 9000 towards origins (sim2): \
-             segments are copied to fit → ip link set sim2 mtu 1500, at both ends"
-        )
-    };
-    assert_eq!(told("mtu-match"), [mismatch("web"), mismatch("odd")]);
-    assert_eq!(
-        told("origin-route"),
-        [
-            "Failure origin-route odd: Linux routes origin 10.10.2.2:80 by sim2, not by egress.port \
-             \"wan\" → route it by a port, or add that interface to ports",
-            "Failure origin-route far: no way to 192.0.2.1:80: Linux has no route; add one with `ip \
-             route add` → see `ip route get 192.0.2.1`",
-        ]
-    );
-    // A simulated host has no table of local addresses.
-    let listen = "Failure listen-address web: 10.10.1.1 is no address of this host → ip addr add \
-                  10.10.1.1/32 dev sim1, or choose another";
-    assert_eq!(told("listen-address")[0], listen);
-}
-
-#[test]
-fn source_ports_that_are_not_ours_alone_are_told() {
-    let good =
-        || SourcePorts { ports: 20000..=29999, clash: None, reserved: 0, linux: 32768..=60999 };
-    assert_eq!(lines(&good().judge()), ["Ok source-ports: 20000-29999 are free"]);
-    let local = "10.10.2.1:20005".parse().unwrap();
-    let bad = SourcePorts {
-        clash: Some(ringroad_engine::kernel::Clash { local, state: "LISTEN" }),
-        reserved: 3,
-        linux: 20000..=30000,
-        ..good()
-    };
-    assert_eq!(
-        lines(&bad.judge()),
-        [
-            "Failure source-ports: Linux has a TCP socket on 10.10.2.1:20005 (LISTEN), one of \
-             20000-29999 → choose other egress.source_ports, or stop what holds it (`ss -tanp 'sport \
-             = :20005'`)",
-            "Note source-ports: 3 of 20000-29999 are reserved in Linux already: for another program, \
-             or since a crash → if another program connects from them, choose other \
-             egress.source_ports",
-            "Note source-ports: 20000-29999 leave Linux 1 of the ports that it connects from itself → \
-             if programs here open many connections, choose others than net.ipv4.ip_local_port_range",
         ]
     );
 }
