@@ -122,7 +122,7 @@ fn cores_that_are_shared_or_slow_are_told() {
     let root = server();
     let cpus = read(root.path()).cpus;
     assert_eq!(
-        lines(&cores::judge(&[0, 5, 7, 9], &ALL_CORES[..7], &cpus)),
+        lines(&cores::judge(&[0, 5, 7, 9], &[0, 1, 2, 3, 5, 6], &cpus)),
         [
             "Warning core-isolation core 0: Linux runs other programs there too; each makes packets \
              wait, or be dropped → boot with isolcpus=3 nohz_full=3 rcu_nocbs=3, and give \
@@ -137,10 +137,10 @@ fn cores_that_are_shared_or_slow_are_told() {
              speed each → give engine.cores one thread of each physical core",
             "Warning frequency core 5: governor powersave: slow after every pause → echo performance \
              > /sys/devices/system/cpu/cpu5/cpufreq/scaling_governor",
-            "Failure core core 7: is not online, or not this process's to use → choose from 0-6 in \
-             engine.cores",
-            "Failure core core 9: is not online, or not this process's to use → choose from 0-6 in \
-             engine.cores",
+            "Failure core core 7: isolated, and so not given to this process → start ringroad by \
+             taskset -c 0-3,5-7, or with CPUAffinity= in systemd",
+            "Failure core core 9: is not online, or not this process's to use → choose from 0-3,5-6 \
+             in engine.cores",
         ]
     );
 }
