@@ -11,12 +11,6 @@ from harness.edge import RINGROAD, configuration, service, xdp_attached
 from harness.lab import EDGE_V4, EGRESS_V4, ORIGIN_V4
 from harness.sockets import receive_exactly
 
-# Does nothing; stands for what another program has attached.
-FOREIGN_XDP = """
-__attribute__((section("xdp"), used)) int pass_all(void *context) { return 2; }
-char _license[] __attribute__((section("license"), used)) = "GPL";
-"""
-
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF", "CAP_PERFMON")
 
@@ -173,22 +167,12 @@ class Refusals(EdgeCase):
         return binary
 
     def test_program_of_somebody_else_stays(self):
-        self.attach_foreign("lan0")
+        self.attach_foreign_xdp("lan0")
         foreign = xdp_attached(self.lab, "lan0")
         self.assertIsNotNone(foreign)
         self.refused(self.config(), "lan0")
         self.assertEqual(xdp_attached(self.lab, "lan0"), foreign)
         self.assertIsNone(xdp_attached(self.lab, "wan0"))
-
-    def attach_foreign(self, interface):
-        source, program = Path(self.folder, "foreign.c"), Path(self.folder, "foreign.o")
-        source.write_text(FOREIGN_XDP)
-        compile_ = ("clang", "-O2", "-g", "-target", "bpf", "-c", str(source), "-o", str(program))
-        self.lab.run("edge", *compile_)
-        # `ip` mounts a BPF file system for this; on a host of the lab it goes with the command.
-        link = ("ip", "link", "set", "dev", interface, "xdp")
-        self.lab.run("edge", *link, "obj", str(program), "sec", "xdp")
-        self.addCleanup(self.lab.run, "edge", *link, "off")
 
     def test_second_engine_on_the_same_interfaces(self):
         with self.edge(service(80)) as edge:
