@@ -168,3 +168,6 @@ fn read(mut device: &File, pool: &mut FramePool, frame: &mut Frame) -> io::Resul
     frame.truncate(read);
     Ok(if read > room { Whole::No } else { Whole::Yes })
 }
+
+#[cfg(test)]
+mod tests;
