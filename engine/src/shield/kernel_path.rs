@@ -75,9 +75,10 @@ impl<K: Port> KernelPath<K> {
         }
     }
 
-    /// Hands over what was taken. What Linux has no room for is dropped: waiting for it would hold
+    /// Hands over what was taken; called once a turn, and first. What Linux has no room for is dropped: waiting for it would hold
     /// frames that are the engine's.
-    pub fn flush(&mut self, pool: &mut FramePool) {
+    pub fn flush(&mut self, now: Instant, pool: &mut FramePool) {
+        self.kernel.set_now(now);
         if !self.out.is_empty() {
             self.kernel.tx_burst(pool, &mut self.out);
             self.full += self.out.len() as u64;
@@ -92,7 +93,6 @@ impl<K: Port> KernelPath<K> {
             return;
         }
         let waiting = out.len();
-        self.kernel.set_now(now);
         self.kernel.rx_burst(pool, out);
         if out.len() == waiting {
             self.next_look = now + KERNEL_LOOK_INTERVAL;

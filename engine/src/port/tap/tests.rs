@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::net::UdpSocket;
 use std::process::Command;
 use std::thread;
+use std::time::{Duration, Instant as Clock};
 
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, poll};
@@ -14,6 +15,7 @@ use super::*;
 use crate::wire::checksum;
 
 const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x10]);
+const PATIENCE: Duration = Duration::from_secs(10);
 const NEIGHBOUR: [u8; 6] = [2, 0, 0, 0, 1, 0x10];
 
 /// Runs `test` in a network namespace that ends with it, where nobody sends unasked.
@@ -42,6 +44,27 @@ fn ip(arguments: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Waits until something holds that is soon to hold. A child that another test has just forked has
+/// our descriptors until it is another program, and with them an interface that we have closed.
+#[track_caller]
+fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Clock::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE);
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn open(settings: &Settings) -> Tap {
+    eventually(|| match Tap::open(settings) {
+        Err(OpenError::Busy { .. }) => None,
+        opened => Some(opened.unwrap()),
+    })
+}
+
 fn settings(interface: &str) -> Settings {
     Settings { interface: interface.to_owned(), mac: MAC, mtu: None }
 }
@@ -55,7 +78,7 @@ struct Rig {
 impl Rig {
     /// One that is made, with the address 10.7.0.1.
     fn new(mtu: u16) -> Self {
-        let tap = Tap::open(&Settings { mtu: Some(mtu), ..settings("tap0") }).unwrap();
+        let tap = open(&Settings { mtu: Some(mtu), ..settings("tap0") });
         ip("addr add 10.7.0.1/24 dev tap0");
         Rig { tap, pool: FramePool::in_memory(256, 2048) }
     }
@@ -141,7 +164,7 @@ fn linux_answers_what_it_is_handed() {
         let stats = PortStats { received: 2, sent: 2, ..PortStats::default() };
         assert_eq!(rig.tap.stats(), stats);
         rig.finish();
-        assert!(!ip("link show").contains("tap0"), "it went with the value");
+        eventually(|| (!ip("link show").contains("tap0")).then_some(()));
     });
 }
 
@@ -202,7 +225,7 @@ fn the_operators_interface_keeps_its_settings_and_stays() {
         ip("tuntap add dev wan0 mode tap");
         ip("link set wan0 mtu 1300");
         for _ in 0..2 {
-            let tap = Tap::open(&Settings { mtu: Some(1400), ..settings("wan0") }).unwrap();
+            let tap = open(&Settings { mtu: Some(1400), ..settings("wan0") });
             assert!(!tap.was_made());
             let link = ip("link show wan0");
             assert!(link.contains("mtu 1300") && !link.contains("UP"), "{link}");
@@ -243,9 +266,10 @@ fn opening_and_closing_leaves_nothing() {
             let rig = Rig::new(1500);
             assert!(rig.tap.was_made());
             rig.finish();
+            eventually(|| (ip("-o link show") == before).then_some(()));
         }
         drop(Rig::new(1500));
-        assert_eq!(ip("-o link show"), before);
+        eventually(|| (ip("-o link show") == before).then_some(()));
     });
 }
 
@@ -274,7 +298,7 @@ fn refusals_say_what_to_do() {
             assert!(refusal(name).contains("no name for an interface"), "{name}");
         }
         assert!(Tap::open(&settings("fifteen-octets-")).is_ok());
-        assert_eq!(ip("-o link show type tun").lines().count(), 2, "nothing is left behind");
+        eventually(|| (ip("-o link show type tun").lines().count() == 2).then_some(()));
 
         // The raw call changes this thread alone, which ends with the test.
         // SAFETY: takes no pointers.
