@@ -19,13 +19,13 @@ use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings};
 pub use ringroad_engine::random::Random;
-use ringroad_engine::shield::{self, Rates, Twin};
+use ringroad_engine::shield::{self, KernelPathCounts, Rates, Twin};
 use ringroad_engine::stage::{
     Command, Commands, Gate, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, TwinGate, Worker,
     WorkerSettings, mailbox,
 };
 use ringroad_engine::tcp::LegSettings;
-use ringroad_engine::telemetry::{KernelPathCounts, Ledger, ServiceCounters, Snapshot};
+use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 

@@ -249,6 +249,19 @@ fn the_operators_interface_keeps_its_settings_and_stays() {
 }
 
 #[test]
+fn an_interface_that_is_removed_wakes_nobody_any_more() {
+    in_namespace(|| {
+        let mut rig = Rig::new(1500);
+        ip("link del tap0");
+        rig.send(&arp_request());
+        assert_eq!(rig.tap.stats().tx_dropped, 1);
+        assert!(rig.look().is_empty());
+        assert!(rig.tap.wait_fd().is_none());
+        rig.finish();
+    });
+}
+
+#[test]
 fn linux_is_told_of_the_wires_link() {
     in_namespace(|| {
         let rig = Rig::new(1500);
