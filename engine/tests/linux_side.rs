@@ -44,7 +44,7 @@ impl Neighbours for Nobody {
 fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, SimPeer) {
     let (port, wire) = SimPort::with_peer(sim::Settings::default());
     let settings = WorkerSettings {
-        ports: vec![PortIdentity { ifindex: 1, mtu: 1500 }],
+        ports: vec![PortIdentity { ifindex: 1, mtu: 1500, verified: false }],
         services: Vec::new(),
         secret: [7; 16],
     };
