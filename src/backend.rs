@@ -18,7 +18,7 @@ use ringroad_engine::telemetry::Snapshot;
 
 use crate::plan::Plan;
 
-/// See the module. The methods are called once each, in the order in which they stand here.
+/// See the module. The methods are called once at most, in the order in which they stand here.
 pub(crate) trait Backend {
     type Port: Port + Send + 'static;
     type Gate: Gate + Send + 'static;
@@ -39,6 +39,11 @@ pub(crate) trait Backend {
 
     /// Where to read what the shield decided, if not from the lane.
     fn counts(&self) -> Result<Box<dyn ShieldCounts>>;
+
+    /// Whatever is to be done while the lane runs; never ends.
+    fn attend(&mut self) -> impl Future<Output = ()> {
+        std::future::pending()
+    }
 }
 
 /// What the shield counted outside of the lane; read from any thread.

@@ -109,7 +109,17 @@ fn ports(registry: &mut Registry, stats: &Stats) {
         "port_dropped_frames",
         "Frames lost before the engine had them, or refused by the device",
     );
+    let crossed =
+        counters(registry, "kernel_path_frames", "Frames between a port and Linux, by the engine");
     for port in &stats.ports {
+        if let Some(path) = &port.kernel_path {
+            for (direction, frames) in
+                [("to_kernel", path.to_kernel), ("from_kernel", path.from_kernel)]
+            {
+                let labels = [("port", port.name.as_str()), ("direction", direction)];
+                add(&crossed, &labels, frames);
+            }
+        }
         for (direction, frames, dropped) in
             [("received", port.received, port.rx_dropped), ("sent", port.sent, port.tx_dropped)]
         {

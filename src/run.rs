@@ -172,6 +172,7 @@ async fn serve<B: Backend>(
     let lane_died = tokio::select! {
         _ = stop.received() => false,
         _ = &mut lane_ended => true,
+        _ = backend.attend() => false,
     };
     if !lane_died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);

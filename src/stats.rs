@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
+use ringroad_engine::shield::KernelPathCounts;
 use ringroad_engine::telemetry::Snapshot;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
@@ -101,6 +102,18 @@ pub(crate) struct Port {
     pub(crate) sent: u64,
     pub(crate) rx_dropped: u64,
     pub(crate) tx_dropped: u64,
+    /// Where Linux has the port by way of the engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kernel_path: Option<KernelPath>,
+}
+
+/// What crossed between a port and its interface in Linux.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct KernelPath {
+    pub(crate) to_kernel: u64,
+    /// Sent by Linux; among the port's `sent`, not among the ledger's.
+    pub(crate) from_kernel: u64,
+    pub(crate) from_kernel_dropped: u64,
 }
 
 /// Names that the counts alone do not carry, in the order of the configuration.
@@ -136,12 +149,18 @@ impl Stats {
                 retransmitted: s.segments_retransmitted,
             },
         });
-        let ports = names.ports.iter().zip(&snapshot.ports).map(|(name, p)| Port {
+        let ports = names.ports.iter().zip(&snapshot.ports).zip(&snapshot.kernel_paths);
+        let ports = ports.map(|((name, p), crossed)| Port {
             name: name.clone(),
             received: p.received,
             sent: p.sent,
             rx_dropped: p.rx_dropped,
             tx_dropped: p.tx_dropped,
+            kernel_path: (*crossed != KernelPathCounts::default()).then_some(KernelPath {
+                to_kernel: crossed.to_kernel,
+                from_kernel: crossed.from_kernel,
+                from_kernel_dropped: crossed.from_kernel_dropped,
+            }),
         });
         let shield = snapshot.shield.iter().map(|(v, count)| (v.name().to_owned(), count));
         let histogram = &snapshot.telemetry.latency;
@@ -239,6 +258,13 @@ impl Stats {
                 "port {}  received {}, sent {}, dropped before us {}, refused by the device {}",
                 p.name, p.received, p.sent, p.rx_dropped, p.tx_dropped
             );
+            if let Some(k) = &p.kernel_path {
+                let _ = writeln!(
+                    out,
+                    "        Linux: {} to it, {} from it, {} of its own lost",
+                    k.to_kernel, k.from_kernel, k.from_kernel_dropped
+                );
+            }
         }
         out
     }

@@ -17,7 +17,7 @@ pub struct DeviceId {
     pub(crate) port: u16,
     pub(crate) name: String,
     /// Ends after the device.
-    _eal: Arc<Eal>,
+    pub(crate) eal: Arc<Eal>,
 }
 
 /// What a device can do, and how it is set now.
@@ -59,7 +59,7 @@ impl Eal {
         }
         let port =
             port_of(device)?.ok_or_else(|| Error::NotEthernet { device: device.to_owned() })?;
-        Ok(DeviceId { port, name: device.to_owned(), _eal: Arc::clone(self) })
+        Ok(DeviceId { port, name: device.to_owned(), eal: Arc::clone(self) })
     }
 }
 

@@ -61,13 +61,6 @@ pub struct DeviceStats {
     pub refused: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Link {
-    pub up: bool,
-    /// 0 if the device does not know.
-    pub speed_mbps: u32,
-}
-
 /// A device that is configured and started. Dropped, it stops and is given back, and all its
 /// frames are home: drop it on the thread that uses its pool.
 #[derive(Debug)]
@@ -189,14 +182,6 @@ impl Device {
             oerrors: stats.oerrors,
             refused: self.refused,
         })
-    }
-
-    /// Down if the device does not say.
-    pub fn link(&self) -> Link {
-        let mut link = Link::default();
-        // SAFETY: the port exists; both places outlive the call.
-        unsafe { raw::rr_link(self.id.port, &mut link.up, &mut link.speed_mbps) };
-        link
     }
 
     pub fn name(&self) -> &str {

@@ -19,6 +19,7 @@ mod device;
 mod eal;
 mod error;
 pub mod limits;
+mod link;
 mod log;
 mod pci;
 mod pool;
@@ -26,8 +27,9 @@ mod process;
 mod raw;
 
 pub use attach::{Capabilities, DeviceId};
-pub use device::{Checksum, Device, DeviceSettings, DeviceStats, Link, Packet};
+pub use device::{Checksum, Device, DeviceSettings, DeviceStats, Packet};
 pub use eal::{Eal, EalSettings, Memory, ThreadRegistration};
 pub use error::{Error, Reason};
+pub use link::{Link, LinkReader};
 pub use log::Level;
 pub use pool::{FreeStack, Layout, PacketPool};

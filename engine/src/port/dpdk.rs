@@ -15,7 +15,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use dpdk_sys::limits::{BURST_MAX, HEADROOM};
-use dpdk_sys::{Checksum, Device, DeviceId, DeviceSettings, Eal, Error, Link, Packet, PacketPool};
+use dpdk_sys::{Checksum, Device, DeviceId, DeviceSettings, Eal, Error, Packet, PacketPool};
 
 use super::{Port, PortStats};
 use crate::frame::{Burst, ForeignLayout, Frame, FramePool, Store};
@@ -137,11 +137,6 @@ impl Dpdk {
             reclaim_until: Instant::ZERO,
             last_stats: PortStats::default(),
         })
-    }
-
-    /// What the wire is like now; down once closed.
-    pub fn link(&self) -> Link {
-        self.device.as_ref().map(Device::link).unwrap_or_default()
     }
 
     /// The packet's frame, if there is any sense in it.

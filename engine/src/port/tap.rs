@@ -84,10 +84,11 @@ impl Tap {
         &self.interface
     }
 
-    /// Tells Linux whether the wire has a link; its routes follow.
-    pub fn set_carrier(&self, up: bool) -> io::Result<()> {
+    /// For whoever watches the wire while the lane has the port. An interface that was made stays
+    /// until this is dropped, too.
+    pub fn carrier(&self) -> io::Result<Carrier> {
         match &self.device {
-            Some(device) => device::set_carrier(device, up),
+            Some(device) => Ok(Carrier { device: device.try_clone()? }),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
@@ -100,6 +101,19 @@ impl Tap {
             self.interface
         );
         self.device = None;
+    }
+}
+
+/// Whether Linux takes an interface's wire for connected.
+#[derive(Debug)]
+pub struct Carrier {
+    device: File,
+}
+
+impl Carrier {
+    /// Tells Linux whether the wire has a link; its routes follow.
+    pub fn set(&self, up: bool) -> io::Result<()> {
+        device::set_carrier(&self.device, up)
     }
 }
 

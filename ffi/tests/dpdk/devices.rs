@@ -4,7 +4,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use dpdk_sys::limits::{BURST_MAX, HEADROOM};
-use dpdk_sys::{Checksum, Device, DeviceSettings, Packet, PacketPool};
+use dpdk_sys::{Checksum, Device, DeviceSettings, LinkReader, Packet, PacketPool};
 use pcap_file::pcap::{PcapPacket, PcapWriter};
 use tempfile::NamedTempFile;
 
@@ -143,10 +143,13 @@ fn a_device_says_what_it_can() {
     let able = id.capabilities().unwrap();
     assert_eq!((able.driver.as_str(), able.rx_checksum, able.mtu), ("net_null", false, 1500));
     let asked = DeviceSettings { rx_queues: 2, rx_checksum: true, ..settings() };
+    let link = LinkReader::of(&id);
     let device = Device::open(id, &pool, &asked).unwrap();
     assert_eq!((device.mac(), device.rx_checksum()), (able.mac, false));
-    assert!(device.link().up);
+    assert!(link.read().up);
     assert!(device.rx_interrupt_fd(0).is_none());
+    drop(device);
+    assert!(!link.read().up, "gone");
 }
 
 #[test]

@@ -6,16 +6,17 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use dpdk_sys::limits::{FRAMING, HEADROOM};
-use dpdk_sys::{DeviceId, Eal, EalSettings, Level, Memory};
+use dpdk_sys::{DeviceId, Eal, EalSettings, Level, LinkReader, Memory};
 use ringroad_config::schema::{self, Config, Driver};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::connections;
 use ringroad_engine::limits::FRAME_SIZE_MAX;
 use ringroad_engine::port::dpdk::{self, Dpdk};
-use ringroad_engine::port::tap::{self, Tap};
+use ringroad_engine::port::tap::{self, Carrier, Tap};
 use ringroad_engine::shield::{self, Rates, Twin};
 use ringroad_engine::stage::{TwinGate, monotonic};
 use ringroad_engine::telemetry::Snapshot;
@@ -35,6 +36,8 @@ pub(crate) struct DpdkBackend {
     devices: Vec<DeviceId>,
     /// Until the engine is put in front; in the order of the ports.
     taps: Vec<Tap>,
+    /// Of the devices that have a wire.
+    wires: Vec<Wire>,
     /// Whether a TAP was made here, so that its addresses are still to come.
     made_taps: bool,
     /// Largest MTU that the memory was taken for [octets].
@@ -73,6 +76,7 @@ impl DpdkBackend {
         let mut backend = DpdkBackend {
             devices: Vec::new(),
             taps: Vec::new(),
+            wires: Vec::new(),
             made_taps: false,
             mtu_max,
             eal,
@@ -104,6 +108,10 @@ impl DpdkBackend {
             mac: MacAddr(capabilities.mac),
             mtu: Some(MTU_DEFAULT),
         })?;
+        if is_pci(&driver.device) {
+            let (link, carrier) = (LinkReader::of(&device), tap.carrier()?);
+            self.wires.push(Wire { interface: driver.tap.clone(), link, carrier, up: true });
+        }
         self.made_taps |= tap.was_made();
         self.devices.push(device);
         self.taps.push(tap);
@@ -189,6 +197,43 @@ impl Backend for DpdkBackend {
     fn counts(&self) -> Result<Box<dyn ShieldCounts>> {
         Ok(Box::new(InTheLane))
     }
+
+    /// Linux is told when a link goes down or comes up, and its routes follow.
+    async fn attend(&mut self) {
+        loop {
+            self.wires.iter_mut().for_each(Wire::look);
+            tokio::time::sleep(LINK_LOOK).await;
+        }
+    }
+}
+
+/// What is behind a device, as Linux sees it on the device's TAP.
+#[derive(Debug)]
+struct Wire {
+    interface: String,
+    link: LinkReader,
+    carrier: Carrier,
+    /// As Linux was last told.
+    up: bool,
+}
+
+impl Wire {
+    fn look(&mut self) {
+        let link = self.link.read();
+        if link.up == self.up {
+            return;
+        }
+        match self.carrier.set(link.up) {
+            Ok(()) if link.up => {
+                tracing::warn!("{}: the link is up, {} Mbit/s", self.interface, link.speed_mbps);
+            }
+            Ok(()) => tracing::warn!("{}: the link is down", self.interface),
+            Err(error) => {
+                tracing::warn!("{}: cannot tell Linux of its link: {error}", self.interface)
+            }
+        }
+        self.up = link.up;
+    }
 }
 
 /// The twin's counts are among the lane's.
@@ -263,6 +308,9 @@ const MTU_MAX: usize = (FRAME_SIZE_MAX - HEADROOM as usize) / 1024 * 1024 - FRAM
 
 /// Ethernet's [octets].
 const MTU_DEFAULT: u16 = 1500;
+
+/// How often a device is asked for its link.
+const LINK_LOOK: Duration = Duration::from_millis(100);
 
 /// Of each queue [descriptors]. Longer queues leave the processor's caches.
 const DESCRIPTORS: u16 = 1024;

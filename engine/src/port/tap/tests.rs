@@ -264,15 +264,15 @@ fn an_interface_that_is_removed_wakes_nobody_any_more() {
 #[test]
 fn linux_is_told_of_the_wires_link() {
     in_namespace(|| {
-        let rig = Rig::new(1500);
-        rig.tap.set_carrier(false).unwrap();
+        let mut rig = Rig::new(1500);
+        let carrier = rig.tap.carrier().unwrap();
+        carrier.set(false).unwrap();
         assert!(ip("link show tap0").contains("NO-CARRIER"));
         assert!(ip("route show").contains("linkdown"));
-        rig.tap.set_carrier(true).unwrap();
+        carrier.set(true).unwrap();
         assert!(!ip("link show tap0").contains("NO-CARRIER"));
-        let mut rig = rig;
         rig.tap.close(&mut rig.pool);
-        assert!(rig.tap.set_carrier(true).is_err());
+        assert!(rig.tap.carrier().is_err());
     });
 }
 
