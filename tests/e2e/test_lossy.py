@@ -3,6 +3,7 @@
 import hashlib
 import random
 import unittest
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.case import EdgeCase
@@ -25,19 +26,21 @@ class Lossy(EdgeCase):
         if not WIRE.exists():
             raise unittest.SkipTest(f"{WIRE} is not built")
         super().setUpClass()
-        cls.addClassCleanup(cls.start_wire().kill)
 
-    @classmethod
-    def start_wire(cls):
-        wire = cls.lab.spawn(
-            "wire",
-            str(WIRE),
-            *("--a", "c0", "--b", "e0", "--seed", "1"),
-            *("--loss", PARTS_PER_MILLION, "--reorder", PARTS_PER_MILLION),
-            *("--duplicate", PARTS_PER_MILLION),
-        )
-        wire.wait_for(lambda: "ready" in wire.errors(), "ready")
-        return wire
+    @contextmanager
+    def doomed_edge(self, *services, **engine):
+        """The edge, and the wire to it as long as both its ends are there."""
+        with super().doomed_edge(*services, **engine) as edge:
+            wire = self.spawn(
+                "wire",
+                str(WIRE),
+                *("--a", "c0", "--b", "e0", "--seed", "1"),
+                *("--loss", PARTS_PER_MILLION, "--reorder", PARTS_PER_MILLION),
+                *("--duplicate", PARTS_PER_MILLION),
+            )
+            wire.wait_for(lambda: "ready" in wire.errors(), "ready")
+            yield edge
+            wire.kill()
 
     def test_download_arrives_unchanged(self):
         self.download(EDGE_V4)
@@ -50,7 +53,7 @@ class Lossy(EdgeCase):
         self.nginx(f"server {{ listen 80; root {path.parent}; }}")
         with self.edge(service(80)) as edge:
             self.curl("-o", f"{self.folder}/got", f"http://{host}/content", seconds=100)
-            if "ledger" in edge.traits:
+            if self.promised("ledger"):
                 self.assertGreater(edge.stats()["ledger"]["retransmitted"], 0)
         self.assertEqual(digest_of_file(f"{self.folder}/got"), digest)
 

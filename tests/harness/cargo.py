@@ -8,6 +8,7 @@ returns; for libtest that is a pass, here it is not.
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -24,7 +25,13 @@ class BuildError(Exception):
 
 def build_release():
     """Builds the commands and programs that end-to-end tests run."""
-    _cargo("build", "--release", "--workspace", "--bins", "--examples")
+    features = ["--features", "dpdk"] if has_dpdk() else []
+    _cargo("build", "--release", "--workspace", "--bins", "--examples", *features)
+
+
+def has_dpdk():
+    """Whether the library that the feature `dpdk` is built on is installed."""
+    return bool(shutil.which("pkg-config")) and _exits_with_zero("pkg-config", "--exists", "libdpdk")
 
 
 def run_tests(tally):

@@ -8,6 +8,7 @@ import unittest
 from contextlib import contextmanager
 
 from . import programs
+from .driver import DRIVERS
 from .edge import EDGES
 from .content import random_file
 from .lab import EDGE_V4, EDGE_V6, ORIGIN_V4, ORIGIN_V6, Lab
@@ -21,19 +22,27 @@ ADDRESSES = {
 
 
 class EdgeCase(unittest.TestCase):
-    """A test with a lab. `EdgeCase.edge_name` is set by the runner: ringroad, or a peer."""
+    """A test with a lab.
+
+    The runner sets `EdgeCase.edge_name`, ringroad or a peer, and `EdgeCase.driver_name`, what
+    ringroad drives its ports with.
+    """
 
     edge_name = "ringroad"
+    driver_name = "af_xdp"
+    # The drivers that these tests are about.
+    drivers = tuple(DRIVERS)
     # Longest that one test may take [seconds]; beyond, it is hung.
     time_limit = 60
     wire = False
+    mtu = 1500
 
     @classmethod
     def setUpClass(cls):
         # A thousand connections have two ends each in this process.
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        cls.lab = Lab(wire=cls.wire)
+        cls.lab = Lab(wire=cls.wire, mtu=cls.mtu, driver=DRIVERS[cls.driver_name])
         cls.addClassCleanup(cls.lab.down)
         cls.lab.up()
 
@@ -45,10 +54,14 @@ class EdgeCase(unittest.TestCase):
         signal.alarm(self.time_limit)
         self.addCleanup(signal.alarm, 0)
 
+    def promised(self, trait):
+        """Whether this edge promises `trait`."""
+        return trait in EDGES[self.edge_name].traits and trait not in self.lab.driver.lacks
+
     def needs(self, trait):
         """Skips this test for an edge that does not promise `trait`."""
-        if trait not in EDGES[self.edge_name].traits:
-            self.skipTest(f"about ringroad's {trait}")
+        if not self.promised(trait):
+            self.skipTest(self.lab.driver.lacks.get(trait, f"about ringroad's {trait}"))
 
     @contextmanager
     def edge(self, *services, **engine):

@@ -1,0 +1,47 @@
+"""How a test of what is refused reads: a configuration, and what the one line of complaint says."""
+
+import json
+from pathlib import Path
+
+from .case import EdgeCase
+from .edge import RINGROAD, configuration, service
+
+
+class RefusalCase(EdgeCase):
+    """A test that the engine must not start, and must leave everything as it was."""
+
+    def setUp(self):
+        super().setUp()
+        self.needs("configuration")
+        self.socket = Path(self.folder, "ringroad.sock")
+
+    def config(self, *services, ports=None, **how):
+        """A configuration of these services, with nothing wrong in it yet."""
+        ports = ports or self.lab.driver.ports()
+        return configuration(services or (service(80),), self.socket, ports, **how)
+
+    def refused(self, config, *words, codes=(1, 2), prefix=(), binary=RINGROAD, arguments=None):
+        """`run` ends by itself, with one line on standard error that has all of `words` in it."""
+        path = Path(self.folder, "edge.yaml")
+        path.write_text(config if isinstance(config, str) else json.dumps(config, indent=2))
+        arguments = self.lab.driver.arguments if arguments is None else arguments
+        command = (*prefix, str(binary), "run", "--config", str(path), *arguments)
+        traces = self.traces()
+        process = self.spawn("edge", *command)
+        self.assertIn(process.wait(10), codes, process.errors())
+        complaint = process.errors()
+        self.assertEqual(len(complaint.splitlines()), 1, complaint)
+        self.assertEqual(process.output(), "")
+        for word in words:
+            self.assertIn(word, complaint)
+        self.assertNotIn("panicked", complaint)
+        self.assertEqual(self.traces(), traces)
+        self.assertFalse(self.socket.exists(), "the admin socket stayed")
+        return complaint
+
+    def traces(self):
+        """What an engine that has ended must have put back."""
+        return self.reserved_ports(), self.lab.driver.traces(self.lab)
+
+    def reserved_ports(self):
+        return self.lab.run("edge", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports")
