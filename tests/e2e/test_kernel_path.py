@@ -1,13 +1,12 @@
 """Linux as neighbour and as fallback: what is not the edge's never notices it, and when the engine
 is full, dead or hung, new connections reach whatever listens in the kernel."""
 
-import re
 import signal
 import socket
 import statistics
-import threading
 import time
 
+from harness.bystanders import GAP_MOST, Typist, ping_pauses
 from harness.case import EdgeCase
 from harness.driver import xdp_attached
 from harness.edge import service
@@ -16,9 +15,6 @@ from harness.sockets import EchoServer, receive_exactly
 
 PORT = 80
 SSH_LIKE_PORT = 2222
-
-# Longest pause that somebody typing over SSH would put up with without noticing [seconds].
-GAP_MOST = 0.3
 
 
 class Fallback(EdgeCase):
@@ -193,40 +189,3 @@ class Bystanders(EdgeCase):
         self.assertLess(max(gaps), GAP_MOST)
         self.assertLess(max(pauses), GAP_MOST)
         self.assertLess(statistics.median(gaps), 0.01)
-
-
-class Typist:
-    """Types over one long-lived connection, waiting for each key's echo; notes how long it took."""
-
-    def __init__(self, sock):
-        self._sock = sock
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._gaps = []
-        self._done = threading.Event()
-        self._error = None
-        self._thread = threading.Thread(target=self._type, daemon=True)
-        self._thread.start()
-
-    def finish(self):
-        """Stops typing; the time each echo took [seconds]. Raises what went wrong."""
-        self._done.set()
-        self._thread.join()
-        if self._error:
-            raise self._error
-        return self._gaps
-
-    def _type(self):
-        try:
-            while not self._done.wait(0.005):
-                began = time.monotonic()
-                self._sock.sendall(b"k")
-                receive_exactly(self._sock, 1)
-                self._gaps.append(time.monotonic() - began)
-        except (OSError, AssertionError) as error:
-            self._error = error
-
-
-def ping_pauses(output):
-    """Times between one reply and the next [seconds]."""
-    stamps = [float(found) for found in re.findall(r"^\[([\d.]+)\].* time=", output, re.MULTILINE)]
-    return [later - earlier for earlier, later in zip(stamps, stamps[1:])]

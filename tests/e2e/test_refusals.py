@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.driver import xdp_attached
 from harness.edge import RINGROAD, configuration, service
 from harness.lab import EDGE_V4, EGRESS_V4, ORIGIN_V4
-from harness.refusal import RefusalCase
+from harness.refusal import NOBODY, RefusalCase
 from harness.sockets import receive_exactly
 
 # Does nothing; stands for what another program has attached.
@@ -18,7 +18,6 @@ __attribute__((section("xdp"), used)) int pass_all(void *context) { return 2; }
 char _license[] __attribute__((section("license"), used)) = "GPL";
 """
 
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF", "CAP_PERFMON")
 
 
@@ -142,12 +141,6 @@ class Refusals(RefusalCase):
         self.assertEqual(process.wait(10), 0, process.errors())
         self.assertEqual(self.reserved_ports(), reserved)
         self.assertIsNone(xdp_attached(self.lab, "wan0"))
-
-    def binary_for_nobody(self):
-        binary = Path(self.folder, "ringroad")
-        shutil.copy(RINGROAD, binary)
-        Path(self.folder).chmod(0o755)
-        return binary
 
     def test_program_of_somebody_else_stays(self):
         self.attach_foreign("lan0")

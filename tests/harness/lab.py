@@ -88,24 +88,33 @@ class Lab:
         for host in self.hosts:
             name = self.namespace(host)
             if name in existing:
-                for pid in _run("ip", "netns", "pids", name).split():
-                    _kill(int(pid))
+                for pid in self.processes(host):
+                    _kill(pid)
                 _run("ip", "netns", "del", name)
+
+    def processes(self, host):
+        """The ids of all processes on a host."""
+        return [int(pid) for pid in _run("ip", "netns", "pids", self.namespace(host)).split()]
 
     def ip(self, host, *commands):
         """Runs `ip` commands on a host, all in one process."""
         _run("ip", "-n", self.namespace(host), "-batch", "-", input="\n".join(commands))
 
+    def has(self, host, interface):
+        """Whether there is such an interface on a host."""
+        links = json.loads(self.run(host, "ip", "-j", "link"))
+        return any(link["ifname"] == interface for link in links)
+
     def take_away(self, host):
         """Makes client or origin fall silent: the link stays up, but nothing answers any more."""
         self._away.add(host)
-        if self._has(host, "eth0"):
+        if self.has(host, "eth0"):
             self.ip(host, "addr flush dev eth0 scope global")
 
     def bring_back(self, host):
         """Gives client or origin its addresses, and its way to the other through the edge."""
         self._away.discard(host)
-        if self._has(host, "eth0"):
+        if self.has(host, "eth0"):
             self._address(host, "eth0")
 
     def join(self, left, left_interface, right, right_interface):
@@ -153,10 +162,6 @@ class Lab:
 
     def _handle(self, host):
         return f"/run/netns/{self.namespace(host)}"
-
-    def _has(self, host, interface):
-        links = json.loads(self.run(host, "ip", "-j", "link"))
-        return any(link["ifname"] == interface for link in links)
 
     def _address(self, host, interface):
         if (host, interface) in _ADDRESSES:

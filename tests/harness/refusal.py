@@ -1,10 +1,13 @@
 """How a test of what is refused reads: a configuration, and what the one line of complaint says."""
 
 import json
+import shutil
 from pathlib import Path
 
 from .case import EdgeCase
 from .edge import RINGROAD, configuration, service
+
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
 class RefusalCase(EdgeCase):
@@ -38,6 +41,13 @@ class RefusalCase(EdgeCase):
         self.assertEqual(self.traces(), traces)
         self.assertFalse(self.socket.exists(), "the admin socket stayed")
         return complaint
+
+    def binary_for_nobody(self):
+        """The command where a user without rights may run it."""
+        binary = Path(self.folder, "ringroad")
+        shutil.copy(RINGROAD, binary)
+        Path(self.folder).chmod(0o755)
+        return binary
 
     def traces(self):
         """What an engine that has ended must have put back."""

@@ -1,0 +1,299 @@
+"""Ports that DPDK drives: what Linux sees of them, what they take and give back, what is refused."""
+
+import json
+import signal
+import socket
+import statistics
+import time
+from pathlib import Path
+
+from harness import programs
+from harness.bystanders import GAP_MOST, Typist, ping_pauses
+from harness.case import EdgeCase
+from harness.driver import Dpdk
+from harness.edge import RINGROAD, configuration, service
+from harness.lab import (
+    CLIENT_V4,
+    CLIENT_V6,
+    EDGE_V4,
+    EDGE_V6,
+    EGRESS_V4,
+    EGRESS_V6,
+    ORIGIN_V4,
+    ORIGIN_V6,
+)
+from harness.refusal import NOBODY, RefusalCase
+from harness.sockets import EchoServer, in_background, receive_exactly
+
+SSH_LIKE_PORT = 2222
+HELLO = 'server { listen 80; listen [::]:80; location / { return 200 "hello\\n"; } }'
+HUGEPAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+
+# The fewest that two ports run with.
+FEW_FRAMES = 12288
+
+
+class KernelPath(EdgeCase):
+    """Linux's own traffic, through the TAP that stands for the port."""
+
+    drivers = ("dpdk",)
+
+    def test_ssh_and_ping_never_notice_a_loaded_service(self):
+        self.nginx(HELLO)
+        server = EchoServer(self.listen("edge", SSH_LIKE_PORT))
+        self.addCleanup(server.close)
+        with self.edge(service(80)):
+            typist = Typist(self.connect(SSH_LIKE_PORT))
+            ping = self.spawn("client", "ping", "-D", "-n", "-i", "0.02", "-w", "3", EDGE_V4)
+            figures = programs.wrk(self.lab, f"http://{EDGE_V4}/", seconds=3)
+            pauses = ping_pauses(ping.expect_success(5))
+            gaps = typist.finish()
+        self.assertEqual((figures["failures"], figures["bad_replies"]), (0, 0), figures)
+        longest = max(gaps) * 1000, max(pauses) * 1000
+        print("    longest pause: echo {:.0f} ms, ping {:.0f} ms".format(*longest))
+        self.assertGreater(len(pauses), 100)
+        self.assertLess(max(gaps), GAP_MOST)
+        self.assertLess(max(pauses), GAP_MOST)
+        self.assertLess(statistics.median(gaps), 0.02)
+
+    def test_neighbours_are_found_in_both_directions(self):
+        """ARP and NDP are Linux's, on both ports and from both ends."""
+        with self.edge(service(80)):
+            for host, edge, other in (
+                ("client", EDGE_V4, CLIENT_V4),
+                ("client", EDGE_V6, CLIENT_V6),
+                ("origin", EGRESS_V4, ORIGIN_V4),
+                ("origin", EGRESS_V6, ORIGIN_V6),
+            ):
+                for end, address in ((host, edge), ("edge", other)):
+                    for each in (host, "edge"):
+                        self.lab.ip(each, "neigh flush all")
+                    self.lab.run(end, "ping", "-n", "-c", "1", "-W", "2", address)
+
+    def test_linux_connects_outwards_and_routes(self):
+        """From the edge to both sides, and from client to origin past the engine."""
+        for host, port in (("client", 7000), ("origin", 7001)):
+            for family in (socket.AF_INET, socket.AF_INET6):
+                server = EchoServer(self.listen(host, port, family), b"welcome")
+                self.addCleanup(server.close)
+        with self.edge(service(80)):
+            for host, address, port in (
+                ("edge", CLIENT_V4, 7000),
+                ("edge", CLIENT_V6, 7000),
+                ("edge", ORIGIN_V4, 7001),
+                ("edge", ORIGIN_V6, 7001),
+                ("client", ORIGIN_V4, 7001),
+                ("client", ORIGIN_V6, 7001),
+            ):
+                with self.lab.inside(host):
+                    sock = socket.create_connection((address, port), timeout=5)
+                with sock:
+                    self.assertEqual(receive_exactly(sock, 7), b"welcome")
+                    sock.sendall(bytes(200_000))
+                    self.assertEqual(receive_exactly(sock, 200_000), bytes(200_000))
+
+
+class Jumbo(EdgeCase):
+    drivers = ("dpdk",)
+    mtu = 9000
+
+    def test_segments_of_more_than_a_page_pass_both_ways(self):
+        server = EchoServer(self.listen("origin", 9000))
+        self.addCleanup(server.close)
+        content = bytes(range(256)) * 20_000
+        with self.edge(service(9000)):
+            looks = [self.look_for_large(host, of) for host, of in (
+                ("client", CLIENT_V4),
+                ("client", EDGE_V4),
+                ("origin", EGRESS_V4),
+                ("origin", ORIGIN_V4),
+            )]
+            client = self.connect(9000)
+            received = in_background(receive_exactly, client, len(content))
+            client.sendall(content)
+            self.assertEqual(received(), content)
+            client.close()
+            for look in looks:
+                look.expect_success(5)
+
+    def look_for_large(self, host, source):
+        """Ends when a TCP packet of more than 8 KiB from an address has passed a host."""
+        what = f"tcp and src host {source} and greater 8192"
+        look = self.spawn(host, "tcpdump", "-n", "-i", "eth0", "-c", "1", what)
+        look.wait_for(lambda: "listening on" in look.errors(), "listening")
+        return look
+
+
+class Life(EdgeCase):
+    """What comes with an engine goes with it, and it needs no more than it was given."""
+
+    drivers = ("dpdk",)
+
+    def test_fifty_starts_leave_nothing(self):
+        before = self.lab.processes("edge")
+        for _ in range(50):
+            with self.edge(service(80), frames=FEW_FRAMES):
+                pass
+            self.assertEqual(self.lab.processes("edge"), before)
+
+    def test_dpdk_is_not_heard(self):
+        """What it prints while it starts is no message of ours."""
+        with self.edge(service(80), frames=FEW_FRAMES) as edge:
+            self.assertEqual(edge.errors(), "ready\n")
+            self.assertEqual(edge.output(), "")
+
+
+class OrdinaryMemory(EdgeCase):
+    drivers = ("dpdk",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.lab.driver = Dpdk(memory=("--no-huge",))
+
+    def test_serves_and_takes_no_hugepage(self):
+        self.nginx(HELLO)
+        hugepages = HUGEPAGES / "nr_hugepages"
+        before = hugepages.read_text()
+        with self.edge(service(80)):
+            self.assertEqual(self.curl(f"http://{EDGE_V4}/"), "hello\n")
+            self.assertEqual(hugepages.read_text(), before)
+
+
+class OwnTaps(EdgeCase):
+    """Without TAPs of the operator's the engine makes them, and has to wait for their addresses."""
+
+    drivers = ("dpdk",)
+    taps = ("wan0", "lan0")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.lab.ip("edge", *(f"link del {tap}" for tap in cls.taps))
+
+    def test_serves_once_they_have_addresses(self):
+        self.nginx(HELLO)
+        given = in_background(self.give_addresses)
+        with self.edge(service(80)) as edge:
+            given()
+            self.assertEqual(self.curl(f"http://{EDGE_V4}/"), "hello\n")
+            waiting, ready = edge.errors().splitlines()
+            self.assertIn(f"{EDGE_V4}", waiting)
+            self.assertEqual(ready, "ready")
+        for tap in self.taps:
+            self.assertFalse(self.lab.has("edge", tap))
+
+    def give_addresses(self):
+        for tap in self.taps:
+            until = time.monotonic() + 10
+            while not self.lab.has("edge", tap):
+                self.assertLess(time.monotonic(), until, f"{tap} was not made")
+                time.sleep(0.05)
+            self.lab.switch_on("edge", tap)
+
+    def test_stop_while_it_waits_leaves_nothing(self):
+        before = self.lab.driver.traces(self.lab)
+        path = Path(self.folder, "edge.yaml")
+        socket_path = Path(self.folder, "ringroad.sock")
+        path.write_text(
+            json.dumps(configuration((service(80),), socket_path, self.lab.driver.ports()))
+        )
+        arguments = ("run", "--config", str(path), *self.lab.driver.arguments)
+        process = self.spawn("edge", str(RINGROAD), *arguments)
+        process.wait_for(lambda: EDGE_V4 in process.errors(), "waiting")
+        process.signal(signal.SIGTERM)
+        self.assertEqual(process.wait(5), 0, process.errors())
+        self.assertEqual(self.lab.driver.traces(self.lab), before)
+
+
+class DpdkRefusals(RefusalCase):
+    """Each in one line, without a word of DPDK's own around it, and nothing is left."""
+
+    drivers = ("dpdk",)
+
+    def ports_with(self, device="net_tap1", **settings):
+        """The usual ports, but `lan` on another device, or with other settings."""
+        wan, lan = self.lab.driver.ports()
+        return [wan, {**lan, "device": device, **settings}]
+
+    def refused_device(self, device, *words, **how):
+        only_wan = self.lab.driver.arguments[:1]
+        self.refused(self.config(ports=self.ports_with(device)), *words, arguments=only_wan, **how)
+
+    def test_virtual_device_of_no_driver(self):
+        self.refused_device("net_nosuch0", '"lan"', "net_nosuch0")
+
+    def test_pci_address_without_a_device(self):
+        self.refused_device("0000:ff:1f.7", "0000:ff:1f.7")
+
+    def test_pci_device_that_linux_drives(self):
+        for device in Path("/sys/bus/pci/devices").iterdir():
+            driver = device / "driver"
+            if driver.exists() and driver.resolve().name in ("virtio-pci", "e1000", "e1000e", "igb"):
+                break
+        else:
+            self.skipTest("no network card with a common driver of Linux's here")
+        self.refused_device(device.name, device.name, driver.resolve().name, "vfio-pci")
+
+    def test_device_with_arguments_that_dpdk_refuses(self):
+        arguments = ("--vdev=net_tap0,nonsense=1", self.lab.driver.arguments[1])
+        self.refused(self.config(), '"wan"', "net_tap0", "nonsense=1", arguments=arguments)
+
+    def test_interface_that_is_there_already(self):
+        arguments = ("--vdev=net_tap0,iface=lan0", self.lab.driver.arguments[1])
+        self.refused(self.config(), '"wan"', "lan0", "exists", arguments=arguments)
+
+    def test_virtual_device_that_no_port_names(self):
+        arguments = (*self.lab.driver.arguments, "--vdev=net_null7")
+        self.refused(self.config(), "--vdev", "net_null7", arguments=arguments, codes=(2,))
+
+    def test_argument_that_the_eal_does_not_know(self):
+        arguments = (*self.lab.driver.arguments, "--eal", "--nonsense")
+        self.refused(self.config(), "--nonsense", arguments=arguments)
+
+    def test_more_queues_than_the_device_has(self):
+        config = self.config(ports=self.ports_with(queues=17), engine={"frames": 100_000})
+        self.refused(config, '"lan"', "queues", "16", "17")
+
+    def test_tap_by_the_name_of_something_else(self):
+        self.lab.ip("edge", "link add other0 type veth peer name other1")
+        self.addCleanup(self.lab.ip, "edge", "link del other0")
+        self.refused(self.config(ports=self.ports_with(tap="other0")), '"lan"', "other0", "TAP")
+
+    def test_mtu_that_no_frame_holds(self):
+        self.lab.ip("edge", "link set lan0 mtu 30000")
+        self.addCleanup(self.lab.ip, "edge", "link set lan0 mtu 1500")
+        self.refused(self.config(), "MTU", "30000")
+
+    def test_no_hugepages_to_be_had(self):
+        """As in a container, where `/sys` may not be written to."""
+        if int(Path(HUGEPAGES, "free_hugepages").read_text()) > 0:
+            self.skipTest("this host has hugepages set aside")
+        read_only = 'mount -o remount,bind,ro /sys && exec "$@"'
+        prefix = ("unshare", "--mount", "sh", "-c", read_only, "sh")
+        self.refused(self.config(), "hugepages", "--no-huge", prefix=prefix)
+
+    def test_no_privileges(self):
+        binary = self.binary_for_nobody()
+        self.refused(self.config(), "CAP_NET_ADMIN", prefix=NOBODY, binary=binary)
+
+    def test_second_engine_on_the_same_taps(self):
+        server = EchoServer(self.listen("origin", 80), b"welcome")
+        self.addCleanup(server.close)
+        with self.edge(service(80)):
+            other = self.socket.with_suffix(".second")
+            config = configuration((service(81),), other, self.lab.driver.ports())
+            self.socket = other
+            self.refused(config, "wan0")
+            client = self.connect(80)
+            self.assertEqual(receive_exactly(client, 7), b"welcome")
+            client.close()
+
+    def test_second_engine_at_the_same_admin_socket(self):
+        with self.edge(service(80)):
+            path = Path(self.folder, "second.yaml")
+            path.write_text(json.dumps(self.config()))
+            arguments = ("run", "--config", str(path), *self.lab.driver.arguments)
+            process = self.spawn("edge", str(RINGROAD), *arguments)
+            self.assertEqual(process.wait(10), 1)
+            self.assertEqual(len(process.errors().splitlines()), 1, process.errors())
