@@ -14,12 +14,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use ringroad_config::schema::Metrics;
-use ringroad_ebpf::{Control, CountersReader};
 use ringroad_engine::stage::{Command, Commands};
 use ringroad_engine::telemetry::Snapshot;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
+use crate::backend::ShieldCounts;
 use crate::metrics;
 use crate::stats::{Names, Stats};
 
@@ -27,8 +27,7 @@ use crate::stats::{Names, Stats};
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) commands: Commands,
-    pub(crate) shield: CountersReader,
-    pub(crate) control: Control,
+    pub(crate) shield: Box<dyn ShieldCounts>,
     pub(crate) names: Names,
 }
 
@@ -40,8 +39,9 @@ impl Admin {
         if self.commands.send(Command::Snapshot(snapshot, reply)).is_err() {
             bail!("the lane does not take commands: it hangs, or is busy with earlier ones");
         }
-        let snapshot = answer.await.context("the lane has ended")?;
-        Ok(Stats::new(&self.names, &snapshot, &self.shield.read()?, &self.control))
+        let mut snapshot = answer.await.context("the lane has ended")?;
+        self.shield.add_to(&mut snapshot)?;
+        Ok(Stats::new(&self.names, &snapshot))
     }
 }
 

@@ -3,8 +3,10 @@
 //! Exit codes: 0 done; 2 bad usage or configuration; 1 anything else. Start at [`cli::Cli`].
 
 mod admin;
+mod backend;
 mod check;
 mod cli;
+mod doctor;
 mod lab;
 mod metrics;
 mod origin;

@@ -2,71 +2,58 @@
 //! the routes that Linux has, and what does not fit is refused before anything is touched.
 
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result, bail};
 use ringroad_config::limits as config;
-use ringroad_config::schema::{self, Algorithm, Config, Driver, XdpMode};
+use ringroad_config::schema::{self, Algorithm, Config, Driver};
 use ringroad_ebpf as shield;
-use ringroad_engine::kernel::{Link, NoPath, Routes, interface, receive_queues};
-use ringroad_engine::limits::{
-    BURST, CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, HEADROOM, LINK_HEADERS_MAX, PORTS_PER_LANE_MAX,
-};
-use ringroad_engine::port::af_xdp;
+use ringroad_ebpf::{EgressRange, ServiceAddress};
+use ringroad_engine::kernel::{Link, NoPath, Routes, interface};
+use ringroad_engine::limits::{BURST, PORTS_PER_LANE_MAX};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings};
 use ringroad_engine::stage::PortIdentity;
 use ringroad_engine::tcp::{self, LegSettings};
 
-/// Everything that a start needs to know, all of it checked.
+/// What a start needs to know whatever its ports are, all of it checked.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) ports: Vec<PortPlan>,
     pub(crate) services: Vec<ServiceSettings>,
-    pub(crate) shield: shield::ShieldSettings,
-    /// Source ports that Linux must not use: the address, and the range.
-    pub(crate) egress: Vec<(IpAddr, RangeInclusive<u16>)>,
-    /// Size of a frame that holds the largest packet of any port [octets].
-    pub(crate) frame_size: usize,
+    /// Where the services listen.
+    pub(crate) listening: Vec<ServiceAddress>,
+    /// Where the engine connects from: source ports that Linux must not use.
+    pub(crate) egress: Vec<EgressRange>,
 }
 
 /// One port, found on the host.
 #[derive(Debug)]
 pub(crate) struct PortPlan {
+    pub(crate) name: String,
     pub(crate) identity: PortIdentity,
-    pub(crate) socket: af_xdp::Settings,
+    /// What Linux calls it.
+    pub(crate) interface: String,
 }
 
 impl Plan {
     /// Resolves `config` against what Linux knows.
     pub(crate) fn new(config: &Config, routes: &Routes) -> Result<Self> {
         let mut ports = Vec::new();
-        let mut shield_ports = Vec::new();
         for port in &config.ports {
-            let (plan, shield_port) = port_plan(port, routes)?;
-            ports.push(plan);
-            shield_ports.push(shield_port);
+            ports.push(port_plan(port, routes).with_context(|| format!("port {:?}", port.name))?);
         }
-        let mtu = ports.iter().map(|port| port.identity.mtu).max().unwrap_or(0);
-        let frame_size = frame_size(mtu)?;
-        let mut plan = Plan {
-            ports,
-            services: Vec::new(),
-            shield: shield::ShieldSettings {
-                ports: shield_ports,
-                heartbeat_limit: config.engine.heartbeat_limit,
-                ..shield::ShieldSettings::default()
-            },
-            egress: Vec::new(),
-            frame_size,
-        };
+        let mut plan =
+            Plan { ports, services: Vec::new(), listening: Vec::new(), egress: Vec::new() };
         for service in &config.services {
             plan.add_service(config, service, routes)
                 .with_context(|| format!("service {:?}", service.name))?;
         }
-        // What was Linux's choice, the configuration could not count.
-        plan.shield.check()?;
         Ok(plan)
+    }
+
+    /// The largest of any port [octets].
+    pub(crate) fn mtu(&self) -> u16 {
+        self.ports.iter().map(|port| port.identity.mtu).max().unwrap_or(0)
     }
 
     fn add_service(
@@ -80,7 +67,7 @@ impl Plan {
         }
         let port_index = port_index(config, &service.port)?;
         let service_index = self.services.len() as u32;
-        self.shield.services.extend(service.listen.iter().map(|address| shield::ServiceAddress {
+        self.listening.extend(service.listen.iter().map(|address| ServiceAddress {
             address: *address,
             port_index,
             service_index,
@@ -154,10 +141,9 @@ impl Plan {
         }
         require_local(routes, address, "egress.address")?;
         let source_ports = egress.source_ports.clone();
-        let range = shield::EgressRange { address, ports: source_ports.clone(), port_index };
-        if !self.shield.egress.contains(&range) {
-            self.shield.egress.push(range);
-            self.egress.push((address, source_ports.clone()));
+        let range = EgressRange { address, ports: source_ports.clone(), port_index };
+        if !self.egress.contains(&range) {
+            self.egress.push(range);
         }
         Ok(OriginSettings { address: origin, egress_address: address, source_ports })
     }
@@ -191,35 +177,17 @@ impl Plan {
     }
 }
 
-fn port_plan(port: &schema::Port, routes: &Routes) -> Result<(PortPlan, shield::PortSettings)> {
-    let Driver::AfXdp(driver) = &port.driver else {
-        bail!("port {:?}: this build drives AF_XDP ports alone", port.name);
+fn port_plan(port: &schema::Port, routes: &Routes) -> Result<PortPlan> {
+    let name = match &port.driver {
+        Driver::AfXdp(driver) => &driver.interface,
+        Driver::Dpdk(driver) => &driver.tap,
     };
-    let link =
-        interface(routes, &driver.interface).with_context(|| format!("port {:?}", port.name))?;
-    let identity = identity(link).with_context(|| format!("port {:?}", port.name))?;
-    require_one_queue(link).with_context(|| format!("port {:?}", port.name))?;
-    let mut socket = af_xdp::Settings::new(&link.name, link.ifindex, FIRST_QUEUE);
-    socket.mode = match driver.xdp_mode {
-        XdpMode::Auto => af_xdp::XdpMode::Auto,
-        XdpMode::ZeroCopy => af_xdp::XdpMode::ZeroCopy,
-        XdpMode::Copy => af_xdp::XdpMode::Copy,
-        XdpMode::Generic => af_xdp::XdpMode::Generic,
-    };
-    socket.busy_poll = driver.busy_poll.map(|time| af_xdp::BusyPoll {
-        micros: time.as_micros().try_into().unwrap_or(u32::MAX),
-        budget: BURST as u16,
-    });
-    let attach = shield::PortSettings {
-        ifindex: link.ifindex,
+    let link = interface(routes, name)?;
+    Ok(PortPlan {
+        name: port.name.clone(),
+        identity: identity(link)?,
         interface: link.name.clone(),
-        mode: match driver.xdp_mode {
-            XdpMode::Auto => shield::AttachMode::Auto,
-            XdpMode::ZeroCopy | XdpMode::Copy => shield::AttachMode::Native,
-            XdpMode::Generic => shield::AttachMode::Generic,
-        },
-    };
-    Ok((PortPlan { identity, socket }, attach))
+    })
 }
 
 fn identity(link: &Link) -> Result<PortIdentity> {
@@ -231,50 +199,14 @@ fn identity(link: &Link) -> Result<PortIdentity> {
     }
     let Ok(mtu) = u16::try_from(link.mtu) else {
         bail!(
-            "interface {} has an MTU of {}; set one of at most {MTU_MAX} with `ip link set {} mtu {MTU_MAX}`",
+            "interface {} has an MTU of {}, more than a packet can have; set a smaller one with \
+             `ip link set {} mtu 1500`",
             link.name,
             link.mtu,
             link.name
         );
     };
-    Ok(PortIdentity { ifindex: link.ifindex, mtu })
-}
-
-/// What arrives on a queue that is not polled reaches Linux, which knows nothing of our connections
-/// and resets them.
-fn require_one_queue(link: &Link) -> Result<()> {
-    let name = &link.name;
-    match receive_queues(link.ifindex) {
-        Ok(Some(queues)) if queues.total() > QUEUES_POLLED => {
-            let kind = if queues.combined > 0 { "combined" } else { "rx" };
-            bail!(
-                "interface {name} receives on {} queues, and this version polls one; give it one \
-                 with `ethtool -L {name} {kind} 1`",
-                queues.total()
-            );
-        }
-        Ok(Some(_)) => {}
-        Ok(None) => tracing::warn!(
-            "the driver of {name} does not say how many queues it receives on; only the first is \
-             polled: make sure that there is one"
-        ),
-        Err(error) => tracing::warn!(
-            "cannot find out how many queues {name} receives on: {error}; only the first is \
-             polled: make sure that there is one"
-        ),
-    }
-    Ok(())
-}
-
-/// The smallest frames that hold a packet of `mtu` octets with its link-layer header behind the
-/// headroom.
-fn frame_size(mtu: u16) -> Result<usize> {
-    let needed = HEADROOM + LINK_HEADERS_MAX + usize::from(mtu);
-    [CHUNK_SIZE_MIN, CHUNK_SIZE_MAX].into_iter().find(|size| needed <= *size).with_context(|| {
-        format!(
-            "an MTU of {mtu} does not fit one frame; set at most {MTU_MAX} on the ports' interfaces"
-        )
-    })
+    Ok(PortIdentity { ifindex: link.ifindex, mtu, verified: false })
 }
 
 fn port_index(config: &Config, name: &str) -> Result<u32> {
@@ -318,10 +250,6 @@ fn egress_device(routes: &Routes, destination: IpAddr) -> Result<u32, NoPath> {
     }
 }
 
-/// One lane polls the first queue.
-pub(crate) const FIRST_QUEUE: u32 = 0;
-const QUEUES_POLLED: u32 = 1;
-
 // What the configuration lets through fits the engine and the shield.
 const _: () = assert!(config::BURST_MAX == BURST);
 const _: () = assert!(config::PORTS_MAX <= PORTS_PER_LANE_MAX);
@@ -330,6 +258,3 @@ const _: () = assert!(config::QUEUES_MAX as usize <= shield::limits::QUEUES_MAX)
 const _: () = assert!(config::SERVICES_MAX <= shield::limits::SERVICES_MAX);
 const _: () = assert!(config::LISTEN_ADDRESSES_MAX <= shield::limits::SERVICE_ADDRESSES_MAX);
 const _: () = assert!(config::EGRESS_RANGES_MAX <= shield::limits::EGRESS_RANGES_MAX);
-
-/// Largest MTU that one frame holds [octets].
-const MTU_MAX: usize = CHUNK_SIZE_MAX - HEADROOM - LINK_HEADERS_MAX;

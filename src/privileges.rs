@@ -10,8 +10,8 @@ const STATUS: &str = "/proc/self/status";
 
 /// A capability by its number (`linux/capability.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Capability {
-    name: &'static str,
+pub(crate) struct Capability {
+    pub(crate) name: &'static str,
     bit: u8,
 }
 
@@ -24,17 +24,13 @@ const BPF: Capability = Capability { name: "CAP_BPF", bit: 39 };
 /// Lets the verifier accept arithmetic on packet pointers.
 const PERFMON: Capability = Capability { name: "CAP_PERFMON", bit: 38 };
 /// Locks packet memory beyond the limit.
-const IPC_LOCK: Capability = Capability { name: "CAP_IPC_LOCK", bit: 14 };
+pub(crate) const IPC_LOCK: Capability = Capability { name: "CAP_IPC_LOCK", bit: 14 };
 /// Stands for `CAP_BPF` and `CAP_PERFMON` as well.
 const SYS_ADMIN: Capability = Capability { name: "CAP_SYS_ADMIN", bit: 21 };
 
 /// Refuses a process that lacks something. `locked`: memory that it will lock [octets].
 pub(crate) fn require(locked: u64) -> Result<()> {
-    let status = fs::read_to_string(STATUS).with_context(|| format!("cannot read {STATUS}"))?;
-    let effective = effective(&status)
-        .with_context(|| format!("{STATUS} does not say which capabilities are in force"))?;
-    let (limit, _) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
-    let missing = missing(effective, locked > limit);
+    let missing = lacking(locked)?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -48,6 +44,28 @@ pub(crate) fn require(locked: u64) -> Result<()> {
          with sudo, or grant these{instead}",
         names.join(", ")
     )
+}
+
+/// Refuses a process that may not make a TAP, or watch Linux's interfaces and neighbours.
+#[cfg(feature = "dpdk")]
+pub(crate) fn require_net_admin() -> Result<()> {
+    if lacking(0)?.contains(&NET_ADMIN) {
+        bail!(
+            "DPDK's ports need a privilege that this process lacks: {}; run as root, for example \
+             with sudo",
+            NET_ADMIN.name
+        );
+    }
+    Ok(())
+}
+
+/// The capabilities that this process lacks, if it is to lock `locked` octets of memory.
+pub(crate) fn lacking(locked: u64) -> Result<Vec<Capability>> {
+    let status = fs::read_to_string(STATUS).with_context(|| format!("cannot read {STATUS}"))?;
+    let effective = effective(&status)
+        .with_context(|| format!("{STATUS} does not say which capabilities are in force"))?;
+    let (limit, _) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
+    Ok(missing(effective, locked > limit))
 }
 
 /// The set of capabilities in force, a bit for each.

@@ -5,8 +5,6 @@
 //! (all is still Linux's), see what Linux serves already, poll. The end is the reverse, after a
 //! drain.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,26 +12,28 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use ringroad_config::schema::{Config, Idle};
-use ringroad_ebpf::{ServiceAddress, Shield, ShieldSettings};
-use ringroad_engine::frame::{FramePool, Region};
-use ringroad_engine::kernel::{KernelConnection, ReservedPorts, Watcher, clashes, connections};
-use ringroad_engine::limits::CHUNK_SIZE_MIN;
-use ringroad_engine::port::af_xdp::{AfXdp, Umem};
+use ringroad_config::schema::{Config, DriverKind, Idle};
+use ringroad_ebpf::EgressRange;
+use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes, read_once};
+use ringroad_engine::port::Port;
 use ringroad_engine::stage::{
-    Command, Commands, IdlePolicy, Lane, ShieldGate, Worker, WorkerSettings, mailbox, monotonic,
+    Command, Commands, IdlePolicy, Lane, PortIdentity, Worker, WorkerSettings, mailbox, monotonic,
 };
 use ringroad_engine::telemetry::Snapshot;
-use ringroad_hugepages::Request;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 use crate::admin::{Admin, AdminSocket, MetricsSocket};
+use crate::backend::Backend;
+use crate::backend::af_xdp::AfXdpBackend;
+use crate::backend::dpdk;
+#[cfg(feature = "dpdk")]
+use crate::backend::dpdk::DpdkBackend;
 use crate::cli::EXIT_USAGE;
-use crate::plan::{FIRST_QUEUE, Plan};
+use crate::plan::Plan;
+use crate::secret;
 use crate::stats::Names;
-use crate::{privileges, secret};
 
 /// Run the engine in the foreground
 ///
@@ -44,19 +44,11 @@ pub(crate) struct Args {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// A virtual device of DPDK's; not in this version
-    #[arg(long, value_name = "ARGS")]
-    vdev: Vec<String>,
+    #[command(flatten)]
+    dpdk: dpdk::Options,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    if let Some(vdev) = args.vdev.first() {
-        eprintln!(
-            "ringroad: --vdev {vdev}: DPDK devices are not available in this version; leave it \
-             out, and give ports with driver af_xdp"
-        );
-        return Ok(ExitCode::from(EXIT_USAGE));
-    }
     let config = match ringroad_config::load(&args.config) {
         Ok(config) => config,
         Err(errors) => {
@@ -64,13 +56,29 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             return Ok(ExitCode::from(EXIT_USAGE));
         }
     };
+    if let Err(error) = args.dpdk.check(&config) {
+        eprintln!("ringroad: {error}");
+        return Ok(ExitCode::from(EXIT_USAGE));
+    }
     start_log();
-    // The smallest that frames can be; if they get larger, locking them says so.
-    privileges::require(u64::from(config.engine.frames) * CHUNK_SIZE_MIN as u64)?;
     let polling = polling_core(&config)?;
     leave_core_to_lane(polling);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(serve(config, polling))?;
+    let _entered = runtime.enter();
+    // From here on a signal undoes what was done.
+    let stop = StopSignal::watch()?;
+    match config.driver() {
+        DriverKind::AfXdp => {
+            runtime.block_on(serve(&config, AfXdpBackend::new(&config)?, polling, stop))?;
+        }
+        #[cfg(feature = "dpdk")]
+        DriverKind::Dpdk => {
+            let backend = DpdkBackend::new(&config, &args.dpdk)?;
+            runtime.block_on(serve(&config, backend, polling, stop))?;
+        }
+        #[cfg(not(feature = "dpdk"))]
+        DriverKind::Dpdk => bail!("this build has no DPDK"),
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -81,7 +89,12 @@ fn start_log() {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
-async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
+async fn serve<B: Backend>(
+    config: &Config,
+    mut backend: B,
+    core: core_affinity::CoreId,
+    mut stop: StopSignal,
+) -> Result<()> {
     let (commands, mailbox) = mailbox()?;
     let told = commands.clone();
     let (watcher, routes) = Watcher::start(move |routes| {
@@ -89,7 +102,14 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         let _ = told.send(Command::Routes(routes));
     })
     .await?;
-    let plan = Plan::new(&config, &routes)?;
+    let plan = match backend.awaits_addresses() {
+        false => Plan::new(config, &routes)?,
+        true => tokio::select! {
+            plan = await_addresses(config) => plan?,
+            _ = stop.received() => return Ok(()),
+        },
+    };
+    backend.check(config, &plan)?;
     refuse_clashes(&plan)?;
 
     let mut socket = AdminSocket::bind(&config.admin.socket).await?;
@@ -97,35 +117,33 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         Some(metrics) => Some(MetricsSocket::bind(metrics).await?),
         None => None,
     };
-    let ranges: Vec<_> = plan.egress.iter().map(|(_, ports)| ports.clone()).collect();
+    let ranges: Vec<_> = plan.egress.iter().map(|range| range.ports.clone()).collect();
     let reserved = ReservedPorts::reserve(&ranges)?;
 
-    let mut pool = frame_pool(config.engine.frames as usize, plan.frame_size)?;
-    let umem = Umem::new(&pool);
-    let mut ports = Vec::new();
-    for port in &plan.ports {
-        ports.push(AfXdp::open(&mut pool, &umem, port.socket.clone())?);
-    }
-    let mut shield = Shield::load(&plan.shield)?;
+    let (pool, ports) = backend.open(config, &plan)?;
     let names = Names {
         services: config.services.iter().map(|service| service.name.clone()).collect(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
     };
 
     let settings = WorkerSettings {
-        ports: plan.ports.iter().map(|port| port.identity).collect(),
-        services: plan.services,
+        ports: (plan.ports.iter().zip(&ports))
+            .map(|(planned, port)| PortIdentity {
+                verified: port.verifies_checksums(),
+                ..planned.identity
+            })
+            .collect(),
+        services: plan.services.clone(),
         secret: secret::load(&config.admin.socket)?,
     };
     let snapshot = Snapshot::new(names.services.len(), names.ports.len());
     let worker = Worker::new(settings, pool, routes, monotonic());
-    put_in_front(&mut shield, &plan.shield, &ports)?;
+    let gate = backend.put_in_front(&plan, &ports)?;
 
     let idle = match config.engine.idle {
         Idle::Spin => IdlePolicy::Spin,
         Idle::Adaptive => IdlePolicy::Adaptive,
     };
-    let gate = ShieldGate::new(shield.control(), FIRST_QUEUE);
     let lane = Lane::new(worker, ports, gate, watcher.resolver(), mailbox, idle);
     let (ended, mut lane_ended) = oneshot::channel();
     let lane = thread::Builder::new().name("lane-0".to_owned()).spawn(move || {
@@ -140,12 +158,7 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
         last
     })?;
 
-    let admin = Arc::new(Admin {
-        commands: commands.clone(),
-        shield: shield.counters_reader(),
-        control: shield.control(),
-        names,
-    });
+    let admin = Arc::new(Admin { commands: commands.clone(), shield: backend.counts()?, names });
     socket.serve(admin.clone());
     if let Some(metrics) = metrics {
         metrics.serve(admin.clone());
@@ -157,7 +170,7 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
 
     let lane_died = tokio::select! {
-        signal = stop_signal() => { signal?; false }
+        _ = stop.received() => false,
         _ = &mut lane_ended => true,
     };
     if !lane_died {
@@ -167,39 +180,9 @@ async fn serve(config: Config, core: core_affinity::CoreId) -> Result<()> {
     }
     let last =
         lane.join().map_err(|_| anyhow!("the lane ended by a fault of its own; see above"))?;
-    drop(shield);
+    drop(backend);
     drop(reserved);
     report(&last);
-    Ok(())
-}
-
-/// Attaches the shield, and lets it hand packets to the engine's sockets.
-///
-/// Attached without sockets it leaves all to Linux and remembers what is new there; what is older
-/// is told before it has sockets. So no connection of Linux's is taken from it.
-fn put_in_front(shield: &mut Shield, settings: &ShieldSettings, ports: &[AfXdp]) -> Result<()> {
-    for (index, port) in settings.ports.iter().enumerate() {
-        let mode = shield.attach(index as u32)?;
-        tracing::info!("{}: XDP attached, {mode} mode", port.interface);
-    }
-    leave_to_linux(shield, &settings.services)?;
-    for (index, port) in ports.iter().enumerate() {
-        let fd = port.fd().context("a port that was just opened is open")?;
-        shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
-    }
-    Ok(())
-}
-
-/// The connections that Linux serves on the services' addresses stay with it.
-fn leave_to_linux(shield: &Shield, services: &[ServiceAddress]) -> Result<()> {
-    let port_of: HashMap<SocketAddr, u32> =
-        services.iter().map(|service| (service.address, service.port_index)).collect();
-    let open = connections(|local| port_of.contains_key(&local))
-        .context("cannot see which connections Linux serves already")?;
-    for KernelConnection { local, remote } in &open {
-        shield.keep_with_kernel(port_of[local], *local, *remote)?;
-    }
-    tracing::info!("{} connections to the services stay with Linux", open.len());
     Ok(())
 }
 
@@ -231,19 +214,54 @@ async fn drain(admin: &Admin, timeout: Duration) {
     }
 }
 
-/// Returns at the first `SIGTERM` or `SIGINT`.
-async fn stop_signal() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => tracing::warn!(
-                "SIGHUP: this version cannot reload; restart it to apply a new configuration"
-            ),
+/// What asks the engine to end.
+#[derive(Debug)]
+struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl StopSignal {
+    fn watch() -> Result<Self> {
+        Ok(StopSignal {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns at the first `SIGTERM` or `SIGINT`.
+    async fn received(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => tracing::warn!(
+                    "SIGHUP: this version cannot reload; restart it to apply a new configuration"
+                ),
+            }
         }
+    }
+}
+
+/// Plans as soon as Linux has the addresses and routes for it; after a while, says what it lacks.
+async fn await_addresses(config: &Config) -> Result<Plan> {
+    let mut told = false;
+    let until = tokio::time::Instant::now() + ADDRESS_WAIT;
+    loop {
+        let missing = match Plan::new(config, &read_once().await?) {
+            Ok(plan) => return Ok(plan),
+            Err(missing) => missing,
+        };
+        if tokio::time::Instant::now() > until {
+            return Err(missing);
+        }
+        if !told {
+            told = true;
+            eprintln!("waiting for addresses and routes: {missing:#}");
+        }
+        tokio::time::sleep(ADDRESS_LOOK).await;
     }
 }
 
@@ -260,16 +278,9 @@ async fn tell(commands: &Commands, command: Command) {
     tracing::error!("the lane takes no commands");
 }
 
-fn frame_pool(frames: usize, frame_size: usize) -> Result<FramePool> {
-    let mapping =
-        ringroad_hugepages::map(Request { len: frames * frame_size, node: None, hugepages: true })?;
-    tracing::info!("{frames} frames of {frame_size} octets on {}", mapping.backing());
-    Ok(FramePool::new(Region::from_hugepages(mapping), frame_size))
-}
-
 /// Linux must not use the source ports that are ours.
 fn refuse_clashes(plan: &Plan) -> Result<()> {
-    for (address, ports) in &plan.egress {
+    for EgressRange { address, ports, .. } in &plan.egress {
         if let Some(clash) = clashes(*address, ports.clone())?.first() {
             bail!("egress {address}, source ports {}-{}: {clash}", ports.start(), ports.end());
         }
@@ -312,6 +323,10 @@ fn report(last: &Snapshot) {
 
 /// The netlink crate warns of attributes that newer kernels have; they are none of our business.
 const LOG_DEFAULT: &str = "warn,netlink_packet_route=error";
+/// How long an operator's tools may take to give new interfaces their addresses, and how often they
+/// are looked for.
+const ADDRESS_WAIT: Duration = Duration::from_secs(30);
+const ADDRESS_LOOK: Duration = Duration::from_millis(100);
 /// How often a drain looks whether it is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How long a lane may take to look at its queue, in tries and time between them.

@@ -43,10 +43,16 @@ fn read(path: &Path) -> Result<Option<[u8; LEN]>> {
     Ok(Some(secret))
 }
 
-fn create(path: &Path) -> Result<[u8; LEN]> {
+/// Randomness for what need not outlive this run.
+pub(crate) fn draw() -> Result<[u8; LEN]> {
     let mut secret = [0; LEN];
     getrandom::fill(&mut secret)
         .map_err(|error| anyhow!("no randomness from the kernel: {error}"))?;
+    Ok(secret)
+}
+
+fn create(path: &Path) -> Result<[u8; LEN]> {
+    let secret = draw()?;
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)

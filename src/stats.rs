@@ -11,7 +11,6 @@ use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use ringroad_ebpf::{Control, ShieldCounters};
 use ringroad_engine::telemetry::Snapshot;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
@@ -112,30 +111,23 @@ pub(crate) struct Names {
 }
 
 impl Stats {
-    /// Puts together what a lane and the shield counted. The shield was read after the lane: what
-    /// reached the lane's rings in between counts as held.
-    pub(crate) fn new(
-        names: &Names,
-        snapshot: &Snapshot,
-        shield: &ShieldCounters,
-        control: &Control,
-    ) -> Self {
+    /// Puts together what a lane and the shield counted.
+    pub(crate) fn new(names: &Names, snapshot: &Snapshot) -> Self {
         let lane = &snapshot.telemetry.ledger;
-        let ring_drops: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
-        let in_rings = shield.to_engine().saturating_sub(lane.received + ring_drops);
+        let lost: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
         let mut dropped: BTreeMap<String, u64> =
             lane.drops().map(|(reason, count)| (reason.to_owned(), count)).collect();
-        if ring_drops > 0 {
-            dropped.insert("rx_ring".to_owned(), ring_drops);
+        if lost > 0 {
+            dropped.insert("rx_ring".to_owned(), lost);
         }
-        let services = names.services.iter().zip(&snapshot.services).zip(0..);
-        let services = services.map(|((name, s), index)| Service {
+        let services = names.services.iter().zip(&snapshot.services);
+        let services = services.map(|(name, s)| Service {
             name: name.clone(),
             connections: Connections {
                 active: s.active,
                 accepted: s.accepted,
                 refused: s.refused,
-                fell_back: s.fell_back + control.fell_back(index),
+                fell_back: s.fell_back,
             },
             bytes: Octets { to_origin: s.to_origin_octets, to_client: s.to_client_octets },
             segments: Segments {
@@ -151,15 +143,16 @@ impl Stats {
             rx_dropped: p.rx_dropped,
             tx_dropped: p.tx_dropped,
         });
+        let shield = snapshot.shield.iter().map(|(v, count)| (v.name().to_owned(), count));
         let histogram = &snapshot.telemetry.latency;
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
         Stats {
             ledger: Ledger {
-                received: shield.passed() + shield.to_engine(),
+                received: lane.received + lost,
                 forwarded: lane.forwarded,
                 consumed: lane.consumed,
-                to_kernel: lane.to_kernel + shield.passed(),
-                held: lane.held + in_rings,
+                to_kernel: lane.to_kernel,
+                held: lane.held,
                 dropped,
                 sent: lane.sent,
                 originated: lane.originated,
@@ -181,7 +174,7 @@ impl Stats {
                 max_us: histogram.max() as f64 / 1_000.0,
             },
             ports: ports.collect(),
-            shield: shield.iter().map(|(v, count)| (v.name().to_owned(), count)).collect(),
+            shield: shield.collect(),
         }
     }
 

@@ -25,6 +25,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// What drives all ports.
+    pub fn driver(&self) -> DriverKind {
+        self.ports.first().map_or(DriverKind::AfXdp, |port| port.driver.kind())
+    }
+
     /// The port of that name.
     pub fn port(&self, name: &str) -> Option<&Port> {
         self.ports.iter().find(|port| port.name == name)

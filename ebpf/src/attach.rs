@@ -106,9 +106,36 @@ impl Drop for Attachment {
     }
 }
 
+/// Whether a shield could be attached to an interface: what an earlier crash of ours left behind
+/// would make way, a program of somebody else's or a running ringroad's is an error.
+pub fn vacant(ifindex: u32, interface: &str) -> Result<(), ShieldError> {
+    left_behind(ifindex, interface).map(drop)
+}
+
 /// Makes sure that `ifindex` runs no XDP program: ours without an owner is detached, any other is
 /// an error.
 fn make_room(ifindex: u32, interface: &str) -> Result<(), ShieldError> {
+    for Leftover { id, flag, program } in left_behind(ifindex, interface)? {
+        tracing::warn!(interface, id, "detaching the XDP program that an earlier run left behind");
+        sys::xdp_detach(ifindex, flag, program.as_fd()).map_err(|source| ShieldError::Recover {
+            interface: interface.to_owned(),
+            id,
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+/// A program of ours that nobody holds.
+struct Leftover {
+    id: u32,
+    /// The mode in which it is attached, as the kernel flags it.
+    flag: u32,
+    program: OwnedFd,
+}
+
+/// The programs on an interface, if all of them are ours and without an owner.
+fn left_behind(ifindex: u32, interface: &str) -> Result<Vec<Leftover>, ShieldError> {
     let query_failed = |source| ShieldError::Query { interface: interface.to_owned(), source };
     let running = sys::xdp_query(ifindex).map_err(query_failed)?;
     let by_mode = [
@@ -116,6 +143,7 @@ fn make_room(ifindex: u32, interface: &str) -> Result<(), ShieldError> {
         (running.skb_prog_id, raw::XDP_FLAGS_SKB_MODE),
         (running.hw_prog_id, raw::XDP_FLAGS_HW_MODE),
     ];
+    let mut leftovers = Vec::new();
     for (id, flag) in by_mode.into_iter().filter(|(id, _)| *id != 0) {
         let program = match libbpf_rs::Program::fd_from_id(id) {
             Ok(program) => program,
@@ -131,14 +159,9 @@ fn make_room(ifindex: u32, interface: &str) -> Result<(), ShieldError> {
         if held_by_link(ifindex, id) {
             return Err(ShieldError::InUse { interface: interface.to_owned(), id });
         }
-        tracing::warn!(interface, id, "detaching the XDP program that an earlier run left behind");
-        sys::xdp_detach(ifindex, flag, program.as_fd()).map_err(|source| ShieldError::Recover {
-            interface: interface.to_owned(),
-            id,
-            source,
-        })?;
+        leftovers.push(Leftover { id, flag, program });
     }
-    Ok(())
+    Ok(leftovers)
 }
 
 /// A link lives as long as its owner, unless somebody pinned it on purpose.

@@ -25,7 +25,7 @@ mod shield;
 mod skeleton;
 mod sys;
 
-pub use attach::{AttachMode, AttachedMode};
+pub use attach::{AttachMode, AttachedMode, vacant};
 pub use control::Control;
 pub use counters::{CountersReader, ShieldCounters, Verdict};
 pub use error::ShieldError;

@@ -128,7 +128,9 @@ impl Bench {
         };
         let now = Instant::from_millis(1000);
         let settings = WorkerSettings {
-            ports: (1..=2).map(|ifindex| PortIdentity { ifindex, mtu: 1500 }).collect(),
+            ports: (1..=2)
+                .map(|ifindex| PortIdentity { ifindex, mtu: 1500, verified: false })
+                .collect(),
             services: vec![service],
             secret: *b"not much of one.",
         };

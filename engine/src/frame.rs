@@ -192,6 +192,12 @@ impl FramePool {
         self.store.region()
     }
 
+    /// Where the first frame lies: no two pools that live at once have the same.
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        self.store.address()
+    }
+
     /// A fresh frame with an empty window behind the headroom; `None` when the pool is empty.
     #[inline]
     pub fn alloc(&mut self) -> Option<Frame> {

@@ -8,7 +8,8 @@
 //!
 //! Also here: keeping Linux off the ports that we connect from ([`ReservedPorts`], [`clashes`]),
 //! the connections that Linux itself serves ([`connections`]),
-//! and finding an interface by its name ([`interface`]) and its queues ([`receive_queues`]).
+//! and finding an interface by its name ([`interface`]), its queues ([`receive_queues`]), its
+//! offloads ([`offloads`]) and what it can do with XDP ([`xdp_support`]).
 //!
 //! Policy rules and tables other than `main` and `local` are not followed, nor are routes by type
 //! of service or source prefix. Nexthop objects are followed as far as Linux describes them in
@@ -23,6 +24,8 @@
 //! Start reading at [`Routes::path_to`], then [`Watcher::start`].
 
 mod channels;
+mod device;
+mod generic_netlink;
 mod host;
 mod link;
 mod neighbour;
@@ -38,6 +41,7 @@ mod tests;
 mod watcher;
 
 pub use channels::{ReceiveQueues, receive_queues};
+pub use device::{Offloads, XdpSupport, offloads, xdp_support};
 pub use host::{NoInterface, interface};
 pub use link::{Address, Link, Vlan};
 pub use neighbour::NextHop;

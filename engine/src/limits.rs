@@ -70,6 +70,10 @@ pub const IPV6_EXTENSIONS_MAX: usize = 4;
 /// fill ring, twice. With fewer free, the pool is scarce and nothing more is held back.
 pub const DEVICE_RESERVE: usize = 2 * BURST;
 
+/// How long after the last packet a DPDK device is asked in every turn what it is done with: longer
+/// than any takes to send what it has. Frames that stayed with it could not be sent again.
+pub const RECLAIM_FOR: Duration = Duration::from_millis(20);
+
 /// Least and most entries in a ring shared with the kernel; a power of two [descriptors].
 pub const RING_ENTRIES_MIN: u32 = 64;
 pub const RING_ENTRIES_MAX: u32 = 1 << 16;
@@ -197,6 +201,9 @@ pub const TIMESTAMP_VALID: Duration = Duration::from_secs(24 * 24 * 3600);
 /// Ethernet with one VLAN tag [octets].
 pub const LINK_HEADERS_MAX: usize = 18;
 
+/// Largest MTU of a port [octets]: its packets fit one frame.
+pub const MTU_MAX: usize = CHUNK_SIZE_MAX - HEADROOM - LINK_HEADERS_MAX;
+
 /// Smallest MTU that a path can have [octets]: RFC 1191 §3 for IPv4, RFC 8200 §5 for IPv6.
 /// A router that claims less is not believed: small segments would be an attack.
 pub const IPV4_MTU_MIN: u16 = 552;
@@ -303,4 +310,3 @@ const _: () = assert!(RING_ENTRIES_MIN as usize >= BURST);
 const _: () = assert!(COPYBREAK <= CHUNK_SIZE_MIN - HEADROOM);
 // The shield's twin keeps a set of ports in an octet.
 const _: () = assert!(PORTS_PER_LANE_MAX <= u8::BITS as usize);
-const _: () = assert!(COPYBREAK <= FRAME_SIZE_MIN - HEADROOM);

@@ -5,6 +5,8 @@
 //! nothing of TCP. Ports wrap ports: a recorder or an impairment is a port around another.
 
 pub mod af_xdp;
+#[cfg(feature = "dpdk")]
+pub mod dpdk;
 pub mod impair;
 pub mod pcap;
 pub mod sim;
@@ -49,19 +51,11 @@ pub trait Port {
         None
     }
 
-    /// Which checksums the device takes care of.
-    fn offloads(&self) -> Offloads {
-        Offloads::default()
+    /// Whether no TCP segment with a wrong checksum is ever handed over, because the device
+    /// verifies them: nobody needs to do it again.
+    fn verifies_checksums(&self) -> bool {
+        false
     }
-}
-
-/// Checksum work that a device does for us.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Offloads {
-    /// Received packets with a wrong IPv4 or TCP checksum never reach us.
-    pub rx_checksum: bool,
-    /// The device completes the TCP checksum of what we send.
-    pub tx_checksum: bool,
 }
 
 /// Counts kept by a device or the kernel for it, since the port was opened [packets].

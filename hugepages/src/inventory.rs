@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::{Error, numa};
 
 /// The host's hugepages, by NUMA node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +33,8 @@ pub struct Pool {
 impl Inventory {
     /// Reads what the kernel shows under `sysfs` ([`crate::SYSFS`]).
     pub fn read(sysfs: &Path) -> Result<Self, Error> {
-        let by_node = sysfs.join("devices/system/node");
         let mut nodes = Vec::new();
-        for (number, path) in numbered(&by_node, "node", "")? {
+        for (number, path) in numbered(&numa::nodes_directory(sysfs), "node", "")? {
             let pools = pools(&path.join("hugepages"))?;
             let Ok(number) = u32::try_from(number) else { continue };
             if !pools.is_empty() {
@@ -65,7 +64,7 @@ impl Inventory {
 /// The directory of one pool: a node's own, or the whole host's.
 pub(crate) fn directory(sysfs: &Path, page_size: u64, node: Option<u32>) -> PathBuf {
     let parent = match node {
-        Some(number) => sysfs.join(format!("devices/system/node/node{number}/hugepages")),
+        Some(number) => numa::nodes_directory(sysfs).join(format!("node{number}/hugepages")),
         None => sysfs.join("kernel/mm/hugepages"),
     };
     parent.join(format!("hugepages-{}kB", page_size / 1024))
@@ -92,7 +91,7 @@ fn pools(directory: &Path) -> Result<Vec<Pool>, Error> {
 }
 
 /// The entries of a directory that are named by a number; none if there is no such directory.
-fn numbered(
+pub(crate) fn numbered(
     directory: &Path,
     prefix: &str,
     suffix: &str,

@@ -134,6 +134,11 @@ impl Store {
         }
     }
 
+    #[inline]
+    pub(super) fn address(&self) -> usize {
+        self.frames.as_ptr() as usize
+    }
+
     pub(super) fn capacity(&self) -> usize {
         self.capacity as usize
     }

@@ -25,6 +25,10 @@ pub struct Link {
     pub up: bool,
     /// Set for a VLAN device: the device that it rides on, and its tag.
     pub vlan: Option<Vlan>,
+    /// What kind of virtual device it is, as `ip` calls it (veth, bridge …); `None` for hardware.
+    pub kind: Option<String>,
+    /// Of a veth: the device at the other end, if that is in this network namespace.
+    pub peer: Option<u32>,
     /// The XDP program that is attached to it, by the kernel's id.
     pub xdp_program: Option<u32>,
 }
@@ -50,11 +54,15 @@ impl Link {
             mtu: 0,
             up: false,
             vlan: None,
+            kind: None,
+            peer: None,
             xdp_program: None,
         });
         link.up = header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
         let is_ethernet = header.link_layer_type == LinkLayerType::Ether;
         let (mut parent, mut vlan_id) = (None, None);
+        // What the other end's index counts in, where that is not this namespace.
+        let mut elsewhere = false;
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
@@ -63,13 +71,20 @@ impl Link {
                     link.mac = octets.as_slice().try_into().ok().map(MacAddr);
                 }
                 LinkAttribute::Link(ifindex) => parent = Some(*ifindex),
-                LinkAttribute::LinkInfo(infos) => vlan_id = vlan_id_of(infos),
+                LinkAttribute::LinkNetNsId(_) => elsewhere = true,
+                LinkAttribute::LinkInfo(infos) => {
+                    vlan_id = vlan_id_of(infos);
+                    link.kind = kind_of(infos);
+                }
                 LinkAttribute::Xdp(attributes) => link.xdp_program = xdp_program_of(attributes),
                 _ => {}
             }
         }
         if let (Some(parent), Some(id)) = (parent, vlan_id) {
             link.vlan = Some(Vlan { parent, id });
+        }
+        if link.kind.as_deref() == Some("veth") && parent.is_some() {
+            link.peer = parent.filter(|_| !elsewhere);
         }
         (known != Some(&link)).then_some(link)
     }
@@ -90,6 +105,13 @@ fn vlan_id_of(infos: &[LinkInfo]) -> Option<u16> {
     }
     attributes.iter().find_map(|attribute| match attribute {
         InfoVlan::Id(id) => Some(*id),
+        _ => None,
+    })
+}
+
+fn kind_of(infos: &[LinkInfo]) -> Option<String> {
+    infos.iter().find_map(|info| match info {
+        LinkInfo::Kind(kind) => Some(kind.to_string()),
         _ => None,
     })
 }

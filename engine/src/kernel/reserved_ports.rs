@@ -68,6 +68,12 @@ impl ReservedPorts {
         }
         Ok(ReservedPorts { path: path.to_owned(), added })
     }
+
+    /// Of `ports`, how many are on Linux's list as things are.
+    pub fn already(ports: &RangeInclusive<u16>) -> Result<usize, ReservedPortsError> {
+        let reserved = read_ports(Path::new(RESERVED))?;
+        Ok(ports.clone().filter(|port| reserved.contains(*port)).count())
+    }
 }
 
 impl Drop for ReservedPorts {

@@ -105,6 +105,19 @@ impl Routes {
         })
     }
 
+    /// The device that packets to `destination` leave by, of a VLAN the one that carries it; also
+    /// while the next hop's Ethernet address is not known.
+    pub fn device_to(&self, destination: IpAddr) -> Result<u32, NoPath> {
+        match self.path_to(destination) {
+            Ok(path) => Ok(path.ifindex),
+            Err(NoPath::Unresolved(next_hop) | NoPath::Failed(next_hop)) => {
+                let vlan = self.link(next_hop.ifindex).and_then(|link| link.vlan);
+                Ok(vlan.map_or(next_hop.ifindex, |vlan| vlan.parent))
+            }
+            Err(none) => Err(none),
+        }
+    }
+
     /// The address that a connection to `destination` comes from: the route's preferred source;
     /// else one of the outgoing link's (in the next hop's subnet if possible); else any that is
     /// global. `None` if there is no route or no address.

@@ -24,7 +24,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 pub use error::OpenError;
-pub use umem::Umem;
+pub use umem::{Umem, frame_size_for};
 
 use self::custody::{Custody, Purpose};
 use self::socket::{Socket, wait_until_released};

@@ -14,7 +14,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use super::{Offloads, Port, PortStats};
+use super::{Port, PortStats};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::{BURST, IMPAIR_QUEUE_MAX};
 use crate::random::Random;
@@ -190,9 +190,9 @@ impl<P: Port> Port for Impair<P> {
         None
     }
 
-    /// None: a checksum is to be computed before, and checked after, a bit may be flipped.
-    fn offloads(&self) -> Offloads {
-        Offloads::default()
+    /// Never: a bit may be flipped behind the device.
+    fn verifies_checksums(&self) -> bool {
+        false
     }
 }
 

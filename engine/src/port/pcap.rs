@@ -11,7 +11,7 @@ use std::time::Duration;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
 use pcap_file::{DataLink, PcapError, TsResolution};
 
-use super::{Offloads, Port, PortStats};
+use super::{Port, PortStats};
 use crate::frame::{Burst, FramePool};
 use crate::limits::{BURST, FRAME_SIZE_MAX};
 use crate::time::Instant;
@@ -149,8 +149,8 @@ impl<P: Port, W: Write> Port for Recorder<P, W> {
         self.inner.wait_fd()
     }
 
-    fn offloads(&self) -> Offloads {
-        self.inner.offloads()
+    fn verifies_checksums(&self) -> bool {
+        self.inner.verifies_checksums()
     }
 }
 

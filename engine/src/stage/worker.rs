@@ -52,6 +52,8 @@ pub struct PortIdentity {
     pub ifindex: u32,
     /// Largest IP packet [octets].
     pub mtu: u16,
+    /// What it hands over has right checksums; see [`crate::port::Port::verifies_checksums`].
+    pub verified: bool,
 }
 
 /// Where a worker's frames leave; see [`Worker::flush`].

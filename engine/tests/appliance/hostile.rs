@@ -154,7 +154,9 @@ impl Bench {
         let now = Instant::from_millis(1000);
         let mut linux = linux(&plan);
         let settings = WorkerSettings {
-            ports: IFINDEX.map(|ifindex| PortIdentity { ifindex, mtu: 1500 }).to_vec(),
+            ports: IFINDEX
+                .map(|ifindex| PortIdentity { ifindex, mtu: 1500, verified: false })
+                .to_vec(),
             services: vec![plan.service],
             secret: [7; 16],
         };

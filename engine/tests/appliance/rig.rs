@@ -233,7 +233,9 @@ impl<P: Wire> World<P> {
         let mut secret = [0; 16];
         secret.fill_with(|| random.draw() as u8);
         let settings = WorkerSettings {
-            ports: IFINDEX.map(|ifindex| PortIdentity { ifindex, mtu: 1500 }).to_vec(),
+            ports: IFINDEX
+                .map(|ifindex| PortIdentity { ifindex, mtu: 1500, verified: false })
+                .to_vec(),
             services: vec![plan.service],
             secret,
         };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Copying;
 use crate::frame::FramePool;
-use crate::limits::HEADROOM;
+use crate::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, HEADROOM, LINK_HEADERS_MAX};
 
 /// What the kernel always leaves free in front of a received packet [octets].
 const KERNEL_HEADROOM: usize = 256;
@@ -45,7 +45,7 @@ impl Umem {
     /// If the pool's frames do not fill a [`crate::frame::Region`].
     pub fn new(pool: &FramePool) -> Arc<Self> {
         Arc::new(Umem {
-            address: address(pool).expect("a pool over a region"),
+            address: pool.region().expect("a pool over a region").base().as_ptr() as usize,
             len: pool.capacity() * pool.frame_size(),
             frame_size: pool.frame_size(),
             frames: pool.capacity(),
@@ -55,7 +55,7 @@ impl Umem {
 
     /// Whether this is the memory of `pool`.
     pub(super) fn is_of(&self, pool: &FramePool) -> bool {
-        address(pool) == Some(self.address) && self.frames == pool.capacity()
+        self.address == pool.address() && self.frames == pool.capacity()
     }
 
     /// A bound socket whose registration another may share.
@@ -71,6 +71,9 @@ impl Umem {
     }
 }
 
-fn address(pool: &FramePool) -> Option<usize> {
-    pool.region().map(|region| region.base().as_ptr() as usize)
+/// The smallest frames that hold a packet of `mtu` octets with its link-layer header behind the
+/// headroom [octets]; `None` beyond [`crate::limits::MTU_MAX`].
+pub fn frame_size_for(mtu: u32) -> Option<usize> {
+    let needed = HEADROOM + LINK_HEADERS_MAX + mtu as usize;
+    [CHUNK_SIZE_MIN, CHUNK_SIZE_MAX].into_iter().find(|size| needed <= *size)
 }

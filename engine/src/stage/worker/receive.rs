@@ -58,8 +58,10 @@ impl Worker {
     /// Verifies a packet; `None` when it was accounted for here and is gone.
     fn classify(&mut self, port: u8, frame: Frame) -> Option<Arrival> {
         let bytes = self.pool.bytes(&frame);
+        let verified = self.ports[usize::from(port)].verified;
         let parsed = packet::parse(bytes).and_then(|packet| {
             let payload_sum = match packet.transport {
+                Transport::Tcp { .. } if verified => packet.derive_payload_sum(bytes)?,
                 Transport::Tcp { .. } => packet.verify_tcp_checksum(bytes)?,
                 _ => 0,
             };

@@ -1,0 +1,288 @@
+//! A NIC, or a virtual device, that DPDK drives: Linux does not see it.
+//!
+//! The lane's [`FramePool`] *is* the memory pool of the drivers: a frame is an mbuf, its count of
+//! holders the mbuf's count of references, and the free ones lie on the one stack that both take
+//! from ([`Memory`]). So a driver that is done with a frame puts it where the engine finds it,
+//! and one that is kept for retransmission only loses a holder. There is nothing to reclaim and
+//! nothing to refill.
+//!
+//! Checksums: a device that verifies them on arrival saves the pass over the payload. On departure
+//! there is no such pass to save: the payload's sum is known since it arrived.
+
+#![allow(unsafe_code, reason = "drivers own frames between two calls")]
+
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use dpdk_sys::limits::{BURST_MAX, HEADROOM};
+use dpdk_sys::{Checksum, Device, DeviceId, DeviceSettings, Eal, Error, Link, Packet, PacketPool};
+
+use super::{Port, PortStats};
+use crate::frame::{Burst, ForeignLayout, Frame, FramePool, Store};
+use crate::limits::{BURST, DEVICE_RESERVE, HEADERS_MAX, RECLAIM_FOR};
+use crate::time::Instant;
+use crate::wire::packet::{self, Transport};
+
+/// Packet memory of DPDK's, for the devices of one lane.
+#[derive(Debug)]
+pub struct Memory {
+    packets: Arc<PacketPool>,
+}
+
+impl Memory {
+    /// Takes `frames` frames of `frame_size` octets, on NUMA node `node` if that matters, and makes
+    /// the lane's pool of them.
+    pub fn new(
+        eal: &Arc<Eal>,
+        name: &str,
+        frames: u32,
+        frame_size: u16,
+        node: Option<u32>,
+    ) -> Result<(FramePool, Memory), Error> {
+        let packets = PacketPool::new(eal, name, frames, frame_size, node)?;
+        let layout = packets.layout();
+        let foreign = ForeignLayout {
+            frames: layout.buffers,
+            stride: layout.stride,
+            frame_size: usize::from(layout.buffer_len),
+            headroom: usize::from(HEADROOM),
+            index_end: layout.frames,
+            capacity: layout.usable,
+            holders: layout.refcounts,
+            holders_stride: layout.stride,
+            // An mbuf in its pool keeps the reference that whoever takes it will have.
+            holders_when_free: 1,
+            free: layout.free.cast(),
+        };
+        // SAFETY: the layout says where the frames, their counts and the stack are, as long as
+        // `packets` lives, which the store keeps; it is the only store over them. Drivers use them
+        // in calls of this module alone, on the thread that has the frame pool, as it lends it to
+        // each call.
+        let store = unsafe { Store::foreign(foreign, Box::new(Arc::clone(&packets))) };
+        Ok((FramePool::from_store(store), Memory { packets }))
+    }
+
+    fn is_of(&self, pool: &FramePool) -> bool {
+        pool.address() == self.packets.layout().buffers.as_ptr() as usize
+    }
+}
+
+/// How a device's queues are polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Receive queues. The device spreads flows over them, both directions of a flow to the same.
+    pub rx_queues: u16,
+    /// [descriptors]
+    pub rx_descriptors: u16,
+    pub tx_descriptors: u16,
+    /// Largest IP packet [octets].
+    pub mtu: u16,
+}
+
+/// A device, with all its receive queues and one to send by.
+#[derive(Debug)]
+pub struct Dpdk {
+    /// `None` once closed.
+    device: Option<Device>,
+    /// Where the device's frames start: how its pool is known.
+    frames: usize,
+    rx_queues: u16,
+    /// Looked at first in the next turn, so that no queue starves the others.
+    next_queue: u16,
+    verifies_checksums: bool,
+    received: u64,
+    sent: u64,
+    /// Dropped here: wrong checksums, and frames that make no sense.
+    rx_refused: u64,
+    now: Instant,
+    /// Until then the device may have frames that it has sent.
+    reclaim_until: Instant,
+    /// What the device had counted when it was closed.
+    last_stats: PortStats,
+}
+
+impl Dpdk {
+    /// Configures and starts a device.
+    ///
+    /// # Panics
+    /// If `memory` is not that of `pool`; so do all calls that are lent another pool.
+    pub fn open(
+        pool: &mut FramePool,
+        memory: &Memory,
+        id: DeviceId,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let Settings { rx_queues, rx_descriptors, tx_descriptors, mtu } = settings;
+        let settings = DeviceSettings {
+            rx_queues,
+            tx_queues: 1,
+            rx_descriptors,
+            tx_descriptors,
+            mtu,
+            rx_checksum: true,
+        };
+        assert!(memory.is_of(pool), "the memory of another pool");
+        let device = Device::open(id, &memory.packets, &settings)?;
+        pool.add_device_reserve(DEVICE_RESERVE);
+        Ok(Dpdk {
+            verifies_checksums: device.rx_checksum(),
+            device: Some(device),
+            frames: pool.address(),
+            rx_queues,
+            next_queue: 0,
+            received: 0,
+            sent: 0,
+            rx_refused: 0,
+            now: Instant::ZERO,
+            reclaim_until: Instant::ZERO,
+            last_stats: PortStats::default(),
+        })
+    }
+
+    /// What the wire is like now; down once closed.
+    pub fn link(&self) -> Link {
+        self.device.as_ref().map(Device::link).unwrap_or_default()
+    }
+
+    /// The packet's frame, if there is any sense in it.
+    #[inline]
+    fn accept(&mut self, pool: &mut FramePool, packet: Packet) -> Option<Frame> {
+        let (start, len) = (usize::from(packet.start), usize::from(packet.len));
+        let frame = pool.take_over(packet.index, start, len)?;
+        let right = !self.verifies_checksums
+            || match packet.checksum {
+                Checksum::GOOD => true,
+                Checksum::BAD => false,
+                _ => is_right(pool.bytes(&frame)),
+            };
+        if !right {
+            pool.free(frame);
+            return None;
+        }
+        Some(frame)
+    }
+
+    /// Receives from one queue, as far as there is room.
+    #[inline]
+    fn receive(&mut self, queue: u16, pool: &mut FramePool, burst: &mut Burst) {
+        let Some(device) = &mut self.device else { return };
+        assert!(pool.address() == self.frames, "the memory of another pool");
+        let mut packets = [Packet::default(); BURST_MAX];
+        let room = BURST - burst.len();
+        // SAFETY: the pool is that of the device (just checked), and this thread has it: `pool` is
+        // borrowed exclusively. Each packet becomes a frame, or is freed.
+        let count = unsafe { device.rx_burst(queue, &mut packets[..room]) };
+        for packet in packets.iter().take(count) {
+            match self.accept(pool, *packet) {
+                Some(frame) => match burst.push(frame) {
+                    Ok(()) => self.received += 1,
+                    Err(frame) => pool.free(frame),
+                },
+                None => self.rx_refused += 1,
+            }
+        }
+    }
+}
+
+impl Port for Dpdk {
+    fn set_now(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    #[inline]
+    fn rx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
+        for _ in 0..self.rx_queues {
+            if burst.is_full() {
+                return;
+            }
+            let queue = self.next_queue;
+            self.next_queue = if queue + 1 == self.rx_queues { 0 } else { queue + 1 };
+            self.receive(queue, pool, burst);
+        }
+    }
+
+    #[inline]
+    fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
+        let Some(device) = &mut self.device else { return };
+        assert!(pool.address() == self.frames, "the memory of another pool");
+        let mut packets = [Packet::default(); BURST_MAX];
+        let mut count = 0;
+        for (packet, frame) in packets.iter_mut().zip(burst.iter()) {
+            *packet = Packet::new(frame.index(), frame.start() as u16, frame.len() as u16);
+            count += 1;
+        }
+        // SAFETY: the pool is that of the device, and this thread has it. The frames are handles
+        // of ours with windows inside their frames; those that the device takes are given up
+        // below, and one that is kept besides is counted so, and cannot be written.
+        let taken = unsafe { device.tx_burst(TX_QUEUE, &packets[..count]) };
+        for frame in burst.drain().take(taken) {
+            pool.hand_over(frame);
+        }
+        self.sent += taken as u64;
+        if taken > 0 {
+            self.reclaim_until = self.now + RECLAIM_FOR;
+        }
+    }
+
+    /// Drivers send at once, and let go of what was sent when they send more. What was the last for
+    /// now they are asked for.
+    #[inline]
+    fn flush(&mut self, _pool: &mut FramePool) {
+        if let Some(device) = &mut self.device
+            && self.now < self.reclaim_until
+        {
+            device.reclaim(TX_QUEUE);
+        }
+    }
+
+    fn close(&mut self, pool: &mut FramePool) {
+        assert!(pool.address() == self.frames, "the memory of another pool");
+        self.last_stats = self.stats();
+        if self.device.take().is_some() {
+            pool.remove_device_reserve(DEVICE_RESERVE);
+        }
+    }
+
+    fn stats(&self) -> PortStats {
+        let Some(device) = &self.device else { return self.last_stats };
+        // A driver that does not count has nothing to add.
+        let counted = device.stats().unwrap_or_default();
+        PortStats {
+            received: self.received,
+            sent: self.sent,
+            rx_dropped: counted.imissed
+                + counted.ierrors
+                + counted.rx_nombuf
+                + counted.refused
+                + self.rx_refused,
+            tx_dropped: counted.oerrors,
+        }
+    }
+
+    fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+        match self.rx_queues {
+            1 => self.device.as_ref()?.rx_interrupt_fd(0),
+            _ => None,
+        }
+    }
+
+    fn verifies_checksums(&self) -> bool {
+        self.verifies_checksums
+    }
+}
+
+/// Whether the checksum of a TCP segment is right that the device has said nothing of. All else is
+/// for others to judge.
+fn is_right(bytes: &[u8]) -> bool {
+    match packet::parse(bytes) {
+        Ok(parsed) if matches!(parsed.transport, Transport::Tcp { .. }) => {
+            parsed.verify_tcp_checksum(bytes).is_ok()
+        }
+        _ => true,
+    }
+}
+
+const TX_QUEUE: u16 = 0;
+
+const _: () = assert!(BURST <= BURST_MAX);
+const _: () = assert!(HEADERS_MAX <= HEADROOM as usize);

@@ -1,0 +1,284 @@
+//! Where new connections go and that each stays there; what crosses to Linux and back. That single
+//! packets are judged as by the XDP program is shown in `tests/twin.rs`.
+
+use std::time::Duration;
+
+use super::*;
+use crate::frame::{Burst, FramePool};
+use crate::limits::{BURST, KERNEL_FLOW_MEMORY, KERNEL_LOOK_INTERVAL};
+use crate::port::sim::{self, SimPeer, SimPort};
+
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const ACK: u8 = 0x10;
+
+const START: Instant = Instant::from_millis(1_000);
+
+fn at(address: &str) -> SocketAddr {
+    address.parse().expect("an address and port")
+}
+
+/// Service 0 on both ports, service 1 on the second; an egress address on the first.
+fn twin() -> Twin {
+    let service = |address, port_index, service_index| ServiceAddress {
+        address: at(address),
+        port_index,
+        service_index,
+    };
+    let egress = |ports| EgressRange { address: at("10.2.0.1:0").ip(), ports, port_index: 0 };
+    Twin::new(&Settings {
+        ports: 2,
+        services: vec![
+            service("10.1.0.1:80", 0, 0),
+            service("10.1.0.1:80", 1, 0),
+            service("[fd00:1::1]:443", 1, 1),
+        ],
+        egress: vec![egress(40_000..=40_009), egress(20_000..=20_009)],
+        secret: [7; 16],
+    })
+}
+
+/// A segment of IPv4 without payload, as far as the twin reads it.
+fn segment(from: &str, to: &str, flags: u8) -> Vec<u8> {
+    let (SocketAddr::V4(from), SocketAddr::V4(to)) = (at(from), at(to)) else { panic!("IPv4") };
+    let mut frame = vec![0; 12];
+    frame.extend([0x08, 0x00, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0]);
+    frame.extend(from.ip().octets());
+    frame.extend(to.ip().octets());
+    frame.extend(from.port().to_be_bytes());
+    frame.extend(to.port().to_be_bytes());
+    frame.extend([0, 0, 0, 0, 0, 0, 0, 0, 0x50, flags, 0, 0, 0, 0, 0, 0]);
+    frame
+}
+
+fn from_client(port: u16, flags: u8) -> Vec<u8> {
+    segment(&format!("192.0.2.7:{port}"), "10.1.0.1:80", flags)
+}
+
+#[test]
+fn a_connection_stays_linuxs_until_a_new_one_takes_its_place() {
+    let mut twin = twin();
+    let judge = |twin: &mut Twin, packet: &[u8]| twin.judge(START, 0, packet);
+    assert_eq!(judge(&mut twin, &from_client(1, SYN)), Verdict::NotAccepting, "not at first");
+    assert_eq!(judge(&mut twin, &from_client(1, SYN)), Verdict::NotAccepting, "sent again");
+    assert_eq!(twin.fell_back().collect::<Vec<_>>(), [1, 0]);
+    assert_eq!(judge(&mut twin, &from_client(1, ACK)), Verdict::KernelFlow);
+    assert_eq!(judge(&mut twin, &from_client(2, ACK)), Verdict::ToEngine, "another connection");
+    twin.set_accepting(0, true);
+    assert_eq!(judge(&mut twin, &from_client(1, FIN | ACK)), Verdict::KernelFlow);
+    assert_eq!(judge(&mut twin, &from_client(1, SYN)), Verdict::ToEngine, "the same ports again");
+    assert_eq!(judge(&mut twin, &from_client(1, ACK)), Verdict::ToEngine);
+    assert_eq!(twin.kernel_flow_count(), 0);
+    assert_eq!(twin.counters().received, 7);
+    assert_eq!(twin.counters().to_engine(), 3);
+    assert_eq!(twin.counters().passed(), 4);
+}
+
+#[test]
+fn ports_are_told_apart() {
+    let mut twin = twin();
+    twin.keep_with_kernel(START, 1, at("10.1.0.1:80"), at("192.0.2.7:1"));
+    assert_eq!(twin.judge(START, 1, &from_client(1, ACK)), Verdict::KernelFlow);
+    assert_eq!(twin.judge(START, 0, &from_client(1, ACK)), Verdict::ToEngine, "the other port");
+    twin.keep_with_kernel(START, 0, at("10.1.0.1:80"), at("192.0.2.7:1"));
+    twin.set_accepting(0, true);
+    assert_eq!(twin.judge(START, 0, &from_client(1, SYN)), Verdict::ToEngine);
+    assert_eq!(twin.judge(START, 0, &from_client(1, ACK)), Verdict::ToEngine);
+    assert_eq!(twin.judge(START, 1, &from_client(1, ACK)), Verdict::KernelFlow, "as it was");
+    assert_eq!(twin.fell_back().collect::<Vec<_>>(), [0, 0], "kept is not fallen back");
+
+    let reply = |port| segment("10.9.0.1:80", &format!("10.2.0.1:{port}"), ACK);
+    for (port, expected) in [
+        (19_999, Verdict::NotOurs),
+        (20_000, Verdict::ToEngine),
+        (20_009, Verdict::ToEngine),
+        (20_010, Verdict::NotOurs),
+        (40_009, Verdict::ToEngine),
+    ] {
+        assert_eq!(twin.judge(START, 0, &reply(port)), expected, "port {port}");
+        assert_eq!(twin.judge(START, 1, &reply(port)), Verdict::NotOurs, "no egress there");
+    }
+}
+
+#[test]
+fn of_more_connections_than_fit_the_least_recently_used_is_forgotten() {
+    let mut flows = KernelFlows::new(3, &[7; 16]);
+    let key = |port| Segment::between(at("10.1.0.1:80"), SocketAddr::from(([192, 0, 2, 7], port)));
+    let key = |port| key(port).flow();
+    for port in 1..=3 {
+        assert!(flows.insert(START, 0, key(port)));
+    }
+    assert!(flows.contains(START, 0, &key(1)), "used");
+    assert!(!flows.insert(START, 0, key(2)), "no news, but used");
+    assert!(flows.insert(START, 0, key(4)));
+    assert!(!flows.contains(START, 0, &key(3)), "gave way");
+    assert_eq!(flows.len(), 3);
+    flows.remove(0, &key(2));
+    flows.remove(0, &key(2));
+    assert!(flows.insert(START, 0, key(5)));
+    for port in [1, 4, 5] {
+        assert!(flows.contains(START, 0, &key(port)), "{port}");
+    }
+    for port in 10..10_000 {
+        assert!(flows.insert(START, 0, key(port)));
+        assert!(flows.contains(START, 0, &key(port)));
+    }
+    assert_eq!(flows.len(), 3);
+}
+
+#[test]
+fn a_connection_that_was_quiet_for_too_long_is_nobodys() {
+    let mut twin = twin();
+    twin.keep_with_kernel(START, 0, at("10.1.0.1:80"), at("192.0.2.7:1"));
+    let almost = START + (KERNEL_FLOW_MEMORY - Duration::from_nanos(1));
+    assert_eq!(twin.judge(almost, 0, &from_client(1, ACK)), Verdict::KernelFlow);
+    let over = almost + KERNEL_FLOW_MEMORY;
+    assert_eq!(twin.judge(over, 0, &from_client(1, ACK)), Verdict::ToEngine);
+}
+
+#[test]
+fn what_is_no_frame_at_all_is_malformed() {
+    let mut twin = twin();
+    let syn = from_client(1, SYN);
+    for octets in 0..14 {
+        assert_eq!(twin.judge(START, 0, &syn[..octets]), Verdict::Malformed, "{octets} octets");
+    }
+}
+
+#[test]
+fn classes_are_told_apart() {
+    use Class::{Connections, Control, Rest};
+    let ipv4 = |protocol: u8, fragment: u8, payload: &[u8]| {
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
+        frame.extend([0x46, 0, 0, 0, 0, 0, fragment, 0, 64, protocol, 0, 0]);
+        frame.extend([0; 12]);
+        frame.extend(payload);
+        frame
+    };
+    let ipv6 = |next: u8, payload: &[u8]| {
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd];
+        frame.extend([0x60, 0, 0, 0, 0, payload.len() as u8, next, 64]);
+        frame.extend([0; 32]);
+        frame.extend(payload);
+        frame
+    };
+    let plain = |destination: [u8; 6], ether_type: u16| {
+        let mut frame = destination.to_vec();
+        frame.extend([2, 0, 0, 0, 0, 2]);
+        frame.extend(ether_type.to_be_bytes());
+        frame.extend([0; 46]);
+        frame
+    };
+    let tagged = |frame: &[u8]| [&frame[..12], &[0x81, 0, 0, 7], &frame[12..]].concat();
+    let ports = |from: u16, to: u16| [from.to_be_bytes(), to.to_be_bytes()].concat();
+    let arp = plain([0xff; 6], 0x0806);
+    let listener_report = [58, 0, 5, 2, 0, 0, 1, 0, 143, 0];
+    let ntp = ipv4(17, 0, &ports(123, 123));
+    for (what, verdict, packet, expected) in [
+        ("ARP", Verdict::NotOurs, arp.clone(), Control),
+        ("ARP with a tag", Verdict::NotOurs, tagged(&arp), Control),
+        ("spanning tree", Verdict::NotOurs, plain([1, 0x80, 0xc2, 0, 0, 0], 38), Control),
+        ("LACP", Verdict::NotOurs, plain([1, 0x80, 0xc2, 0, 0, 2], 0x8809), Control),
+        ("LLDP", Verdict::NotOurs, plain([1, 0x80, 0xc2, 0, 0, 14], 0x88cc), Control),
+        ("beyond that group", Verdict::NotOurs, plain([1, 0x80, 0xc2, 0, 0, 16], 38), Rest),
+        ("neighbour solicitation", Verdict::NotOurs, ipv6(58, &[135, 0]), Control),
+        ("listener report", Verdict::NotOurs, ipv6(0, &listener_report), Control),
+        ("echo request", Verdict::NotOurs, ipv6(58, &[128, 0]), Rest),
+        ("IGMP", Verdict::NotOurs, ipv4(2, 0, &[]), Control),
+        ("OSPF", Verdict::NotOurs, ipv4(89, 0, &[]), Control),
+        ("OSPFv3", Verdict::NotOurs, ipv6(89, &[]), Control),
+        ("VRRP", Verdict::NotOurs, ipv4(112, 0, &[]), Control),
+        ("to BGP", Verdict::NotOurs, ipv4(6, 0, &ports(40_000, 179)), Control),
+        ("from BGP", Verdict::NotOurs, ipv6(6, &ports(179, 40_000)), Control),
+        ("BFD", Verdict::NotOurs, ipv4(17, 0, &ports(49_152, 3784)), Control),
+        ("BFD's answer port", Verdict::NotOurs, ipv4(17, 0, &ports(3784, 49_152)), Rest),
+        ("a fragment", Verdict::Fragment, ipv4(6, 0x20, &ports(179, 179)), Rest),
+        ("SSH", Verdict::NotOurs, ipv4(6, 0, &ports(40_000, 22)), Rest),
+        ("NTP", Verdict::NotOurs, ntp.clone(), Rest),
+        ("cut short", Verdict::Malformed, ntp[..30].to_vec(), Rest),
+        ("nothing", Verdict::Malformed, Vec::new(), Rest),
+        ("a fallback", Verdict::NotAccepting, from_client(1, SYN), Connections),
+        ("what follows", Verdict::KernelFlow, from_client(1, ACK), Connections),
+    ] {
+        assert_eq!(Class::of(verdict, &packet), expected, "{what}");
+    }
+}
+
+/// A way to a simulated Linux, and its end of it.
+fn path(rates: Rates, settings: sim::Settings) -> (KernelPath<SimPort>, SimPeer, FramePool) {
+    let (kernel, linux) = SimPort::with_peer(settings);
+    (KernelPath::new(kernel, rates), linux, FramePool::in_memory(256, 2048))
+}
+
+fn give(path: &mut KernelPath<SimPort>, pool: &mut FramePool, packet: &[u8], count: usize) {
+    for _ in 0..count {
+        let mut frame = pool.alloc().expect("a free frame");
+        pool.push_back(&mut frame, packet.len()).expect("room").copy_from_slice(packet);
+        path.take(START, pool, Verdict::NotOurs, frame);
+    }
+    path.flush(pool);
+}
+
+fn arp() -> Vec<u8> {
+    let mut frame = vec![0xff; 12];
+    frame.extend([0x08, 0x06]);
+    frame.resize(60, 0);
+    frame
+}
+
+#[test]
+fn a_flood_of_one_class_leaves_the_others_their_rate() {
+    let rates = Rates { rest: 100, ..Rates::default() };
+    let (mut path, mut linux, mut pool) = path(rates, sim::Settings::default());
+    let stray = segment("192.0.2.7:1", "10.1.0.1:22", ACK);
+    (0..4).for_each(|_| give(&mut path, &mut pool, &stray, BURST));
+    give(&mut path, &mut pool, &arp(), BURST);
+    let crossed: Vec<_> = std::iter::from_fn(|| linux.receive()).collect();
+    assert_eq!(crossed.iter().filter(|packet| **packet == stray).count(), 5, "50 ms of its rate");
+    assert_eq!(crossed.iter().filter(|packet| **packet == arp()).count(), BURST);
+    let counts = path.counts();
+    assert_eq!(counts.limited, 4 * BURST as u64 - 5);
+    assert_eq!((counts.to_kernel, counts.full), (5 + BURST as u64, 0));
+    assert_eq!(pool.free_count(), pool.capacity());
+}
+
+#[test]
+fn what_linux_has_no_room_for_is_dropped_and_counted() {
+    let settings = sim::Settings {
+        tx_entries: 10,
+        packet_max: 100,
+        completion: sim::Completion::OnRequest,
+        ..sim::Settings::default()
+    };
+    let (mut path, mut linux, mut pool) = path(Rates::default(), settings);
+    give(&mut path, &mut pool, &arp(), 15);
+    assert_eq!((path.counts().to_kernel, path.counts().full), (10, 5));
+    assert_eq!(pool.with_devices(), 10);
+    linux.complete(10);
+    give(&mut path, &mut pool, &[0xff; 200], 0);
+    give(&mut path, &mut pool, &[0xff; 200], 1);
+    assert_eq!((path.counts().to_kernel, path.counts().full), (10, 6), "refused when sent");
+    path.close(&mut pool);
+    assert_eq!(pool.free_count(), pool.capacity());
+}
+
+#[test]
+fn linux_is_looked_at_again_at_once_only_while_it_sends() {
+    let (mut path, mut linux, mut pool) = path(Rates::default(), sim::Settings::default());
+    let mut out = Burst::new();
+    let mut relayed = |path: &mut KernelPath<SimPort>, pool: &mut FramePool, now| {
+        path.relay(now, pool, &mut out);
+        let relayed = out.len();
+        out.drain().for_each(|frame| pool.free(frame));
+        relayed
+    };
+    (0..100).for_each(|_| linux.send(&arp()));
+    assert_eq!(relayed(&mut path, &mut pool, START), BURST);
+    assert_eq!(relayed(&mut path, &mut pool, START), 100 - BURST);
+    assert_eq!(relayed(&mut path, &mut pool, START), 0);
+    linux.send(&arp());
+    let interval = KERNEL_LOOK_INTERVAL;
+    assert_eq!(relayed(&mut path, &mut pool, START + (interval - Duration::from_nanos(1))), 0);
+    assert_eq!(relayed(&mut path, &mut pool, START + interval), 1);
+    assert_eq!(path.counts().from_kernel, 101);
+}

@@ -1,0 +1,252 @@
+//! Devices at work: queues, bursts, figures.
+
+#![allow(unsafe_code, reason = "calls DPDK")]
+
+mod setup;
+
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use setup::Started;
+
+use crate::limits::BURST_MAX;
+use crate::{DeviceId, Error, PacketPool, raw};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceSettings {
+    pub rx_queues: u16,
+    pub tx_queues: u16,
+    /// Of each queue; brought to what the device can do.
+    pub rx_descriptors: u16,
+    pub tx_descriptors: u16,
+    /// Octets of a packet without Ethernet's header.
+    pub mtu: u16,
+    /// Have the device verify checksums on arrival, if it can.
+    pub rx_checksum: bool,
+}
+
+/// A packet in a frame of the pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Packet {
+    /// Which frame.
+    pub index: u32,
+    /// Where in its buffer the packet starts [octets].
+    pub start: u16,
+    /// [octets]
+    pub len: u16,
+    pub checksum: Checksum,
+    reserved: [u8; 3],
+}
+
+/// What the device says of a packet's checksums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Checksum(u8);
+
+/// What a device counts, from when it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceStats {
+    /// [packets]
+    pub ipackets: u64,
+    pub opackets: u64,
+    /// Lost for want of descriptors: nobody polled in time.
+    pub imissed: u64,
+    pub ierrors: u64,
+    /// Failures to get a frame from the pool.
+    pub rx_nombuf: u64,
+    pub oerrors: u64,
+    /// Received and let go again, as they did not lie in one frame of the pool.
+    pub refused: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    pub up: bool,
+    /// 0 if the device does not know.
+    pub speed_mbps: u32,
+}
+
+/// A device that is configured and started. Dropped, it stops and is given back, and all its
+/// frames are home: drop it on the thread that uses its pool.
+#[derive(Debug)]
+pub struct Device {
+    started: Started,
+    refused: u64,
+    /// In this order: the device is closed before its pool is freed.
+    id: DeviceId,
+    pool: Arc<PacketPool>,
+}
+
+impl Packet {
+    pub fn new(index: u32, start: u16, len: u16) -> Self {
+        Packet { index, start, len, ..Packet::default() }
+    }
+}
+
+impl Checksum {
+    pub const UNKNOWN: Self = Checksum(raw::RR_CHECKSUM_UNKNOWN as u8);
+    /// The checksum of TCP is right; of the IPv4 header nothing is said.
+    pub const GOOD: Self = Checksum(raw::RR_CHECKSUM_GOOD as u8);
+    /// One of the two is wrong.
+    pub const BAD: Self = Checksum(raw::RR_CHECKSUM_BAD as u8);
+}
+
+impl Device {
+    /// Configures the device to receive into frames of `pool`, and starts it.
+    pub fn open(
+        id: DeviceId,
+        pool: &Arc<PacketPool>,
+        settings: &DeviceSettings,
+    ) -> Result<Self, Error> {
+        let started = setup::start(&id, pool, settings)?;
+        let device = Device { started, refused: 0, id, pool: Arc::clone(pool) };
+        device.filter()?;
+        Ok(device)
+    }
+
+    /// Receives up to [`BURST_MAX`] packets; returns how many.
+    ///
+    /// # Panics
+    /// If there is no such queue.
+    ///
+    /// # Safety
+    /// The pool is used by this thread only. The frames of the packets returned are the caller's,
+    /// until they are sent or put on the pool's stack.
+    #[inline]
+    pub unsafe fn rx_burst(&mut self, queue: u16, packets: &mut [Packet]) -> usize {
+        assert!(queue < self.started.settings.rx_queues);
+        let count = packets.len().min(BURST_MAX) as u16;
+        // SAFETY: the port is started and has this queue; `packets` has room for `count`; the
+        // caller keeps others from the pool.
+        usize::from(unsafe {
+            raw::rr_rx_burst(
+                self.id.port,
+                queue,
+                self.pool.as_ptr(),
+                packets.as_mut_ptr().cast(),
+                count,
+                &mut self.refused,
+            )
+        })
+    }
+
+    /// Sends up to [`BURST_MAX`] packets; returns how many the device took, from the front.
+    ///
+    /// # Panics
+    /// If there is no such queue.
+    ///
+    /// # Safety
+    /// The pool is used by this thread only. Each packet is a frame of the pool that is the
+    /// caller's, with its window inside the buffer. What the device took is no longer the
+    /// caller's, but for a second reference; its octets must not change until the device has
+    /// given up the first.
+    #[inline]
+    pub unsafe fn tx_burst(&mut self, queue: u16, packets: &[Packet]) -> usize {
+        assert!(queue < self.started.settings.tx_queues);
+        let count = packets.len().min(BURST_MAX) as u16;
+        // SAFETY: the port is started and has this queue; the caller vouches for the packets.
+        usize::from(unsafe {
+            raw::rr_tx_burst(
+                self.id.port,
+                queue,
+                self.pool.as_ptr(),
+                packets.as_ptr().cast(),
+                count,
+            )
+        })
+    }
+
+    /// Has the device give up frames that it has sent, where the driver can be asked to.
+    pub fn reclaim(&mut self, queue: u16) {
+        // SAFETY: the port is started; DPDK checks the queue's number. A driver that cannot says
+        // so, which changes nothing.
+        unsafe { raw::rte_eth_tx_done_cleanup(self.id.port, queue, 0) };
+    }
+
+    pub fn stats(&self) -> Result<DeviceStats, Error> {
+        let mut stats = MaybeUninit::zeroed();
+        // SAFETY: the port exists; `stats` outlives the call.
+        self.id.call("read the counters of", || unsafe {
+            raw::rte_eth_stats_get(self.id.port, stats.as_mut_ptr())
+        })?;
+        // SAFETY: plain data, zeroed and then written.
+        let stats: raw::rte_eth_stats = unsafe { stats.assume_init() };
+        Ok(DeviceStats {
+            ipackets: stats.ipackets,
+            opackets: stats.opackets,
+            imissed: stats.imissed,
+            ierrors: stats.ierrors,
+            rx_nombuf: stats.rx_nombuf,
+            oerrors: stats.oerrors,
+            refused: self.refused,
+        })
+    }
+
+    /// Down if the device does not say.
+    pub fn link(&self) -> Link {
+        let mut link = Link::default();
+        // SAFETY: the port exists; both places outlive the call.
+        unsafe { raw::rr_link(self.id.port, &mut link.up, &mut link.speed_mbps) };
+        link
+    }
+
+    pub fn name(&self) -> &str {
+        &self.id.name
+    }
+
+    pub fn mac(&self) -> [u8; 6] {
+        self.started.mac
+    }
+
+    /// Whether the device verifies checksums on arrival.
+    pub fn rx_checksum(&self) -> bool {
+        self.started.rx_checksum
+    }
+
+    /// As asked for, with descriptors as the device has them.
+    pub fn settings(&self) -> &DeviceSettings {
+        &self.started.settings
+    }
+
+    /// What to sleep on: readable for as long as packets wait. `None` if the device has to be
+    /// polled.
+    pub fn rx_interrupt_fd(&self, queue: u16) -> Option<BorrowedFd<'_>> {
+        if !self.started.rx_interrupts {
+            return None;
+        }
+        // SAFETY: the port is started; DPDK checks the queue's number.
+        let fd = unsafe { raw::rte_eth_dev_rx_intr_ctl_q_get_fd(self.id.port, queue) };
+        // SAFETY: a descriptor of the driver's, open until the device stops.
+        (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })
+    }
+
+    /// Only what is sent to the device, and multicast: neighbour discovery comes by that.
+    fn filter(&self) -> Result<(), Error> {
+        let port = self.id.port;
+        // SAFETY: the port is started.
+        self.id.call_if_supported("end promiscuous reception on", || unsafe {
+            raw::rte_eth_promiscuous_disable(port)
+        })?;
+        // SAFETY: the port is started.
+        self.id.call_if_supported("receive multicast on", || unsafe {
+            raw::rte_eth_allmulticast_enable(port)
+        })
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        for queue in 0..self.started.settings.rx_queues {
+            // What waits in a queue of software stays there when the device closes. No more than
+            // all frames can.
+            // SAFETY: the port is started and has this queue.
+            unsafe { raw::rr_rx_discard(self.id.port, queue, self.pool.layout().frames) };
+        }
+        // SAFETY: nobody polls it any more, as `self` is borrowed exclusively.
+        unsafe { raw::rte_eth_dev_stop(self.id.port) };
+    }
+}
+
+const _: () = assert!(size_of::<Packet>() == size_of::<raw::rr_packet>());

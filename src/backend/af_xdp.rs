@@ -1,0 +1,210 @@
+//! Ports on Linux's own drivers, behind the shield in XDP.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, bail};
+use ringroad_config::schema::{self, Config, Driver, XdpMode};
+use ringroad_ebpf::{
+    AttachMode, Control, CountersReader, PortSettings, ServiceAddress, Shield, ShieldSettings,
+};
+use ringroad_engine::frame::{FramePool, Region};
+use ringroad_engine::kernel::{KernelConnection, connections, receive_queues};
+use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX};
+use ringroad_engine::port::af_xdp::{self, AfXdp, BusyPoll, Umem, frame_size_for};
+use ringroad_engine::stage::ShieldGate;
+use ringroad_engine::telemetry::Snapshot;
+use ringroad_hugepages::Request;
+
+use super::{Backend, ShieldCounts};
+use crate::plan::{Plan, PortPlan};
+use crate::privileges;
+
+/// See [`Backend`].
+#[derive(Debug, Default)]
+pub(crate) struct AfXdpBackend {
+    shield: Option<Shield>,
+}
+
+impl AfXdpBackend {
+    pub(crate) fn new(config: &Config) -> Result<Self> {
+        // The smallest that frames can be; if they get larger, locking them says so.
+        let locked = u64::from(config.engine.frames) * CHUNK_SIZE_MIN as u64;
+        privileges::require(locked)?;
+        Ok(AfXdpBackend::default())
+    }
+}
+
+impl Backend for AfXdpBackend {
+    type Port = AfXdp;
+    type Gate = ShieldGate;
+
+    fn check(&mut self, config: &Config, plan: &Plan) -> Result<()> {
+        for port in &plan.ports {
+            require_one_queue(port).with_context(|| format!("port {:?}", port.name))?;
+        }
+        frame_size(plan.mtu())?;
+        // What was Linux's choice, the configuration could not count.
+        shield_settings(config, plan).check()?;
+        Ok(())
+    }
+
+    fn open(&mut self, config: &Config, plan: &Plan) -> Result<(FramePool, Vec<AfXdp>)> {
+        let mut pool = frame_pool(config.engine.frames as usize, frame_size(plan.mtu())?)?;
+        let umem = Umem::new(&pool);
+        let mut ports = Vec::new();
+        for (planned, driver) in plan.ports.iter().zip(drivers(config)) {
+            ports.push(AfXdp::open(&mut pool, &umem, socket(planned, driver))?);
+        }
+        self.shield = Some(Shield::load(&shield_settings(config, plan))?);
+        Ok((pool, ports))
+    }
+
+    /// Attached without sockets, the shield leaves all to Linux and remembers what is new there;
+    /// what is older is told before it has sockets. So no connection of Linux's is taken from it.
+    fn put_in_front(&mut self, plan: &Plan, ports: &[AfXdp]) -> Result<ShieldGate> {
+        let shield = self.shield.as_mut().context(NOT_LOADED)?;
+        for (index, port) in plan.ports.iter().enumerate() {
+            let mode = shield.attach(index as u32)?;
+            tracing::info!("{}: XDP attached, {mode} mode", port.interface);
+        }
+        leave_to_linux(shield, &plan.listening)?;
+        for (index, port) in ports.iter().enumerate() {
+            let fd = port.fd().context("a port that was just opened is open")?;
+            shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
+        }
+        Ok(ShieldGate::new(shield.control(), FIRST_QUEUE))
+    }
+
+    fn counts(&self) -> Result<Box<dyn ShieldCounts>> {
+        let shield = self.shield.as_ref().context(NOT_LOADED)?;
+        let (counters, control) = (shield.counters_reader(), shield.control());
+        Ok(Box::new(XdpCounts { counters, control }))
+    }
+}
+
+/// Counts in the program's maps.
+#[derive(Debug)]
+struct XdpCounts {
+    counters: CountersReader,
+    control: Control,
+}
+
+impl ShieldCounts for XdpCounts {
+    /// What the program sent to the lane's rings since the lane was asked counts as held.
+    fn add_to(&self, snapshot: &mut Snapshot) -> Result<()> {
+        let shield = self.counters.read()?;
+        let lost: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
+        let ledger = &mut snapshot.telemetry.ledger;
+        let in_rings = shield.to_engine().saturating_sub(ledger.received + lost);
+        ledger.received += shield.passed() + in_rings;
+        ledger.to_kernel += shield.passed();
+        ledger.held += in_rings;
+        snapshot.shield = shield;
+        for (service, index) in snapshot.services.iter_mut().zip(0..) {
+            service.fell_back += self.control.fell_back(index);
+        }
+        Ok(())
+    }
+}
+
+fn drivers(config: &Config) -> impl Iterator<Item = &schema::AfXdp> {
+    config.ports.iter().filter_map(|port| match &port.driver {
+        Driver::AfXdp(driver) => Some(driver),
+        Driver::Dpdk(_) => None,
+    })
+}
+
+fn socket(port: &PortPlan, driver: &schema::AfXdp) -> af_xdp::Settings {
+    let mut socket = af_xdp::Settings::new(&port.interface, port.identity.ifindex, FIRST_QUEUE);
+    socket.mode = match driver.xdp_mode {
+        XdpMode::Auto => af_xdp::XdpMode::Auto,
+        XdpMode::ZeroCopy => af_xdp::XdpMode::ZeroCopy,
+        XdpMode::Copy => af_xdp::XdpMode::Copy,
+        XdpMode::Generic => af_xdp::XdpMode::Generic,
+    };
+    socket.busy_poll = driver.busy_poll.map(|time| BusyPoll {
+        micros: time.as_micros().try_into().unwrap_or(u32::MAX),
+        budget: BURST as u16,
+    });
+    socket
+}
+
+fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
+    let ports = plan.ports.iter().zip(drivers(config)).map(|(port, driver)| PortSettings {
+        ifindex: port.identity.ifindex,
+        interface: port.interface.clone(),
+        mode: match driver.xdp_mode {
+            XdpMode::Auto => AttachMode::Auto,
+            XdpMode::ZeroCopy | XdpMode::Copy => AttachMode::Native,
+            XdpMode::Generic => AttachMode::Generic,
+        },
+    });
+    ShieldSettings {
+        ports: ports.collect(),
+        services: plan.listening.clone(),
+        egress: plan.egress.clone(),
+        heartbeat_limit: config.engine.heartbeat_limit,
+    }
+}
+
+/// The connections that Linux serves on the services' addresses stay with it.
+fn leave_to_linux(shield: &Shield, services: &[ServiceAddress]) -> Result<()> {
+    let port_of: HashMap<SocketAddr, u32> =
+        services.iter().map(|service| (service.address, service.port_index)).collect();
+    let open = connections(|local| port_of.contains_key(&local))
+        .context("cannot see which connections Linux serves already")?;
+    for KernelConnection { local, remote } in &open {
+        shield.keep_with_kernel(port_of[local], *local, *remote)?;
+    }
+    tracing::info!("{} connections to the services stay with Linux", open.len());
+    Ok(())
+}
+
+fn frame_pool(frames: usize, frame_size: usize) -> Result<FramePool> {
+    let mapping =
+        ringroad_hugepages::map(Request { len: frames * frame_size, node: None, hugepages: true })?;
+    tracing::info!("{frames} frames of {frame_size} octets on {}", mapping.backing());
+    Ok(FramePool::new(Region::from_hugepages(mapping), frame_size))
+}
+
+/// What arrives on a queue that is not polled reaches Linux, which knows nothing of our connections
+/// and resets them.
+fn require_one_queue(port: &PortPlan) -> Result<()> {
+    let name = &port.interface;
+    match receive_queues(port.identity.ifindex) {
+        Ok(Some(queues)) if queues.total() > QUEUES_POLLED => {
+            let kind = if queues.combined > 0 { "combined" } else { "rx" };
+            bail!(
+                "interface {name} receives on {} queues, and this version polls one; give it one \
+                 with `ethtool -L {name} {kind} 1`",
+                queues.total()
+            );
+        }
+        Ok(Some(_)) => {}
+        Ok(None) => tracing::warn!(
+            "the driver of {name} does not say how many queues it receives on; only the first is \
+             polled: make sure that there is one"
+        ),
+        Err(error) => tracing::warn!(
+            "cannot find out how many queues {name} receives on: {error}; only the first is \
+             polled: make sure that there is one"
+        ),
+    }
+    Ok(())
+}
+
+fn frame_size(mtu: u16) -> Result<usize> {
+    frame_size_for(mtu.into()).with_context(|| {
+        format!(
+            "an MTU of {mtu} does not fit one frame; set at most {MTU_MAX} on the ports' interfaces"
+        )
+    })
+}
+
+/// What a caller hears who asks too early.
+const NOT_LOADED: &str = "the shield is loaded with the ports";
+
+/// One lane polls the first queue.
+const FIRST_QUEUE: u32 = 0;
+const QUEUES_POLLED: u32 = 1;

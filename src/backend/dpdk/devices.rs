@@ -1,0 +1,270 @@
+//! The devices, from DPDK's start to its end.
+//!
+//! DPDK is started, and takes its devices, before the rest is planned: only then is there a TAP for
+//! each, on which Linux has the addresses and routes that the plan is made of.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use dpdk_sys::limits::{FRAMING, HEADROOM};
+use dpdk_sys::{DeviceId, Eal, EalSettings, Level, Memory};
+use ringroad_config::schema::{self, Config, Driver};
+use ringroad_engine::frame::FramePool;
+use ringroad_engine::kernel::connections;
+use ringroad_engine::limits::FRAME_SIZE_MAX;
+use ringroad_engine::port::dpdk::{self, Dpdk};
+use ringroad_engine::port::tap::{self, Tap};
+use ringroad_engine::shield::{self, Rates, Twin};
+use ringroad_engine::stage::{TwinGate, monotonic};
+use ringroad_engine::telemetry::Snapshot;
+use ringroad_engine::wire::ethernet::MacAddr;
+use ringroad_hugepages::{PAGE_2M, Reservation, SYSFS, reserve};
+
+use super::{Options, is_pci};
+use crate::backend::{Backend, ShieldCounts};
+use crate::plan::Plan;
+use crate::{privileges, secret};
+
+/// See [`Backend`]. Fields are dropped in their order: DPDK ends after its devices, and its
+/// memory goes last.
+#[derive(Debug)]
+pub(crate) struct DpdkBackend {
+    /// Until the ports are open.
+    devices: Vec<DeviceId>,
+    /// Until the engine is put in front; in the order of the ports.
+    taps: Vec<Tap>,
+    /// Whether a TAP was made here, so that its addresses are still to come.
+    made_taps: bool,
+    /// Largest MTU that the memory was taken for [octets].
+    mtu_max: u16,
+    eal: Arc<Eal>,
+    _hugepages: Option<Reservation>,
+}
+
+impl DpdkBackend {
+    pub(crate) fn new(config: &Config, options: &Options) -> Result<Self> {
+        privileges::require_net_admin()?;
+        let mtu_max = drivers(config).map(|driver| mtu_of(&driver.tap)).max().unwrap_or(0);
+        let frames = u64::from(config.engine.frames);
+        let megabytes = (frames * u64::from(frame_room(mtu_max)?)).div_ceil(1 << 20);
+        let megabytes = u32::try_from(megabytes)?.saturating_add(EAL_MEGABYTES);
+        let (memory, hugepages) = match options.no_huge {
+            true => (Memory::Ordinary { megabytes }, None),
+            false => (Memory::Hugepages { megabytes }, Some(hugepages(megabytes)?)),
+        };
+        let eal = Eal::init(
+            &EalSettings {
+                cpus: core_affinity::get_core_ids()
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|core| core.id)
+                    .collect(),
+                memory,
+                pci: drivers(config)
+                    .filter(|driver| is_pci(&driver.device))
+                    .map(|driver| driver.device.clone())
+                    .collect(),
+                arguments: options.eal.clone(),
+            },
+            log,
+        )?;
+        let mut backend = DpdkBackend {
+            devices: Vec::new(),
+            taps: Vec::new(),
+            made_taps: false,
+            mtu_max,
+            eal,
+            _hugepages: hugepages,
+        };
+        for (port, driver) in config.ports.iter().zip(drivers(config)) {
+            let arguments = options.arguments_of(&driver.device);
+            backend.take(driver, arguments).with_context(|| format!("port {:?}", port.name))?;
+        }
+        Ok(backend)
+    }
+
+    /// Takes a device, and shows it to Linux.
+    fn take(&mut self, driver: &schema::Dpdk, arguments: &str) -> Result<()> {
+        let device = self.eal.attach(&driver.device, arguments)?;
+        let capabilities = device.capabilities()?;
+        if driver.queues > u32::from(capabilities.rx_queues_max) {
+            bail!(
+                "device {} has at most {} receive queues, and {} are asked for; give \"queues\" as \
+                 many or fewer",
+                driver.device,
+                capabilities.rx_queues_max,
+                driver.queues
+            );
+        }
+        tracing::info!("{}: driver {}", driver.device, capabilities.driver);
+        let tap = Tap::open(&tap::Settings {
+            interface: driver.tap.clone(),
+            mac: MacAddr(capabilities.mac),
+            mtu: Some(MTU_DEFAULT),
+        })?;
+        self.made_taps |= tap.was_made();
+        self.devices.push(device);
+        self.taps.push(tap);
+        Ok(())
+    }
+}
+
+impl Backend for DpdkBackend {
+    type Port = Dpdk;
+    type Gate = TwinGate<Tap>;
+
+    fn awaits_addresses(&self) -> bool {
+        self.made_taps
+    }
+
+    fn check(&mut self, _config: &Config, plan: &Plan) -> Result<()> {
+        for (port, device) in plan.ports.iter().zip(&self.devices) {
+            let mtu = port.identity.mtu;
+            let mtu_max = device.capabilities()?.mtu_max.min(self.mtu_max);
+            if mtu > mtu_max {
+                bail!(
+                    "port {:?}: its TAP {} has an MTU of {mtu}, more than the {mtu_max} that its \
+                     device and the frames can take; set it before the start with `ip link set {} \
+                     mtu {mtu_max}`, or less",
+                    port.name,
+                    port.interface,
+                    port.interface
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, config: &Config, plan: &Plan) -> Result<(FramePool, Vec<Dpdk>)> {
+        let node = self.devices.first().and_then(|device| device.capabilities().ok()?.node);
+        let (mut pool, memory) = dpdk::Memory::new(
+            &self.eal,
+            POOL_NAME,
+            config.engine.frames,
+            frame_size(self.mtu_max)?,
+            node,
+        )?;
+        let mut ports = Vec::new();
+        for ((port, driver), device) in
+            plan.ports.iter().zip(drivers(config)).zip(self.devices.drain(..))
+        {
+            let settings = dpdk::Settings {
+                rx_queues: driver.queues.try_into()?,
+                rx_descriptors: DESCRIPTORS,
+                tx_descriptors: DESCRIPTORS,
+                mtu: port.identity.mtu,
+            };
+            let opened = Dpdk::open(&mut pool, &memory, device, settings)
+                .with_context(|| format!("port {:?}", port.name))?;
+            ports.push(opened);
+        }
+        Ok((pool, ports))
+    }
+
+    /// The connections that Linux serves on the services' addresses stay with it.
+    fn put_in_front(&mut self, plan: &Plan, _ports: &[Dpdk]) -> Result<TwinGate<Tap>> {
+        let mut twin = Twin::new(&shield::Settings {
+            ports: plan.ports.len(),
+            services: plan.listening.clone(),
+            egress: plan.egress.clone(),
+            secret: secret::draw()?,
+        });
+        let port_of = |local| {
+            let service = plan.listening.iter().find(|service| service.address == local)?;
+            u8::try_from(service.port_index).ok()
+        };
+        let open = connections(|local| port_of(local).is_some())
+            .context("cannot see which connections Linux serves already")?;
+        for connection in &open {
+            if let Some(port) = port_of(connection.local) {
+                twin.keep_with_kernel(monotonic(), port, connection.local, connection.remote);
+            }
+        }
+        tracing::info!("{} connections to the services stay with Linux", open.len());
+        Ok(TwinGate::new(twin, std::mem::take(&mut self.taps), Rates::default()))
+    }
+
+    fn counts(&self) -> Result<Box<dyn ShieldCounts>> {
+        Ok(Box::new(InTheLane))
+    }
+}
+
+/// The twin's counts are among the lane's.
+#[derive(Debug)]
+struct InTheLane;
+
+impl ShieldCounts for InTheLane {
+    fn add_to(&self, _snapshot: &mut Snapshot) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn drivers(config: &Config) -> impl Iterator<Item = &schema::Dpdk> {
+    config.ports.iter().filter_map(|port| match &port.driver {
+        Driver::AfXdp(_) => None,
+        Driver::Dpdk(driver) => Some(driver),
+    })
+}
+
+/// The MTU that an operator's TAP has; one that is still to be made gets Ethernet's.
+fn mtu_of(tap: &str) -> u16 {
+    let path = Path::new(SYSFS).join("class/net").join(tap).join("mtu");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.trim().parse().unwrap_or(MTU_DEFAULT)
+}
+
+/// A buffer that holds packets of `mtu` octets [octets]. NICs count in whole kibibytes.
+fn frame_size(mtu: u16) -> Result<u16> {
+    let data = (u32::from(mtu) + u32::from(FRAMING)).next_multiple_of(1024);
+    let size = u32::from(HEADROOM) + data;
+    if size as usize > FRAME_SIZE_MAX {
+        bail!("an MTU of {mtu} does not fit one frame; set at most {MTU_MAX} on the ports' TAPs");
+    }
+    Ok(size as u16)
+}
+
+/// What a frame takes of memory [octets].
+fn frame_room(mtu: u16) -> Result<u16> {
+    Ok(frame_size(mtu)? + FRAME_OVERHEAD)
+}
+
+/// Sees to it that there are hugepages, as long as the reservation lives.
+fn hugepages(megabytes: u32) -> Result<Reservation> {
+    let wanted = (u64::from(megabytes) << 20).div_ceil(PAGE_2M);
+    let reservation = reserve(Path::new(SYSFS), PAGE_2M, None, wanted)?;
+    if !reservation.is_enough() {
+        bail!(
+            "engine.frames: packet memory takes {wanted} hugepages of 2 MiB, and Linux has room \
+             for {}; free memory, give fewer frames, or run with --no-huge (virtual devices only)",
+            reservation.free()
+        );
+    }
+    Ok(reservation)
+}
+
+/// DPDK takes for an error much that stops nothing; what does comes back to us as an error.
+fn log(level: Level, line: &str) {
+    match level {
+        Level::Error | Level::Warning => tracing::info!(target: "dpdk", "{line}"),
+        _ => tracing::debug!(target: "dpdk", "{line}"),
+    }
+}
+
+/// For DPDK's own structures [MiB].
+const EAL_MEGABYTES: u32 = 32;
+
+/// What an mbuf has in front of its buffer and behind it, at most [octets].
+const FRAME_OVERHEAD: u16 = 384;
+
+/// Largest MTU that one frame holds [octets].
+const MTU_MAX: usize = (FRAME_SIZE_MAX - HEADROOM as usize) / 1024 * 1024 - FRAMING as usize;
+
+/// Ethernet's [octets].
+const MTU_DEFAULT: u16 = 1500;
+
+/// Of each queue [descriptors]. Longer queues leave the processor's caches.
+const DESCRIPTORS: u16 = 1024;
+
+const POOL_NAME: &str = "ringroad";
