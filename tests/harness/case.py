@@ -11,9 +11,11 @@ from . import programs
 from .driver import DRIVERS
 from .edge import EDGES
 from .content import random_file
-from .lab import EDGE_V4, EDGE_V6, ORIGIN_V4, ORIGIN_V6, Lab
+from .lab import CLIENT_V4, CLIENT_V6, EDGE_V4, EDGE_V6, ORIGIN_V4, ORIGIN_V6, Lab
 
 ADDRESSES = {
+    ("client", socket.AF_INET): CLIENT_V4,
+    ("client", socket.AF_INET6): CLIENT_V6,
     ("edge", socket.AF_INET): EDGE_V4,
     ("edge", socket.AF_INET6): EDGE_V6,
     ("origin", socket.AF_INET): ORIGIN_V4,
@@ -42,9 +44,13 @@ class EdgeCase(unittest.TestCase):
         # A thousand connections have two ends each in this process.
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        cls.lab = Lab(wire=cls.wire, mtu=cls.mtu, driver=DRIVERS[cls.driver_name])
+        cls.lab = Lab(wire=cls.wire, mtu=cls.mtu, driver=cls.make_driver())
         cls.addClassCleanup(cls.lab.down)
         cls.lab.up()
+
+    @classmethod
+    def make_driver(cls):
+        return DRIVERS[cls.driver_name]
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="ringroad-test-")

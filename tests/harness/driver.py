@@ -80,7 +80,7 @@ class Dpdk:
     def traces(self, lab):
         hugepages = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
         counts = {f"{each} of 2 MiB": (hugepages / each).read_text() for each in _COUNTS}
-        files = {path for folder in _FOLDERS for path in Path(folder).glob("**/*")}
+        files = {path for folder in _FOLDERS for path in Path(folder).rglob("*")}
         interfaces = {link["ifname"] for link in json.loads(lab.run("edge", "ip", "-j", "link"))}
         return {**counts, "files of DPDK": files, "interfaces": interfaces}
 

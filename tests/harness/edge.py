@@ -107,7 +107,7 @@ class Ringroad:
 
     def start(self):
         driver = self._lab.driver
-        self._traces_before = self._traces()
+        self._traces_before = traces(self._lab)
         command = [str(RINGROAD), "run", "--config", str(self._config), *driver.arguments]
         self._process = self._lab.spawn("edge", *self._pin, *command)
         self._process.wait_for(self._is_ready, "ready")
@@ -129,24 +129,20 @@ class Ringroad:
         code = self._process.wait(10)
         if code != 0:
             raise AssertionError(f"exit {code} on SIGTERM\n{self.errors()}")
-        for what, after in self._traces().items():
-            before = self._traces_before[what]
-            if after != before:
-                raise AssertionError(f"{what}: {after!r} after the end, {before!r} before the start")
+        expect_traces(self._lab, self._traces_before)
 
     def kill(self):
         if self._process is not None:
             self._process.kill()
+
+    def output(self):
+        return self._process.output()
 
     def errors(self):
         return self._process.errors() if self._process else ""
 
     def _is_ready(self):
         return any(line.split()[-1:] == ["ready"] for line in self.errors().splitlines())
-
-    def _traces(self):
-        reserved = self._lab.run("edge", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports")
-        return {"reserved ports": reserved.strip(), **self._lab.driver.traces(self._lab)}
 
     def _expect_rest(self, seconds=5.0):
         until = time.monotonic() + seconds
@@ -175,6 +171,27 @@ def imbalances(stats, held_when_idle):
         if each["connections"]["active"]:
             wrong.append(f"{each['connections']['active']} connections of {each['name']} live on")
     return wrong
+
+
+def traces(lab):
+    """What an engine changes on the edge, and puts back at its end."""
+    reserved = lab.run("edge", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports")
+    return {"reserved ports": reserved.strip(), **lab.driver.traces(lab)}
+
+
+def expect_traces(lab, before, seconds=5.0):
+    """Raises if an engine that has ended has left something.
+
+    Other programs may use hugepages and DPDK meanwhile: what they take they give back, while what
+    an engine has left stays.
+    """
+    until = time.monotonic() + seconds
+    while (after := traces(lab)) != before:
+        if time.monotonic() > until:
+            changed = {what: (before[what], after[what]) for what in after}
+            changed = {what: pair for what, pair in changed.items() if pair[0] != pair[1]}
+            raise AssertionError(f"before the start, and after the end: {changed}")
+        time.sleep(0.1)
 
 
 class Haproxy:

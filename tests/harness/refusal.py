@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from .case import EdgeCase
-from .edge import RINGROAD, configuration, service
+from .edge import RINGROAD, configuration, expect_traces, service, traces
 
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
@@ -29,7 +29,7 @@ class RefusalCase(EdgeCase):
         path.write_text(config if isinstance(config, str) else json.dumps(config, indent=2))
         arguments = self.lab.driver.arguments if arguments is None else arguments
         command = (*prefix, str(binary), "run", "--config", str(path), *arguments)
-        traces = self.traces()
+        before = traces(self.lab)
         process = self.spawn("edge", *command)
         self.assertIn(process.wait(10), codes, process.errors())
         complaint = process.errors()
@@ -38,7 +38,7 @@ class RefusalCase(EdgeCase):
         for word in words:
             self.assertIn(word, complaint)
         self.assertNotIn("panicked", complaint)
-        self.assertEqual(self.traces(), traces)
+        expect_traces(self.lab, before)
         self.assertFalse(self.socket.exists(), "the admin socket stayed")
         return complaint
 
@@ -48,10 +48,3 @@ class RefusalCase(EdgeCase):
         shutil.copy(RINGROAD, binary)
         Path(self.folder).chmod(0o755)
         return binary
-
-    def traces(self):
-        """What an engine that has ended must have put back."""
-        return self.reserved_ports(), self.lab.driver.traces(self.lab)
-
-    def reserved_ports(self):
-        return self.lab.run("edge", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports")
