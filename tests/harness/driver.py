@@ -70,6 +70,8 @@ class Dpdk:
             # It came with the port's own address.
             lab.ip(host, f"link set {far_interface} address 02:00:00:00:00:{number:02}")
             lab.switch_on(host, far_interface)
+        # Linux may wait for an answer to what it asked before anybody was there to hear it.
+        lab.ip("edge", "neigh flush all")
 
     def ports(self):
         return [self.port("wan", "net_tap0", "wan0"), self.port("lan", "net_tap1", "lan0")]
