@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 BENCH ?=
 TESTS ?=
 
-SCRIPTS := .ci/run scripts/deps scripts/demo
+SCRIPTS := .ci/run scripts/deps scripts/demo scripts/members
 
 .PHONY: help deps build demo test lint bench fuzz clean
 
@@ -21,7 +21,7 @@ deps: ## install what is missing from Debian's packages
 	@scripts/deps
 
 build: deps ## release build
-	cargo build --release --workspace --bins --examples
+	cargo build --release $$(scripts/members) --bins --examples
 
 demo: build ## from a fresh machine to traffic, in a lab of its own
 	@scripts/demo
@@ -31,8 +31,8 @@ test: deps ## every test
 
 lint: deps ## formatting, clippy, documentation and shell scripts, warnings denied
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	cargo clippy $$(scripts/members) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $$(scripts/members) --no-deps
 	shellcheck $(SCRIPTS)
 
 bench: deps ## every measurement against its peers, side by side in one run

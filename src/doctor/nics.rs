@@ -17,7 +17,7 @@ pub(super) fn overview(host: &Host, routes: &Routes) -> Vec<Finding> {
         .map(|link| Interface::read(link.clone(), &host.sysfs, routes))
         .filter(|interface| interface.nic.is_some())
         .collect();
-    let mut findings: Vec<_> = interfaces.iter().map(|each| interface(each)).collect();
+    let mut findings: Vec<_> = interfaces.iter().map(interface).collect();
     let has_interface = |card: &PciDevice| {
         let mut nics = interfaces.iter().filter_map(|interface| interface.nic.as_ref());
         nics.any(|nic| nic.address == Some(card.address))

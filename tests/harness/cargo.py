@@ -8,7 +8,6 @@ returns; for libtest that is a pass, here it is not.
 import json
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -25,14 +24,7 @@ class BuildError(Exception):
 
 def build_release():
     """Builds the commands and programs that end-to-end tests run."""
-    features = ["--features", "dpdk"] if has_dpdk() else []
-    _cargo("build", "--release", "--workspace", "--bins", "--examples", *features)
-
-
-def has_dpdk():
-    """Whether the library that the feature `dpdk` is built on is installed."""
-    question = ["pkg-config", "--exists", "libdpdk"]
-    return bool(shutil.which(question[0])) and subprocess.run(question).returncode == 0
+    _cargo("build", "--release", *_members(), "--bins", "--examples")
 
 
 def run_tests(tally):
@@ -41,13 +33,24 @@ def run_tests(tally):
         environment = os.environ | {"CARGO_MANIFEST_DIR": str(folder), "RUST_BACKTRACE": "1"}
         command = [executable, "--nocapture"]
         _count(tally, name, subprocess.run(command, cwd=folder, env=environment, **_CAPTURE))
-    documentation = ["cargo", "test", "--workspace", "--doc"]
+    documentation = ["cargo", "test", *_members(), "--doc"]
     _count(tally, "documentation", subprocess.run(documentation, **_CAPTURE, **as_caller()))
+
+
+def has_dpdk():
+    """Whether what is built here can drive ports through DPDK."""
+    return "dpdk" in _members()
+
+
+def _members():
+    """The arguments for cargo that choose what can be built here."""
+    done = subprocess.run("scripts/members", capture_output=True, text=True, check=True)
+    return done.stdout.split()
 
 
 def _test_binaries():
     """Builds every test binary; yields its name, path and package folder."""
-    messages = _cargo("test", "--workspace", "--no-run", "--message-format=json", capture=True)
+    messages = _cargo("test", *_members(), "--no-run", "--message-format=json", capture=True)
     for message in map(json.loads, messages.splitlines()):
         if message.get("executable") and message["profile"]["test"]:
             folder = Path(message["manifest_path"]).parent
