@@ -10,7 +10,7 @@ from pathlib import Path
 from harness import programs
 from harness.bystanders import GAP_MOST, Typist, ping_pauses
 from harness.case import EdgeCase
-from harness.driver import Dpdk
+from harness.driver import HUGEPAGES, Dpdk, hugepages
 from harness.edge import RINGROAD, configuration, expect_traces, service, traces
 from harness.lab import (
     CLIENT_V4,
@@ -27,8 +27,6 @@ from harness.sockets import EchoServer, in_background, receive_exactly
 
 SSH_LIKE_PORT = 2222
 HELLO = 'server { listen 80; listen [::]:80; location / { return 200 "hello\\n"; } }'
-HUGEPAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
-
 # Fits a jumbo frame [octets].
 LARGE = 8192
 
@@ -36,10 +34,29 @@ LARGE = 8192
 FEW_FRAMES = 12288
 
 
-class KernelPath(EdgeCase):
-    """Linux's own traffic, through the TAP that stands for the port."""
+class OnDpdk:
+    """Tests over DPDK alone, whose engines all end well: each gives its hugepages back."""
 
     drivers = ("dpdk",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.hugepages_before = hugepages()
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        # Others on this host may use hugepages meanwhile, but what an engine has left stays.
+        until = time.monotonic() + 10
+        while hugepages() != cls.hugepages_before:
+            if time.monotonic() > until:
+                raise AssertionError(f"{hugepages()} hugepages, {cls.hugepages_before} before")
+            time.sleep(0.1)
+
+
+class KernelPath(OnDpdk, EdgeCase):
+    """Linux's own traffic, through the TAP that stands for the port."""
 
     def test_ssh_and_ping_never_notice_a_loaded_service(self):
         self.nginx(HELLO)
@@ -123,8 +140,7 @@ class DpdkOnVeth(Dpdk):
         return [self.port("wan", "net_pcap0", "wan0"), self.port("lan", "net_pcap1", "lan0")]
 
 
-class Jumbo(EdgeCase):
-    drivers = ("dpdk",)
+class Jumbo(OnDpdk, EdgeCase):
     mtu = 9000
 
     @classmethod
@@ -159,10 +175,8 @@ class Jumbo(EdgeCase):
         return look
 
 
-class Life(EdgeCase):
+class Life(OnDpdk, EdgeCase):
     """What comes with an engine goes with it, and it needs no more than it was given."""
-
-    drivers = ("dpdk",)
 
     def test_fifty_starts_leave_nothing(self):
         before = self.lab.processes("edge")
@@ -178,26 +192,21 @@ class Life(EdgeCase):
             self.assertEqual(edge.output(), "")
 
 
-class OrdinaryMemory(EdgeCase):
-    drivers = ("dpdk",)
-
+class OrdinaryMemory(OnDpdk, EdgeCase):
     @classmethod
     def make_driver(cls):
         return Dpdk(memory=("--no-huge",))
 
     def test_serves_and_takes_no_hugepage(self):
         self.nginx(HELLO)
-        hugepages = HUGEPAGES / "nr_hugepages"
-        before = hugepages.read_text()
         with self.edge(service(80)):
             self.assertEqual(self.curl(f"http://{EDGE_V4}/"), "hello\n")
-            self.assertEqual(hugepages.read_text(), before)
+            self.assertEqual(hugepages(), self.hugepages_before)
 
 
-class OwnTaps(EdgeCase):
+class OwnTaps(OnDpdk, EdgeCase):
     """Without TAPs of the operator's the engine makes them, and has to wait for their addresses."""
 
-    drivers = ("dpdk",)
     taps = ("wan0", "lan0")
 
     @classmethod
@@ -240,10 +249,8 @@ class OwnTaps(EdgeCase):
         expect_traces(self.lab, before)
 
 
-class DpdkRefusals(RefusalCase):
+class DpdkRefusals(OnDpdk, RefusalCase):
     """Each in one line, without a word of DPDK's own around it, and nothing is left."""
-
-    drivers = ("dpdk",)
 
     def ports_with(self, device="net_tap1", **settings):
         """The usual ports, but `lan` on another device, or with other settings."""

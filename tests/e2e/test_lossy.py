@@ -10,7 +10,7 @@ from harness.case import EdgeCase
 from harness.content import MIB, digest_of_file
 from harness.edge import service
 from harness.lab import EDGE_V4, EDGE_V6
-from harness.sockets import digest_of, in_background
+from harness.sockets import abort, digest_of, in_background, receive_exactly
 
 WIRE = Path("target/release/examples/wire")
 PARTS_PER_MILLION = "10000"
@@ -49,8 +49,7 @@ class Lossy(EdgeCase):
         self.download(f"[{EDGE_V6}]")
 
     def download(self, host):
-        path, digest = self.random_file(SIZE)
-        self.nginx(f"server {{ listen 80; root {path.parent}; }}")
+        digest = self.serve_content()
         with self.edge(service(80)) as edge:
             self.curl("-o", f"{self.folder}/got", f"http://{host}/content", seconds=100)
             if self.promised("ledger"):
@@ -76,3 +75,30 @@ class Lossy(EdgeCase):
             urls = [f"http://{EDGE_V4}/{number}" for number in range(200)]
             replies = self.curl("-H", "Connection: close", "--parallel", *urls, seconds=100)
         self.assertEqual(replies, "hello\n" * 200)
+
+    def test_transfers_cut_off_in_the_middle_leave_no_frame(self):
+        """What was sent and not acknowledged, and what arrived with gaps, all comes back."""
+        self.serve_content()
+        with self.edge(service(80)):
+            for _ in range(20):
+                abort(self.begin_download())
+
+    def test_stop_in_the_middle_of_a_transfer_is_clean(self):
+        self.needs("ledger")
+        self.serve_content()
+        with self.doomed_edge(service(80), drain_timeout="200ms") as edge:
+            client = self.begin_download()
+            edge.end()
+            self.assertNotIn("does not balance", edge.errors())
+            client.close()
+
+    def serve_content(self):
+        path, digest = self.random_file(SIZE)
+        self.nginx(f"server {{ listen 80; root {path.parent}; }}")
+        return digest
+
+    def begin_download(self):
+        client = self.connect(80, timeout=30)
+        client.sendall(b"GET /content HTTP/1.0\r\n\r\n")
+        receive_exactly(client, MIB)
+        return client

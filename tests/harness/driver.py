@@ -7,6 +7,7 @@ lab's stands for it. Either way the edge's interfaces are `wan0` and `lan0`.
 """
 
 import json
+import re
 from pathlib import Path
 
 
@@ -22,6 +23,9 @@ class AfXdp:
     def lay_cables(self, lab):
         for interface, (host, far_interface) in lab.cables.items():
             lab.join(host, far_interface, "edge", interface)
+
+    def take_up_cables(self, lab):
+        """Nothing to do: veth goes with its hosts."""
 
     def plug_in(self, lab):
         """Nothing to do: the cables lie."""
@@ -52,14 +56,21 @@ class Dpdk:
             "--vdev=net_tap1,iface=lan0-far",
             *memory,
         )
+        self._hugepages_before = None
 
     def lay_cables(self, lab):
+        self._hugepages_before = hugepages()
         for interface, (host, _) in lab.cables.items():
             lab.ip("edge", f"tuntap add dev {interface} mode tap")
             lab.switch_on("edge", interface)
             # Servers may listen on addresses that come with the engine only.
             anywhere = (f"net.ipv{version}.ip_nonlocal_bind=1" for version in (4, 6))
             lab.run(host, "sysctl", "-qw", *anywhere)
+
+    def take_up_cables(self, lab):
+        """The TAPs go with the edge; the hugepages of an engine that was killed do not."""
+        if self._hugepages_before is not None and hugepages() > self._hugepages_before:
+            Path(HUGEPAGES, "nr_hugepages").write_text(str(self._hugepages_before))
 
     def plug_in(self, lab):
         for number, (interface, (host, far_interface)) in enumerate(lab.cables.items(), 1):
@@ -80,18 +91,28 @@ class Dpdk:
         return {"name": name, "driver": self.name, "device": device, "tap": tap}
 
     def traces(self, lab):
-        hugepages = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
-        counts = {f"{each} of 2 MiB": (hugepages / each).read_text() for each in _COUNTS}
-        files = {path for folder in _FOLDERS for path in Path(folder).rglob("*")}
+        files = {path for folder in _FOLDERS for path in Path(folder).rglob("*ringroad*")}
         interfaces = {link["ifname"] for link in json.loads(lab.run("edge", "ip", "-j", "link"))}
-        return {**counts, "files of DPDK": files, "interfaces": interfaces}
+        return {"files": set(filter(_is_nobodys, files)), "interfaces": interfaces}
 
-
-# Where DPDK keeps its memory and what it tells other processes.
-_FOLDERS = ("/dev/hugepages", "/var/run/dpdk", "/dev/shm")
-_COUNTS = ("nr_hugepages", "free_hugepages", "resv_hugepages")
 
 DRIVERS = {"af_xdp": AfXdp(), "dpdk": Dpdk()}
+
+HUGEPAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
+
+# Where DPDK keeps its memory, and what it has to tell other processes.
+_FOLDERS = ("/dev/hugepages", "/dev/shm", "/run/dpdk")
+
+
+def hugepages():
+    """The hugepages of 2 MiB that Linux has set aside."""
+    return int(Path(HUGEPAGES, "nr_hugepages").read_text())
+
+
+def _is_nobodys(path):
+    """Whether the process in a file's name is gone."""
+    pids = re.findall(r"ringroad\D*(\d+)", path.name)
+    return not any(Path("/proc", pid).exists() for pid in pids)
 
 
 def xdp_attached(lab, interface):

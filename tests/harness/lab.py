@@ -91,6 +91,7 @@ class Lab:
                 for pid in self.processes(host):
                     _kill(pid)
                 _run("ip", "netns", "del", name)
+        self.driver.take_up_cables(self)
 
     def processes(self, host):
         """The ids of all processes on a host."""
