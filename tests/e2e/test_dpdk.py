@@ -313,7 +313,7 @@ class DpdkRefusals(OnDpdk, RefusalCase):
             self.skipTest("this host has hugepages set aside")
         read_only = 'mount -o remount,bind,ro /sys && exec "$@"'
         prefix = ("unshare", "--mount", "sh", "-c", read_only, "sh")
-        self.refused(self.config(), "hugepages", "--no-huge", prefix=prefix)
+        self.refused(self.config(), "hugepages", prefix=prefix)
 
     def test_no_privileges(self):
         binary = self.binary_for_nobody()

@@ -133,6 +133,9 @@ class Ringroad:
         code = self._process.wait(10)
         if code != 0:
             raise AssertionError(f"exit {code} on SIGTERM\n{self.errors()}")
+        # It looks at its books once more when all is over.
+        if "please report this" in self.errors():
+            raise AssertionError(self.errors())
         expect_traces(self._lab, self._traces_before)
 
     def kill(self):
