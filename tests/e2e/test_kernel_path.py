@@ -87,7 +87,7 @@ class Fallback(EdgeCase):
         return {name: web["connections"][name] for name in ("refused", "fell_back")}
 
     def test_kernel_serves_within_200_ms_of_a_killed_engine(self):
-        self.needs("fallback without an engine")
+        self.needs("ports without an engine")
         self.greet("edge", b"kernel")
         with self.doomed_edge(service(PORT)) as edge:
             self.assertEqual(self.served_by(), "engine")
@@ -107,7 +107,7 @@ class Fallback(EdgeCase):
             self.close_clients()
 
     def test_kernel_serves_while_the_engine_hangs(self):
-        self.needs("fallback without an engine")
+        self.needs("ports without an engine")
         self.greet("edge", b"kernel")
         with self.doomed_edge(service(PORT), heartbeat_limit="100ms") as edge:
             self.assertEqual(self.served_by(), "engine")
@@ -119,7 +119,7 @@ class Fallback(EdgeCase):
             self.time_until_served_by("engine")
 
     def test_connections_of_the_kernel_go_on_through_start_run_and_stop(self):
-        self.needs("fallback without an engine")
+        self.needs("ports without an engine")
         before = {}
         for family in (socket.AF_INET, socket.AF_INET6):
             server = EchoServer(self.listen("edge", PORT, family), b"kernel")
@@ -144,7 +144,7 @@ class Fallback(EdgeCase):
         self.assertEqual(receive_exactly(sock, 10), b"still here")
 
     def test_kernel_serves_after_a_clean_stop(self):
-        self.needs("fallback without an engine")
+        self.needs("ports without an engine")
         self.greet("edge", b"kernel")
         with self.edge(service(PORT)):
             self.assertEqual(self.served_by(), "engine")
@@ -166,7 +166,7 @@ class Fallback(EdgeCase):
 
 class Bystanders(EdgeCase):
     def test_ssh_and_ping_never_notice_start_stop_or_death(self):
-        self.needs("fallback without an engine")
+        self.needs("ports without an engine")
         server = EchoServer(self.listen("edge", SSH_LIKE_PORT))
         self.addCleanup(server.close)
         typist = Typist(self.connect(SSH_LIKE_PORT))

@@ -57,13 +57,13 @@ class Refusals(RefusalCase):
         self.refused(config, "one", f"{EGRESS_V4}:30000", codes=(2,))
 
     def test_missing_interface(self):
-        config = self.config(ports=self.ports_with("nosuch0"))
+        config = self.config(ports=self.ports_on("wan0", "nosuch0"))
         self.refused(config, "nosuch0")
 
-    def ports_with(self, interface):
-        """The usual ports, but `lan` on another interface."""
+    def ports_on(self, wan, lan):
+        """The usual ports, but on these interfaces."""
         driver = self.lab.driver
-        return [driver.port("wan", "wan0"), driver.port("lan", interface)]
+        return [driver.port("wan", wan), driver.port("lan", lan)]
 
     def test_address_that_is_not_the_edges(self):
         text = json.dumps(self.config(), indent=2).replace(f"{EDGE_V4}:80", "10.10.1.77:80")
@@ -82,9 +82,9 @@ class Refusals(RefusalCase):
             "link set many1 up",
         )
         self.addCleanup(self.lab.ip, "edge", "link del many0")
-        config = self.config(ports=self.ports_with("many0"))
+        config = self.config(ports=self.ports_on("many0", "lan0"))
         advice = "ethtool -L many0 rx 1"
-        self.refused(config, '"lan"', "2 queues", advice)
+        self.refused(config, '"wan"', "2 queues", advice)
 
     def test_too_few_frames(self):
         self.refused(self.config(engine={"frames": 64}), "frames")

@@ -47,7 +47,7 @@ class Dpdk:
 
     name = "dpdk"
     lacks = {
-        "fallback without an engine": "a DPDK port is dead while no engine polls it",
+        "ports without an engine": "a DPDK port is dead while no engine polls it",
     }
 
     def __init__(self, memory=()):

@@ -84,9 +84,10 @@ class Ringroad:
             "ledger",
             "configuration",
             "passing on of resets",
-            # What it does not take goes to Linux; and all does when it is dead, hung or stopped.
+            # What it does not take goes to Linux.
             "fallback",
-            "fallback without an engine",
+            # Linux has them before the start, after the end, and when it hangs.
+            "ports without an engine",
         }
     )
 
@@ -197,7 +198,7 @@ class Haproxy:
     """The peer: HAProxy in TCP mode on one thread, its sockets in the kernel of the edge."""
 
     name = "haproxy"
-    traits = frozenset()
+    traits = frozenset({"ports without an engine"})
 
     def __init__(self, lab, folder, services, engine=None, pin=()):
         del engine  # Settings of ringroad's own.
