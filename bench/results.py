@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import backend
 from measures import FIGURES
 
 # What the others are compared with.
@@ -20,6 +21,8 @@ class Results:
     def __init__(self):
         self.samples = {}
         self.failures = []
+        # Of the DPDK backend: by measure, then contender.
+        self.backend = {}
 
     def add(self, contender, figures):
         kept = self.samples.setdefault(contender, {})
@@ -35,6 +38,11 @@ class Results:
 
     def table(self):
         """A row for each figure, a column for each contender: median, and ratio to the base's."""
+        tables = [self._edge_table()] if self.samples else []
+        tables += [backend.table(self.backend)] if self.backend else []
+        return "\n\n".join(tables)
+
+    def _edge_table(self):
         names = list(self.samples)
         rows = [["median (ratio to " + BASE + ")", *names]]
         for figure in FIGURES:
@@ -60,6 +68,7 @@ class Results:
                 for name, figures in self.samples.items()
             },
             "samples": self.samples,
+            "backend": self.backend,
             "failures": self.failures,
         }
         path.write_text(json.dumps(content, indent=2) + "\n")

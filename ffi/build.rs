@@ -12,7 +12,7 @@ const RELEASE_MIN: &str = "22.11";
 
 const FUNCTIONS: [&str; 7] = [
     "rr_.*",
-    "rte_eal_(init|cleanup|hotplug_add)",
+    "rte_eal_(init|cleanup|hotplug_add|get_runtime_dir)",
     "rte_dev_remove",
     "rte_eth_dev_(info_get|get_port_by_name|socket_id|adjust_nb_rx_tx_desc|configure|get_mtu|\
      set_mtu|start|stop|close|rx_intr_ctl_q_get_fd)",

@@ -98,7 +98,7 @@ fn examine(config: &Config, host: &Host, routes: &Routes) -> Result<Vec<Finding>
         });
     }
     findings.extend(services::judge(config, routes, running)?);
-    findings.extend(admin::judge(&config.admin, running)?);
+    findings.extend(admin::judge(&config.admin, routes, running)?);
     if !running && !findings.iter().any(Finding::stops) {
         findings.extend(refused_otherwise(config, routes));
     }
@@ -121,9 +121,8 @@ fn uses_af_xdp(config: &Config) -> bool {
 
 /// What `ringroad run` would say where nothing here has anything against a start.
 fn refused_otherwise(config: &Config, routes: &Routes) -> Option<Finding> {
-    let refusal = Plan::new(config, routes).err()?;
-    Some(
-        Finding::failure("start", format!("ringroad run refuses it: {refusal:#}"))
-            .fix("do what it says"),
-    )
+    let refusal = format!("{:#}", Plan::new(config, routes).err()?);
+    // As its errors do, it says what is wrong; and then what to do.
+    let (what, fix) = refusal.split_once("; ").unwrap_or((&refusal, "see `ringroad run`"));
+    Some(Finding::failure("start", what).fix(fix))
 }

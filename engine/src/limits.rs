@@ -229,15 +229,16 @@ pub const KERNEL_FLOWS_MAX: usize = 1 << 16;
 pub const KERNEL_FLOW_MEMORY: Duration = Duration::from_secs(7500);
 
 /// Packets per second that one port may hand to Linux, of each class, where that costs a system
-/// call each: at some two microseconds, all three together take a quarter of a core. Beyond, they
-/// are dropped and counted.
+/// call each in which Linux receives the packet as well: four to eight microseconds in a virtual
+/// machine, so that all three together take a quarter of a core. Beyond, they are dropped and
+/// counted.
 ///
-/// What keeps the network together: many times what a full segment's ARP and NDP need.
-pub const KERNEL_CONTROL_PER_SECOND: u32 = 10_000;
-/// Connections that Linux was given: 1 Gbit/s of full segments.
-pub const KERNEL_CONNECTIONS_PER_SECOND: u32 = 90_000;
-/// All else: 240 Mbit/s of full packets to what listens in Linux.
-pub const KERNEL_REST_PER_SECOND: u32 = 20_000;
+/// What keeps the network together: many times what ARP and NDP of a full subnet need.
+pub const KERNEL_CONTROL_PER_SECOND: u32 = 5_000;
+/// Connections that Linux was given: 350 Mbit/s of full segments.
+pub const KERNEL_CONNECTIONS_PER_SECOND: u32 = 30_000;
+/// All else: 120 Mbit/s of full packets to what listens in Linux.
+pub const KERNEL_REST_PER_SECOND: u32 = 10_000;
 
 /// How long a class that was quiet may exceed its rate, by as much as it would have had in this
 /// time.

@@ -27,7 +27,7 @@ mod parse;
 use std::net::{IpAddr, SocketAddr};
 
 pub use class::Class;
-pub use kernel_path::{KernelPath, Rates};
+pub use kernel_path::{KernelPath, KernelPathCounts, Rates};
 use ringroad_ebpf::{EgressRange, ServiceAddress, ShieldCounters, Verdict};
 
 use self::kernel_flows::KernelFlows;

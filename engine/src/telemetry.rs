@@ -90,7 +90,7 @@ pub struct Snapshot {
     /// What the shield's twin decided. Empty behind an XDP program, which counts for itself.
     pub shield: ShieldCounters,
     /// What crossed between each port and its interface in Linux, in the order of `ports`.
-    pub kernel_paths: Vec<KernelPathCounts>,
+    pub kernel_paths: Vec<crate::shield::KernelPathCounts>,
 }
 
 impl Snapshot {
@@ -101,26 +101,9 @@ impl Snapshot {
             frames: FrameCounts::default(),
             ports: vec![crate::port::PortStats::default(); ports],
             shield: ShieldCounters::default(),
-            kernel_paths: vec![KernelPathCounts::default(); ports],
+            kernel_paths: vec![crate::shield::KernelPathCounts::default(); ports],
         }
     }
-}
-
-/// What crossed between a port and its interface in Linux by way of the engine, since the start
-/// [packets]. All zero behind an XDP program, which leaves to Linux what it never takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KernelPathCounts {
-    /// Handed to Linux.
-    pub to_kernel: u64,
-    /// Not handed over: beyond what their class may have per second.
-    pub limited: u64,
-    /// Not handed over: the interface refused them.
-    pub full: u64,
-    /// Taken from Linux to be sent by the port. Not in the ledger's `sent`, which is the engine's
-    /// own.
-    pub from_kernel: u64,
-    /// Sent by Linux and lost before the port: no frame to take them into, or too long for one.
-    pub from_kernel_dropped: u64,
 }
 
 /// Where the frames of a pool are [frames]; `free + held == capacity`.

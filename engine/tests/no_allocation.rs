@@ -21,9 +21,11 @@ mod rig;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use apps::{respond, send};
+use apps::{echo, respond, send};
 use peer::Settings;
-use rig::{CLIENTS, Plan, World, ms, origin, pattern, secs, seed};
+use rig::{CLIENTS, Ended, Listener, Plan, Wire, World, address, ms, origin, pattern, secs, seed};
+use ringroad_engine::shield::Rates;
+use ringroad_engine::stage::Gate;
 use ringroad_engine::tcp::Keepalive;
 
 /// The system's allocator, with a count of the calls that a thread makes while it wants to know.
@@ -85,7 +87,7 @@ fn the_counter_counts() {
 }
 
 /// Uploads and downloads without end, and connections that come and go.
-fn load(world: &mut World<impl rig::Wire>, round: u64) {
+fn load(world: &mut World<impl Wire, impl Gate>, round: u64) {
     for n in 0..20 {
         let number = (round % 100) as u16 * 20 + n;
         world.client(number, Settings::MODERN, send(pattern(1, 300)));
@@ -99,13 +101,20 @@ fn load(world: &mut World<impl rig::Wire>, round: u64) {
     over.iter().for_each(|key| drop(world.hosts.0[CLIENTS].peers.remove(key)));
 }
 
-#[test]
-fn a_loaded_lane_does_not_call_the_allocator() {
+fn plan() -> Plan {
     let mut plan = Plan::new(seed());
     plan.frames = 8192;
     plan.service.client_leg.keepalive =
         Some(Keepalive { idle: ms(50), interval: ms(10), probes: 100 });
-    let mut world = World::new(plan);
+    plan
+}
+
+/// Turns a loaded lane for two seconds, with more load each 20 ms, and demands that it takes and
+/// gives back no memory.
+fn assert_no_calls<P: Wire, G: Gate>(
+    mut world: World<P, G>,
+    mut more: impl FnMut(&mut World<P, G>, u64),
+) -> Ended {
     // A request of 300 octets is a short connection; the long ones send on and on.
     world.listen(origin(1), Settings::MODERN, || respond(300, pattern(2, 300)));
     for n in 0..8 {
@@ -114,10 +123,11 @@ fn a_loaded_lane_does_not_call_the_allocator() {
     let mut packets = 0;
     let mut calls = (0, 0);
     let start = world.now;
-    let mut round = 0;
+    let mut round = 1;
     while world.now < start + secs(2) {
         if world.now >= start + ms(20) * round as u32 {
             load(&mut world, round);
+            more(&mut world, round);
             round += 1;
         }
         let now = world.now;
@@ -134,9 +144,35 @@ fn a_loaded_lane_does_not_call_the_allocator() {
     assert!(packets > 50_000, "no load: {packets} packets");
     assert!(world.counters().accepted > 1000, "{:?}", world.counters());
     assert_eq!(calls, (0, 0), "calls to the allocator (taking, giving back) in {packets} packets");
-    for side in &mut world.hosts.0 {
+    for side in world.hosts.all_mut() {
         side.peers.values_mut().filter(|peer| !peer.is_over()).for_each(peer::Peer::abort);
     }
     world.run_to_the_end(secs(5));
-    world.finish();
+    world.finish()
+}
+
+#[test]
+fn a_loaded_lane_does_not_call_the_allocator() {
+    assert_no_calls(World::new(plan()), |_, _| {});
+}
+
+#[test]
+fn nor_does_one_that_hands_linux_its_own() {
+    let mut plan = plan();
+    // The long connections, and most of the short ones; Linux gets the rest.
+    plan.service.max_connections = 24;
+    // More than the rate comes in bursts, so that some is dropped.
+    let mut world = World::behind_twin(plan, Rates { rest: 1_000, ..Rates::default() });
+    let settings = Settings { lossy: true, ..Settings::MODERN };
+    for listening in ["10.10.1.1:80", "10.10.1.1:22"] {
+        let listener = Listener::Accept(settings, Box::new(echo));
+        world.hosts.1[CLIENTS].listeners.insert(address(listening), listener);
+    }
+    let ended = assert_no_calls(world, move |world, round| {
+        let key = (address(&format!("203.0.113.1:{}", 1_000 + round)), address("10.10.1.1:22"));
+        world.client_at(key, None, settings, send(pattern(3, 50_000)));
+    });
+    assert!(ended.service.fell_back > 100, "{:?}", ended.service);
+    let path = ended.kernel_paths[CLIENTS];
+    assert!(path.limited > 100 && path.to_kernel > 1_000 && path.from_kernel > 1_000, "{path:?}");
 }

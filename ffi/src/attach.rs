@@ -33,7 +33,7 @@ pub struct Capabilities {
     pub mtu: u16,
     pub mtu_min: u16,
     pub mtu_max: u16,
-    /// NUMA node; `None` for a virtual device.
+    /// NUMA node; `None` if it belongs to none.
     pub node: Option<u32>,
     pub mac: [u8; 6],
 }

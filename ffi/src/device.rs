@@ -159,9 +159,16 @@ impl Device {
     }
 
     /// Has the device give up frames that it has sent, where the driver can be asked to.
-    pub fn reclaim(&mut self, queue: u16) {
-        // SAFETY: the port is started; DPDK checks the queue's number. A driver that cannot says
-        // so, which changes nothing.
+    ///
+    /// # Panics
+    /// If there is no such queue.
+    ///
+    /// # Safety
+    /// The pool is used by this thread only.
+    pub unsafe fn reclaim(&mut self, queue: u16) {
+        assert!(queue < self.started.settings.tx_queues);
+        // SAFETY: the port is started and has this queue; the caller keeps others from the pool.
+        // A driver that cannot says so, which changes nothing.
         unsafe { raw::rte_eth_tx_done_cleanup(self.id.port, queue, 0) };
     }
 
@@ -213,10 +220,10 @@ impl Device {
     /// What to sleep on: readable for as long as packets wait. `None` if the device has to be
     /// polled.
     pub fn rx_interrupt_fd(&self, queue: u16) -> Option<BorrowedFd<'_>> {
-        if !self.started.rx_interrupts {
+        if !self.started.rx_interrupts || queue >= self.started.settings.rx_queues {
             return None;
         }
-        // SAFETY: the port is started; DPDK checks the queue's number.
+        // SAFETY: the port is started and has this queue.
         let fd = unsafe { raw::rte_eth_dev_rx_intr_ctl_q_get_fd(self.id.port, queue) };
         // SAFETY: a descriptor of the driver's, open until the device stops.
         (fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) })

@@ -2,8 +2,11 @@
 
 #![allow(unsafe_code, reason = "calls DPDK")]
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int};
+use std::fs;
 use std::marker::PhantomData;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -56,6 +59,7 @@ impl Eal {
         log::send_to(log)?;
         let (started, complaint) =
             log::captured(|| process::silently(|| process::undisturbed(|| start(&arguments))));
+        remove_runtime_directory();
         match started?? {
             Ok(()) => Ok(Arc::new(Eal { pci: settings.pci.clone(), _arguments: arguments })),
             Err(errno) => Err(settings.refused(&arguments, Reason::new(errno, complaint))),
@@ -110,6 +114,8 @@ impl Drop for ThreadRegistration {
 impl EalSettings {
     fn command_line(&self) -> Result<Vec<CString>, Error> {
         let mut words = vec!["dpdk".to_owned(), "--no-telemetry".to_owned()];
+        // The directory is ours alone by this, and can be removed.
+        words.extend(["--file-prefix".to_owned(), format!("ringroad-{}", std::process::id())]);
         let cpus: Vec<String> = self.cpus.iter().map(usize::to_string).collect();
         words.extend(["--lcores".to_owned(), format!("0@({})", cpus.join(","))]);
         match self.memory {
@@ -151,6 +157,14 @@ impl EalSettings {
 /// Text for DPDK; `what` it is goes into the message if it cannot be given.
 pub(crate) fn c_string(what: &'static str, text: &str) -> Result<CString, Error> {
     CString::new(text).map_err(|_| Error::ZeroOctet { what, text: text.to_owned() })
+}
+
+/// DPDK makes one even when it has nothing to put there.
+fn remove_runtime_directory() {
+    // SAFETY: a zero-terminated string of DPDK's that does not change any more.
+    let directory = unsafe { CStr::from_ptr(raw::rte_eal_get_runtime_dir()) };
+    // There is none if the start failed early; one that is not empty is in use.
+    let _ = fs::remove_dir(Path::new(OsStr::from_bytes(directory.to_bytes())));
 }
 
 fn start(arguments: &[CString]) -> Result<(), c_int> {

@@ -60,13 +60,16 @@ pub enum Error {
     )]
     InterfaceExists { device: String, interface: String },
 
-    #[error("cannot attach {device}{}: {reason}", with(.arguments))]
+    #[error(
+        "cannot attach {device}{}: {reason}; check the device's name and arguments",
+        with(.arguments)
+    )]
     Attach { device: String, arguments: String, reason: Reason },
 
     #[error("{device} is no Ethernet device; name one that is")]
     NotEthernet { device: String },
 
-    #[error("a pool's name has 1 to {POOL_NAME_OCTETS_MAX} octets, \"{0}\" has {len}", len = .0.len())]
+    #[error("a pool's name has 1 to {POOL_NAME_OCTETS_MAX} octets, \"{0}\" has {len}; choose another", len = .0.len())]
     PoolName(String),
 
     #[error("{0} frames asked for in a pool; it holds from 1 to {FRAMES_MAX}")]
@@ -84,7 +87,9 @@ pub enum Error {
     )]
     Pool { name: String, frames: u32, megabytes: u64, reason: Reason },
 
-    #[error("{device} has at most {max} {direction} queues, {asked} were asked for")]
+    #[error(
+        "{device} takes 1 to {max} {direction} queues, {asked} were asked for; ask for so many"
+    )]
     Queues { device: String, direction: &'static str, asked: u16, max: u16 },
 
     #[error(

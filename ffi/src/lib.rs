@@ -28,6 +28,6 @@ mod raw;
 pub use attach::{Capabilities, DeviceId};
 pub use device::{Checksum, Device, DeviceSettings, DeviceStats, Link, Packet};
 pub use eal::{Eal, EalSettings, Memory, ThreadRegistration};
-pub use error::Error;
+pub use error::{Error, Reason};
 pub use log::Level;
 pub use pool::{FreeStack, Layout, PacketPool};

@@ -30,11 +30,11 @@ pub(crate) fn silently<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     let restored = redirect(stdout.as_fd(), stderr.as_fd());
     // In this order: what does not come through the log, as a word on an unknown option, is
     // nearest to the cause. What does is there a second time, as fatal.
-    for line in lines(&mut errors)?.iter().filter(|line| !line.starts_with("EAL: FATAL:")) {
+    for line in lines(&mut errors).iter().filter(|line| !line.starts_with("EAL: FATAL:")) {
         log::pass_on(Level::Warning, line);
     }
     log::release();
-    lines(&mut output)?.iter().for_each(|line| log::pass_on(Level::Debug, line));
+    lines(&mut output).iter().for_each(|line| log::pass_on(Level::Debug, line));
     restored.and(result)
 }
 
@@ -64,12 +64,12 @@ fn memory_file() -> Result<File, Error> {
     memfd_create("dpdk-output", MFdFlags::MFD_CLOEXEC).map(File::from).map_err(io)
 }
 
-fn lines(file: &mut File) -> Result<Vec<String>, Error> {
+/// What was written to the file; what cannot be read is missing from the log only.
+fn lines(file: &mut File) -> Vec<String> {
     let mut octets = Vec::new();
-    file.rewind().and_then(|()| file.read_to_end(&mut octets)).map_err(Error::Process)?;
+    let _ = file.rewind().and_then(|()| file.read_to_end(&mut octets));
     let text = String::from_utf8_lossy(&octets);
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    Ok(lines.map(str::to_owned).collect())
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 fn redirect(stdout: BorrowedFd<'_>, stderr: BorrowedFd<'_>) -> Result<(), Error> {

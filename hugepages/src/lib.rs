@@ -2,9 +2,10 @@
 //!
 //! [`Inventory`], [`Cpus`], [`Nodes`], [`PciDevice`], [`Vfio`] and [`Nic`] read sysfs and change
 //! nothing; what to think of it is the reader's. [`reserve`] is the only thing here that changes
-//! the host; it says what it did, and undoes it when it is dropped. [`map`] takes memory on hugepages when enough
-//! are free, else on ordinary pages, and says which ([`Mapping::backing`]); either way every page
-//! is in place before it returns, so that no fault hits the data path.
+//! the host; it says what it did, and undoes it when it is dropped. [`map`] takes
+//! memory on hugepages when enough are free, else on ordinary pages, and says which
+//! ([`Mapping::backing`]); either way every page is in place before it returns, so that no fault
+//! hits the data path.
 //!
 //! Start reading at [`Inventory::read`].
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::inventory::{count, directory};
 use crate::{Error, numa};
 
-/// Hugepages that are free for us as long as this lives: what [`reserve`] added, it takes away again
-/// when it is dropped. So a start that fails half-way leaves the host as it was.
+/// Hugepages that are free for us as long as this lives: what [`reserve`] added, it takes away
+/// again when it is dropped. So a start that fails half-way leaves the host as it was.
 ///
 /// Several nodes or page sizes are several reservations. Drop them after the memory that was mapped
 /// on their pages: those still in use go when they are freed.

@@ -12,12 +12,7 @@ pub(super) fn judge(engine: &[usize], allowed: &[usize], cpus: &Cpus) -> Vec<Fin
     for core in engine {
         let cpu = u32::try_from(*core).ok().and_then(|number| cpus.get(number));
         let Some(cpu) = cpu.filter(|_| allowed.contains(core)) else {
-            let may: Vec<u32> = allowed.iter().map(|core| *core as u32).collect();
-            findings.push(
-                Finding::failure("core", "is not online, or not this process's to use")
-                    .on(subject(*core))
-                    .fix(format!("choose from {} in engine.cores", ranges(&may))),
-            );
+            findings.push(out_of_reach(*core, allowed, cpu));
             continue;
         };
         findings.push(isolation(cpu, cpus));
@@ -25,6 +20,25 @@ pub(super) fn judge(engine: &[usize], allowed: &[usize], cpus: &Cpus) -> Vec<Fin
         findings.extend(frequency(cpu).map(|finding| finding.on(subject(*core))));
     }
     findings
+}
+
+/// `cpu`: the core, if it is online.
+fn out_of_reach(core: usize, allowed: &[usize], cpu: Option<&Cpu>) -> Finding {
+    let mut cores: Vec<u32> = allowed.iter().map(|core| *core as u32).collect();
+    let finding = match cpu {
+        // Linux starts programs on the other cores, and lets them have no more than those.
+        Some(cpu) if cpu.isolated => {
+            cores.push(cpu.number);
+            cores.sort_unstable();
+            Finding::failure("core", "isolated, and so not given to this process").fix(format!(
+                "start ringroad by taskset -c {}, or with CPUAffinity= in systemd",
+                ranges(&cores)
+            ))
+        }
+        Some(_) | None => Finding::failure("core", "is not online, or not this process's to use")
+            .fix(format!("choose from {} in engine.cores", ranges(&cores))),
+    };
+    finding.on(subject(core))
 }
 
 fn isolation(cpu: &Cpu, cpus: &Cpus) -> Finding {

@@ -68,7 +68,8 @@ fn guard(device: &PciDevice, host: &Host) -> Finding {
     }
 }
 
-pub(super) const IOMMU_FIX: &str = "enable VT-d or AMD-Vi in the firmware, and boot with intel_iommu=on iommu=pt (Intel) or iommu=pt (AMD)";
+pub(super) const IOMMU_FIX: &str = "enable VT-d or AMD-Vi in the firmware, and boot with \
+     intel_iommu=on iommu=pt (Intel) or iommu=pt (AMD)";
 
 const VFIO: &str = "vfio-pci";
 /// Drivers that hand a device to a process.

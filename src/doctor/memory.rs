@@ -73,8 +73,8 @@ fn hugepages(node: Option<u32>, pool: Option<Pool>, free: u64, needed: u64) -> F
         Some(pool) => Finding::warning(
             "hugepages",
             format!(
-                "of 2 MiB: {needed} needed, {free} free; with too few, packet memory is on ordinary \
-                 pages, and slower"
+                "of 2 MiB: {needed} needed, {free} free; with too few, packet memory is on \
+                 ordinary pages, and slower"
             ),
         )
         .fix(format!("echo {} > {}", pool.total + needed - free, file(node))),

@@ -62,7 +62,8 @@ fn card(card: &PciDevice) -> Finding {
     }];
     facts.extend(card.node.map(|node| format!("node {node}")));
     facts.extend(card.iommu_group.map(|group| format!("IOMMU group {group}")));
-    Finding::ok("nic", format!("{}; not Linux's interface", facts.join(", "))).on(card.address)
+    Finding::ok("nic", format!("{}, no interface in this network namespace", facts.join(", ")))
+        .on(card.address)
 }
 
 fn guard(host: &Host) -> Finding {

@@ -151,6 +151,19 @@ fn xdp(mode: XdpMode, interface: &Interface) -> Finding {
     };
     let wants_native = matches!(mode, XdpMode::ZeroCopy | XdpMode::Copy);
     match support {
+        XdpSupport { native: false, .. } if interface.link.kind.as_deref() == Some("veth") => {
+            let message =
+                "veth has no XDP while its other end sends on more queues than it receives on";
+            let finding = match wants_native {
+                true => {
+                    Finding::failure("xdp-support", format!("{message}, and xdp_mode is {mode}"))
+                }
+                false => {
+                    Finding::warning("xdp-support", format!("{message}; generic mode is slower"))
+                }
+            };
+            finding.fix("at the other end: ethtool -L PEER tx 1")
+        }
         XdpSupport { native: false, .. } if wants_native => Finding::failure(
             "xdp-support",
             format!("{driver} has no XDP of its own, and xdp_mode is {mode}"),
@@ -329,5 +342,5 @@ pub(super) fn distance(node: u32, cores: &[usize], host: &Host) -> Option<Findin
 }
 
 /// Beyond this, drivers want a program that takes packets in fragments, which ours does not: a page
-/// less headroom and the kernel's own record, as in veth; most drivers are near.
-const NATIVE_MTU_MAX: usize = 3_498;
+/// less headroom and the kernel's own record, roughly, as in veth.
+const NATIVE_MTU_MAX: usize = 3_500;

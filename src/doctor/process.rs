@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use nix::sys::resource::{Resource, getrlimit};
+use nix::unistd::{AccessFlags, eaccess};
 
 use super::finding::Finding;
 use crate::privileges::{self, IPC_LOCK};
@@ -14,6 +15,8 @@ pub(super) struct Process {
     /// Memory that it may lock without a capability [octets].
     pub(super) memlock: u64,
     pub(super) open_files: u64,
+    /// Whether it can reserve source ports in Linux.
+    pub(super) reserves_ports: bool,
 }
 
 /// `locked`: memory that will be locked [octets].
@@ -22,6 +25,7 @@ pub(super) fn read(locked: u64) -> Result<Process> {
         lacking: privileges::lacking(locked)?.iter().map(|lacking| lacking.name).collect(),
         memlock: getrlimit(Resource::RLIMIT_MEMLOCK)?.0,
         open_files: getrlimit(Resource::RLIMIT_NOFILE)?.0,
+        reserves_ports: eaccess(RESERVED, AccessFlags::W_OK).is_ok(),
     })
 }
 
@@ -46,6 +50,12 @@ pub(super) fn judge(process: &Process, locked: u64) -> Vec<Finding> {
             .fix("run as root, for example with sudo, or grant these")
     };
     findings.insert(0, capabilities);
+    if !process.reserves_ports && lacking.is_empty() {
+        findings.push(
+            Finding::failure("reserved-ports", format!("{RESERVED} cannot be written"))
+                .fix("make /proc/sys writable for it (ProtectKernelTunables=no in systemd)"),
+        );
+    }
     if process.open_files < OPEN_FILES_MIN {
         findings.push(
             Finding::warning(
@@ -57,6 +67,9 @@ pub(super) fn judge(process: &Process, locked: u64) -> Vec<Finding> {
     }
     findings
 }
+
+/// Where ports are reserved for ourselves.
+const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 
 /// Files that are open at a time at most: sockets of the ports, maps of the shield, readers of the
 /// figures. Connections through the engine take none.

@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use anyhow::{Context, Result};
-use nix::unistd::{AccessFlags, access};
 use ringroad_config::schema::{Config, Driver, Service};
 use ringroad_engine::kernel::{Clash, Link, NoPath, ReservedPorts, Routes, clashes};
 
@@ -34,12 +33,6 @@ pub(super) fn judge(config: &Config, routes: &Routes, running: bool) -> Result<V
         };
         findings.extend(sockets.judge().into_iter().map(|finding| finding.on(address)));
     }
-    if access(RESERVED, AccessFlags::W_OK).is_err() {
-        findings.push(
-            Finding::failure("reserved-ports", format!("{RESERVED} cannot be written"))
-                .fix("make /proc/sys writable, and run with CAP_NET_ADMIN"),
-        );
-    }
     Ok(findings)
 }
 
@@ -58,15 +51,21 @@ impl Ground<'_> {
             findings.extend(self.way_to(*origin));
         }
         findings.extend(self.mtus());
-        findings.dedup();
-        findings
+        // What several origins have in common is said once.
+        let mut once: Vec<Finding> = Vec::new();
+        for finding in findings {
+            if !once.contains(&finding) {
+                once.push(finding);
+            }
+        }
+        once
     }
 
     fn listen(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         for address in self.service.listen.iter().map(SocketAddr::ip) {
             if !self.routes.is_local(address) {
-                let device = self.interface(&self.service.port).map_or("…", |link| &link.name);
+                let device = self.interface_name(&self.service.port);
                 findings.push(not_local("listen-address", address, device));
             }
         }
@@ -87,7 +86,10 @@ impl Ground<'_> {
             );
         };
         if !self.routes.is_local(address) {
-            let device = self.egress_link(origin).map_or("…", |link| &link.name);
+            let device = match &self.service.egress.port {
+                Some(port) => self.interface_name(port),
+                None => self.egress_link(origin).map(|link| link.name.as_str()),
+            };
             return Some(not_local("egress-address", address, device));
         }
         if address.is_ipv4() != origin.is_ipv4() {
@@ -119,7 +121,8 @@ impl Ground<'_> {
             return None;
         }
         let wrong = match &self.service.egress.port {
-            Some(port) => self.interface(port).is_some_and(|link| link.ifindex != by.ifindex),
+            // If it is not there, that has been said.
+            Some(port) => self.interface(port)?.ifindex != by.ifindex,
             None => !self.is_port(by),
         };
         if wrong {
@@ -179,10 +182,14 @@ impl Ground<'_> {
         self.routes.link(self.routes.device_to(origin.ip()).ok()?)
     }
 
-    /// The interface of an AF_XDP port.
+    /// The interface of an AF_XDP port; `None` also if it is not there.
     fn interface(&self, port: &str) -> Option<&Link> {
+        self.routes.link_by_name(self.interface_name(port)?)
+    }
+
+    fn interface_name(&self, port: &str) -> Option<&str> {
         match &self.config.port(port)?.driver {
-            Driver::AfXdp(af_xdp) => self.routes.link_by_name(&af_xdp.interface),
+            Driver::AfXdp(af_xdp) => Some(&af_xdp.interface),
             Driver::Dpdk(_) => None,
         }
     }
@@ -193,7 +200,8 @@ impl Ground<'_> {
     }
 }
 
-fn not_local(check: &'static str, address: IpAddr, device: &str) -> Finding {
+fn not_local(check: &'static str, address: IpAddr, device: Option<&str>) -> Finding {
+    let device = device.unwrap_or("…");
     let prefix = if address.is_ipv4() { 32 } else { 128 };
     Finding::failure(check, format!("{address} is no address of this host"))
         .fix(format!("ip addr add {address}/{prefix} dev {device}, or choose another"))
@@ -219,13 +227,15 @@ impl SourcePorts {
             let message =
                 format!("Linux has a TCP socket on {local} ({state}), one of {first}-{last}");
             findings.push(Finding::failure("source-ports", message).fix(format!(
-                "choose other egress.source_ports, or stop what holds it (`ss -tanp 'sport = :{}'`)",
+                "choose other egress.source_ports, or stop what holds it \
+                 (`ss -tanp 'sport = :{}'`)",
                 local.port()
             )));
         }
         if self.reserved > 0 {
             let message = format!(
-                "{} of {first}-{last} are reserved in Linux already: for another program, or since a crash",
+                "{} of {first}-{last} are reserved in Linux already: for another program, or \
+                 since a crash",
                 self.reserved
             );
             findings
@@ -239,7 +249,8 @@ impl SourcePorts {
                 "{first}-{last} leave Linux {left} of the ports that it connects from itself"
             );
             findings.push(Finding::note("source-ports", message).fix(
-                "if programs here open many connections, choose others than net.ipv4.ip_local_port_range",
+                "if programs here open many connections, choose others than \
+                 net.ipv4.ip_local_port_range",
             ));
         }
         if findings.is_empty() {
@@ -260,7 +271,6 @@ fn ephemeral() -> Result<RangeInclusive<u16>> {
 }
 
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
-const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 
 /// Ports for connections of Linux's own that are enough for a host without many of them.
 const EPHEMERAL_LEFT_MIN: usize = 512;

@@ -12,12 +12,6 @@ from harness.lab import EDGE_V4, EGRESS_V4, ORIGIN_V4
 from harness.refusal import NOBODY, RefusalCase
 from harness.sockets import receive_exactly
 
-# Does nothing; stands for what another program has attached.
-FOREIGN_XDP = """
-__attribute__((section("xdp"), used)) int pass_all(void *context) { return 2; }
-char _license[] __attribute__((section("license"), used)) = "GPL";
-"""
-
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF", "CAP_PERFMON")
 
 
@@ -57,13 +51,8 @@ class Refusals(RefusalCase):
         self.refused(config, "one", f"{EGRESS_V4}:30000", codes=(2,))
 
     def test_missing_interface(self):
-        config = self.config(ports=self.ports_on("wan0", "nosuch0"))
+        config = self.config(ports=self.lab.driver.ports(lan="nosuch0"))
         self.refused(config, "nosuch0")
-
-    def ports_on(self, wan, lan):
-        """The usual ports, but on these interfaces."""
-        driver = self.lab.driver
-        return [driver.port("wan", wan), driver.port("lan", lan)]
 
     def test_address_that_is_not_the_edges(self):
         text = json.dumps(self.config(), indent=2).replace(f"{EDGE_V4}:80", "10.10.1.77:80")
@@ -82,7 +71,7 @@ class Refusals(RefusalCase):
             "link set many1 up",
         )
         self.addCleanup(self.lab.ip, "edge", "link del many0")
-        config = self.config(ports=self.ports_on("many0", "lan0"))
+        config = self.config(ports=self.lab.driver.ports(wan="many0"))
         advice = "ethtool -L many0 rx 1"
         self.refused(config, '"wan"', "2 queues", advice)
 
@@ -142,22 +131,12 @@ class Refusals(RefusalCase):
         expect_traces(self.lab, before)
 
     def test_program_of_somebody_else_stays(self):
-        self.attach_foreign("lan0")
+        self.attach_foreign_xdp("lan0")
         foreign = xdp_attached(self.lab, "lan0")
         self.assertIsNotNone(foreign)
         self.refused(self.config(), "lan0")
         self.assertEqual(xdp_attached(self.lab, "lan0"), foreign)
         self.assertIsNone(xdp_attached(self.lab, "wan0"))
-
-    def attach_foreign(self, interface):
-        source, program = Path(self.folder, "foreign.c"), Path(self.folder, "foreign.o")
-        source.write_text(FOREIGN_XDP)
-        compile_ = ("clang", "-O2", "-g", "-target", "bpf", "-c", str(source), "-o", str(program))
-        self.lab.run("edge", *compile_)
-        # `ip` mounts a BPF file system for this; on a host of the lab it goes with the command.
-        link = ("ip", "link", "set", "dev", interface, "xdp")
-        self.lab.run("edge", *link, "obj", str(program), "sec", "xdp")
-        self.addCleanup(self.lab.run, "edge", *link, "off")
 
     def test_second_engine_on_the_same_interfaces(self):
         with self.edge(service(80)) as edge:

@@ -6,6 +6,7 @@ import socket
 import tempfile
 import unittest
 from contextlib import contextmanager
+from pathlib import Path
 
 from . import programs
 from .driver import DRIVERS
@@ -21,6 +22,13 @@ ADDRESSES = {
     ("origin", socket.AF_INET): ORIGIN_V4,
     ("origin", socket.AF_INET6): ORIGIN_V6,
 }
+
+
+# Does nothing; stands for what another program has attached.
+FOREIGN_XDP = """
+__attribute__((section("xdp"), used)) int pass_all(void *context) { return 2; }
+char _license[] __attribute__((section("license"), used)) = "GPL";
+"""
 
 
 class EdgeCase(unittest.TestCase):
@@ -103,6 +111,17 @@ class EdgeCase(unittest.TestCase):
         process = self.lab.spawn(host, *command, **options)
         self.addCleanup(process.kill)
         return process
+
+    def attach_foreign_xdp(self, interface):
+        """Somebody else's XDP program on an interface of the edge for the rest of the test."""
+        source, program = Path(self.folder, "foreign.c"), Path(self.folder, "foreign.o")
+        source.write_text(FOREIGN_XDP)
+        compile_ = ("clang", "-O2", "-g", "-target", "bpf", "-c", str(source), "-o", str(program))
+        self.lab.run("edge", *compile_)
+        # `ip` mounts a BPF file system for this; on a host of the lab it goes with the command.
+        link = ("ip", "link", "set", "dev", interface, "xdp")
+        self.lab.run("edge", *link, "obj", str(program), "sec", "xdp")
+        self.addCleanup(self.lab.run, "edge", *link, "off")
 
     def listen(self, host, port, family=socket.AF_INET, receive_buffer=None):
         """A listening socket of ours on a host."""

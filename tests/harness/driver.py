@@ -30,12 +30,12 @@ class AfXdp:
     def plug_in(self, lab):
         """Nothing to do: the cables lie."""
 
-    def ports(self):
+    def ports(self, wan="wan0", lan="lan0"):
         """The ports of a configuration."""
-        return [self.port("wan", "wan0"), self.port("lan", "lan0")]
-
-    def port(self, name, interface):
-        return {"name": name, "driver": self.name, "interface": interface}
+        return [
+            {"name": name, "driver": self.name, "interface": interface}
+            for name, interface in (("wan", wan), ("lan", lan))
+        ]
 
     def traces(self, lab):
         """What an engine changes on the edge while it runs."""
@@ -84,11 +84,11 @@ class Dpdk:
         # Linux may wait for an answer to what it asked before anybody was there to hear it.
         lab.ip("edge", "neigh flush all")
 
-    def ports(self):
-        return [self.port("wan", "net_tap0", "wan0"), self.port("lan", "net_tap1", "lan0")]
-
-    def port(self, name, device, tap):
-        return {"name": name, "driver": self.name, "device": device, "tap": tap}
+    def ports(self, wan="net_tap0", lan="net_tap1"):
+        return [
+            {"name": name, "driver": self.name, "device": device, "tap": tap}
+            for name, device, tap in (("wan", wan, "wan0"), ("lan", lan, "lan0"))
+        ]
 
     def traces(self, lab):
         files = {path for folder in _FOLDERS for path in Path(folder).rglob("*ringroad*")}

@@ -1,4 +1,4 @@
-"""How a test of what is refused reads: a configuration, and what the one line of complaint says."""
+"""How a test reads that looks at a start from outside: a configuration, and what is said of it."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
 class RefusalCase(EdgeCase):
-    """A test that the engine must not start, and must leave everything as it was."""
+    """A test whose engine is not to start, and is to leave everything as it was."""
 
     def setUp(self):
         super().setUp()
@@ -23,12 +23,16 @@ class RefusalCase(EdgeCase):
         ports = ports or self.lab.driver.ports()
         return configuration(services or (service(80),), self.socket, ports, **how)
 
-    def refused(self, config, *words, codes=(1, 2), prefix=(), binary=RINGROAD, arguments=None):
-        """`run` ends by itself, with one line on standard error that has all of `words` in it."""
+    def write(self, config):
+        """A configuration as a file."""
         path = Path(self.folder, "edge.yaml")
         path.write_text(config if isinstance(config, str) else json.dumps(config, indent=2))
+        return path
+
+    def refused(self, config, *words, codes=(1, 2), prefix=(), binary=RINGROAD, arguments=None):
+        """`run` ends by itself, with one line on standard error that has all of `words` in it."""
         arguments = self.lab.driver.arguments if arguments is None else arguments
-        command = (*prefix, str(binary), "run", "--config", str(path), *arguments)
+        command = (*prefix, str(binary), "run", "--config", str(self.write(config)), *arguments)
         before = traces(self.lab)
         process = self.spawn("edge", *command)
         self.assertIn(process.wait(10), codes, process.errors())

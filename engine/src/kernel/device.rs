@@ -1,5 +1,5 @@
-//! What a device does to packets on its way in: offloads, and where XDP can run. Asked of Linux over
-//! generic netlink, as `ethtool -k` and `ynl` do.
+//! What a device does to packets on its way in: offloads, and where XDP can run. Asked of Linux
+//! over generic netlink, as `ethtool -k` and `ynl` do.
 
 use std::collections::BTreeSet;
 use std::io;

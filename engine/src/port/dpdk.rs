@@ -227,11 +227,13 @@ impl Port for Dpdk {
     /// Drivers send at once, and let go of what was sent when they send more. What was the last for
     /// now they are asked for.
     #[inline]
-    fn flush(&mut self, _pool: &mut FramePool) {
+    fn flush(&mut self, pool: &mut FramePool) {
         if let Some(device) = &mut self.device
             && self.now < self.reclaim_until
         {
-            device.reclaim(TX_QUEUE);
+            assert!(pool.address() == self.frames, "the memory of another pool");
+            // SAFETY: the pool is that of the device, and this thread has it.
+            unsafe { device.reclaim(TX_QUEUE) };
         }
     }
 

@@ -38,7 +38,7 @@ pub struct Settings {
 /// A TAP device; see the module.
 #[derive(Debug)]
 pub struct Tap {
-    /// `None` once closed.
+    /// `None` once closed, or removed from Linux.
     device: Option<File>,
     interface: String,
     was_made: bool,
@@ -91,6 +91,16 @@ impl Tap {
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
+
+    /// The operator has removed the interface. Its descriptor would wake the lane for ever.
+    fn lose(&mut self) {
+        tracing::error!(
+            "{}: the interface was removed from Linux, which gets nothing of the port any more; \
+             make it again and restart the engine",
+            self.interface
+        );
+        self.device = None;
+    }
 }
 
 impl Port for Tap {
@@ -111,8 +121,12 @@ impl Port for Tap {
                     self.rx_dropped += 1;
                     pool.free(frame);
                 }
-                Err(_) => {
+                Err(error) => {
                     pool.free(frame);
+                    // Else there is nothing more to read.
+                    if error.raw_os_error() == Some(libc::EBADFD) {
+                        self.lose();
+                    }
                     break;
                 }
             }
@@ -168,3 +182,6 @@ fn read(mut device: &File, pool: &mut FramePool, frame: &mut Frame) -> io::Resul
     frame.truncate(read);
     Ok(if read > room { Whole::No } else { Whole::Yes })
 }
+
+#[cfg(test)]
+mod tests;

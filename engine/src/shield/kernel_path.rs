@@ -12,7 +12,6 @@ use crate::limits::{
     KERNEL_REST_PER_SECOND,
 };
 use crate::port::Port;
-use crate::telemetry::KernelPathCounts;
 use crate::time::Instant;
 
 /// What one port may hand to Linux of each class [packets per second]; zero is taken for one.
@@ -31,6 +30,23 @@ impl Default for Rates {
             rest: KERNEL_REST_PER_SECOND,
         }
     }
+}
+
+/// What crossed between a port and its interface in Linux by way of the engine, since the start
+/// [packets]. All zero behind an XDP program, which leaves to Linux what it never takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelPathCounts {
+    /// Handed to Linux.
+    pub to_kernel: u64,
+    /// Not handed over: beyond what their class may have per second.
+    pub limited: u64,
+    /// Not handed over: the interface refused them.
+    pub full: u64,
+    /// Taken from Linux to be sent by the port. Not in the ledger's `sent`, which is the engine's
+    /// own.
+    pub from_kernel: u64,
+    /// Sent by Linux and lost before the port: no frame to take them into, or too long for one.
+    pub from_kernel_dropped: u64,
 }
 
 /// The way between a port and Linux; see the module. `K` is the interface in Linux: what it is
@@ -75,9 +91,10 @@ impl<K: Port> KernelPath<K> {
         }
     }
 
-    /// Hands over what was taken. What Linux has no room for is dropped: waiting for it would hold
+    /// Hands over what was taken; called once a turn, and first. What Linux has no room for is dropped: waiting for it would hold
     /// frames that are the engine's.
-    pub fn flush(&mut self, pool: &mut FramePool) {
+    pub fn flush(&mut self, now: Instant, pool: &mut FramePool) {
+        self.kernel.set_now(now);
         if !self.out.is_empty() {
             self.kernel.tx_burst(pool, &mut self.out);
             self.full += self.out.len() as u64;
@@ -92,7 +109,6 @@ impl<K: Port> KernelPath<K> {
             return;
         }
         let waiting = out.len();
-        self.kernel.set_now(now);
         self.kernel.rx_burst(pool, out);
         if out.len() == waiting {
             self.next_look = now + KERNEL_LOOK_INTERVAL;

@@ -216,7 +216,7 @@ fn give(path: &mut KernelPath<SimPort>, pool: &mut FramePool, packet: &[u8], cou
         pool.push_back(&mut frame, packet.len()).expect("room").copy_from_slice(packet);
         path.take(START, pool, Verdict::NotOurs, frame);
     }
-    path.flush(pool);
+    path.flush(START, pool);
 }
 
 fn arp() -> Vec<u8> {

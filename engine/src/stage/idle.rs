@@ -103,3 +103,45 @@ const WAKERS_MAX: usize = 1 + 2 * PORTS_PER_LANE_MAX;
 
 /// A shorter sleep takes longer to fall into than to wait out.
 const SLEEP_WORTH_ITS_COST: Duration = Duration::from_micros(5);
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::time::Instant as Clock;
+
+    use nix::sys::eventfd::EventFd;
+
+    use super::*;
+    use crate::stage::mailbox;
+
+    /// Shortest of some sleeps without a deadline.
+    fn sleep(devices: &[Option<BorrowedFd<'_>>], linux: &[BorrowedFd<'_>]) -> Duration {
+        let (_commands, mailbox) = mailbox().unwrap();
+        let sleeps = (0..10).map(|_| {
+            let start = Clock::now();
+            let (devices, linux) = (devices.iter().copied(), linux.iter().copied());
+            let idle = Idle::new(IdlePolicy::Adaptive);
+            idle.sleep(devices, linux, &mailbox, Instant::ZERO, Instant::FAR_FUTURE);
+            start.elapsed()
+        });
+        sleeps.min().unwrap()
+    }
+
+    #[test]
+    fn a_device_that_cannot_wake_the_lane_is_looked_at_again_soon() {
+        let quiet = OwnedFd::from(EventFd::new().unwrap());
+        assert!(sleep(&[Some(quiet.as_fd())], &[]) >= SLEEP_MAX);
+        assert!(sleep(&[Some(quiet.as_fd()), None], &[]) < SLEEP_MAX / 2);
+    }
+
+    #[test]
+    fn whatever_becomes_readable_wakes_the_lane() {
+        let quiet = OwnedFd::from(EventFd::new().unwrap());
+        let ready = OwnedFd::from(EventFd::from_value(1).unwrap());
+        // As many as a lane has, and the last one wakes it.
+        let devices = [Some(quiet.as_fd()); PORTS_PER_LANE_MAX];
+        let mut linux = [quiet.as_fd(); PORTS_PER_LANE_MAX];
+        linux[PORTS_PER_LANE_MAX - 1] = ready.as_fd();
+        assert!(sleep(&devices, &linux) < SLEEP_MAX / 2);
+    }
+}

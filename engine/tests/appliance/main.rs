@@ -13,6 +13,7 @@ mod rig;
 
 mod closing;
 mod hostile;
+mod kernel_path;
 mod limits;
 mod malformed;
 mod network;

@@ -197,6 +197,15 @@ pub fn too_big(packet: &[u8], router: IpAddr, mtu: u16) -> Vec<u8> {
     ip_packet(link.reversed(), router, source, protocol, &message)
 }
 
+/// Whether an untagged packet says that it is TCP over IPv4 or IPv6.
+pub fn is_tcp(packet: &[u8]) -> bool {
+    match packet.get(12..14) {
+        Some([0x08, 0x00]) => packet.get(23) == Some(&6),
+        Some([0x86, 0xdd]) => packet.get(20) == Some(&6),
+        _ => false,
+    }
+}
+
 /// Octets of the IP packet within a frame.
 pub fn ip_len(packet: &[u8]) -> usize {
     packet.len() - if packet[12..14] == [0x81, 0x00] { 18 } else { 14 }

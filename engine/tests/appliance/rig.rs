@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use ringroad_ebpf::{EgressRange, ServiceAddress};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::port::Port;
@@ -18,9 +19,10 @@ use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings};
 pub use ringroad_engine::random::Random;
+use ringroad_engine::shield::{self, KernelPathCounts, Rates, Twin};
 use ringroad_engine::stage::{
-    Command, Commands, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, Worker, WorkerSettings,
-    mailbox,
+    Command, Commands, Gate, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, TwinGate, Worker,
+    WorkerSettings, mailbox,
 };
 use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
@@ -176,6 +178,8 @@ pub struct Side {
     pub stats: SideStats,
     /// Copies of what the hosts have sent lately, for those who want to do mischief with it.
     pub sent: Vec<Vec<u8>>,
+    /// What arrived that is no TCP, where anybody but the engine sends; else it is a fault.
+    pub others: Option<Vec<Vec<u8>>>,
     random: Random,
 }
 
@@ -189,8 +193,8 @@ pub struct SideStats {
     pub strays: u64,
 }
 
-pub struct World<P: Wire> {
-    pub lane: Lane<P, NoGate, Asked>,
+pub struct World<P: Wire, G: Gate = NoGate> {
+    pub lane: Lane<P, G, Asked>,
     pub hosts: Hosts,
     pub commands: Commands,
     pub now: Instant,
@@ -200,13 +204,53 @@ pub struct World<P: Wire> {
     _replay: Replay,
 }
 
-/// Both sides.
-pub struct Hosts(pub [Side; 2]);
+/// Both sides; and Linux behind each port, where packets for it cross the engine.
+pub struct Hosts(pub [Side; 2], pub Vec<Side>);
 
 impl World<SimPort> {
     /// Bare devices.
     pub fn new(plan: Plan) -> Self {
-        World::with(plan, |port, _| port)
+        World::with(plan, |port, _| port, NoGate, Vec::new())
+    }
+}
+
+impl World<SimPort, TwinGate<SimPort>> {
+    /// Bare devices behind the shield's twin, with Linux as a host behind each of them.
+    pub fn behind_twin(plan: Plan, rates: Rates) -> Self {
+        let mut random = Random::new(plan.seed ^ 0x1147);
+        let listen = plan.service.listen.iter();
+        let services = listen
+            .map(|&address| ServiceAddress {
+                address,
+                port_index: CLIENTS as u32,
+                service_index: 0,
+            })
+            .collect();
+        let origins = plan.service.origins.iter();
+        let egress = origins
+            .map(|origin| EgressRange {
+                address: origin.egress_address,
+                ports: origin.source_ports.clone(),
+                port_index: ORIGINS as u32,
+            })
+            .collect();
+        let twin = Twin::new(&shield::Settings { ports: 2, services, egress, secret: [7; 16] });
+        let (kernels, linux): (Vec<_>, Vec<_>) = [CLIENTS, ORIGINS]
+            .map(|_| {
+                let device = sim::Settings { reserve: 0, ..plan.device };
+                let (kernel, cable) = SimPort::with_peer(device);
+                (kernel, Side::new(cable, Random::new(random.draw())))
+            })
+            .into_iter()
+            .unzip();
+        let gate = TwinGate::new(twin, kernels, rates);
+        let mut world = World::with(plan, |port, _| port, gate, linux);
+        for side in world.hosts.all_mut() {
+            side.others = Some(Vec::new());
+        }
+        // The lane tells the gate in its first turn what it accepts.
+        world.run_for(ms(1));
+        world
     }
 }
 
@@ -214,9 +258,10 @@ impl World<Impair<SimPort>> {
     /// A bad network on both sides: `settings[side]` for each direction of that side.
     pub fn impaired(plan: Plan, settings: [impair::Settings; 2]) -> Self {
         let seed = plan.seed;
-        let mut world = World::with(plan, |port, side| {
+        let wrap = |port, side| {
             Impair::new(port, seed ^ (side as u64) << 32, settings[side], settings[side])
-        });
+        };
+        let mut world = World::with(plan, wrap, NoGate, Vec::new());
         for (side, settings) in world.hosts.0.iter_mut().zip(settings) {
             side.corrupting = settings.corrupt_ppm > 0;
         }
@@ -224,8 +269,8 @@ impl World<Impair<SimPort>> {
     }
 }
 
-impl<P: Wire> World<P> {
-    fn with(plan: Plan, wrap: impl Fn(SimPort, usize) -> P) -> Self {
+impl<P: Wire, G: Gate> World<P, G> {
+    fn with(plan: Plan, wrap: impl Fn(SimPort, usize) -> P, gate: G, behind: Vec<Side>) -> Self {
         let _replay = Replay { seed: plan.seed };
         let mut random = Random::new(plan.seed);
         let now = Instant::from_millis(10_000 + random.below(1000));
@@ -251,8 +296,8 @@ impl<P: Wire> World<P> {
             .into_iter()
             .unzip();
         let Ok(sides) = <[Side; 2]>::try_from(sides) else { unreachable!("two were made") };
-        let lane = Lane::new(worker, ports, NoGate, asked.clone(), mailbox, IdlePolicy::Spin);
-        World { lane, hosts: Hosts(sides), commands, now, asked, linux, random, _replay }
+        let lane = Lane::new(worker, ports, gate, asked.clone(), mailbox, IdlePolicy::Spin);
+        World { lane, hosts: Hosts(sides, behind), commands, now, asked, linux, random, _replay }
     }
 
     /// Has an origin listen.
@@ -313,7 +358,7 @@ impl<P: Wire> World<P> {
         let now = self.now;
         let found = self.lane.turn(&mut || now);
         self.assert_accounts();
-        let waiting = self.hosts.0.iter().any(|side| side.cable.waiting() > 0);
+        let waiting = self.hosts.all().any(|side| side.cable.waiting() > 0);
         let busy = moved > 0 || found > 0 || waiting || self.lane.worker().has_queued();
         let next = if busy { self.now + TICK } else { self.next_due() };
         self.now = next.max(self.now + TICK).min(limit.max(self.now));
@@ -372,13 +417,17 @@ impl<P: Wire> World<P> {
             !world.lane.worker().has_queued()
                 && world.lane.worker().active() == 0
                 && world.lane.ports_mut().iter().all(|port| port.held() == 0)
-                && world.hosts.0.iter().all(|side| side.cable.waiting() == 0)
+                && world.hosts.all().all(|side| side.cable.waiting() == 0)
         });
         let mut snapshot = Snapshot::new(1, 2);
         self.lane.fill(&mut snapshot);
         assert_ended(&snapshot);
         assert_eq!(self.lane.worker().pool.free_count(), self.lane.worker().pool.capacity());
-        Ended { ledger: snapshot.telemetry.ledger, service: snapshot.services[0] }
+        Ended {
+            ledger: snapshot.telemetry.ledger,
+            service: snapshot.services[0],
+            kernel_paths: snapshot.kernel_paths,
+        }
     }
 
     pub fn counters(&self) -> ServiceCounters {
@@ -408,6 +457,7 @@ impl<P: Wire> World<P> {
 pub struct Ended {
     pub ledger: Ledger,
     pub service: ServiceCounters,
+    pub kernel_paths: Vec<KernelPathCounts>,
 }
 
 pub fn assert_ended(snapshot: &Snapshot) {
@@ -467,15 +517,23 @@ fn learn_neighbour(linux: &mut SimulatedHost, side: usize, address: IpAddr) {
 impl Hosts {
     /// All hosts take what has arrived and send what they have to. Returns packets moved.
     pub fn turn(&mut self, now: Instant) -> usize {
-        self.0.iter_mut().map(|side| side.turn(now)).sum()
+        self.all_mut().map(|side| side.turn(now)).sum()
     }
 
     pub fn all_over(&self) -> bool {
-        self.0.iter().all(|side| side.peers.values().all(Peer::is_over))
+        self.all().all(|side| side.peers.values().all(Peer::is_over))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Side> {
+        self.0.iter().chain(&self.1)
+    }
+
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Side> {
+        self.0.iter_mut().chain(&mut self.1)
     }
 
     pub fn deadline(&self) -> Instant {
-        let peers = self.0.iter().flat_map(|side| side.peers.values());
+        let peers = self.all().flat_map(|side| side.peers.values());
         peers.map(Peer::deadline).min().unwrap_or(Instant::FAR_FUTURE)
     }
 }
@@ -492,6 +550,7 @@ impl Side {
             resets: true,
             stats: SideStats::default(),
             sent: Vec::new(),
+            others: None,
             random,
         }
     }
@@ -525,6 +584,11 @@ impl Side {
     }
 
     fn take(&mut self, packet: &[u8]) {
+        if let Some(others) = &mut self.others
+            && !packet::is_tcp(packet)
+        {
+            return others.push(packet.to_vec());
+        }
         if let Some(mtu) = self.path_mtu
             && packet::ip_len(packet) > mtu
         {

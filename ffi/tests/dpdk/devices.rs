@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::time::Duration;
 
-use dpdk_sys::limits::BURST_MAX;
+use dpdk_sys::limits::{BURST_MAX, HEADROOM};
 use dpdk_sys::{Checksum, Device, DeviceSettings, Packet, PacketPool};
 use pcap_file::pcap::{PcapPacket, PcapWriter};
+use tempfile::NamedTempFile;
 
 use crate::frames::Frames;
 use crate::{BUFFER_LEN, eal, open, pool, settings};
@@ -79,15 +80,9 @@ fn a_full_device_takes_fewer_and_loses_none() {
 fn a_capture_is_replayed_octet_by_octet() {
     let eal = eal();
     let pool = pool(&eal, 4096);
-    let file = tempfile::NamedTempFile::new().unwrap();
     let packets: Vec<Vec<u8>> =
         (1..=3u8).map(|n| (0..60 + u16::from(n)).map(|i| i as u8 ^ n).collect()).collect();
-    let mut writer = PcapWriter::new(File::create(file.path()).unwrap()).unwrap();
-    for packet in &packets {
-        let octets = packet.len() as u32;
-        writer.write_packet(&PcapPacket::new(Duration::ZERO, octets, packet)).unwrap();
-    }
-    drop(writer);
+    let file = capture(packets.clone());
     let arguments = format!("rx_pcap={},infinite_rx=1", file.path().display());
     let mut replay = open(&eal, &pool, "net_pcap_replay", &arguments);
     let mut frames = Frames::new(&pool);
@@ -113,13 +108,7 @@ fn a_capture_is_replayed_octet_by_octet() {
 fn a_packet_in_pieces_is_refused_and_counted() {
     let eal = eal();
     let pool = PacketPool::new(&eal, "pieces", 1024, BUFFER_LEN, None).unwrap();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let mut writer = PcapWriter::new(File::create(file.path()).unwrap()).unwrap();
-    for len in [100, 5000, 200] {
-        let packet = PcapPacket::new_owned(Duration::ZERO, len, vec![7; len as usize]);
-        writer.write_packet(&packet).unwrap();
-    }
-    drop(writer);
+    let file = capture([100, 5000, 200].map(|octets| vec![7; octets]));
     let arguments = format!("rx_pcap={}", file.path().display());
     let mut replay = open(&eal, &pool, "net_pcap_pieces", &arguments);
     let mut received = [Packet::default(); BURST_MAX];
@@ -129,6 +118,21 @@ fn a_packet_in_pieces_is_refused_and_counted() {
     assert_eq!(lengths, [100, 200]);
     assert_eq!(replay.stats().unwrap().refused, 1);
     assert_eq!(pool.available(), 1024 - 2);
+}
+
+#[test]
+fn a_jumbo_packet_lies_in_one_frame() {
+    let eal = eal();
+    let pool = PacketPool::new(&eal, "jumbo", 1024, 9216 + HEADROOM, None).unwrap();
+    let file = capture([vec![9; 9014]]);
+    let id = eal.attach("net_pcap_jumbo", &format!("rx_pcap={}", file.path().display())).unwrap();
+    let settings = DeviceSettings { mtu: 9000, ..settings() };
+    let mut replay = Device::open(id, &pool, &settings).unwrap();
+    let mut received = [Packet::default(); BURST_MAX];
+    // SAFETY: this thread's pool.
+    assert_eq!(unsafe { replay.rx_burst(0, &mut received) }, 1);
+    assert_eq!(received[0].len, 9014);
+    assert_eq!(Frames::new(&pool).buffer(received[0].index)[128..][..9014], [9; 9014]);
 }
 
 #[test]
@@ -155,7 +159,7 @@ fn what_a_device_cannot_do_is_refused_in_one_line() {
     };
     assert_eq!(
         refused(DeviceSettings { rx_queues: 17, ..settings() }),
-        "net_ring_refused has at most 16 receive queues, 17 were asked for"
+        "net_ring_refused takes 1 to 16 receive queues, 17 were asked for; ask for so many"
     );
     assert_eq!(
         refused(DeviceSettings { mtu: 9000, ..settings() }),
@@ -181,4 +185,15 @@ fn a_thread_is_registered_once() {
             (0..200).for_each(|_| drop(eal.register_thread().unwrap()));
         });
     });
+}
+
+/// A capture file with these packets in it.
+fn capture(packets: impl IntoIterator<Item = Vec<u8>>) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    let mut writer = PcapWriter::new(File::create(file.path()).unwrap()).unwrap();
+    for packet in packets {
+        let octets = packet.len() as u32;
+        writer.write_packet(&PcapPacket::new_owned(Duration::ZERO, octets, packet)).unwrap();
+    }
+    file
 }

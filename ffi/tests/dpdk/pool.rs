@@ -131,7 +131,7 @@ fn what_is_no_pool_is_refused_in_one_line() {
             BUFFER_LEN,
             "a pool named \"test\" exists already; give each a name of its own",
         ),
-        ("", 8, BUFFER_LEN, "a pool's name has 1 to 25 octets, \"\" has 0"),
+        ("", 8, BUFFER_LEN, "a pool's name has 1 to 25 octets, \"\" has 0; choose another"),
         ("none", 0, BUFFER_LEN, "0 frames asked for in a pool; it holds from 1 to 16777216"),
         ("small", 8, 128, "buffers of 128 octets asked for; they have from 192 to 10368"),
         (

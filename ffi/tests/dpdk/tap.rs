@@ -4,25 +4,28 @@ use std::net::UdpSocket;
 use std::process::{self, Command};
 use std::time::Duration;
 
-use dpdk_sys::{Device, Packet};
+use dpdk_sys::{Checksum, Device, DeviceSettings, Packet};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::frames::Frames;
-use crate::{eal, open, pool};
+use crate::{eal, pool, settings, skip};
 
 /// A datagram from the kernel wakes us, arrives, and its echo arrives there. This thread, which
 /// the test harness made for this test, is the only one in the namespace.
 #[test]
 fn a_datagram_goes_through_a_tap_and_back() {
     if unshare(CloneFlags::CLONE_NEWNET).is_err() {
-        eprintln!("skipped: a network namespace needs root");
+        skip("DPDK on a TAP: a network namespace needs root");
         return;
     }
     let eal = eal();
     let pool = pool(&eal, 2048);
     let interface = format!("rrtap{}", process::id());
-    let mut tap = open(&eal, &pool, "net_tap_echo", &format!("iface={interface}"));
+    let id = eal.attach("net_tap_echo", &format!("iface={interface}")).unwrap();
+    let settings = DeviceSettings { rx_checksum: true, ..settings() };
+    let mut tap = Device::open(id, &pool, &settings).unwrap();
+    assert!(tap.rx_checksum());
     ip(&format!("address add 10.9.8.1/24 dev {interface}"));
     ip(&format!("neighbour add 10.9.8.2 lladdr 02:00:00:00:00:02 dev {interface}"));
     let socket = UdpSocket::bind("10.9.8.1:0").unwrap();
@@ -38,6 +41,7 @@ fn a_datagram_goes_through_a_tap_and_back() {
         }
         frames.put(packet.index);
     };
+    assert_eq!(datagram.checksum, Checksum::GOOD);
     let echo = bytes(&mut frames, &datagram);
     swap(echo, 0..6, 6);
     swap(echo, 26..30, 30);

@@ -43,27 +43,23 @@ pub(super) fn open(interface: &str) -> Result<(File, bool), OpenError> {
 
 /// Makes `device` the TAP of that name. Returns whether there was none.
 fn attach(device: &File, interface: &str) -> Result<bool, OpenError> {
-    let set = |flags: libc::c_int| {
-        let mut request = request(interface);
-        request.ifr_ifru.ifru_flags = flags as libc::c_short;
-        // SAFETY: a live request that says its interface and flags, as the call wants it.
-        unsafe { ioctl::set_interface(device.as_raw_fd(), &request) }
-    };
-    let flags = libc::IFF_TAP | libc::IFF_NO_PI;
-    let refused = |errno| {
-        let interface = interface.to_owned();
-        Err(match errno {
-            nix::Error::EINVAL => OpenError::Taken { interface },
-            nix::Error::EBUSY => OpenError::Busy { interface },
-            other => OpenError::from_step(interface, "open a TAP device", other.into()),
-        })
-    };
-    // Made, or nothing: so that nobody's device is taken for ours.
-    match set(flags | libc::IFF_TUN_EXCL) {
-        Ok(_) => Ok(true),
-        Err(nix::Error::EBUSY) => set(flags).map(|_| false).or_else(refused),
-        Err(errno) => refused(errno),
-    }
+    let mut request = request(interface);
+    request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as libc::c_short;
+    // SAFETY: a live request that says its interface and flags, as the call wants it.
+    let attached = unsafe { ioctl::set_interface(device.as_raw_fd(), &request) };
+    let named = || interface.to_owned();
+    attached.map_err(|errno| match errno {
+        nix::Error::EINVAL => OpenError::Taken { interface: named() },
+        nix::Error::EBUSY => OpenError::Busy { interface: named() },
+        other => OpenError::from_step(named(), "open a TAP device", other.into()),
+    })?;
+    // SAFETY: a live request, which the call writes the interface and its flags into.
+    let described = unsafe { ioctl::get_interface(device.as_raw_fd(), &mut request) };
+    described.map_err(|errno| OpenError::from_step(named(), "ask for its flags", errno.into()))?;
+    // SAFETY: the flags are what the call has written.
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    // What does not outlast its owner had none before: so it is ours.
+    Ok(libc::c_int::from(flags) & libc::IFF_PERSIST == 0)
 }
 
 pub(super) fn set_mac(device: &File, mac: MacAddr) -> io::Result<()> {
@@ -134,6 +130,7 @@ mod ioctl {
     use nix::{ioctl_read_bad, ioctl_write_int_bad, ioctl_write_ptr_bad};
 
     ioctl_write_ptr_bad!(set_interface, libc::TUNSETIFF, libc::ifreq);
+    ioctl_read_bad!(get_interface, libc::TUNGETIFF, libc::ifreq);
     ioctl_write_int_bad!(set_offload, libc::TUNSETOFFLOAD);
     ioctl_write_ptr_bad!(set_carrier, libc::TUNSETCARRIER, libc::c_int);
     ioctl_write_ptr_bad!(set_mac, libc::SIOCSIFHWADDR, libc::ifreq);

@@ -85,7 +85,7 @@ impl<K: Port> Gate for TwinGate<K> {
         if verdicts.iter().any(|verdict| *verdict != Verdict::ToEngine) {
             self.take_apart(now, port, pool, burst, &verdicts);
         }
-        self.paths[usize::from(port)].flush(pool);
+        self.paths[usize::from(port)].flush(now, pool);
     }
 
     #[inline]

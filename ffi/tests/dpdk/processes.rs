@@ -1,13 +1,16 @@
-//! What cannot work ends as one line of an error, with nothing on the screen. Each case is a
-//! process of its own: this test binary again, told what to try.
-
+//! What a process of its own is needed for, since DPDK starts once in each: refusals, which are one
+//! line of an error with nothing on the screen, and starts. It is this test binary again, told
+//! what to try.
+use std::collections::BTreeSet;
 use std::env;
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::{self, Command, Output};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dpdk_sys::{Eal, EalSettings, Error, Level, Memory};
+use dpdk_sys::{Eal, EalSettings, Error, Level, Memory, Packet};
 
-use crate::eal_settings;
+use crate::frames::Frames;
+use crate::{eal_settings, skip};
 
 /// Tells [`tries`] what to do.
 const CASE: &str = "DPDK_SYS_TRIES";
@@ -25,19 +28,20 @@ const CASES: &[(&str, Try, &str)] = &[
         "missing capture",
         || attach("net_pcap0", "rx_pcap=/nonexistent"),
         "cannot attach net_pcap0 with \"rx_pcap=/nonexistent\": open_single_rx_pcap(): Couldn't \
-         open /nonexistent: /nonexistent: No such file or directory",
+         open /nonexistent: /nonexistent: No such file or directory; check the device\'s \
+         name and arguments",
     ),
     (
         "bad device argument",
         || attach("net_ring0", "nodeaction=x"),
         "cannot attach net_ring0 with \"nodeaction=x\": parse_kvlist(): could not parse node \
-         value from x",
+         value from x; check the device\'s name and arguments",
     ),
     (
         "unknown device argument",
         || attach("net_null0", "nonesuch=1"),
         "cannot attach net_null0 with \"nonesuch=1\": EAL: Driver cannot attach the device \
-         (net_null0)",
+         (net_null0); check the device\'s name and arguments",
     ),
     (
         "interface exists",
@@ -67,14 +71,14 @@ const CASES: &[(&str, Try, &str)] = &[
     (
         "unknown EAL argument",
         || start(EalSettings { arguments: vec!["--nonesuch".into()], ..eal_settings() }).map(drop),
-        "DPDK does not start with --no-telemetry --lcores 0@(0) --no-huge --no-shconf -m 64 \
+        "DPDK does not start with --no-telemetry --file-prefix ringroad-PID --lcores 0@(0) --no-huge --no-shconf -m 64 \
          --no-pci --nonesuch: Invalid argument (dpdk: unrecognized option '--nonesuch'); correct \
          these settings",
     ),
     (
         "no such processor",
         || start(EalSettings { cpus: vec![100_000], ..eal_settings() }).map(drop),
-        "DPDK does not start with --no-telemetry --lcores 0@(100000) --no-huge --no-shconf -m 64 \
+        "DPDK does not start with --no-telemetry --file-prefix ringroad-PID --lcores 0@(100000) --no-huge --no-shconf -m 64 \
          --no-pci: Invalid argument (EAL: invalid parameter for --lcores); correct these settings",
     ),
     (
@@ -109,7 +113,7 @@ fn without_hugepages_it_says_what_to_do() {
 #[test]
 fn a_pci_device_in_use_is_left_alone() {
     let Some(address) = kernels_pci_device() else {
-        eprintln!("skipped: the kernel drives no PCI device here");
+        skip("a PCI device in use: the kernel drives none here");
         return;
     };
     let said = said(&format!("pci {address}"));
@@ -123,6 +127,16 @@ fn a_pci_device_in_use_is_left_alone() {
 #[test]
 fn a_start_leaves_the_process_as_it_was() {
     assert_eq!(said("start"), "started\n");
+}
+
+#[test]
+fn packets_go_round_on_hugepages() {
+    let free = free_hugepages_megabytes();
+    if free < HUGEPAGES_MEGABYTES {
+        skip(&format!("DPDK on hugepages: {free} MB are free, it takes {HUGEPAGES_MEGABYTES}"));
+        return;
+    }
+    assert_eq!(said("hugepages"), "started\n");
 }
 
 /// Not a test by itself: does what [`CASE`] says, between two marks on either descriptor.
@@ -139,6 +153,7 @@ fn tries() {
             let memory = Memory::Hugepages { megabytes: 1_000_000 };
             start(EalSettings { memory, ..eal_settings() }).map(drop)
         }
+        _ if case == "hugepages" => round_on_hugepages(),
         _ if case == "start" => {
             started_quietly();
             Ok(())
@@ -149,9 +164,9 @@ fn tries() {
     eprintln!("{MARK}");
     match result {
         Ok(()) => println!("started"),
-        Err(error) => println!("{error}"),
+        Err(error) => println!("{}", error.to_string().replace(&own_prefix(), "ringroad-PID")),
     }
-    std::process::exit(0);
+    process::exit(0);
 }
 
 fn started_quietly() {
@@ -169,12 +184,47 @@ fn started_quietly() {
     .unwrap();
     assert_eq!(state(), before);
     assert!(LOGGED.load(Ordering::Relaxed));
+    assert!(!Path::new("/var/run/dpdk").join(own_prefix()).exists());
+}
+
+/// The name under which DPDK keeps files of this process.
+fn own_prefix() -> String {
+    format!("ringroad-{}", process::id())
+}
+
+/// Packets go round in frames on hugepages, of which some may lie across two pages.
+fn round_on_hugepages() -> Result<(), Error> {
+    let memory = Memory::Hugepages { megabytes: HUGEPAGES_MEGABYTES };
+    let eal = start(EalSettings { memory, ..eal_settings() })?;
+    let pool = crate::pool(&eal, 5000);
+    let layout = pool.layout();
+    assert!((4900..=5000).contains(&layout.usable));
+    let mut ring = crate::open(&eal, &pool, "net_ring0", "");
+    let mut frames = Frames::new(&pool);
+    let mut seen = BTreeSet::new();
+    while let Some(index) = frames.take() {
+        let packet = Packet::new(index, 200, 60);
+        let mut back = [Packet::default(); 2];
+        // SAFETY: this thread's pool, and a frame of ours.
+        let moved = unsafe { (ring.tx_burst(0, &[packet]), ring.rx_burst(0, &mut back)) };
+        assert_eq!((moved, back[0]), ((1, 1), packet));
+        assert!(index < layout.frames && seen.insert(index));
+    }
+    assert_eq!(seen.len(), layout.usable as usize);
+    Ok(())
+}
+
+/// Free hugepages of the usual size [MB].
+fn free_hugepages_megabytes() -> u32 {
+    let path = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+    let free = std::fs::read_to_string(path).unwrap_or_default();
+    2 * free.trim().parse::<u32>().unwrap_or_default()
 }
 
 /// What [`tries`] says behind its marks, having said nothing between them.
 fn said(case: &str) -> String {
     let Output { stdout, stderr, .. } = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "refusals::tries", "--nocapture"])
+        .args(["--exact", "processes::tries", "--nocapture"])
         .env(CASE, case)
         .output()
         .unwrap();
@@ -207,5 +257,8 @@ fn kernels_pci_device() -> Option<String> {
         .map(|device| device.file_name().to_string_lossy().into_owned())
         .next()
 }
+
+/// Enough for a pool, with what DPDK needs besides.
+const HUGEPAGES_MEGABYTES: u32 = 32;
 
 const MARK: &str = "---- mark ----";
