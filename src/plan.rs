@@ -108,7 +108,7 @@ impl Plan {
         routes: &Routes,
     ) -> Result<OriginSettings> {
         let egress = &service.egress;
-        let routed = egress_device(routes, origin.ip());
+        let routed = routes.device_to(origin.ip());
         let port_index = match &egress.port {
             Some(name) => {
                 let index = port_index(config, name)?;
@@ -236,18 +236,6 @@ fn require_local(routes: &Routes, address: IpAddr, key: &str) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The device by which Linux sends to an address; of a VLAN the one that carries it.
-fn egress_device(routes: &Routes, destination: IpAddr) -> Result<u32, NoPath> {
-    match routes.path_to(destination) {
-        Ok(path) => Ok(path.ifindex),
-        Err(NoPath::Unresolved(next_hop) | NoPath::Failed(next_hop)) => {
-            let vlan = routes.link(next_hop.ifindex).and_then(|link| link.vlan);
-            Ok(vlan.map_or(next_hop.ifindex, |vlan| vlan.parent))
-        }
-        Err(none) => Err(none),
-    }
 }
 
 // What the configuration lets through fits the engine and the shield.

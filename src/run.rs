@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use ringroad_config::schema::{Config, DriverKind, Idle};
 use ringroad_ebpf::EgressRange;
 use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes, read_once};
@@ -32,8 +32,8 @@ use crate::backend::dpdk;
 use crate::backend::dpdk::DpdkBackend;
 use crate::cli::EXIT_USAGE;
 use crate::plan::Plan;
-use crate::secret;
 use crate::stats::Names;
+use crate::{cores, secret};
 
 /// Run the engine in the foreground
 ///
@@ -61,8 +61,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::from(EXIT_USAGE));
     }
     start_log();
-    let polling = polling_core(&config)?;
-    leave_core_to_lane(polling);
+    let polling = cores::polling(&config)?;
+    cores::leave_to_lane(polling);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
     // From here on a signal undoes what was done.
@@ -147,7 +147,7 @@ async fn serve<B: Backend>(
     let lane = Lane::new(worker, ports, gate, watcher.resolver(), mailbox, idle);
     let (ended, mut lane_ended) = oneshot::channel();
     let lane = thread::Builder::new().name("lane-0".to_owned()).spawn(move || {
-        if let Err(error) = pin(core) {
+        if let Err(error) = cores::pin(core) {
             tracing::warn!("{error}");
         }
         // Naps and timeouts are meant to the microsecond.
@@ -184,18 +184,6 @@ async fn serve<B: Backend>(
     drop(reserved);
     report(&last);
     Ok(())
-}
-
-/// Keeps the calling thread on `core`.
-fn pin(core: core_affinity::CoreId) -> Result<()> {
-    if core_affinity::set_for_current(core) {
-        return Ok(());
-    }
-    bail!(
-        "engine.cores: cannot keep the polling thread on core {}; it runs wherever Linux puts it, \
-         and slower: is the core online, and this process's to use?",
-        core.id
-    )
 }
 
 /// Waits until no connection is open, at most for `timeout`.
@@ -288,27 +276,6 @@ fn refuse_clashes(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// The core that the configuration gives to the lane.
-fn polling_core(config: &Config) -> Result<core_affinity::CoreId> {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    let wanted = config.engine.cores.first().copied().unwrap_or(0);
-    cores.iter().copied().find(|core| core.id == wanted).with_context(|| {
-        let may: Vec<String> = cores.iter().map(|core| core.id.to_string()).collect();
-        format!(
-            "engine.cores: core {wanted} is not this process's to use; choose one of {}",
-            may.join(", ")
-        )
-    })
-}
-
-/// The control plane keeps off the core that polls, where there is another.
-fn leave_core_to_lane(polling: core_affinity::CoreId) {
-    let others = core_affinity::get_core_ids().unwrap_or_default();
-    if let Some(other) = others.into_iter().find(|core| core.id != polling.id) {
-        core_affinity::set_for_current(other);
-    }
-}
-
 fn report(last: &Snapshot) {
     let (inward, outward) = last.telemetry.ledger.imbalance();
     if (inward, outward) != (0, 0) {
@@ -332,18 +299,3 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How long a lane may take to look at its queue, in tries and time between them.
 const TELL_TRIES: u32 = 100;
 const TELL_PAUSE: Duration = Duration::from_millis(10);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_core_that_is_not_there_is_told() {
-        // The pinning of a thread ends with it.
-        let pinned = |id| std::thread::spawn(move || pin(core_affinity::CoreId { id })).join();
-        let mine = core_affinity::get_core_ids().unwrap()[0].id;
-        assert!(pinned(mine).unwrap().is_ok());
-        let error = pinned(1023).unwrap().unwrap_err().to_string();
-        assert!(error.starts_with("engine.cores: ") && error.contains("core 1023"), "{error}");
-    }
-}

@@ -5,14 +5,14 @@ use ringroad_hugepages::{Cpu, Cpus};
 use super::finding::Finding;
 use super::host::Host;
 
-/// `engine`: the cores that the configuration gives to the engine. `allowed`: those that this
-/// process may use.
-pub(super) fn judge(engine: &[usize], allowed: &[usize], cpus: &Cpus) -> Vec<Finding> {
+/// `engine`: the cores that the configuration gives to the engine. `usable`: those that a thread of
+/// this process can be kept on.
+pub(super) fn judge(engine: &[usize], usable: &[usize], cpus: &Cpus) -> Vec<Finding> {
     let mut findings = Vec::new();
     for core in engine {
         let cpu = u32::try_from(*core).ok().and_then(|number| cpus.get(number));
-        let Some(cpu) = cpu.filter(|_| allowed.contains(core)) else {
-            findings.push(out_of_reach(*core, allowed, cpu));
+        let Some(cpu) = cpu.filter(|_| usable.contains(core)) else {
+            findings.push(out_of_reach(*core, usable));
             continue;
         };
         findings.push(isolation(cpu, cpus));
@@ -22,23 +22,11 @@ pub(super) fn judge(engine: &[usize], allowed: &[usize], cpus: &Cpus) -> Vec<Fin
     findings
 }
 
-/// `cpu`: the core, if it is online.
-fn out_of_reach(core: usize, allowed: &[usize], cpu: Option<&Cpu>) -> Finding {
-    let mut cores: Vec<u32> = allowed.iter().map(|core| *core as u32).collect();
-    let finding = match cpu {
-        // Linux starts programs on the other cores, and lets them have no more than those.
-        Some(cpu) if cpu.isolated => {
-            cores.push(cpu.number);
-            cores.sort_unstable();
-            Finding::failure("core", "isolated, and so not given to this process").fix(format!(
-                "start ringroad by taskset -c {}, or with CPUAffinity= in systemd",
-                ranges(&cores)
-            ))
-        }
-        Some(_) | None => Finding::failure("core", "is not online, or not this process's to use")
-            .fix(format!("choose from {} in engine.cores", ranges(&cores))),
-    };
-    finding.on(subject(core))
+fn out_of_reach(core: usize, usable: &[usize]) -> Finding {
+    let usable: Vec<u32> = usable.iter().map(|core| *core as u32).collect();
+    Finding::failure("core", "is not online, or not this process's to use")
+        .fix(format!("choose from {} in engine.cores", ranges(&usable)))
+        .on(subject(core))
 }
 
 fn isolation(cpu: &Cpu, cpus: &Cpus) -> Finding {

@@ -55,11 +55,6 @@ impl Host {
     }
 }
 
-/// The cores that this process may use.
-pub(super) fn allowed_cores() -> Vec<usize> {
-    core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect()
-}
-
 /// The kernel, by what it has to have.
 pub(super) fn judge(host: &Host, af_xdp: bool) -> Vec<Finding> {
     let Kernel { release, af_xdp: has_af_xdp, btf } = &host.kernel;

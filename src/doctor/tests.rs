@@ -137,8 +137,8 @@ fn cores_that_are_shared_or_slow_are_told() {
              speed each → give engine.cores one thread of each physical core",
             "Warning frequency core 5: governor powersave: slow after every pause → echo performance \
              > /sys/devices/system/cpu/cpu5/cpufreq/scaling_governor",
-            "Failure core core 7: isolated, and so not given to this process → start ringroad by \
-             taskset -c 0-3,5-7, or with CPUAffinity= in systemd",
+            "Failure core core 7: is not online, or not this process's to use → choose from 0-3,5-6 \
+             in engine.cores",
             "Failure core core 9: is not online, or not this process's to use → choose from 0-3,5-6 \
              in engine.cores",
         ]
