@@ -5,34 +5,31 @@ import re
 import socket
 from pathlib import Path
 
-from harness.case import EdgeCase
-from harness.edge import RINGROAD, configuration, service, xdp_attached
+from harness.edge import RINGROAD, expect_traces, service, traces
 from harness.lab import EGRESS_V4
+from harness.refusal import RefusalCase
 
 # Status, check, subject and message are columns.
 LINE = re.compile(r"(ok|note|warning|FAILURE) +([a-z-]+)  ( *\S.*)")
 
 
-class Doctor(EdgeCase):
-    def setUp(self):
-        super().setUp()
-        self.needs("configuration")
-        self.socket = Path(self.folder, "ringroad.sock")
+class Doctor(RefusalCase):
+    drivers = ("af_xdp",)
 
     def config(self, *services, **how):
+        config = super().config(*services, **how)
         # The metrics' default port is the machine's to use, not the lab's alone.
-        config = configuration(services or (service(80),), self.socket, **how)
         config["admin"]["metrics"] = "off"
         return config
 
     def doctor(self, config, *options, code=0, prefix=()):
         """What the doctor prints about the edge; it must have changed nothing."""
-        arguments = ["--config", self.write(config), *options] if config else options
-        before = self.state()
+        arguments = ["--config", str(self.write(config)), *options] if config else options
+        before = traces(self.lab)
         process = self.spawn("edge", *prefix, str(RINGROAD), "doctor", *arguments)
         self.assertEqual(process.wait(10), code, process.output() + process.errors())
         self.assertEqual(process.errors(), "")
-        self.assertEqual(self.state(), before)
+        expect_traces(self.lab, before)
         return process.output()
 
     def diagnose(self, config, **how):
@@ -51,15 +48,6 @@ class Doctor(EdgeCase):
                 return
         self.fail(f"no {status} {check} {words}:\n{json.dumps(findings, indent=1)}")
 
-    def write(self, config):
-        path = Path(self.folder, "edge.yaml")
-        path.write_text(config if isinstance(config, str) else json.dumps(config, indent=2))
-        return str(path)
-
-    def state(self):
-        reserved = self.lab.run("edge", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports")
-        return reserved, xdp_attached(self.lab, "wan0"), xdp_attached(self.lab, "lan0")
-
     def test_healthy_edge(self):
         text = self.doctor(self.config())
         self.assertRegex(text.splitlines()[-1], r"^fit to run")
@@ -70,7 +58,7 @@ class Doctor(EdgeCase):
             pass
 
     def test_json_says_what_the_text_says(self):
-        config = self.config(ports=(("wan", "wan0"), ("lan", "nosuch0")))
+        config = self.config(ports=self.lab.driver.ports(lan="nosuch0"))
         text = self.doctor(config, code=1)
         findings = self.diagnose(config, code=1)
         lines = [LINE.fullmatch(line) for line in text.splitlines()]
@@ -112,19 +100,19 @@ class Doctor(EdgeCase):
         self.found(found, "mtu", "failure", "9000", "ip link set wan0 mtu", subject="wan0")
 
     def test_interface_that_is_missing(self):
-        config = self.config(ports=(("wan", "wan0"), ("lan", "lan1")))
+        config = self.config(ports=self.lab.driver.ports(lan="lan1"))
         found = self.diagnose(config, code=1)
         self.found(found, "interface", "failure", 'did you mean "lan0"?', subject="lan1")
 
     def test_interface_that_is_down(self):
         self.lab.ip("edge", "link add down0 type veth peer name down1")
         self.addCleanup(self.lab.ip, "edge", "link del down0")
-        found = self.diagnose(self.config(ports=(("wan", "wan0"), ("lan", "down0"))), code=1)
+        found = self.diagnose(self.config(ports=self.lab.driver.ports(lan="down0")), code=1)
         self.found(found, "interface", "failure", "ip link set down0 up", subject="down0")
         # Its other end is here, and veth leaves checksums undone unless told not to.
         self.found(found, "peer-checksums", "warning", "down1", "tx off", subject="down0")
         self.lab.run("edge", "ethtool", "-K", "down1", "tx", "off")
-        found = self.diagnose(self.config(ports=(("wan", "wan0"), ("lan", "down0"))), code=1)
+        found = self.diagnose(self.config(ports=self.lab.driver.ports(lan="down0")), code=1)
         self.found(found, "peer-checksums", "ok", subject="down0")
 
     def test_interface_with_several_queues(self):
@@ -135,16 +123,16 @@ class Doctor(EdgeCase):
             "link set many1 up",
         )
         self.addCleanup(self.lab.ip, "edge", "link del many0")
-        found = self.diagnose(self.config(ports=(("wan", "wan0"), ("lan", "many0"))), code=1)
+        found = self.diagnose(self.config(ports=self.lab.driver.ports(lan="many0")), code=1)
         advice = "ethtool -L many0 rx 1"
         self.found(found, "receive-queues", "failure", "2 queues", advice, subject="many0")
         # The advice alone leaves it without XDP, as its other end sends on two.
         self.lab.run("edge", *advice.split())
-        found = self.diagnose(self.config(ports=(("wan", "wan0"), ("lan", "many0"))), code=1)
+        found = self.diagnose(self.config(ports=self.lab.driver.ports(lan="many0")), code=1)
         self.found(found, "receive-queues", "ok", subject="many0")
         self.found(found, "xdp-support", "warning", "PEER tx 1", subject="many0")
         self.lab.run("edge", "ethtool", "-L", "many1", "tx", "1")
-        found = self.diagnose(self.config(ports=(("wan", "wan0"), ("lan", "many0"))), code=1)
+        found = self.diagnose(self.config(ports=self.lab.driver.ports(lan="many0")), code=1)
         self.found(found, "xdp-support", "ok", "native", subject="many0")
 
     def test_mode_that_the_interface_cannot_do(self):

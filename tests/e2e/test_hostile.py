@@ -23,52 +23,65 @@ class Hostile(EdgeCase):
         super().setUp()
         path, self.digest = self.random_file(SIZE)
         self.nginx(f"server {{ listen 80; root {path.parent}; }}")
-        macs = self.mac("client", "eth0"), self.mac("edge", "wan0")
-        self.forge = Forge(*macs, CLIENT_V4, EDGE_V4, PORT)
-        with self.lab.inside("client"):
-            self.raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        self.addCleanup(self.raw.close)
-        self.raw.bind(("eth0", 0))
 
     def mac(self, host, interface):
         (link,) = json.loads(self.lab.run(host, "ip", "-j", "link", "show", "dev", interface))
         return link["address"]
 
     def under_attack(self, packets_for):
-        """Downloads a file while forged packets arrive; `packets_for` gets the download's port."""
+        """Downloads a file while forged packets arrive.
+
+        `packets_for` makes them, of a `Forge` and the download's port.
+        """
         with self.edge(service(PORT)) as edge:
-            before = dropped(edge)
+            raw = self.raw_socket()
+            macs = self.mac("client", "eth0"), self.mac("edge", "wan0")
+            forge = Forge(*macs, CLIENT_V4, EDGE_V4, PORT).packet
+            before = self.dropped(edge)
             client = self.connect(PORT)
             client.sendall(b"GET /content HTTP/1.0\r\n\r\n")
             download = in_background(http_body_digest, client)
             sent = 0
-            for packet in packets_for(client.getsockname()[1]):
-                self.raw.send(packet)
+            for packet in packets_for(forge, client.getsockname()[1]):
+                raw.send(packet)
                 sent += 1
             self.assertEqual(download(50), (SIZE, self.digest))
             client.close()
             self.assertEqual(self.curl("-o", "/dev/null", f"http://{EDGE_V4}/content"), "")
-            if "ledger" not in edge.traits:
+            if not self.promised("ledger"):
                 return
-            after = dropped(edge)
+            after = self.dropped(edge)
         reasons = {reason: after[reason] - before.get(reason, 0) for reason in after}
         print(f"    {sent} forged, dropped: { {reason: n for reason, n in reasons.items() if n} }")
         self.assertGreater(sum(reasons.values()), 0, "forged packets were not counted as dropped")
 
+    def raw_socket(self):
+        with self.lab.inside("client"):
+            raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        self.addCleanup(raw.close)
+        raw.bind(("eth0", 0))
+        return raw
+
+    def dropped(self, edge):
+        """Dropped packets by reason; and what the shield left for Linux to drop, as it counts that."""
+        if not self.promised("ledger"):
+            return {}
+        stats = edge.stats()
+        left = {f"shield {reason}": stats["shield"][reason] for reason in ("malformed", "fragment")}
+        return stats["ledger"]["dropped"] | left
+
     def test_truncated_at_every_length(self):
         self.under_attack(
-            lambda _: (
+            lambda forge, _: (
                 whole[:length]
                 for flags in (SYN, ACK, PSH | ACK)
-                for whole in [self.forge.packet(2000, flags, payload=bytes(64), options=bytes(12))]
+                for whole in [forge(2000, flags, payload=bytes(64), options=bytes(12))]
                 for length in range(ETHERNET, len(whole))
             )
         )
 
     def test_wrong_offsets_lengths_and_checksums(self):
-        forge = self.forge.packet
-
-        def packets(_):
+        def packets(forge, _):
             for flags in (SYN, ACK, PSH | ACK, FIN | ACK, RST):
                 for words in range(16):
                     yield forge(2001, flags, tcp_offset=words, payload=bytes(20))
@@ -87,8 +100,8 @@ class Hostile(EdgeCase):
     def test_malformed_options(self):
         """Lengths of zero, one and beyond the end; every kind with every length, on SYN and ACK."""
         self.under_attack(
-            lambda _: (
-                self.forge.packet(2010 + kind, flags, options=bytes([kind, length, *bytes(6)]))
+            lambda forge, _: (
+                forge(2010 + kind, flags, options=bytes([kind, length, *bytes(6)]))
                 for flags in (SYN, SYN | ACK, ACK)
                 for kind in range(256)
                 for length in (0, 1, 2, 3, 4, 8, 9, 10, 40, 255)
@@ -98,8 +111,8 @@ class Hostile(EdgeCase):
     def test_every_combination_of_flags(self):
         chance = random.Random(3)
         self.under_attack(
-            lambda _: (
-                self.forge.packet(
+            lambda forge, _: (
+                forge(
                     chance.choice(FORGED_PORTS),
                     flags,
                     chance.getrandbits(32),
@@ -115,8 +128,8 @@ class Hostile(EdgeCase):
         """RFC 5961: who knows addresses and ports, but not the sequence numbers, does no harm."""
         chance = random.Random(4)
         self.under_attack(
-            lambda port: (
-                self.forge.packet(
+            lambda forge, port: (
+                forge(
                     port, flags, chance.getrandbits(32), chance.getrandbits(32), payload
                 )
                 for _ in range(400)
@@ -134,8 +147,8 @@ class Hostile(EdgeCase):
         """A damaged packet is not believed, whatever it says."""
         chance = random.Random(5)
         self.under_attack(
-            lambda port: (
-                self.forge.packet(port, flags, chance.getrandbits(32), tcp_checksum=0xBAD)
+            lambda forge, port: (
+                forge(port, flags, chance.getrandbits(32), tcp_checksum=0xBAD)
                 for _ in range(1000)
                 for flags in (RST, FIN | ACK)
             )
@@ -151,12 +164,3 @@ def http_body_digest(sock):
             raise AssertionError(f"the reply ended in its header: {header!r}")
         header += octet
     return digest_of(sock)
-
-
-def dropped(edge):
-    """What was dropped, by reason; and what the shield left for Linux to drop, as it counts that."""
-    if "ledger" not in edge.traits:
-        return {}
-    stats = edge.stats()
-    left = {f"shield {reason}": stats["shield"][reason] for reason in ("malformed", "fragment")}
-    return stats["ledger"]["dropped"] | left

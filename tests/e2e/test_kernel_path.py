@@ -1,23 +1,20 @@
 """Linux as neighbour and as fallback: what is not the edge's never notices it, and when the engine
 is full, dead or hung, new connections reach whatever listens in the kernel."""
 
-import re
 import signal
 import socket
 import statistics
-import threading
 import time
 
+from harness.bystanders import GAP_MOST, Typist, ping_pauses
 from harness.case import EdgeCase
-from harness.edge import service, xdp_attached
+from harness.driver import xdp_attached
+from harness.edge import service
 from harness.lab import EDGE_V4
 from harness.sockets import EchoServer, receive_exactly
 
 PORT = 80
 SSH_LIKE_PORT = 2222
-
-# Longest pause that somebody typing over SSH would put up with without noticing [seconds].
-GAP_MOST = 0.3
 
 
 class Fallback(EdgeCase):
@@ -25,7 +22,7 @@ class Fallback(EdgeCase):
 
     def setUp(self):
         super().setUp()
-        self.needs("kernel path")
+        self.needs("fallback")
         self.clients = []
         self.greet("origin", b"engine")
 
@@ -90,6 +87,7 @@ class Fallback(EdgeCase):
         return {name: web["connections"][name] for name in ("refused", "fell_back")}
 
     def test_kernel_serves_within_200_ms_of_a_killed_engine(self):
+        self.needs("ports without an engine")
         self.greet("edge", b"kernel")
         with self.doomed_edge(service(PORT)) as edge:
             self.assertEqual(self.served_by(), "engine")
@@ -109,6 +107,7 @@ class Fallback(EdgeCase):
             self.close_clients()
 
     def test_kernel_serves_while_the_engine_hangs(self):
+        self.needs("ports without an engine")
         self.greet("edge", b"kernel")
         with self.doomed_edge(service(PORT), heartbeat_limit="100ms") as edge:
             self.assertEqual(self.served_by(), "engine")
@@ -120,6 +119,7 @@ class Fallback(EdgeCase):
             self.time_until_served_by("engine")
 
     def test_connections_of_the_kernel_go_on_through_start_run_and_stop(self):
+        self.needs("ports without an engine")
         before = {}
         for family in (socket.AF_INET, socket.AF_INET6):
             server = EchoServer(self.listen("edge", PORT, family), b"kernel")
@@ -144,6 +144,7 @@ class Fallback(EdgeCase):
         self.assertEqual(receive_exactly(sock, 10), b"still here")
 
     def test_kernel_serves_after_a_clean_stop(self):
+        self.needs("ports without an engine")
         self.greet("edge", b"kernel")
         with self.edge(service(PORT)):
             self.assertEqual(self.served_by(), "engine")
@@ -165,6 +166,7 @@ class Fallback(EdgeCase):
 
 class Bystanders(EdgeCase):
     def test_ssh_and_ping_never_notice_start_stop_or_death(self):
+        self.needs("ports without an engine")
         server = EchoServer(self.listen("edge", SSH_LIKE_PORT))
         self.addCleanup(server.close)
         typist = Typist(self.connect(SSH_LIKE_PORT))
@@ -187,40 +189,3 @@ class Bystanders(EdgeCase):
         self.assertLess(max(gaps), GAP_MOST)
         self.assertLess(max(pauses), GAP_MOST)
         self.assertLess(statistics.median(gaps), 0.01)
-
-
-class Typist:
-    """Types over one long-lived connection, waiting for each key's echo; notes how long it took."""
-
-    def __init__(self, sock):
-        self._sock = sock
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._gaps = []
-        self._done = threading.Event()
-        self._error = None
-        self._thread = threading.Thread(target=self._type, daemon=True)
-        self._thread.start()
-
-    def finish(self):
-        """Stops typing; the time each echo took [seconds]. Raises what went wrong."""
-        self._done.set()
-        self._thread.join()
-        if self._error:
-            raise self._error
-        return self._gaps
-
-    def _type(self):
-        try:
-            while not self._done.wait(0.005):
-                began = time.monotonic()
-                self._sock.sendall(b"k")
-                receive_exactly(self._sock, 1)
-                self._gaps.append(time.monotonic() - began)
-        except (OSError, AssertionError) as error:
-            self._error = error
-
-
-def ping_pauses(output):
-    """Times between one reply and the next [seconds]."""
-    stamps = [float(found) for found in re.findall(r"^\[([\d.]+)\].* time=", output, re.MULTILINE)]
-    return [later - earlier for earlier, later in zip(stamps, stamps[1:])]

@@ -3,13 +3,14 @@
 import hashlib
 import random
 import unittest
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.case import EdgeCase
 from harness.content import MIB, digest_of_file
 from harness.edge import service
 from harness.lab import EDGE_V4, EDGE_V6
-from harness.sockets import digest_of, in_background
+from harness.sockets import abort, digest_of, in_background, receive_exactly
 
 WIRE = Path("target/release/examples/wire")
 PARTS_PER_MILLION = "10000"
@@ -25,19 +26,21 @@ class Lossy(EdgeCase):
         if not WIRE.exists():
             raise unittest.SkipTest(f"{WIRE} is not built")
         super().setUpClass()
-        cls.addClassCleanup(cls.start_wire().kill)
 
-    @classmethod
-    def start_wire(cls):
-        wire = cls.lab.spawn(
-            "wire",
-            str(WIRE),
-            *("--a", "c0", "--b", "e0", "--seed", "1"),
-            *("--loss", PARTS_PER_MILLION, "--reorder", PARTS_PER_MILLION),
-            *("--duplicate", PARTS_PER_MILLION),
-        )
-        wire.wait_for(lambda: "ready" in wire.errors(), "ready")
-        return wire
+    @contextmanager
+    def doomed_edge(self, *services, **engine):
+        """The edge, and the wire to it as long as both its ends are there."""
+        with super().doomed_edge(*services, **engine) as edge:
+            wire = self.spawn(
+                "wire",
+                str(WIRE),
+                *("--a", "c0", "--b", "e0", "--seed", "1"),
+                *("--loss", PARTS_PER_MILLION, "--reorder", PARTS_PER_MILLION),
+                *("--duplicate", PARTS_PER_MILLION),
+            )
+            wire.wait_for(lambda: "ready" in wire.errors(), "ready")
+            yield edge
+            wire.kill()
 
     def test_download_arrives_unchanged(self):
         self.download(EDGE_V4)
@@ -46,11 +49,10 @@ class Lossy(EdgeCase):
         self.download(f"[{EDGE_V6}]")
 
     def download(self, host):
-        path, digest = self.random_file(SIZE)
-        self.nginx(f"server {{ listen 80; root {path.parent}; }}")
+        digest = self.serve_content()
         with self.edge(service(80)) as edge:
             self.curl("-o", f"{self.folder}/got", f"http://{host}/content", seconds=100)
-            if "ledger" in edge.traits:
+            if self.promised("ledger"):
                 self.assertGreater(edge.stats()["ledger"]["retransmitted"], 0)
         self.assertEqual(digest_of_file(f"{self.folder}/got"), digest)
 
@@ -73,3 +75,29 @@ class Lossy(EdgeCase):
             urls = [f"http://{EDGE_V4}/{number}" for number in range(200)]
             replies = self.curl("-H", "Connection: close", "--parallel", *urls, seconds=100)
         self.assertEqual(replies, "hello\n" * 200)
+
+    def test_transfers_cut_off_in_the_middle_leave_no_frame(self):
+        """What was sent and not acknowledged, and what arrived with gaps, all comes back."""
+        self.serve_content()
+        with self.edge(service(80)):
+            for _ in range(20):
+                abort(self.begin_download())
+
+    def test_stop_in_the_middle_of_a_transfer_is_clean(self):
+        self.needs("ledger")
+        self.serve_content()
+        with self.doomed_edge(service(80), drain_timeout="200ms") as edge:
+            client = self.begin_download()
+            edge.end()
+            client.close()
+
+    def serve_content(self):
+        path, digest = self.random_file(SIZE)
+        self.nginx(f"server {{ listen 80; root {path.parent}; }}")
+        return digest
+
+    def begin_download(self):
+        client = self.connect(80, timeout=30)
+        client.sendall(b"GET /content HTTP/1.0\r\n\r\n")
+        receive_exactly(client, MIB)
+        return client

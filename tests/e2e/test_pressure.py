@@ -38,7 +38,7 @@ class Pressure(EdgeCase):
             block = random.Random(1).randbytes(MIB)
             written = write_until_stuck(writer, block)
             self.assertLess(written, ABSORBED_MOST)
-            if "ledger" in edge.traits:
+            if self.promised("ledger"):
                 frames = edge.stats()["frames"]
                 self.assertGreater(frames["free"], 0, "the devices starve")
             other_client, other_server = self.opened(listener)

@@ -6,47 +6,18 @@ import signal
 import socket
 from pathlib import Path
 
-from harness.case import EdgeCase
-from harness.edge import RINGROAD, configuration, service, xdp_attached
+from harness.driver import xdp_attached
+from harness.edge import RINGROAD, configuration, expect_traces, service, traces
 from harness.lab import EDGE_V4, EGRESS_V4, ORIGIN_V4
+from harness.refusal import NOBODY, RefusalCase
 from harness.sockets import receive_exactly
 
-NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 CAPABILITIES = ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_BPF", "CAP_PERFMON")
 
 
-class Refusals(EdgeCase):
-    def setUp(self):
-        super().setUp()
-        self.needs("configuration")
-        self.socket = Path(self.folder, "ringroad.sock")
-
-    def refused(self, config, *words, codes=(1, 2), prefix=(), binary=RINGROAD):
-        """`run` ends by itself, with one line on standard error that has all of `words` in it."""
-        path = Path(self.folder, "edge.yaml")
-        path.write_text(config if isinstance(config, str) else json.dumps(config, indent=2))
-        reserved = self.reserved_ports()
-        process = self.spawn("edge", *prefix, str(binary), "run", "--config", str(path))
-        self.assertIn(process.wait(10), codes, process.errors())
-        complaint = process.errors()
-        self.assertEqual(len(complaint.splitlines()), 1, complaint)
-        for word in words:
-            self.assertIn(word, complaint)
-        self.assertNotIn("panicked", complaint)
-        self.assertEqual(self.reserved_ports(), reserved)
-        self.assertFalse(self.socket.exists(), "the admin socket stayed")
-        return complaint
-
-    def refused_and_nothing_attached(self, config, *words, **how):
-        self.refused(config, *words, **how)
-        for interface in ("wan0", "lan0"):
-            self.assertIsNone(xdp_attached(self.lab, interface), interface)
-
-    def reserved_ports(self):
-        return self.lab.run("edge", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports")
-
-    def config(self, *services, **how):
-        return configuration(services or (service(80),), self.socket, **how)
+class Refusals(RefusalCase):
+    # What is said of DPDK ports alone is in test_dpdk.py; the rest would be the same twice.
+    drivers = ("af_xdp",)
 
     def test_missing_file(self):
         missing = f"{self.folder}/missing.yaml"
@@ -58,39 +29,39 @@ class Refusals(EdgeCase):
     def test_unknown_key_is_named_with_its_place(self):
         text = json.dumps(self.config(service(80, max_conections=10)), indent=2)
         line = next(n for n, each in enumerate(text.splitlines(), 1) if "max_conections" in each)
-        self.refused_and_nothing_attached(text, "max_connections", f"edge.yaml:{line}:", codes=(2,))
+        self.refused(text, "max_connections", f"edge.yaml:{line}:", codes=(2,))
 
     def test_not_yaml(self):
-        self.refused_and_nothing_attached("ports: [", "edge.yaml:", codes=(2,))
+        self.refused("ports: [", "edge.yaml:", codes=(2,))
 
     def test_bad_listen_address(self):
         text = json.dumps(self.config(), indent=2).replace(f"{EDGE_V4}:80", "10.10.1.256:80")
-        self.refused_and_nothing_attached(text, "10.10.1.256", codes=(2,))
+        self.refused(text, "10.10.1.256", codes=(2,))
 
     def test_address_of_two_services(self):
         config = self.config(service(80, "one"), service(81, "two"))
         config["services"][1]["listen"] = [f"{EDGE_V4}:80"]
-        self.refused_and_nothing_attached(config, "one", f"{EDGE_V4}:80", codes=(2,))
+        self.refused(config, "one", f"{EDGE_V4}:80", codes=(2,))
 
     def test_source_ports_that_a_service_listens_on(self):
         """Replies to a connection of ours and packets of a client's would look the same."""
         config = self.config(service(80, "one"), service(81, "two"))
         config["services"][1]["listen"] = [f"{EGRESS_V4}:30000"]
         config["services"][1]["egress"]["source_ports"] = "40000-49999"
-        self.refused_and_nothing_attached(config, "one", f"{EGRESS_V4}:30000", codes=(2,))
+        self.refused(config, "one", f"{EGRESS_V4}:30000", codes=(2,))
 
     def test_missing_interface(self):
-        config = self.config(ports=(("wan", "wan0"), ("lan", "nosuch0")))
-        self.refused_and_nothing_attached(config, "nosuch0")
+        config = self.config(ports=self.lab.driver.ports(lan="nosuch0"))
+        self.refused(config, "nosuch0")
 
     def test_address_that_is_not_the_edges(self):
         text = json.dumps(self.config(), indent=2).replace(f"{EDGE_V4}:80", "10.10.1.77:80")
-        self.refused_and_nothing_attached(text, "10.10.1.77")
+        self.refused(text, "10.10.1.77")
 
     def test_egress_port_that_linux_does_not_route_by(self):
         config = self.config()
         config["services"][0]["egress"]["port"] = "wan"
-        self.refused_and_nothing_attached(config, "egress.port", "lan0", f"{ORIGIN_V4}:80")
+        self.refused(config, "egress.port", "lan0", f"{ORIGIN_V4}:80")
 
     def test_interface_with_several_queues(self):
         self.lab.ip(
@@ -100,12 +71,12 @@ class Refusals(EdgeCase):
             "link set many1 up",
         )
         self.addCleanup(self.lab.ip, "edge", "link del many0")
-        config = self.config(ports=(("wan", "wan0"), ("lan", "many0")))
+        config = self.config(ports=self.lab.driver.ports(wan="many0"))
         advice = "ethtool -L many0 rx 1"
-        self.refused_and_nothing_attached(config, '"lan"', "2 queues", advice)
+        self.refused(config, '"wan"', "2 queues", advice)
 
     def test_too_few_frames(self):
-        self.refused_and_nothing_attached(self.config(engine={"frames": 64}), "frames")
+        self.refused(self.config(engine={"frames": 64}), "frames")
 
     def test_metrics_address_that_is_taken(self):
         with self.lab.inside("edge"):
@@ -114,7 +85,7 @@ class Refusals(EdgeCase):
         config = self.config()
         config["admin"]["metrics"] = "127.0.0.1:9464"
         said = ("admin.metrics", "127.0.0.1:9464", "in use")
-        self.refused_and_nothing_attached(config, *said)
+        self.refused(config, *said)
         # Nobody asked for the same address where it is the default.
         with self.edge(service(80)) as edge:
             warning = edge.errors()
@@ -122,11 +93,11 @@ class Refusals(EdgeCase):
                 self.assertIn(word, warning)
 
     def test_missing_core(self):
-        self.refused_and_nothing_attached(self.config(engine={"cores": [4000]}), "4000")
+        self.refused(self.config(engine={"cores": [4000]}), "4000")
 
     def test_no_privileges(self):
         how = {"prefix": NOBODY, "binary": self.binary_for_nobody()}
-        self.refused_and_nothing_attached(self.config(), *CAPABILITIES, **how)
+        self.refused(self.config(), *CAPABILITIES, **how)
 
     def test_one_privilege_missing(self):
         for missing in CAPABILITIES:
@@ -146,7 +117,7 @@ class Refusals(EdgeCase):
         path.write_text(json.dumps(self.config()))
         binary = self.binary_for_nobody()
         shutil.chown(self.folder, 65534)
-        reserved = self.reserved_ports()
+        before = traces(self.lab)
         process = self.spawn("edge", *prefix, str(binary), "run", "--config", str(path))
         process.wait_for(lambda: "ready" in process.errors(), "ready")
         client = self.connect(80)
@@ -157,14 +128,7 @@ class Refusals(EdgeCase):
             each.close()
         process.signal(signal.SIGTERM)
         self.assertEqual(process.wait(10), 0, process.errors())
-        self.assertEqual(self.reserved_ports(), reserved)
-        self.assertIsNone(xdp_attached(self.lab, "wan0"))
-
-    def binary_for_nobody(self):
-        binary = Path(self.folder, "ringroad")
-        shutil.copy(RINGROAD, binary)
-        Path(self.folder).chmod(0o755)
-        return binary
+        expect_traces(self.lab, before)
 
     def test_program_of_somebody_else_stays(self):
         self.attach_foreign_xdp("lan0")
@@ -177,7 +141,8 @@ class Refusals(EdgeCase):
     def test_second_engine_on_the_same_interfaces(self):
         with self.edge(service(80)) as edge:
             attached = xdp_attached(self.lab, "wan0")
-            other = configuration((service(81),), self.socket.with_suffix(".second"))
+            second = self.socket.with_suffix(".second")
+            other = configuration((service(81),), second, self.lab.driver.ports())
             path = Path(self.folder, "second.yaml")
             path.write_text(json.dumps(other))
             process = self.spawn("edge", str(RINGROAD), "run", "--config", str(path))

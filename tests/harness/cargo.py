@@ -37,9 +37,15 @@ def run_tests(tally):
     _count(tally, "documentation", subprocess.run(documentation, **_CAPTURE, **as_caller()))
 
 
+def has_dpdk():
+    """Whether what is built here can drive ports through DPDK."""
+    return "dpdk" in _members()
+
+
 def _members():
     """The arguments for cargo that choose what can be built here."""
-    return subprocess.run("scripts/members", capture_output=True, text=True, check=True).stdout.split()
+    done = subprocess.run("scripts/members", capture_output=True, text=True, check=True)
+    return done.stdout.split()
 
 
 def _test_binaries():

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import programs
+from .driver import DRIVERS
 from .edge import EDGES
 from .content import random_file
-from .lab import EDGE_V4, EDGE_V6, ORIGIN_V4, ORIGIN_V6, Lab
+from .lab import CLIENT_V4, CLIENT_V6, EDGE_V4, EDGE_V6, ORIGIN_V4, ORIGIN_V6, Lab
 
 ADDRESSES = {
+    ("client", socket.AF_INET): CLIENT_V4,
+    ("client", socket.AF_INET6): CLIENT_V6,
     ("edge", socket.AF_INET): EDGE_V4,
     ("edge", socket.AF_INET6): EDGE_V6,
     ("origin", socket.AF_INET): ORIGIN_V4,
@@ -29,21 +32,33 @@ char _license[] __attribute__((section("license"), used)) = "GPL";
 
 
 class EdgeCase(unittest.TestCase):
-    """A test with a lab. `EdgeCase.edge_name` is set by the runner: ringroad, or a peer."""
+    """A test with a lab.
+
+    The runner sets `EdgeCase.edge_name`, ringroad or a peer, and `EdgeCase.driver_name`, what
+    ringroad drives its ports with.
+    """
 
     edge_name = "ringroad"
+    driver_name = "af_xdp"
+    # The drivers that these tests are about.
+    drivers = tuple(DRIVERS)
     # Longest that one test may take [seconds]; beyond, it is hung.
     time_limit = 60
     wire = False
+    mtu = 1500
 
     @classmethod
     def setUpClass(cls):
         # A thousand connections have two ends each in this process.
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        cls.lab = Lab(wire=cls.wire)
+        cls.lab = Lab(wire=cls.wire, mtu=cls.mtu, driver=cls.make_driver())
         cls.addClassCleanup(cls.lab.down)
         cls.lab.up()
+
+    @classmethod
+    def make_driver(cls):
+        return DRIVERS[cls.driver_name]
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="ringroad-test-")
@@ -53,10 +68,14 @@ class EdgeCase(unittest.TestCase):
         signal.alarm(self.time_limit)
         self.addCleanup(signal.alarm, 0)
 
+    def promised(self, trait):
+        """Whether this edge promises `trait`."""
+        return trait in EDGES[self.edge_name].traits and trait not in self.lab.driver.lacks
+
     def needs(self, trait):
         """Skips this test for an edge that does not promise `trait`."""
-        if trait not in EDGES[self.edge_name].traits:
-            self.skipTest(f"about ringroad's {trait}")
+        if not self.promised(trait):
+            self.skipTest(self.lab.driver.lacks.get(trait, f"about ringroad's {trait}"))
 
     @contextmanager
     def edge(self, *services, **engine):

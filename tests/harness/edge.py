@@ -1,8 +1,8 @@
 """What stands in the edge: ringroad, or a peer that proxies TCP as well.
 
-A test speaks to either through the same few calls. What only ringroad promises (its ledger,
-its kernel path) is a trait: a test that needs it is skipped for a peer. A test that passes with the
-peer and fails with ringroad found a fault of ringroad's.
+A test speaks to either through the same few calls. What only ringroad promises (its ledger, its
+fallback) is a trait: a test that needs it is skipped for a peer, and with a driver that lacks it. A
+test that passes with the peer and fails with ringroad found a fault of ringroad's.
 """
 
 import json
@@ -17,8 +17,6 @@ from .lab import EDGE_V4, EDGE_V6, EGRESS_V4, EGRESS_V6, ORIGIN_V4, ORIGIN_V6
 FRAMES_IN_PASSING = 2 * 64
 
 RINGROAD = Path("target/release/ringroad").absolute()
-
-_AT_STOP = "after the edge was stopped"
 
 
 @dataclass(frozen=True)
@@ -53,13 +51,11 @@ def service_v6(port, name="six", source_ports="20000-59999"):
     )
 
 
-def configuration(services, socket, engine=None, ports=(("wan", "wan0"), ("lan", "lan0"))):
+def configuration(services, socket, ports, engine=None):
     """A configuration as data; written as JSON, which is YAML."""
     return {
         "engine": {"drain_timeout": "2s", **(engine or {})},
-        "ports": [
-            {"name": name, "driver": "af_xdp", "interface": interface} for name, interface in ports
-        ],
+        "ports": ports,
         "services": [
             {
                 "name": each.name,
@@ -83,16 +79,27 @@ class Ringroad:
     """The engine under test."""
 
     name = "ringroad"
-    traits = frozenset({"ledger", "kernel path", "configuration", "passing on of resets"})
+    traits = frozenset(
+        {
+            "ledger",
+            "configuration",
+            "passing on of resets",
+            # What it does not take goes to Linux.
+            "fallback",
+            # Linux has them before the start, after the end, and when it hangs.
+            "ports without an engine",
+        }
+    )
 
     def __init__(self, lab, folder, services, engine=None, pin=()):
         self._lab = lab
         self._pin = pin
         self._socket = Path(folder) / "ringroad.sock"
         self._config = Path(folder) / "edge.yaml"
-        self._config.write_text(json.dumps(configuration(services, self._socket, engine), indent=2))
+        config = configuration(services, self._socket, lab.driver.ports(), engine)
+        self._config.write_text(json.dumps(config, indent=2))
         self._process = None
-        self._reserved_before = None
+        self._traces_before = None
         self._held_when_idle = None
 
     @property
@@ -100,10 +107,12 @@ class Ringroad:
         return self._process.pid
 
     def start(self):
-        self._reserved_before = self._reserved_ports()
-        command = [str(RINGROAD), "run", "--config", str(self._config)]
+        driver = self._lab.driver
+        self._traces_before = traces(self._lab)
+        command = [str(RINGROAD), "run", "--config", str(self._config), *driver.arguments]
         self._process = self._lab.spawn("edge", *self._pin, *command)
         self._process.wait_for(self._is_ready, "ready")
+        driver.plug_in(self._lab)
         self._held_when_idle = self.stats()["frames"]["held"]
 
     def stats(self):
@@ -115,31 +124,33 @@ class Ringroad:
         self._process.signal(number)
 
     def stop(self):
-        """Lets the engine come to rest, checks its books, ends it, and looks for what it left."""
+        """Lets the engine come to rest, checks its books, and ends it."""
         self._expect_rest()
+        self.end()
+
+    def end(self):
+        """Ends the engine, whatever it is doing, and looks for what it left."""
         self._process.signal(signal.SIGTERM)
         code = self._process.wait(10)
         if code != 0:
             raise AssertionError(f"exit {code} on SIGTERM\n{self.errors()}")
-        for interface in ("wan0", "lan0"):
-            if xdp_attached(self._lab, interface):
-                raise AssertionError(f"an XDP program is still on {interface} {_AT_STOP}")
-        reserved = self._reserved_ports()
-        if reserved != self._reserved_before:
-            raise AssertionError(f"ports {reserved!r} are still reserved {_AT_STOP}")
+        # It looks at its books once more when all is over.
+        if "please report this" in self.errors():
+            raise AssertionError(self.errors())
+        expect_traces(self._lab, self._traces_before)
 
     def kill(self):
         if self._process is not None:
             self._process.kill()
+
+    def output(self):
+        return self._process.output()
 
     def errors(self):
         return self._process.errors() if self._process else ""
 
     def _is_ready(self):
         return any(line.split()[-1:] == ["ready"] for line in self.errors().splitlines())
-
-    def _reserved_ports(self):
-        return self._lab.run("edge", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports").strip()
 
     def _expect_rest(self, seconds=5.0):
         until = time.monotonic() + seconds
@@ -170,17 +181,24 @@ def imbalances(stats, held_when_idle):
     return wrong
 
 
-def xdp_attached(lab, interface):
-    """The XDP program on an interface of the edge, if any."""
-    (link,) = json.loads(lab.run("edge", "ip", "-j", "link", "show", "dev", interface))
-    return link.get("xdp", {}).get("prog")
+def traces(lab):
+    """What an engine changes on the edge, and puts back at its end."""
+    reserved = lab.run("edge", "sysctl", "-n", "net.ipv4.ip_local_reserved_ports")
+    return {"reserved ports": reserved.strip(), **lab.driver.traces(lab)}
+
+
+def expect_traces(lab, before):
+    """Raises if an engine that has ended has left something."""
+    for what, after in traces(lab).items():
+        if after != before[what]:
+            raise AssertionError(f"{what}: {after!r} after the end, {before[what]!r} before")
 
 
 class Haproxy:
     """The peer: HAProxy in TCP mode on one thread, its sockets in the kernel of the edge."""
 
     name = "haproxy"
-    traits = frozenset()
+    traits = frozenset({"ports without an engine"})
 
     def __init__(self, lab, folder, services, engine=None, pin=()):
         del engine  # Settings of ringroad's own.

@@ -1,4 +1,4 @@
-"""Three hosts in network namespaces, `client - edge - origin`, joined by veth pairs.
+"""Three hosts in network namespaces, `client - edge - origin`, joined by cables.
 
 The same hosts, names and addresses as `ringroad lab`; laid out here by `ip` alone, so that a test
 stands on ground that does not come from what it tests. A lab owns its namespaces: `down` ends
@@ -7,11 +7,13 @@ every process inside and takes them away, also when the runner is interrupted.
 
 import atexit
 import ctypes
+import json
 import os
 import signal
 import subprocess
 from contextlib import contextmanager
 
+from .driver import AfXdp
 from .process import Process
 
 CLIENT_V4, CLIENT_V6 = "10.10.1.2", "fd00:1::2"
@@ -19,11 +21,14 @@ EDGE_V4, EDGE_V6 = "10.10.1.1", "fd00:1::1"
 EGRESS_V4, EGRESS_V6 = "10.10.2.1", "fd00:2::1"
 ORIGIN_V4, ORIGIN_V6 = "10.10.2.2", "fd00:2::2"
 
-# Of client and origin: their own addresses, and the edge's next to them.
-_ENDS = {
-    "client": ((CLIENT_V4, CLIENT_V6), (EDGE_V4, EDGE_V6)),
-    "origin": ((ORIGIN_V4, ORIGIN_V6), (EGRESS_V4, EGRESS_V6)),
+_ADDRESSES = {
+    ("client", "eth0"): (CLIENT_V4, CLIENT_V6),
+    ("edge", "wan0"): (EDGE_V4, EDGE_V6),
+    ("edge", "lan0"): (EGRESS_V4, EGRESS_V6),
+    ("origin", "eth0"): (ORIGIN_V4, ORIGIN_V6),
 }
+# The way of client and origin to each other.
+_GATEWAYS = {"client": (EDGE_V4, EDGE_V6), "origin": (EGRESS_V4, EGRESS_V6)}
 
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -34,16 +39,26 @@ class Lab:
 
     `wire=True` puts a fourth host between client and edge with two unaddressed interfaces, `c0`
     (client side) and `e0` (edge side), for a program that carries frames across, badly.
+
+    What the edge's two cables are made of is the driver's to say; with some they lie only while
+    the engine runs, and so do `eth0` and `e0` at their far ends.
     """
 
     _laid_out = 0
 
-    def __init__(self, prefix="rr-test", wire=False, mtu=1500):
+    def __init__(self, prefix="rr-test", wire=False, mtu=1500, driver=AfXdp()):
         Lab._laid_out += 1
         # The runner's own id keeps the labs of two runs on one machine apart.
         self.prefix = f"{prefix}{os.getpid()}-{Lab._laid_out}"
         self.mtu = mtu
+        self.driver = driver
         self.hosts = ["client", "edge", "origin"] + (["wire"] if wire else [])
+        # The edge's interfaces, and where their cables end.
+        self.cables = {
+            "wan0": ("wire", "e0") if wire else ("client", "eth0"),
+            "lan0": ("origin", "eth0"),
+        }
+        self._away = set()
 
     def namespace(self, host):
         """The network namespace of a host."""
@@ -59,16 +74,9 @@ class Lab:
             if host == "wire":
                 # A wire says nothing of its own.
                 self.run(host, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+        self.driver.lay_cables(self)
         if "wire" in self.hosts:
-            self._join("client", "eth0", "wire", "c0")
-            self._join("wire", "e0", "edge", "wan0")
-        else:
-            self._join("client", "eth0", "edge", "wan0")
-        self._join("edge", "lan0", "origin", "eth0")
-        self._address("edge", "wan0", f"{EDGE_V4}/24", f"{EDGE_V6}/64")
-        self._address("edge", "lan0", f"{EGRESS_V4}/24", f"{EGRESS_V6}/64")
-        self.bring_back("client")
-        self.bring_back("origin")
+            self.join("client", "eth0", "wire", "c0")
         self.run(
             "edge", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"
         )
@@ -80,23 +88,56 @@ class Lab:
         for host in self.hosts:
             name = self.namespace(host)
             if name in existing:
-                for pid in _run("ip", "netns", "pids", name).split():
-                    _kill(int(pid))
+                for pid in self.processes(host):
+                    _kill(pid)
                 _run("ip", "netns", "del", name)
+        self.driver.take_up_cables(self)
+
+    def processes(self, host):
+        """The ids of all processes on a host."""
+        return [int(pid) for pid in _run("ip", "netns", "pids", self.namespace(host)).split()]
 
     def ip(self, host, *commands):
         """Runs `ip` commands on a host, all in one process."""
         _run("ip", "-n", self.namespace(host), "-batch", "-", input="\n".join(commands))
 
+    def has(self, host, interface):
+        """Whether there is such an interface on a host."""
+        links = json.loads(self.run(host, "ip", "-j", "link"))
+        return any(link["ifname"] == interface for link in links)
+
     def take_away(self, host):
         """Makes client or origin fall silent: the link stays up, but nothing answers any more."""
-        self.ip(host, "addr flush dev eth0 scope global")
+        self._away.add(host)
+        if self.has(host, "eth0"):
+            self.ip(host, "addr flush dev eth0 scope global")
 
     def bring_back(self, host):
         """Gives client or origin its addresses, and its way to the other through the edge."""
-        (v4, v6), (via_v4, via_v6) = _ENDS[host]
-        self._address(host, "eth0", f"{v4}/24", f"{v6}/64")
-        self.ip(host, f"route replace 0.0.0.0/0 via {via_v4}", f"route replace ::/0 via {via_v6}")
+        self._away.discard(host)
+        if self.has(host, "eth0"):
+            self._address(host, "eth0")
+
+    def join(self, left, left_interface, right, right_interface):
+        """Lays a cable of veth between two hosts."""
+        self.ip(
+            left,
+            f"link add {left_interface} type veth "
+            f"peer name {right_interface} netns {self.namespace(right)}",
+        )
+        self.switch_on(left, left_interface)
+        self.switch_on(right, right_interface)
+
+    def switch_on(self, host, interface):
+        """Makes an interface that has just come to a host fit for use, with its addresses."""
+        self.ip(host, f"link set {interface} mtu {self.mtu} up")
+        # A veth whose peer computes no checksums hands over packets without valid ones, which
+        # no network would. GRO gives the receiving end the NAPI that redirected frames need;
+        # on a wire it would glue packets together.
+        gro = "off" if host == "wire" else "on"
+        self.run(host, "ethtool", "-K", interface, "tx", "off", "gro", gro)
+        if host not in self._away:
+            self._address(host, interface)
 
     def run(self, host, *command, input=None):
         """Runs a command on a host; its standard output. Raises if the command fails."""
@@ -123,23 +164,17 @@ class Lab:
     def _handle(self, host):
         return f"/run/netns/{self.namespace(host)}"
 
-    def _join(self, left, left_interface, right, right_interface):
-        self.ip(
-            left,
-            f"link add {left_interface} mtu {self.mtu} type veth "
-            f"peer name {right_interface} mtu {self.mtu} netns {self.namespace(right)}",
-            f"link set {left_interface} up",
-        )
-        self.ip(right, f"link set {right_interface} up")
-        for host, interface in ((left, left_interface), (right, right_interface)):
-            # A veth whose peer computes no checksums hands over packets without valid ones, which
-            # no network would. GRO gives the receiving end the NAPI that redirected frames need;
-            # on a wire it would glue packets together.
-            gro = "off" if host == "wire" else "on"
-            self.run(host, "ethtool", "-K", interface, "tx", "off", "gro", gro)
-
-    def _address(self, host, interface, v4, v6):
-        self.ip(host, f"addr add {v4} dev {interface}", f"addr add {v6} dev {interface} nodad")
+    def _address(self, host, interface):
+        if (host, interface) in _ADDRESSES:
+            v4, v6 = _ADDRESSES[host, interface]
+            self.ip(
+                host,
+                f"addr add {v4}/24 dev {interface}",
+                f"addr add {v6}/64 dev {interface} nodad",
+            )
+        if host in _GATEWAYS:
+            v4, v6 = _GATEWAYS[host]
+            self.ip(host, f"route replace 0.0.0.0/0 via {v4}", f"route replace ::/0 via {v6}")
 
 
 def _enter(namespace):

@@ -33,17 +33,21 @@ class Tally:
 
 
 class LiveResult(unittest.TestResult):
-    """Tells each end-to-end test's outcome as it happens, into a `Tally`."""
+    """Tells each end-to-end test's outcome as it happens, into a `Tally`.
 
-    def __init__(self, tally):
+    `remark` follows each test's name: what tells this pass over the tests from others.
+    """
+
+    def __init__(self, tally, remark=""):
         super().__init__()
         self._tally = tally
+        self._remark = remark
         self._began = time.monotonic()
 
     def startTest(self, test):
         super().startTest(test)
         self._began = time.monotonic()
-        print(f"  {short(test)} ...", flush=True)
+        print(f"  {self._short(test)} ...", flush=True)
 
     def addSuccess(self, test):
         super().addSuccess(test)
@@ -60,19 +64,18 @@ class LiveResult(unittest.TestResult):
 
     def addSkip(self, test, reason):
         super().addSkip(test, reason)
-        self._tally.add_skipped(short(test), reason)
+        self._tally.add_skipped(self._short(test), reason)
         self._say(f"skipped: {reason}")
 
     def _fail(self, test, err):
         # Printed here with its notes: what the edge said when the test failed.
         print("".join(traceback.format_exception(*err)), flush=True)
-        self._tally.add_failed(short(test))
+        self._tally.add_failed(self._short(test))
         self._say("FAILED")
 
     def _say(self, outcome):
         print(f"    {outcome} ({time.monotonic() - self._began:.1f} s)", flush=True)
 
-
-def short(test):
-    """`test_relay.Http.test_curl…`: enough to find a test and to run it alone."""
-    return test.id().removeprefix("e2e.")
+    def _short(self, test):
+        """`test_relay.Http.test_curl…`: enough to find a test and to run it alone."""
+        return test.id().removeprefix("e2e.") + self._remark
