@@ -2,6 +2,18 @@
 //!
 //! DPDK starts once in a process: the tests share one environment, and take turns with devices.
 
+#![allow(unreachable_pub, dead_code, reason = "the rig's modules are shared with other tests")]
+
+#[path = "../appliance/apps.rs"]
+mod apps;
+#[path = "../appliance/packet.rs"]
+mod packet;
+#[path = "../appliance/peer.rs"]
+mod peer;
+#[path = "../appliance/rig.rs"]
+mod rig;
+
+mod lane;
 mod pool;
 mod ring;
 

@@ -44,6 +44,59 @@ fn what_one_frame_holds_is_in_no_other() {
     }
 }
 
+/// Two frames that the device's pool cannot have, by their number and by their length.
+#[test]
+fn a_frame_of_another_pool_is_not_sent() {
+    let mut bench = Bench::new(64);
+    let mut port = bench.open("net_ring_strange", "");
+    let mut more = FramePool::in_memory(1000, 2048);
+    let mut larger = FramePool::in_memory(64, 4096);
+    let mut held: Vec<Frame> = std::iter::from_fn(|| more.alloc()).collect();
+    let numbered = held.pop().unwrap();
+    let mut long = larger.alloc().unwrap();
+    larger.push_back(&mut long, 3000).unwrap();
+    for strange in [numbered, long] {
+        let mut burst = Burst::new();
+        burst.push(bench.frame(&[1; 60])).unwrap();
+        burst.push(strange).unwrap();
+        let send = AssertUnwindSafe(|| port.tx_burst(&mut bench.pool, &mut burst));
+        let panic = catch_unwind(send).expect_err("a panic");
+        assert!(panic.downcast_ref::<String>().unwrap().starts_with("octets"));
+        assert_eq!((burst.len(), port.stats().sent), (2, 0), "nothing was sent");
+        bench.pool.free(burst.drain().next().unwrap());
+        burst.drain().chain(held.drain(..)).for_each(std::mem::forget);
+    }
+    port.close(&mut bench.pool);
+    bench.assert_all_home();
+}
+
+/// Another thread may have the pool: nothing of it is touched, and the device stays as it is.
+#[test]
+fn a_port_that_is_dropped_unclosed_leaves_the_pool_alone() {
+    let mut bench = Bench::new(64);
+    let mut port = bench.open("net_ring_dropped", "");
+    let mut burst = Burst::new();
+    burst.push(bench.frame(&[1; 60])).unwrap();
+    port.tx_burst(&mut bench.pool, &mut burst);
+    let free = bench.pool.free_count();
+    drop(port);
+    assert_eq!((bench.pool.free_count(), bench.pool.with_devices()), (free, 1));
+    assert!(bench.eal.attach("net_ring_dropped", "").is_err(), "it is there still");
+}
+
+#[test]
+fn a_port_may_outlive_its_pool() {
+    let mut bench = Bench::new(64);
+    let mut port = bench.open("net_ring_outlives", "");
+    let mut burst = Burst::new();
+    burst.push(bench.frame(&[1; 60])).unwrap();
+    port.tx_burst(&mut bench.pool, &mut burst);
+    let Bench { pool, memory, eal: _eal } = bench;
+    drop((pool, memory));
+    assert!(port.link().up);
+    assert_eq!(port.stats().sent, 1);
+}
+
 #[test]
 fn a_port_that_is_lent_another_pool_panics_and_harms_neither() {
     const REFUSAL: &str = "the memory of another pool";

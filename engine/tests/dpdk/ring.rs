@@ -81,11 +81,13 @@ fn a_kept_frame_is_shared_until_the_device_lets_go() {
     port.tx_burst(&mut bench.pool, &mut burst);
     assert!(bench.pool.is_shared(&kept), "the device has it");
     assert_eq!(bench.pool.held_count(), 1);
-    for frame in receive(&mut port, &mut bench) {
+    for mut frame in receive(&mut port, &mut bench) {
         assert_eq!(bench.pool.bytes(&frame), [1; 60]);
+        bench.pool.push_front(&mut frame, 14).fill(3);
         bench.pool.free(frame);
     }
     assert!(!bench.pool.is_shared(&kept), "the device has let go");
+    assert_eq!(bench.pool.bytes(&kept), [1; 60], "who received it had one to write to");
     bench.pool.bytes_mut(&mut kept).fill(2);
     bench.pool.free(kept);
     port.close(&mut bench.pool);
