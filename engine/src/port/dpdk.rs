@@ -139,11 +139,15 @@ impl Dpdk {
         })
     }
 
-    /// The packet's frame, if there is any sense in it.
+    /// The packet's frame, if there is any sense in it. One that makes none stays where it is: a
+    /// driver's mistake costs a frame.
     #[inline]
     fn accept(&mut self, pool: &mut FramePool, packet: Packet) -> Option<Frame> {
         let (start, len) = (usize::from(packet.start), usize::from(packet.len));
-        let frame = pool.take_over(packet.index, start, len)?;
+        let mut frame = pool.take_over(packet.index, start, len)?;
+        if pool.is_shared(&frame) {
+            frame = own(pool, frame)?;
+        }
         let right = !self.verifies_checksums
             || match packet.checksum {
                 Checksum::GOOD => true,
@@ -165,7 +169,7 @@ impl Dpdk {
         let mut packets = [Packet::default(); BURST_MAX];
         let room = BURST - burst.len();
         // SAFETY: the pool is that of the device (just checked), and this thread has it: `pool` is
-        // borrowed exclusively. Each packet becomes a frame, or is freed.
+        // borrowed exclusively. Each packet becomes a frame, or nobody's.
         let count = unsafe { device.rx_burst(queue, &mut packets[..room]) };
         for packet in packets.iter().take(count) {
             match self.accept(pool, *packet) {
@@ -203,12 +207,14 @@ impl Port for Dpdk {
         let mut packets = [Packet::default(); BURST_MAX];
         let mut count = 0;
         for (packet, frame) in packets.iter_mut().zip(burst.iter()) {
-            *packet = Packet::new(frame.index(), frame.start() as u16, frame.len() as u16);
+            // Drivers believe what they are told; `bytes` does not, if it is another pool's frame.
+            let len = pool.bytes(frame).len();
+            *packet = Packet::new(frame.index(), frame.start() as u16, len as u16);
             count += 1;
         }
         // SAFETY: the pool is that of the device, and this thread has it. The frames are handles
-        // of ours with windows inside their frames; those that the device takes are given up
-        // below, and one that is kept besides is counted so, and cannot be written.
+        // of ours with windows inside their frames (just checked); those that the device takes are
+        // given up below, and one that is kept besides is counted so, and cannot be written.
         let taken = unsafe { device.tx_burst(TX_QUEUE, &packets[..count]) };
         for frame in burst.drain().take(taken) {
             pool.hand_over(frame);
@@ -266,6 +272,23 @@ impl Port for Dpdk {
     fn verifies_checksums(&self) -> bool {
         self.verifies_checksums
     }
+}
+
+impl Drop for Dpdk {
+    /// A device that was not closed stays as it is until the process ends: stopped, it would give
+    /// frames back, and nothing says that this thread has their pool.
+    fn drop(&mut self) {
+        std::mem::forget(self.device.take());
+    }
+}
+
+/// A copy, if there is room for one, in place of a frame that its sender keeps too: some devices in
+/// software bring the sender's own, and who receives a frame may write to it.
+#[cold]
+fn own(pool: &mut FramePool, frame: Frame) -> Option<Frame> {
+    let copy = pool.copy(&frame);
+    pool.free(frame);
+    copy
 }
 
 /// Whether the checksum of a TCP segment is right that the device has said nothing of. All else is

@@ -1,6 +1,6 @@
 //! From settings to a device at work.
 
-use crate::attach::RX_CHECKSUMS;
+use crate::attach::{RX_CHECKSUMS, mtu_max};
 use crate::limits::{FRAMING, HEADROOM, RSS_KEY_OCTETS_MAX};
 use crate::{DeviceId, DeviceSettings, Error, PacketPool, raw};
 
