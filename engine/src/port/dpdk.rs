@@ -92,8 +92,9 @@ pub struct Dpdk {
     verifies_checksums: bool,
     received: u64,
     sent: u64,
-    /// Dropped here: wrong checksums, and frames that make no sense.
+    /// Dropped here: what makes no sense, and what the device found damaged.
     rx_refused: u64,
+    rx_checksum_errors: u64,
     now: Instant,
     /// Until then the device may have frames that it has sent.
     reclaim_until: Instant,
@@ -133,6 +134,7 @@ impl Dpdk {
             received: 0,
             sent: 0,
             rx_refused: 0,
+            rx_checksum_errors: 0,
             now: Instant::ZERO,
             reclaim_until: Instant::ZERO,
             last_stats: PortStats::default(),
@@ -144,9 +146,16 @@ impl Dpdk {
     #[inline]
     fn accept(&mut self, pool: &mut FramePool, packet: Packet) -> Option<Frame> {
         let (start, len) = (usize::from(packet.start), usize::from(packet.len));
-        let mut frame = pool.take_over(packet.index, start, len)?;
+        let Some(mut frame) = pool.take_over(packet.index, start, len) else {
+            self.rx_refused += 1;
+            return None;
+        };
         if pool.is_shared(&frame) {
-            frame = own(pool, frame)?;
+            let Some(copy) = own(pool, frame) else {
+                self.rx_refused += 1;
+                return None;
+            };
+            frame = copy;
         }
         let right = !self.verifies_checksums
             || match packet.checksum {
@@ -155,6 +164,7 @@ impl Dpdk {
                 _ => is_right(pool.bytes(&frame)),
             };
         if !right {
+            self.rx_checksum_errors += 1;
             pool.free(frame);
             return None;
         }
@@ -172,12 +182,10 @@ impl Dpdk {
         // borrowed exclusively. Each packet becomes a frame, or nobody's.
         let count = unsafe { device.rx_burst(queue, &mut packets[..room]) };
         for packet in packets.iter().take(count) {
-            match self.accept(pool, *packet) {
-                Some(frame) => match burst.push(frame) {
-                    Ok(()) => self.received += 1,
-                    Err(frame) => pool.free(frame),
-                },
-                None => self.rx_refused += 1,
+            let Some(frame) = self.accept(pool, *packet) else { continue };
+            match burst.push(frame) {
+                Ok(()) => self.received += 1,
+                Err(frame) => pool.free(frame),
             }
         }
     }
@@ -258,6 +266,7 @@ impl Port for Dpdk {
                 + counted.rx_nombuf
                 + counted.refused
                 + self.rx_refused,
+            rx_checksum_errors: self.rx_checksum_errors,
             tx_dropped: counted.oerrors,
         }
     }

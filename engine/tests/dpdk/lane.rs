@@ -68,6 +68,7 @@ impl Port for Looped {
             received: inward.received,
             sent: outward.sent,
             rx_dropped: outward.rx_dropped + inward.rx_dropped,
+            rx_checksum_errors: outward.rx_checksum_errors + inward.rx_checksum_errors,
             tx_dropped: outward.tx_dropped + inward.tx_dropped,
         }
     }

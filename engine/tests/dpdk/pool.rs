@@ -93,7 +93,6 @@ fn a_port_may_outlive_its_pool() {
     port.tx_burst(&mut bench.pool, &mut burst);
     let Bench { pool, memory, eal: _eal } = bench;
     drop((pool, memory));
-    assert!(port.link().up);
     assert_eq!(port.stats().sent, 1);
 }
 

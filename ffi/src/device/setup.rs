@@ -55,7 +55,7 @@ fn check(
         }
     }
     let (mtu, min) = (settings.mtu, info.min_mtu);
-    let max = info.max_mtu.min(pool.layout().buffer_len.saturating_sub(HEADROOM + FRAMING));
+    let max = mtu_max(info).min(pool.layout().buffer_len.saturating_sub(HEADROOM + FRAMING));
     if !(min..=max).contains(&mtu) {
         return Err(Error::Mtu { device: id.name.clone(), mtu, min, max });
     }

@@ -21,7 +21,9 @@ use ringroad_engine::shield::{self, Rates, Twin};
 use ringroad_engine::stage::{TwinGate, monotonic};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::wire::ethernet::MacAddr;
-use ringroad_hugepages::{PAGE_2M, Reservation, SYSFS, reserve};
+use ringroad_hugepages::{
+    Inventory, PAGE_2M, PROCFS, Reservation, SYSFS, memory_available, reserve,
+};
 
 use super::{Options, is_pci};
 use crate::backend::{Backend, ShieldCounts};
@@ -278,11 +280,19 @@ fn frame_room(mtu: u16) -> Result<u16> {
 /// Sees to it that there are hugepages, as long as the reservation lives.
 fn hugepages(megabytes: u32) -> Result<Reservation> {
     let wanted = (u64::from(megabytes) << 20).div_ceil(PAGE_2M);
-    let reservation = reserve(Path::new(SYSFS), PAGE_2M, None, wanted)?;
+    let advice = "free memory, give fewer frames, or run with --no-huge (virtual devices only)";
+    // Asked for more than there is, Linux would first gather all there is.
+    let there = Inventory::read(Path::new(SYSFS))?.pool(PAGE_2M, None).map_or(0, |pool| pool.free);
+    let missing = wanted.saturating_sub(there) * PAGE_2M;
+    if memory_available(Path::new(PROCFS)).is_some_and(|available| missing > available) {
+        bail!("engine.frames: packet memory takes {megabytes} MiB, more than is free; {advice}");
+    }
+    let reservation = reserve(Path::new(SYSFS), PAGE_2M, None, wanted)
+        .with_context(|| format!("cannot have {wanted} hugepages of 2 MiB; {advice}"))?;
     if !reservation.is_enough() {
         bail!(
             "engine.frames: packet memory takes {wanted} hugepages of 2 MiB, and Linux has room \
-             for {}; free memory, give fewer frames, or run with --no-huge (virtual devices only)",
+             for {}; {advice}",
             reservation.free()
         );
     }
