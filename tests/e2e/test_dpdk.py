@@ -305,7 +305,7 @@ class DpdkRefusals(OnDpdk, RefusalCase):
     def test_mtu_that_the_device_cannot(self):
         self.lab.ip("edge", "link set lan0 mtu 9000")
         self.addCleanup(self.lab.ip, "edge", "link set lan0 mtu 1500")
-        self.refused(self.config(), "net_tap")
+        self.refused(self.config(), "lan0", "9000", "1504")
 
     def test_no_hugepages_to_be_had(self):
         """As in a container, where `/sys` may not be written to."""
