@@ -176,3 +176,44 @@ fn nor_does_one_that_hands_linux_its_own() {
     let path = ended.kernel_paths[CLIENTS];
     assert!(path.limited > 100 && path.to_kernel > 1_000 && path.from_kernel > 1_000, "{path:?}");
 }
+
+/// As far as it is Rust's: drivers have an allocator of their own.
+#[cfg(feature = "dpdk")]
+#[test]
+fn nor_does_a_port_of_dpdk() {
+    use dpdk_sys::{Eal, EalSettings};
+    use ringroad_engine::frame::Burst;
+    use ringroad_engine::port::Port as _;
+    use ringroad_engine::port::dpdk::{Dpdk, Memory, Settings};
+
+    let eal = Eal::init(
+        &EalSettings {
+            cpus: vec![0],
+            memory: dpdk_sys::Memory::Ordinary { megabytes: 32 },
+            pci: Vec::new(),
+            arguments: Vec::new(),
+        },
+        |_, _| {},
+    )
+    .expect("DPDK to start");
+    let (mut pool, memory) = Memory::new(&eal, "quiet", 512, 2176, None).expect("memory");
+    let id = eal.attach("net_ring_quiet", "").expect("a device");
+    let settings = Settings { rx_queues: 2, rx_descriptors: 256, tx_descriptors: 256, mtu: 1500 };
+    let mut port = Dpdk::open(&mut pool, &memory, id, settings).expect("a device");
+    let mut burst = Burst::new();
+    while !burst.is_full() {
+        let mut frame = pool.alloc().expect("a free frame");
+        pool.push_back(&mut frame, 60).expect("room").fill(7);
+        burst.push(frame).expect("room");
+    }
+    let ((), allocations, frees) = counted(|| {
+        for _ in 0..1000 {
+            port.tx_burst(&mut pool, &mut burst);
+            port.flush(&mut pool);
+            port.rx_burst(&mut pool, &mut burst);
+        }
+    });
+    assert_eq!((port.stats().received, allocations, frees), (64_000, 0, 0));
+    burst.drain().for_each(|frame| pool.free(frame));
+    port.close(&mut pool);
+}

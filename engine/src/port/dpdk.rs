@@ -116,7 +116,8 @@ impl Dpdk {
         let Settings { rx_queues, rx_descriptors, tx_descriptors, mtu } = settings;
         let settings = DeviceSettings {
             rx_queues,
-            tx_queues: 1,
+            // One is sent by. Some devices, as TAPs, want as many of these as of those.
+            tx_queues: rx_queues.min(id.capabilities()?.tx_queues_max),
             rx_descriptors,
             tx_descriptors,
             mtu,

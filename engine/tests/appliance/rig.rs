@@ -185,6 +185,8 @@ pub struct Side {
     pub stats: SideStats,
     /// Copies of what the hosts have sent lately, for those who want to do mischief with it.
     pub sent: Vec<Vec<u8>>,
+    /// Copies of all that arrived, for those who want to compare.
+    pub taken: Option<Vec<Vec<u8>>>,
     /// What arrived that is no TCP, where anybody but the engine sends; else it is a fault.
     pub others: Option<Vec<Vec<u8>>>,
     random: Random,
@@ -578,6 +580,7 @@ impl Side {
             resets: true,
             stats: SideStats::default(),
             sent: Vec::new(),
+            taken: None,
             others: None,
             random,
         }
@@ -588,6 +591,9 @@ impl Side {
         while let Some(packet) = self.cable.receive() {
             self.stats.received += 1;
             moved += 1;
+            if let Some(taken) = &mut self.taken {
+                taken.push(packet.clone());
+            }
             if !self.vanished {
                 self.take(&packet);
             }

@@ -7,7 +7,7 @@ use ringroad_engine::port::impair::{self, Impair};
 use ringroad_engine::port::sim::SimPort;
 use ringroad_engine::port::{Port, PortStats};
 use ringroad_engine::shield::Rates;
-use ringroad_engine::stage::{Command, TwinGate};
+use ringroad_engine::stage::{Command, Gate, TwinGate};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::time::Instant;
 
@@ -111,7 +111,7 @@ fn with_loss(test: impl FnOnce(LossyWorld)) {
 }
 
 /// Stops the lane, which closes its ports, and returns what it had counted.
-fn stop(world: LossyWorld) -> Snapshot {
+pub fn stop(world: World<impl Wire, impl Gate>) -> Snapshot {
     let World { lane, commands, now, .. } = world;
     assert!(commands.send(Command::Stop).is_ok());
     let last = lane.run(|| now, Snapshot::new(1, 2));

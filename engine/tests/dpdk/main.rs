@@ -13,9 +13,12 @@ mod peer;
 #[path = "../appliance/rig.rs"]
 mod rig;
 
+mod checksums;
 mod lane;
 mod pool;
+mod queues;
 mod ring;
+mod tap;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
