@@ -124,7 +124,7 @@ fn a_segment_with_a_wrong_checksum_is_not_handed_over() {
             let wrong: Vec<Vec<u8>> = wrong.into_iter().map(|at| sample.damaged(at)).collect();
             assert!(handed_over(&mut bench, &mut port, &wire, &wrong).is_empty(), "{sample:x?}");
             dropped += wrong.len() as u64;
-            assert_eq!(port.stats().rx_dropped, dropped);
+            assert_eq!(port.stats().rx_checksum_errors, dropped);
             // Nobody is answerable for what is behind the packet.
             let mut right = vec![sample.packet.clone()];
             if sample.end < sample.packet.len() {
@@ -133,7 +133,7 @@ fn a_segment_with_a_wrong_checksum_is_not_handed_over() {
             assert_eq!(handed_over(&mut bench, &mut port, &wire, &right), right, "{sample:x?}");
         }
         port.close(&mut bench.pool);
-        assert_eq!(port.stats().rx_dropped, dropped);
+        assert_eq!(port.stats().rx_checksum_errors, dropped);
         bench.assert_all_home();
     });
 }
@@ -186,8 +186,8 @@ impl Port for Tapped {
         }
         eventually(|| {
             self.port.rx_burst(pool, burst);
-            let PortStats { received, rx_dropped, .. } = self.port.stats();
-            (burst.is_full() || received + rx_dropped == self.sent_here).then_some(())
+            let PortStats { received, rx_checksum_errors, .. } = self.port.stats();
+            (burst.is_full() || received + rx_checksum_errors == self.sent_here).then_some(())
         });
     }
 
@@ -228,8 +228,8 @@ impl rig::Wire for Tapped {
     }
 
     fn held(&self) -> usize {
-        let PortStats { received, rx_dropped, .. } = self.port.stats();
-        (self.sent_here - received - rx_dropped) as usize
+        let PortStats { received, rx_checksum_errors, .. } = self.port.stats();
+        (self.sent_here - received - rx_checksum_errors) as usize
     }
 }
 
@@ -263,7 +263,7 @@ fn what_the_device_found_right_goes_on_right() {
 
         let damaged: Vec<u64> = world.lane.ports_mut().iter().map(|port| port.damaged).collect();
         let last = stop(world);
-        let refused: Vec<u64> = last.ports.iter().map(|port| port.rx_dropped).collect();
+        let refused: Vec<u64> = last.ports.iter().map(|port| port.rx_checksum_errors).collect();
         assert_eq!(refused, damaged);
         assert!(damaged.iter().all(|damaged| *damaged > 20), "{damaged:?}");
         assert_eq!(last.telemetry.ledger.dropped.iter().sum::<u64>(), 0, "nothing wrong came in");
