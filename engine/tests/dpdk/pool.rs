@@ -44,6 +44,17 @@ fn what_one_frame_holds_is_in_no_other() {
     }
 }
 
+/// Of a frame in DPDK's memory it cannot be told that it is free; that there is no room for one more
+/// can, before it is written there.
+#[test]
+#[should_panic(expected = "more frames are free than there are")]
+fn a_free_frame_that_is_freed_is_noticed() {
+    let mut pool = pool(4);
+    assert!(pool.take_from_device(4 * pool.frame_size() as u64, 0).is_none(), "there is none");
+    let free = pool.take_from_device(0, 0).unwrap();
+    pool.free(free);
+}
+
 /// Two frames that the device's pool cannot have, by their number and by their length.
 #[test]
 fn a_frame_of_another_pool_is_not_sent() {

@@ -67,6 +67,9 @@ fn a_burst_that_has_something_in_it_is_filled_up_behind() {
     let last: Vec<&[u8]> = burst.iter().skip(BURST - 3).map(|f| bench.pool.bytes(f)).collect();
     assert_eq!(last, [&b"before"[..], &[0; 60], &[1; 60]]);
     burst.drain().for_each(|frame| bench.pool.free(frame));
+    let rest = receive(&mut port, &mut bench);
+    assert!(rest.iter().map(|f| bench.pool.bytes(f)[0]).eq(2..BURST as u8), "the rest waits");
+    rest.into_iter().for_each(|frame| bench.pool.free(frame));
     port.close(&mut bench.pool);
     bench.assert_all_home();
 }

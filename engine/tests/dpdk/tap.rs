@@ -50,7 +50,7 @@ impl Wire {
 
 /// Opens a TAP in the namespace of the calling thread.
 pub fn open(bench: &mut Bench, number: u32, rx_queues: u16) -> (Dpdk, Wire) {
-    let interface = format!("rrport{}x{number}", process::id());
+    let interface = format!("rr{}x{number}", process::id());
     let device = format!("net_tap_port{number}");
     let port = bench.try_open(&device, &format!("iface={interface}"), rx_queues).expect("a TAP");
     (port, Wire::on(&interface))
@@ -91,5 +91,5 @@ pub fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
 /// For what takes microseconds when nothing is wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// For a burst and more [octets].
-const RECEIVE_BUFFER: usize = 4 << 20;
+/// For some bursts [octets].
+const RECEIVE_BUFFER: usize = 1 << 20;
