@@ -248,6 +248,11 @@ pub const KERNEL_PATH_BURST: Duration = Duration::from_millis(50);
 /// look costs a system call.
 pub const KERNEL_LOOK_INTERVAL: Duration = Duration::from_micros(50);
 
+/// How long one key is used for SYN cookies. A cookie is good for one to two of these: longer than
+/// the acknowledgment of an answer is on its way, also when it was lost and the client sends data
+/// after its retransmission timeouts of one, two, four and eight seconds (RFC 6298 §2, §5.5).
+pub const COOKIE_PERIOD: Duration = Duration::from_secs(32);
+
 /// A leg's send queue holds at most one frame in this many of those that are free.
 pub const SEND_QUEUE_SHARE: usize = 16;
 
