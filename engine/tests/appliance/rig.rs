@@ -29,6 +29,7 @@ use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 
+use crate::cookies::{CookieShield, Fate};
 use crate::packet::{self, Link, RST, SYN, Segment};
 use crate::peer::{App, Peer, Settings};
 
@@ -178,6 +179,8 @@ pub struct Side {
     pub stats: SideStats,
     /// Copies of what the hosts have sent lately, for those who want to do mischief with it.
     pub sent: Vec<Vec<u8>>,
+    /// Answers SYNs to the service by cookies, in front of the engine.
+    pub cookies: Option<CookieShield>,
     /// What arrived that is no TCP, where anybody but the engine sends; else it is a fault.
     pub others: Option<Vec<Vec<u8>>>,
     random: Random,
@@ -550,6 +553,7 @@ impl Side {
             resets: true,
             stats: SideStats::default(),
             sent: Vec::new(),
+            cookies: None,
             others: None,
             random,
         }
@@ -571,9 +575,17 @@ impl Side {
         for peer in self.peers.values_mut() {
             peer.run();
             for segment in peer.poll(now) {
+                moved += 1;
+                match self.cookies.as_mut().map_or(Fate::Passed, |shield| shield.see(&segment)) {
+                    Fate::Passed => {}
+                    Fate::Answered(answer) => {
+                        peer.take(&answer);
+                        continue;
+                    }
+                    Fate::Lost => continue,
+                }
                 let packet = segment.build();
                 self.cable.send(&packet);
-                moved += 1;
                 if self.sent.len() == MISCHIEF {
                     self.sent.clear();
                 }
