@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use ringroad_engine::limits::COOKIE_PERIOD;
 use ringroad_engine::port::impair;
 use ringroad_engine::proxy::{Fallback, cookie_service};
 use ringroad_engine::shield::cookie::Keys;
@@ -20,7 +21,6 @@ use crate::rig::{
 const MASTER: [u8; 16] = *b"the master's own";
 /// Some time in the first of two periods.
 const THEN: u64 = 1_800_000_000;
-const PERIOD: u64 = 32;
 
 /// Puts a shield with cookies in front of the engine, and gives both the keys.
 fn shield<P: Wire>(world: &mut World<P>) {
@@ -376,8 +376,8 @@ fn stale_foreign_and_altered_cookies_are_refused() {
     }
     let others: [u8; 16] = *b"somebody else's.";
     for (what, keys, opens) in [
-        ("a period later", Keys::at(&MASTER, THEN + PERIOD), true),
-        ("two periods later", Keys::at(&MASTER, THEN + 2 * PERIOD), false),
+        ("a period later", Keys::at(&MASTER, THEN + COOKIE_PERIOD.as_secs()), true),
+        ("two periods later", Keys::at(&MASTER, THEN + 2 * COOKIE_PERIOD.as_secs()), false),
         ("two hours later", Keys::at(&MASTER, THEN + 7200), false),
         ("another master's", Keys::at(&others, THEN), false),
     ] {
