@@ -20,6 +20,7 @@
 
 mod bucket;
 mod class;
+pub mod cookie;
 mod kernel_flows;
 mod kernel_path;
 mod parse;

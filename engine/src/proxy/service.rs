@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::SourcePorts;
 use super::proxy_protocol::Version;
 use crate::tcp::LegSettings;
+use crate::tcp::settings::{Family, mss_within};
 use crate::telemetry::ServiceCounters;
 
 /// What an operator asked of one service, resolved against the host.
@@ -44,6 +45,30 @@ pub enum Fallback {
     Reset,
     /// They are not answered.
     Drop,
+}
+
+/// What a SYN-ACK says of us where the shield writes it, so that it promises no more than the
+/// connection keeps that the engine makes of its ACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CookieService {
+    /// [octets]
+    pub mss_v4: u16,
+    /// [octets]
+    pub mss_v6: u16,
+    /// Not scaled, as the window of every SYN [octets].
+    pub window: u16,
+    pub window_scale: u8,
+}
+
+/// What the engine says in a SYN-ACK to clients of `leg` that come by a port of `mtu` octets.
+/// `origin_mss` is the least MSS that the service's origins take: [`u16::MAX`] while unknown.
+pub fn cookie_service(leg: &LegSettings, mtu: u16, origin_mss: u16) -> CookieService {
+    CookieService {
+        mss_v4: mss_within(mtu, Family::V4).min(origin_mss),
+        mss_v6: mss_within(mtu, Family::V6).min(origin_mss),
+        window: leg.initial_window(),
+        window_scale: leg.window_scale(),
+    }
 }
 
 /// A service at work on one lane.

@@ -29,6 +29,7 @@ use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 
+use crate::cookies::{CookieShield, Fate};
 use crate::packet::{self, Link, RST, SYN, Segment};
 use crate::peer::{App, Peer, Settings};
 
@@ -187,6 +188,8 @@ pub struct Side {
     pub sent: Vec<Vec<u8>>,
     /// Copies of all that arrived, for those who want to compare.
     pub taken: Option<Vec<Vec<u8>>>,
+    /// Answers SYNs to the service by cookies, in front of the engine.
+    pub cookies: Option<CookieShield>,
     /// What arrived that is no TCP, where anybody but the engine sends; else it is a fault.
     pub others: Option<Vec<Vec<u8>>>,
     random: Random,
@@ -581,6 +584,7 @@ impl Side {
             stats: SideStats::default(),
             sent: Vec::new(),
             taken: None,
+            cookies: None,
             others: None,
             random,
         }
@@ -605,9 +609,17 @@ impl Side {
         for peer in self.peers.values_mut() {
             peer.run();
             for segment in peer.poll(now) {
+                moved += 1;
+                match self.cookies.as_mut().map_or(Fate::Passed, |shield| shield.see(&segment)) {
+                    Fate::Passed => {}
+                    Fate::Answered(answer) => {
+                        peer.take(&answer);
+                        continue;
+                    }
+                    Fate::Lost => continue,
+                }
                 let packet = segment.build();
                 self.cable.send(&packet);
-                moved += 1;
                 if self.sent.len() == MISCHIEF {
                     self.sent.clear();
                 }
