@@ -5,6 +5,7 @@
 
 mod foreign_loader;
 mod kernel_path;
+mod drops;
 mod lifecycle;
 mod packets;
 mod rig;

@@ -14,7 +14,7 @@ use rtnetlink::packet_route::route::{
     RouteVia,
 };
 
-use super::prefix_map::{Prefix, PrefixMap};
+use crate::prefix_map::{Prefix, PrefixMap};
 use super::routes::Effect;
 use crate::limits::ROUTES_MAX;
 
