@@ -9,19 +9,28 @@
 #include "maps.h"
 #include "parse.h"
 
+static __always_inline const __u8 *listed_v4(const struct address *source)
+{
+	struct prefix_v4 host = { .bits = 32, .address = source->words[3] };
+
+	return bpf_map_lookup_elem(&lists_v4, &host);
+}
+
+static __always_inline const __u8 *listed_v6(const struct address *source)
+{
+	struct prefix_v6 host = { .bits = 128, .address = *source };
+
+	return bpf_map_lookup_elem(&lists_v6, &host);
+}
+
 /* LISTED_DENY, LISTED_ALLOW, or zero. */
 static __always_inline __u8 listed(const struct control *control, const struct segment *segment)
 {
-	struct prefix_v4 v4 = { .bits = 32, .address = segment->source.words[3] };
-	struct prefix_v6 v6 = { .bits = 128, .address = segment->source };
-	__u8 *found;
+	const __u8 *found;
 
 	if (!read_once(control->lists_used))
 		return 0;
-	if (is_ipv4(segment))
-		found = bpf_map_lookup_elem(&lists_v4, &v4);
-	else
-		found = bpf_map_lookup_elem(&lists_v6, &v6);
+	found = is_ipv4(segment) ? listed_v4(&segment->source) : listed_v6(&segment->source);
 	return found ? read_once(*found) : 0;
 }
 

@@ -13,8 +13,8 @@ use crate::lists::{ListEntries, ListMaps};
 use crate::settings::{self, Entries};
 use crate::skeleton::{ShieldSkelBuilder, types};
 use crate::{
-    AttachedMode, Control, CountersReader, DryRun, EgressRange, Lists, PortSettings, ServiceAddress,
-    ShieldCounters, ShieldError, ShieldSettings, abi, log, sys,
+    AttachedMode, Control, CountersReader, DryRun, EgressRange, Lists, PortSettings,
+    ServiceAddress, ShieldCounters, ShieldError, ShieldSettings, abi, log, sys,
 };
 
 /// A loaded shield and its attachments. Dropping it detaches them all.

@@ -177,7 +177,8 @@ fn lists_change_without_a_gap_under_traffic() {
     });
 }
 
-const LIMIT: SourceLimit = SourceLimit { syn_per_second: 10, burst: 3, prefix_v4: 24, prefix_v6: 48 };
+const LIMIT: SourceLimit =
+    SourceLimit { syn_per_second: 10, burst: 3, prefix_v4: 24, prefix_v6: 48 };
 
 /// The heartbeat is the program's clock as long as it is ahead of the real one.
 struct Clock {

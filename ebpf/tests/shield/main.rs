@@ -3,9 +3,9 @@
 //!
 //! All of it needs root; without, each test says so and passes.
 
+mod drops;
 mod foreign_loader;
 mod kernel_path;
-mod drops;
 mod lifecycle;
 mod packets;
 mod rig;

@@ -128,7 +128,11 @@ impl Rig {
         let [verdict] = counted[..] else { panic!("counted as {counted:?}") };
         assert_eq!(after.of(verdict), before.of(verdict) + 1, "counted once");
         assert_eq!(after.received, before.received + 1, "received once");
-        assert_eq!(after.received, after.to_engine() + after.passed() + after.dropped(), "the ledger balances");
+        assert_eq!(
+            after.received,
+            after.to_engine() + after.passed() + after.dropped(),
+            "the ledger balances"
+        );
         let action = match verdict {
             Verdict::ToEngine => XDP_REDIRECT,
             dropped if dropped.is_drop() => XDP_DROP,

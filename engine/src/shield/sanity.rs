@@ -42,8 +42,5 @@ fn is_bad_source_v4(source: Ipv4Addr) -> bool {
 
 fn is_bad_source_v6(source: u128) -> bool {
     let address = Ipv6Addr::from_bits(source);
-    address.is_unspecified()
-        || address.is_loopback()
-        || address.is_multicast()
-        || is_mapped(source)
+    address.is_unspecified() || address.is_loopback() || address.is_multicast() || is_mapped(source)
 }
