@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use ringroad_config::limits as config;
 use ringroad_config::schema::{self, Algorithm, Config, Driver};
 use ringroad_ebpf as shield;
-use ringroad_ebpf::{EgressRange, ServiceAddress};
+use ringroad_ebpf::{EgressRange, Lists, ServiceAddress, SourceLimit};
 use ringroad_engine::kernel::{Link, NoPath, Routes, interface};
 use ringroad_engine::limits::{BURST, PORTS_PER_LANE_MAX};
 use ringroad_engine::proxy::proxy_protocol::Version;
@@ -24,6 +24,9 @@ pub(crate) struct Plan {
     pub(crate) listening: Vec<ServiceAddress>,
     /// Where the engine connects from: source ports that Linux must not use.
     pub(crate) egress: Vec<EgressRange>,
+    /// Who is denied, and who is never limited.
+    pub(crate) lists: Lists,
+    pub(crate) source_limit: Option<SourceLimit>,
 }
 
 /// One port, found on the host.
@@ -42,8 +45,14 @@ impl Plan {
         for port in &config.ports {
             ports.push(port_plan(port, routes).with_context(|| format!("port {:?}", port.name))?);
         }
-        let mut plan =
-            Plan { ports, services: Vec::new(), listening: Vec::new(), egress: Vec::new() };
+        let mut plan = Plan {
+            ports,
+            services: Vec::new(),
+            listening: Vec::new(),
+            egress: Vec::new(),
+            lists: Lists { deny: config.shield.deny.clone(), allow: config.shield.allow.clone() },
+            source_limit: config.shield.per_source.map(source_limit),
+        };
         for service in &config.services {
             plan.add_service(config, service, routes)
                 .with_context(|| format!("service {:?}", service.name))?;
@@ -214,6 +223,11 @@ fn port_index(config: &Config, name: &str) -> Result<u32> {
     Ok(index.with_context(|| format!("no port is named {name:?}"))? as u32)
 }
 
+fn source_limit(per_source: schema::PerSource) -> SourceLimit {
+    let schema::PerSource { syn_per_second, burst, prefix_v4, prefix_v6 } = per_source;
+    SourceLimit { syn_per_second, burst, prefix_v4, prefix_v6 }
+}
+
 fn leg(leg: &schema::Leg) -> LegSettings {
     LegSettings {
         congestion: match leg.congestion {
@@ -245,4 +259,6 @@ const _: () = assert!(config::PORTS_MAX <= shield::limits::PORTS_MAX);
 const _: () = assert!(config::QUEUES_MAX as usize <= shield::limits::QUEUES_MAX);
 const _: () = assert!(config::SERVICES_MAX <= shield::limits::SERVICES_MAX);
 const _: () = assert!(config::LISTEN_ADDRESSES_MAX <= shield::limits::SERVICE_ADDRESSES_MAX);
+const _: () = assert!(2 * config::PREFIXES_MAX <= shield::limits::LIST_PREFIXES_MAX);
+const _: () = assert!(*config::SYN_RATE.end() <= shield::limits::SYN_RATE_MAX);
 const _: () = assert!(config::EGRESS_RANGES_MAX <= shield::limits::EGRESS_RANGES_MAX);

@@ -166,7 +166,7 @@ impl Stats {
                 from_kernel_dropped: crossed.from_kernel_dropped,
             }),
         });
-        let shield = snapshot.shield.iter().map(|(v, count)| (v.name().to_owned(), count));
+        let shield = lane.shield.iter().map(|(v, count)| (v.name().to_owned(), count));
         let histogram = &snapshot.telemetry.latency;
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
         Stats {

@@ -194,7 +194,8 @@ impl Default for Leg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shield {
     pub syn_cookies: SynCookies,
-    /// Sources that are dropped.
+    /// Sources that services and egress addresses hear nothing of. No prefix is in both lists: the
+    /// longest counts.
     pub deny: Vec<IpNet>,
     /// Sources that are never rate-limited.
     pub allow: Vec<IpNet>,
@@ -213,12 +214,12 @@ impl Default for Shield {
     }
 }
 
-/// How many SYNs a source may send.
+/// How many SYNs a source may send to the services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PerSource {
     /// Sustained rate \[SYN/s\].
     pub syn_per_second: u32,
-    /// SYNs above the rate that are let through at once.
+    /// SYNs that are let through at once.
     pub burst: u32,
     /// Addresses that share this many leading bits are one source.
     pub prefix_v4: u8,

@@ -199,6 +199,13 @@ pub(crate) fn prefix(text: &str) -> Result<IpNet, Expected> {
     if prefix.addr() != prefix.network() {
         return Err(format!("bits are set behind the prefix: give {}", prefix.trunc()));
     }
+    // No packet comes from a mapped address: IPv4 has its own.
+    if let IpAddr::V6(v6) = prefix.addr()
+        && let Some(v4) = v6.to_ipv4_mapped()
+        && let Some(len) = prefix.prefix_len().checked_sub(96)
+    {
+        return Err(format!("give it as IPv4, {v4}/{len}"));
+    }
     Ok(prefix)
 }
 

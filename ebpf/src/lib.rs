@@ -6,6 +6,9 @@
 //! [`Control`] is what the polling threads hold: heartbeats and switches, plain stores into memory
 //! that the program reads. [`CountersReader`] is what the ledger holds.
 //!
+//! Ahead of that it drops what is sent to us and cannot be right, comes from where the operator
+//! denies ([`Lists`]), or asks for more new connections than its source may ([`SourceLimit`]).
+//!
 //! It falls open: without a socket, a heartbeat or the engine's consent a new connection is the
 //! kernel's, and stays there.
 //!
@@ -18,20 +21,24 @@ mod control;
 mod counters;
 mod error;
 pub mod limits;
+mod lists;
 mod log;
 mod redirector;
 mod settings;
 mod shield;
 mod skeleton;
+mod source_limit;
 mod sys;
 
 pub use attach::{AttachMode, AttachedMode, vacant};
 pub use control::Control;
 pub use counters::{CountersReader, ShieldCounters, Verdict};
 pub use error::ShieldError;
+pub use lists::Lists;
 pub use redirector::Redirector;
 pub use settings::{EgressRange, PortSettings, ServiceAddress, ShieldSettings};
 pub use shield::Shield;
+pub use source_limit::SourceLimit;
 pub use sys::DryRun;
 
 /// The compiled shield, for loaders other than ours.

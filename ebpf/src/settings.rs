@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::limits::{
     EGRESS_ADDRESSES_MAX, EGRESS_RANGES_MAX, PORTS_MAX, SERVICE_ADDRESSES_MAX, SERVICES_MAX,
 };
+use crate::lists::ListEntries;
 use crate::skeleton::types;
-use crate::{AttachMode, ShieldError, abi};
+use crate::{AttachMode, Lists, ShieldError, SourceLimit, abi};
 
 /// After this long without a heartbeat new connections are the kernel's, unless told otherwise.
 const HEARTBEAT_LIMIT: Duration = Duration::from_millis(100);
@@ -20,6 +21,9 @@ pub struct ShieldSettings {
     pub ports: Vec<PortSettings>,
     pub services: Vec<ServiceAddress>,
     pub egress: Vec<EgressRange>,
+    pub lists: Lists,
+    /// `None`: sources have no limit.
+    pub source_limit: Option<SourceLimit>,
     pub heartbeat_limit: Duration,
 }
 
@@ -54,6 +58,8 @@ impl Default for ShieldSettings {
             ports: Vec::new(),
             services: Vec::new(),
             egress: Vec::new(),
+            lists: Lists::default(),
+            source_limit: None,
             heartbeat_limit: HEARTBEAT_LIMIT,
         }
     }
@@ -65,7 +71,9 @@ impl ShieldSettings {
     pub fn check(&self) -> Result<(), ShieldError> {
         check_ports(&self.ports)?;
         service_entries(&self.ports, &self.services)?;
-        egress_entries(&self.ports, &self.egress).map(drop)
+        egress_entries(&self.ports, &self.egress)?;
+        ListEntries::new(&self.lists)?;
+        self.source_limit.map_or(Ok(()), |limit| limit.check())
     }
 }
 

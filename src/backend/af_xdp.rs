@@ -97,10 +97,10 @@ impl ShieldCounts for XdpCounts {
         let lost: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
         let ledger = &mut snapshot.telemetry.ledger;
         let in_rings = shield.to_engine().saturating_sub(ledger.received + lost);
-        ledger.received += shield.passed() + in_rings;
+        ledger.received += shield.passed() + shield.dropped() + in_rings;
         ledger.to_kernel += shield.passed();
         ledger.held += in_rings;
-        snapshot.shield = shield;
+        ledger.shield = shield;
         for (service, index) in snapshot.services.iter_mut().zip(0..) {
             service.fell_back += self.control.fell_back(index);
         }
@@ -144,6 +144,8 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         ports: ports.collect(),
         services: plan.listening.clone(),
         egress: plan.egress.clone(),
+        lists: plan.lists.clone(),
+        source_limit: plan.source_limit,
         heartbeat_limit: config.engine.heartbeat_limit,
     }
 }

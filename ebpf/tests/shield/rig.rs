@@ -14,6 +14,7 @@ use ringroad_ebpf::{
     ShieldSettings, Verdict,
 };
 
+pub(crate) const XDP_DROP: u32 = 1;
 pub(crate) const XDP_PASS: u32 = 2;
 pub(crate) const XDP_REDIRECT: u32 = 4;
 
@@ -99,8 +100,11 @@ impl Rig {
     }
 
     pub(crate) fn with_heartbeat_limit(heartbeat_limit: Duration) -> Self {
-        let settings = ShieldSettings { heartbeat_limit, ..settings() };
-        let shield = Shield::load(&settings).expect("load the shield");
+        Rig::with(&ShieldSettings { heartbeat_limit, ..settings() })
+    }
+
+    pub(crate) fn with(settings: &ShieldSettings) -> Self {
+        let shield = Shield::load(settings).expect("load the shield");
         let socket = socket();
         shield.set_socket(0, 0, socket.as_fd()).expect("register the socket");
         let control = shield.control();
@@ -124,8 +128,16 @@ impl Rig {
         let [verdict] = counted[..] else { panic!("counted as {counted:?}") };
         assert_eq!(after.of(verdict), before.of(verdict) + 1, "counted once");
         assert_eq!(after.received, before.received + 1, "received once");
-        assert_eq!(after.received, after.to_engine() + after.passed(), "the ledger balances");
-        let action = if verdict == Verdict::ToEngine { XDP_REDIRECT } else { XDP_PASS };
+        assert_eq!(
+            after.received,
+            after.to_engine() + after.passed() + after.dropped(),
+            "the ledger balances"
+        );
+        let action = match verdict {
+            Verdict::ToEngine => XDP_REDIRECT,
+            dropped if dropped.is_drop() => XDP_DROP,
+            _ => XDP_PASS,
+        };
         assert_eq!(run.action, action, "the action of {verdict:?}");
         verdict
     }
@@ -153,6 +165,7 @@ pub(crate) fn settings() -> ShieldSettings {
             egress("fd00:2::1", 20_000, 29_999),
         ],
         heartbeat_limit: HEARTBEAT_LIMIT,
+        ..ShieldSettings::default()
     }
 }
 

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringroad_ebpf::{EgressRange, ServiceAddress};
+use ringroad_ebpf::{EgressRange, Lists, ServiceAddress};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::port::Port;
@@ -260,7 +260,14 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
                 port_index: ORIGINS as u32,
             })
             .collect();
-        let twin = Twin::new(&shield::Settings { ports: 2, services, egress, secret: [7; 16] });
+        let twin = Twin::new(&shield::Settings {
+            ports: 2,
+            services,
+            egress,
+            lists: Lists::default(),
+            source_limit: None,
+            secret: [7; 16],
+        });
         let (kernels, linux): (Vec<_>, Vec<_>) = [CLIENTS, ORIGINS]
             .map(|_| {
                 let device = sim::Settings { reserve: 0, ..plan.device };

@@ -176,6 +176,8 @@ impl Backend for DpdkBackend {
             ports: plan.ports.len(),
             services: plan.listening.clone(),
             egress: plan.egress.clone(),
+            lists: plan.lists.clone(),
+            source_limit: plan.source_limit,
             secret: secret::draw()?,
         });
         let port_of = |local| {

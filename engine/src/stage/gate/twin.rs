@@ -44,7 +44,7 @@ impl<K: Port> TwinGate<K> {
         &self.paths
     }
 
-    /// Hands what is Linux's of a judged burst to Linux.
+    /// Hands what is Linux's of a judged burst to Linux, and frees what is nobody's.
     fn take_apart(
         &mut self,
         now: Instant,
@@ -55,7 +55,9 @@ impl<K: Port> TwinGate<K> {
     ) {
         let path = &mut self.paths[usize::from(port)];
         for (frame, verdict) in burst.drain().zip(*verdicts) {
-            if verdict != Verdict::ToEngine {
+            if verdict.is_drop() {
+                pool.free(frame);
+            } else if verdict != Verdict::ToEngine {
                 path.take(now, pool, verdict, frame);
             } else if let Err(frame) = self.kept.push(frame) {
                 debug_assert!(false, "no burst is longer than another");
@@ -96,7 +98,6 @@ impl<K: Port> Gate for TwinGate<K> {
     /// With this the ledger is that of all packets that the ports received.
     fn fill(&self, snapshot: &mut Snapshot) {
         let shield = self.twin.counters();
-        snapshot.shield = *shield;
         for (service, fell_back) in snapshot.services.iter_mut().zip(self.twin.fell_back()) {
             service.fell_back += fell_back;
         }
@@ -107,7 +108,8 @@ impl<K: Port> Gate for TwinGate<K> {
         let counts = || self.paths.iter().map(KernelPath::counts);
         let limited: u64 = counts().map(|path| path.limited).sum();
         let full: u64 = counts().map(|path| path.full).sum();
-        ledger.received += shield.passed();
+        ledger.shield = *shield;
+        ledger.received += shield.passed() + shield.dropped();
         ledger.to_kernel += shield.passed() - limited - full;
         ledger.dropped[DropReason::KernelPathLimited as usize] += limited;
         ledger.dropped[DropReason::KernelPathFull as usize] += full;
