@@ -11,6 +11,8 @@
 
 #[path = "appliance/apps.rs"]
 mod apps;
+#[path = "appliance/cookies.rs"]
+mod cookies;
 #[path = "appliance/packet.rs"]
 mod packet;
 #[path = "appliance/peer.rs"]
@@ -154,6 +156,13 @@ fn assert_no_calls<P: Wire, G: Gate>(
 #[test]
 fn a_loaded_lane_does_not_call_the_allocator() {
     assert_no_calls(World::new(plan()), |_, _| {});
+}
+
+#[test]
+fn nor_does_one_whose_clients_prove_cookies() {
+    let mut world = World::new(plan());
+    cookies::shield(&mut world);
+    assert_no_calls(world, |_, _| {});
 }
 
 #[test]
