@@ -116,7 +116,8 @@ drop_reasons! {
     /// A new connection beyond `max_connections`, or while draining; its next try goes to the
     /// kernel.
     NotAccepting = "not_accepting",
-    /// A new connection refused by the service's `fallback: drop` or `reset`.
+    /// A new connection refused by the service's `fallback: drop` or `reset`; or by any, if the
+    /// client has proven a SYN cookie, of which the kernel knows nothing.
     Refused = "refused",
     /// A packet that the shield should not have sent us: for no service and no egress address.
     NotOurs = "not_ours",

@@ -4,35 +4,17 @@ use std::net::SocketAddr;
 
 use ringroad_engine::limits::COOKIE_PERIOD;
 use ringroad_engine::port::impair;
-use ringroad_engine::proxy::{Fallback, cookie_service};
+use ringroad_engine::proxy::Fallback;
 use ringroad_engine::shield::cookie::Keys;
-use ringroad_engine::stage::Command;
-use ringroad_engine::tcp::LegSettings;
 
 use crate::apps::{echo, idle, request, respond, send, send_then_wait};
-use crate::cookies::CookieShield;
+use crate::cookies::{CookieShield, MASTER, THEN, give_keys, shield};
 use crate::packet::{ACK, FIN, Link, Options, PSH, RST, SYN, Segment};
 use crate::peer::{Peer, Settings, Status};
 use crate::rig::{
     CLIENTS, Key, OURS, Plan, Random, Side, THEIRS, Wire, World, address, ms, origin, pattern,
     pick, secs, seed, seeds, service,
 };
-
-const MASTER: [u8; 16] = *b"the master's own";
-/// Some time in the first of two periods.
-const THEN: u64 = 1_800_000_000;
-
-/// Puts a shield with cookies in front of the engine, and gives both the keys.
-fn shield<P: Wire>(world: &mut World<P>) {
-    let says = cookie_service(&LegSettings::default(), 1500, u16::MAX);
-    world.hosts.0[CLIENTS].cookies = Some(CookieShield::new(Keys::at(&MASTER, THEN), says));
-    give_keys(world, Keys::at(&MASTER, THEN));
-}
-
-fn give_keys<P: Wire>(world: &mut World<P>, keys: Keys) {
-    world.commands.send(Command::CookieKeys(keys)).expect("room for a command");
-    world.lane.obey();
-}
 
 fn shielded(plan: Plan) -> World<ringroad_engine::port::sim::SimPort> {
     let mut world = World::new(plan);
@@ -252,6 +234,41 @@ fn a_client_that_took_the_shields_answer_is_not_held_to_ours() {
     assert_eq!(world.finish().service.accepted, 1);
 }
 
+#[test]
+fn a_client_that_lost_its_memory_gets_a_new_connection_on_the_same_port() {
+    let mut world = shielded(Plan::new(seed()));
+    world.listen(origin(1), Settings::MODERN, echo);
+    let before = world.client(1, Settings::MODERN, send_then_wait(pattern(1, 500)));
+    world.run_until(secs(1), |world| world.peer(before).received.len() == 500);
+    // It starts over, with numbers that have nothing to do with those before.
+    let after = world.client(1, Settings::MODERN, send(pattern(3, 700)));
+    assert_eq!(before, after);
+    world.run_to_the_end(secs(1));
+    assert_eq!(world.peer(after).received, pattern(3, 700));
+    assert_eq!(world.peer(after).status, Status::Finished);
+    let statuses: Vec<_> = world.origin_peers().iter().map(|peer| peer.status).collect();
+    assert_eq!(statuses, [Status::Reset, Status::Finished], "the old one's origin is told");
+    assert_eq!(world.finish().service.accepted, 2);
+}
+
+#[test]
+fn a_cookie_without_timestamps_does_not_end_what_is_open() {
+    let mut world = shielded(Plan::new(seed()));
+    world.listen(origin(1), Settings::MODERN, echo);
+    let settings = Settings { lossy: true, ..Settings::PLAIN };
+    let client = world.client(1, settings, send_then_wait(pattern(1, 500)));
+    world.run_until(secs(1), |world| world.peer(client).received.len() == 500);
+    let guessed = proof(&mut world, client.0, false);
+    clients(&mut world).cable.send(&guessed.build());
+    world.run_for(ms(10));
+    world.peer(client).write(&pattern(2, 500));
+    world.peer(client).finish();
+    world.run_to_the_end(secs(5));
+    assert_eq!(world.peer(client).received, [pattern(1, 500), pattern(2, 500)].concat());
+    assert_eq!(world.peer(client).status, Status::Finished);
+    assert_eq!(world.finish().service.accepted, 1);
+}
+
 /// A segment of a client of no TCP, with numbers by chance.
 fn forged(random: &mut Random, flags: u8) -> Segment {
     let stamped = random.below(2) == 0;
@@ -334,11 +351,12 @@ fn syns_and_syn_acks_by_turns_never_make_a_flow() {
 }
 
 /// The ACK of the answer to a SYN of `client`, under the shield's keys.
-fn proof<P: Wire>(world: &mut World<P>, client: SocketAddr) -> Segment {
+fn proof<P: Wire>(world: &mut World<P>, client: SocketAddr, stamped: bool) -> Segment {
     let mut syn = forged(&mut Random::new(seed() ^ 0x5), SYN);
     (syn.source, syn.ack) = (client, 0);
     syn.payload.clear();
-    syn.options = Options { timestamps: Some((4711, 0)), mss: Some(1460), ..Options::default() };
+    let timestamps = stamped.then_some((4711, 0));
+    syn.options = Options { timestamps, mss: Some(1460), ..Options::default() };
     let answer = cookies(world).answer(&syn);
     let stamps = answer.options.timestamps.map(|(value, _)| (4712, value));
     Segment {
@@ -370,7 +388,7 @@ fn stale_foreign_and_altered_cookies_are_refused() {
         plan.service.listen.push(address("10.10.1.1:81"));
         let mut world = shielded(plan);
         world.listen(origin(1), Settings::MODERN, echo);
-        let mut ack = proof(&mut world, client);
+        let mut ack = proof(&mut world, client, true);
         change(&mut ack);
         expect(world, ack, what, opens);
     }
@@ -383,7 +401,7 @@ fn stale_foreign_and_altered_cookies_are_refused() {
     ] {
         let mut world = shielded(Plan::new(seed()));
         world.listen(origin(1), Settings::MODERN, echo);
-        let ack = proof(&mut world, client);
+        let ack = proof(&mut world, client, true);
         give_keys(&mut world, keys);
         expect(world, ack, what, opens);
     }

@@ -4,11 +4,14 @@
 //! what the engine makes of the ACK.
 
 use ringroad_engine::flow::FlowKey;
-use ringroad_engine::proxy::CookieService;
+use ringroad_engine::proxy::{CookieService, cookie_service};
 use ringroad_engine::shield::cookie::{Keys, SynOptions, bake};
+use ringroad_engine::stage::Command;
+use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::wire::tcp::SeqNum;
 
 use crate::packet::{ACK, Options, SYN, Segment};
+use crate::rig::{CLIENTS, Wire, World};
 
 pub struct CookieShield {
     pub keys: Keys,
@@ -25,6 +28,22 @@ pub enum Fate {
     Passed,
     Answered(Segment),
     Lost,
+}
+
+pub const MASTER: [u8; 16] = *b"the master's own";
+/// Some time in the first of two periods.
+pub const THEN: u64 = 1_800_000_000;
+
+/// Puts a shield with cookies in front of the engine, and gives both the keys.
+pub fn shield<P: Wire>(world: &mut World<P>) {
+    let says = cookie_service(&LegSettings::default(), 1500, u16::MAX);
+    world.hosts.0[CLIENTS].cookies = Some(CookieShield::new(Keys::at(&MASTER, THEN), says));
+    give_keys(world, Keys::at(&MASTER, THEN));
+}
+
+pub fn give_keys<P: Wire>(world: &mut World<P>, keys: Keys) {
+    world.commands.send(Command::CookieKeys(keys)).expect("room for a command");
+    world.lane.obey();
 }
 
 impl CookieShield {

@@ -367,7 +367,7 @@ fn proof(client: u8, options: u8, len: u16) -> Segment {
             timestamps: answer.options.timestamps.map(|(value, _)| (2, value)),
             ..Options::default()
         },
-        payload: vec![0xa5; if len % 2 == 0 { 0 } else { len.into() }],
+        payload: vec![0xa5; if len.is_multiple_of(2) { 0 } else { len.into() }],
         ..syn
     }
 }

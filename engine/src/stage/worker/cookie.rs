@@ -67,27 +67,40 @@ impl Worker {
         self.on_segment(index, Side::Client, arrival);
     }
 
-    /// A client sent its SYN twice: one we have answered, the other the shield. It has taken the
-    /// shield's answer, so the connection goes on from there.
+    /// What a segment proves that has nothing to do with its flow's connection. The SYN went to the
+    /// shield, so nothing has told that connection yet that its client is gone.
     #[inline]
-    pub(super) fn prefer_cookie(&mut self, index: u32, side: Side, arrival: &Arrival) {
-        let leg = self.pairs.get(index).and_then(|pair| pair.leg(side));
-        let half_open = |tcp: &Connection| {
-            tcp.state() == State::SynReceived && arrival.header.acknowledgment != tcp.send_next()
-        };
-        if side == Side::Client && leg.is_some_and(|leg| half_open(&leg.tcp)) {
-            self.replace_half_open(index, arrival);
+    pub(super) fn supersedes(&self, index: u32, side: Side, arrival: &Arrival) -> Option<Proven> {
+        let tcp = &self.pairs.get(index)?.leg(side)?.tcp;
+        if side == Side::Origin || !tcp.is_foreign(arrival.header.acknowledgment) {
+            return None;
         }
+        let proven = self.prove(arrival).ok()?;
+        // To end a live connection takes the 51 bits of a cookie with timestamps: 24 can be guessed
+        // sooner than the one number that a reset must have (RFC 5961 §3.2).
+        let suffices = proven.options.timestamps || tcp.state() == State::SynReceived;
+        suffices.then_some(proven)
     }
 
-    fn replace_half_open(&mut self, index: u32, arrival: &Arrival) {
-        let Ok(proven) = self.prove(arrival) else { return };
-        let tcp = self.proven_connection(&proven, arrival);
-        let Some(pair) = self.pairs.get_mut(index) else { return };
-        let Some(leg) = pair.leg_mut(Side::Client) else { return };
-        leg.tcp.release(&mut context!(self));
-        leg.tcp = tcp;
-        self.spent_cookies.insert(proven.fingerprint);
+    /// Puts a proven connection in the place of the one on its flow.
+    pub(super) fn take_over(&mut self, index: u32, proven: &Proven, arrival: Arrival) {
+        let tcp = self.proven_connection(proven, &arrival);
+        let Some(pair) = self.pairs.get_mut(index) else { return self.refuse(arrival) };
+        if let Some(leg) = pair.leg_mut(Side::Client)
+            && leg.tcp.state() == State::SynReceived
+        {
+            // One SYN, sent twice: we have answered it, and so has the shield.
+            leg.tcp.release(&mut context!(self));
+            leg.tcp = tcp;
+            self.spent_cookies.insert(proven.fingerprint);
+            return self.on_segment(index, Side::Client, arrival);
+        }
+        if let Some(origin) = pair.leg_mut(Side::Origin) {
+            origin.tcp.abort();
+        }
+        self.forget_leg(index, Side::Client);
+        self.enqueue(index);
+        self.accept_cookie(proven, arrival);
     }
 
     fn proven_connection(&self, proven: &Proven, arrival: &Arrival) -> Connection {

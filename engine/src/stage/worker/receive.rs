@@ -106,10 +106,10 @@ impl Worker {
 
     fn dispatch(&mut self, arrival: Arrival) {
         match self.flows.lookup(&arrival.key, arrival.hash).map(Slot::decode) {
-            Some(Slot::Leg { pair, side }) => {
-                self.prefer_cookie(pair, side, &arrival);
-                self.on_segment(pair, side, arrival);
-            }
+            Some(Slot::Leg { pair, side }) => match self.supersedes(pair, side, &arrival) {
+                Some(proven) => self.take_over(pair, &proven, arrival),
+                None => self.on_segment(pair, side, arrival),
+            },
             Some(Slot::TimeWait { index }) => self.on_time_wait(index, arrival),
             None => self.on_unknown(arrival),
         }
@@ -193,7 +193,7 @@ impl Worker {
         }
     }
 
-    fn refuse(&mut self, arrival: Arrival) {
+    pub(super) fn refuse(&mut self, arrival: Arrival) {
         self.answer_with_reset(&arrival);
         self.drop_frame(arrival.frame, DropReason::NoConnection);
     }
