@@ -144,7 +144,11 @@ class EdgeCase(unittest.TestCase):
         sock.settimeout(timeout)
         if source:
             sock.bind((source, 0))
-        sock.connect((ADDRESSES[host, family], port))
+        try:
+            sock.connect((ADDRESSES[host, family], port))
+        except OSError:
+            sock.close()  # Or Linux would go on trying.
+            raise
         return sock
 
     def accept(self, listener, timeout=10):
