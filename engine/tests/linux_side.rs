@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
+use ringroad_ebpf::Lists;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{NextHop, Routes};
 use ringroad_engine::port::sim::{self, SimPeer, SimPort};

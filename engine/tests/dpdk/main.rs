@@ -6,6 +6,8 @@
 
 #[path = "../appliance/apps.rs"]
 mod apps;
+#[path = "../appliance/cookies.rs"]
+mod cookies;
 #[path = "../appliance/packet.rs"]
 mod packet;
 #[path = "../appliance/peer.rs"]
