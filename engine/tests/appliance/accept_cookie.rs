@@ -246,8 +246,8 @@ fn a_client_that_lost_its_memory_gets_a_new_connection_on_the_same_port() {
     world.run_to_the_end(secs(1));
     assert_eq!(world.peer(after).received, pattern(3, 700));
     assert_eq!(world.peer(after).status, Status::Finished);
-    let statuses: Vec<_> = world.origin_peers().iter().map(|peer| peer.status).collect();
-    assert_eq!(statuses, [Status::Reset, Status::Finished], "the old one's origin is told");
+    let told = world.origin_peers().iter().filter(|peer| peer.status == Status::Reset).count();
+    assert_eq!((told, world.origin_peers().len()), (1, 2), "the old one's origin is told");
     assert_eq!(world.finish().service.accepted, 2);
 }
 
@@ -274,7 +274,10 @@ fn forged(random: &mut Random, flags: u8) -> Segment {
     let stamped = random.below(2) == 0;
     Segment {
         link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan: None },
-        source: SocketAddr::new([198, 51, 100, random.draw() as u8].into(), random.draw() as u16),
+        source: SocketAddr::new(
+            [203, 0, 113, random.draw() as u8].into(),
+            random.draw() as u16 | 1,
+        ),
         destination: service(),
         seq: random.draw() as u32,
         ack: random.draw() as u32,
@@ -309,7 +312,9 @@ fn forged_acks_cost_no_memory_and_draw_no_resets() {
     }
     world.run_for(ms(100));
     // One forgery in 16 million gets through, of those without timestamps.
-    assert_eq!(dropped(&world, "bad_cookie"), FLOOD);
+    let ledger = world.lane.worker().ledger();
+    let drops: Vec<_> = ledger.drops().collect();
+    assert_eq!(drops, [("bad_cookie", FLOOD)]);
     assert_eq!(clients(&mut world).stats.received, heard, "not one is answered");
     assert_eq!(world.lane.worker().ledger().held, 0);
     world.peer(honest).finish();
