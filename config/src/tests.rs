@@ -95,6 +95,8 @@ services:
     idle_timeout: 10m
 shield:
   syn_cookies: off
+  cookie_secret: own
+  cookie_secret: own
   deny: []
   allow: []
   per_source: off

@@ -16,6 +16,7 @@ use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::connections;
 use ringroad_engine::port::dpdk::{self, Dpdk};
 use ringroad_engine::port::tap::{self, Carrier, Tap};
+use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::shield::{self, Rates, Twin};
 use ringroad_engine::stage::{TwinGate, monotonic};
 use ringroad_engine::telemetry::Snapshot;
@@ -25,7 +26,7 @@ use ringroad_hugepages::{
 };
 
 use super::{FRAMING, HEADROOM, MTU_DEFAULT, Options, frame_size, is_pci, megabytes};
-use crate::backend::{Backend, ShieldCounts};
+use crate::backend::{Backend, ShieldHandle};
 use crate::plan::Plan;
 use crate::{privileges, secret};
 
@@ -195,7 +196,7 @@ impl Backend for DpdkBackend {
         Ok(TwinGate::new(twin, std::mem::take(&mut self.taps), Rates::default()))
     }
 
-    fn counts(&self) -> Result<Box<dyn ShieldCounts>> {
+    fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
         Ok(Box::new(InTheLane))
     }
 
@@ -237,14 +238,16 @@ impl Wire {
     }
 }
 
-/// The twin's counts are among the lane's.
+/// The twin is in the lane as a whole: its counts are among the lane's, and it is told with it.
 #[derive(Debug)]
 struct InTheLane;
 
-impl ShieldCounts for InTheLane {
+impl ShieldHandle for InTheLane {
     fn add_to(&self, _snapshot: &mut Snapshot) -> Result<()> {
         Ok(())
     }
+
+    fn set_cookie_keys(&self, _keys: &Keys) {}
 }
 
 fn drivers(config: &Config) -> impl Iterator<Item = &schema::Dpdk> {
