@@ -9,11 +9,13 @@ use crate::skeleton::types;
 use crate::{ShieldError, abi};
 
 /// What became of a packet; in the order of `enum verdict` in `bpf/structs.h`. All but
-/// [`Verdict::ToEngine`] left it to the kernel.
+/// [`Verdict::ToEngine`] and [`Verdict::Answered`] left it to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Redirected to the socket of its queue.
     ToEngine,
+    /// New connection: turned round and sent back as its answer.
+    Answered,
     /// Nothing that the engine serves.
     NotOurs,
     /// New connection: the lane's heartbeat was too old.
@@ -33,8 +35,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    pub const ALL: [Verdict; 9] = [
+    pub const ALL: [Verdict; 10] = [
         Verdict::ToEngine,
+        Verdict::Answered,
         Verdict::NotOurs,
         Verdict::Stale,
         Verdict::NotAccepting,
@@ -49,6 +52,7 @@ impl Verdict {
     pub const fn name(self) -> &'static str {
         match self {
             Verdict::ToEngine => "to_engine",
+            Verdict::Answered => "answered",
             Verdict::NotOurs => "not_ours",
             Verdict::Stale => "fallback_stale",
             Verdict::NotAccepting => "fallback_not_accepting",
@@ -89,9 +93,14 @@ impl ShieldCounters {
         self.of(Verdict::ToEngine)
     }
 
+    /// Answered on the spot; neither the engine nor the kernel saw them.
+    pub fn answered(&self) -> u64 {
+        self.of(Verdict::Answered)
+    }
+
     /// Left to the kernel, for whatever reason.
     pub fn passed(&self) -> u64 {
-        self.by_verdict.iter().sum::<u64>() - self.to_engine()
+        self.by_verdict.iter().sum::<u64>() - self.to_engine() - self.answered()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Verdict, u64)> + '_ {

@@ -30,7 +30,7 @@ pub use control::Control;
 pub use counters::{CountersReader, ShieldCounters, Verdict};
 pub use error::ShieldError;
 pub use redirector::Redirector;
-pub use settings::{EgressRange, PortSettings, ServiceAddress, ShieldSettings};
+pub use settings::{CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings};
 pub use shield::Shield;
 pub use sys::DryRun;
 

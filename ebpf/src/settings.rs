@@ -20,6 +20,8 @@ pub struct ShieldSettings {
     pub ports: Vec<PortSettings>,
     pub services: Vec<ServiceAddress>,
     pub egress: Vec<EgressRange>,
+    /// By service index; of services beyond the end nothing is answered.
+    pub cookies: Vec<CookieService>,
     pub heartbeat_limit: Duration,
 }
 
@@ -40,6 +42,21 @@ pub struct ServiceAddress {
     pub service_index: u32,
 }
 
+/// How new connections to a service are answered without the engine (RFC 4987 §3.6): by what is
+/// said to the client in the SYN-ACK. Off by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CookieService {
+    /// Our maximum segment size over IPv4 [octets].
+    pub mss_v4: u16,
+    /// Over IPv6 [octets].
+    pub mss_v6: u16,
+    /// Our receive window, which in a SYN-ACK is never scaled (RFC 7323 §2.2) [octets].
+    pub window: u16,
+    /// Of our later windows, for clients that offer to scale theirs; at most 14.
+    pub window_scale: u8,
+    pub on: bool,
+}
+
 /// An address that the engine connects from, and the source ports that are the engine's there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EgressRange {
@@ -54,6 +71,7 @@ impl Default for ShieldSettings {
             ports: Vec::new(),
             services: Vec::new(),
             egress: Vec::new(),
+            cookies: Vec::new(),
             heartbeat_limit: HEARTBEAT_LIMIT,
         }
     }
@@ -65,7 +83,8 @@ impl ShieldSettings {
     pub fn check(&self) -> Result<(), ShieldError> {
         check_ports(&self.ports)?;
         service_entries(&self.ports, &self.services)?;
-        egress_entries(&self.ports, &self.egress).map(drop)
+        egress_entries(&self.ports, &self.egress)?;
+        check_cookies(&self.cookies)
     }
 }
 
@@ -75,6 +94,14 @@ pub(crate) type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Checks that there are not too many ports.
 pub(crate) fn check_ports(ports: &[PortSettings]) -> Result<(), ShieldError> {
     if ports.len() > PORTS_MAX { Err(ShieldError::TooManyPorts(ports.len())) } else { Ok(()) }
+}
+
+/// Checks that there are not too many services.
+pub(crate) fn check_cookies(cookies: &[CookieService]) -> Result<(), ShieldError> {
+    match u32::try_from(cookies.len().saturating_sub(1)) {
+        Ok(last) if (last as usize) < SERVICES_MAX => Ok(()),
+        last => Err(ShieldError::ServiceOutOfRange(last.unwrap_or(u32::MAX))),
+    }
 }
 
 pub(crate) fn service_entries(

@@ -39,6 +39,7 @@ impl Shield {
     /// Loads the program and fills its tables. Nothing is attached yet, and no service accepted.
     pub fn load(settings: &ShieldSettings) -> Result<Self, ShieldError> {
         settings::check_ports(&settings.ports)?;
+        settings::check_cookies(&settings.cookies)?;
         let ports = settings
             .ports
             .iter()
@@ -46,6 +47,7 @@ impl Shield {
             .collect();
         let shield = Shield::load_program(ports)?;
         shield.control.set_heartbeat_limit(settings.heartbeat_limit);
+        shield.control.set_cookie_services(&settings.cookies);
         shield.configure(&settings.services, &settings.egress)?;
         Ok(shield)
     }

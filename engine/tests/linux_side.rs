@@ -50,7 +50,8 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
     };
     let pool = FramePool::in_memory(1024, 2048);
     let worker = Worker::new(settings, pool, Arc::new(Routes::default()), monotonic());
-    let nothing = Settings { ports: 1, services: vec![], egress: vec![], secret: [7; 16] };
+    let nothing =
+        Settings { ports: 1, services: vec![], egress: vec![], cookies: vec![], secret: [7; 16] };
     let gate = TwinGate::new(Twin::new(&nothing), vec![tap], Rates::default());
     (Lane::new(worker, vec![port], gate, Nobody, mailbox, IdlePolicy::Adaptive), wire)
 }

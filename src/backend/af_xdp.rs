@@ -97,7 +97,8 @@ impl ShieldCounts for XdpCounts {
         let lost: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
         let ledger = &mut snapshot.telemetry.ledger;
         let in_rings = shield.to_engine().saturating_sub(ledger.received + lost);
-        ledger.received += shield.passed() + in_rings;
+        ledger.received += shield.passed() + shield.answered() + in_rings;
+        ledger.consumed += shield.answered();
         ledger.to_kernel += shield.passed();
         ledger.held += in_rings;
         snapshot.shield = shield;
@@ -144,6 +145,7 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         ports: ports.collect(),
         services: plan.listening.clone(),
         egress: plan.egress.clone(),
+        cookies: Vec::new(),
         heartbeat_limit: config.engine.heartbeat_limit,
     }
 }

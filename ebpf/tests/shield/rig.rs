@@ -10,11 +10,12 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, unshare};
 use nix::time::{ClockId, clock_gettime};
 use ringroad_ebpf::{
-    AttachMode, Control, EgressRange, PortSettings, ServiceAddress, Shield, ShieldCounters,
-    ShieldSettings, Verdict,
+    AttachMode, Control, CookieService, EgressRange, PortSettings, ServiceAddress, Shield,
+    ShieldCounters, ShieldSettings, Verdict,
 };
 
 pub(crate) const XDP_PASS: u32 = 2;
+pub(crate) const XDP_TX: u32 = 3;
 pub(crate) const XDP_REDIRECT: u32 = 4;
 
 /// Of the loopback, in any namespace.
@@ -99,8 +100,15 @@ impl Rig {
     }
 
     pub(crate) fn with_heartbeat_limit(heartbeat_limit: Duration) -> Self {
-        let settings = ShieldSettings { heartbeat_limit, ..settings() };
-        let shield = Shield::load(&settings).expect("load the shield");
+        Rig::with(&ShieldSettings { heartbeat_limit, ..settings() })
+    }
+
+    pub(crate) fn with_cookies(cookies: Vec<CookieService>) -> Self {
+        Rig::with(&ShieldSettings { cookies, ..settings() })
+    }
+
+    fn with(settings: &ShieldSettings) -> Self {
+        let shield = Shield::load(settings).expect("load the shield");
         let socket = socket();
         shield.set_socket(0, 0, socket.as_fd()).expect("register the socket");
         let control = shield.control();
@@ -113,6 +121,11 @@ impl Rig {
     /// The verdict on one packet, of which the action has to be the right consequence and that has
     /// to be counted once.
     pub(crate) fn verdict(&self, packet: &[u8]) -> Verdict {
+        self.judge(packet).0
+    }
+
+    /// The verdict, and the packet as the program left it.
+    pub(crate) fn judge(&self, packet: &[u8]) -> (Verdict, Vec<u8>) {
         let before = self.counters();
         let run = self.shield.dry_run(0, 0, packet, 1).expect("a dry run");
         let after = self.counters();
@@ -124,10 +137,21 @@ impl Rig {
         let [verdict] = counted[..] else { panic!("counted as {counted:?}") };
         assert_eq!(after.of(verdict), before.of(verdict) + 1, "counted once");
         assert_eq!(after.received, before.received + 1, "received once");
-        assert_eq!(after.received, after.to_engine() + after.passed(), "the ledger balances");
-        let action = if verdict == Verdict::ToEngine { XDP_REDIRECT } else { XDP_PASS };
+        assert_eq!(
+            after.received,
+            after.to_engine() + after.answered() + after.passed(),
+            "the ledger balances"
+        );
+        let action = match verdict {
+            Verdict::ToEngine => XDP_REDIRECT,
+            Verdict::Answered => XDP_TX,
+            _ => XDP_PASS,
+        };
         assert_eq!(run.action, action, "the action of {verdict:?}");
-        verdict
+        if verdict != Verdict::Answered {
+            assert_eq!(run.packet, packet, "{verdict:?} leaves a packet as it is");
+        }
+        (verdict, run.packet)
     }
 
     pub(crate) fn counters(&self) -> ShieldCounters {
@@ -152,6 +176,7 @@ pub(crate) fn settings() -> ShieldSettings {
             egress("10.2.0.1", 40_000, 49_999),
             egress("fd00:2::1", 20_000, 29_999),
         ],
+        cookies: Vec::new(),
         heartbeat_limit: HEARTBEAT_LIMIT,
     }
 }

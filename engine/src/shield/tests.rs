@@ -34,6 +34,7 @@ fn twin() -> Twin {
             service("[fd00:1::1]:443", 1, 1),
         ],
         egress: vec![egress(40_000..=40_009), egress(20_000..=20_009)],
+        cookies: vec![],
         secret: [7; 16],
     })
 }

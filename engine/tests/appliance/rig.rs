@@ -234,7 +234,13 @@ impl World<SimPort, TwinGate<SimPort>> {
                 port_index: ORIGINS as u32,
             })
             .collect();
-        let twin = Twin::new(&shield::Settings { ports: 2, services, egress, secret: [7; 16] });
+        let twin = Twin::new(&shield::Settings {
+            ports: 2,
+            services,
+            egress,
+            cookies: vec![],
+            secret: [7; 16],
+        });
         let (kernels, linux): (Vec<_>, Vec<_>) = [CLIENTS, ORIGINS]
             .map(|_| {
                 let device = sim::Settings { reserve: 0, ..plan.device };

@@ -177,6 +177,7 @@ impl Backend for DpdkBackend {
             ports: plan.ports.len(),
             services: plan.listening.clone(),
             egress: plan.egress.clone(),
+            cookies: Vec::new(),
             secret: secret::draw()?,
         });
         let port_of = |local| {
