@@ -25,9 +25,9 @@ impl Cookies {
             return Ok(None);
         }
         let master = match &shield.cookie_secret {
-            Some(path) => read(path).with_context(|| {
-                format!("shield.cookie_secret: {}", path.display())
-            })?,
+            Some(path) => {
+                read(path).with_context(|| format!("shield.cookie_secret: {}", path.display()))?
+            }
             None => secret::draw()?,
         };
         Ok(Some(Cookies { master }))
@@ -86,7 +86,9 @@ mod tests {
             read(&path)
         };
         assert_eq!(read_of("000102030405060708090a0b0c0d0e0F\n").unwrap()[14..], [14, 15]);
-        for wrong in ["", "00", "+00102030405060708090a0b0c0d0e0f", "x00102030405060708090a0b0c0d0e0f"] {
+        for wrong in
+            ["", "00", "+00102030405060708090a0b0c0d0e0f", "x00102030405060708090a0b0c0d0e0f"]
+        {
             let error = read_of(wrong).unwrap_err().to_string();
             assert!(error.starts_with("is no secret; "), "{wrong}: {error}");
         }

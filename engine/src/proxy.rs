@@ -18,9 +18,7 @@ mod time_wait;
 
 pub use envelope::{Envelope, LinkPath};
 pub use pair::{Leg, LegPath, Pair, Phase, Side};
-pub use service::{
-    CookieService, Fallback, Origin, OriginSettings, Service, ServiceSettings, cookie_service,
-};
+pub use service::{Fallback, Origin, OriginSettings, Service, ServiceSettings, cookie_service};
 pub use source_ports::SourcePorts;
 pub use spent_cookies::{Fingerprint, SpentCookies};
 pub use table::PairTable;

@@ -98,7 +98,8 @@ impl ShieldHandle for XdpShield {
         let lost: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
         let ledger = &mut snapshot.telemetry.ledger;
         let in_rings = shield.to_engine().saturating_sub(ledger.received + lost);
-        ledger.received += shield.passed() + shield.dropped() + in_rings;
+        ledger.received += shield.passed() + shield.dropped() + shield.answered() + in_rings;
+        ledger.consumed += shield.answered();
         ledger.to_kernel += shield.passed();
         ledger.held += in_rings;
         ledger.shield = shield;
@@ -151,6 +152,7 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         egress: plan.egress.clone(),
         lists: plan.lists.clone(),
         source_limit: plan.source_limit,
+        cookies: plan.cookies.clone(),
         heartbeat_limit: config.engine.heartbeat_limit,
     }
 }

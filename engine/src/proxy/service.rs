@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use ringroad_ebpf::CookieService;
+
 use super::SourcePorts;
 use super::proxy_protocol::Version;
 use crate::tcp::LegSettings;
@@ -47,20 +49,8 @@ pub enum Fallback {
     Drop,
 }
 
-/// What a SYN-ACK says of us where the shield writes it, so that it promises no more than the
-/// connection keeps that the engine makes of its ACK.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CookieService {
-    /// [octets]
-    pub mss_v4: u16,
-    /// [octets]
-    pub mss_v6: u16,
-    /// Not scaled, as the window of every SYN [octets].
-    pub window: u16,
-    pub window_scale: u8,
-}
-
-/// What the engine says in a SYN-ACK to clients of `leg` that come by a port of `mtu` octets.
+/// What a SYN-ACK says of us to clients of `leg` that come by a port of `mtu` octets, where the shield
+/// writes it: no more than the connection keeps that the engine makes of its ACK.
 /// `origin_mss` is the least MSS that the service's origins take: [`u16::MAX`] while unknown.
 pub fn cookie_service(leg: &LegSettings, mtu: u16, origin_mss: u16) -> CookieService {
     CookieService {
@@ -68,6 +58,7 @@ pub fn cookie_service(leg: &LegSettings, mtu: u16, origin_mss: u16) -> CookieSer
         mss_v6: mss_within(mtu, Family::V6).min(origin_mss),
         window: leg.initial_window(),
         window_scale: leg.window_scale(),
+        on: true,
     }
 }
 

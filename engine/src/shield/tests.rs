@@ -36,6 +36,7 @@ fn twin() -> Twin {
         egress: vec![egress(40_000..=40_009), egress(20_000..=20_009)],
         lists: Lists::default(),
         source_limit: None,
+        cookies: vec![],
         secret: [7; 16],
     })
 }

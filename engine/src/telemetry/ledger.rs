@@ -17,8 +17,9 @@ pub struct Ledger {
     /// Frames whose payload went on to the other leg. The frame that came in is the frame that
     /// went out, so this term stands in both sums.
     pub forwarded: u64,
-    /// Frames that ended here: pure acknowledgments, handshakes, duplicates, and small payloads
-    /// that went on in another frame.
+    /// Frames that ended here: pure acknowledgments, handshakes, duplicates, small payloads that
+    /// went on in another frame, and new connections that the shield answered. Those answers are
+    /// the shield's: not in `sent`.
     pub consumed: u64,
     /// Frames handed to Linux.
     pub to_kernel: u64,
@@ -125,6 +126,8 @@ drop_reasons! {
     KernelPathLimited = "kernel_path_limited",
     /// A packet for Linux that the port's interface there refused: it is down, or full.
     KernelPathFull = "kernel_path_full",
+    /// A new connection that the shield answered, by a port that had no room to send.
+    AnswersFull = "answers_full",
     /// Payload that was waiting for a connection which has ended meanwhile.
     ConnectionEnded = "connection_ended",
 }

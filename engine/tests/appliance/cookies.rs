@@ -3,8 +3,9 @@
 //! It uses the engine's own `bake`, whose bits have tests of their own; what is on trial here is
 //! what the engine makes of the ACK.
 
+use ringroad_ebpf::CookieService;
 use ringroad_engine::flow::FlowKey;
-use ringroad_engine::proxy::{CookieService, cookie_service};
+use ringroad_engine::proxy::cookie_service;
 use ringroad_engine::shield::cookie::{Keys, SynOptions, bake};
 use ringroad_engine::stage::Command;
 use ringroad_engine::tcp::LegSettings;

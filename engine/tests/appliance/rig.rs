@@ -266,6 +266,7 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
             egress,
             lists: Lists::default(),
             source_limit: None,
+            cookies: vec![],
             secret: [7; 16],
         });
         let (kernels, linux): (Vec<_>, Vec<_>) = [CLIENTS, ORIGINS]

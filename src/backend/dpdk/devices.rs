@@ -179,6 +179,7 @@ impl Backend for DpdkBackend {
             egress: plan.egress.clone(),
             lists: plan.lists.clone(),
             source_limit: plan.source_limit,
+            cookies: plan.cookies.clone(),
             secret: secret::draw()?,
         });
         let port_of = |local| {
