@@ -181,13 +181,13 @@ static __always_inline int answer(struct xdp_md *ctx, const struct segment *segm
 	void *end = (void *)(long)ctx->data_end;
 	int is_ipv4 = is_mapped(&flow->local);
 	__u16 mss = is_ipv4 ? service->mss_v4 : service->mss_v6;
-	__u32 network_at, tcp_octets, octets;
+	__u32 network_at, tcp_octets;
 	union answer answer = {};
 	struct cookie cookie;
 	struct offer offer = {};
 	void *network;
 	__be32 *out;
-	int i;
+	int growth, i;
 
 	if ((void *)(ethernet + 1) > end || !is_answerable(ethernet, flow))
 		return 0;
@@ -208,8 +208,9 @@ static __always_inline int answer(struct xdp_md *ctx, const struct segment *segm
 	answer.offset = tcp_octets / 4 << 4;
 	answer.checksum = tcp_checksum(&answer, flow, tcp_octets);
 
-	octets = network_at + (is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + tcp_octets;
-	if (bpf_xdp_adjust_tail(ctx, (int)octets - (int)((__u64)end - (__u64)ethernet)))
+	growth = network_at + (is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) +
+		 tcp_octets - (int)((__u64)end - (__u64)ethernet);
+	if (growth && bpf_xdp_adjust_tail(ctx, growth))
 		return 0;
 	ethernet = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
