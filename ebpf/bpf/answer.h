@@ -15,23 +15,6 @@
 /* A TCP header with all options that an answer may have [32 bits]. */
 #define ANSWER_WORDS 10
 
-/* The SYN-ACK's TCP header, also as what its checksum adds up. */
-union answer {
-	struct {
-		__be16 source;
-		__be16 destination;
-		__be32 sequence;
-		__be32 acknowledgment;
-		__u8 offset;
-		__u8 flags;
-		__be16 window;
-		__be16 checksum;
-		__be16 urgent;
-		__be32 options[5];
-	};
-	__be32 words[ANSWER_WORDS];
-};
-
 /* Four octets in the order given. */
 static __always_inline __be32 word_of(__u8 a, __u8 b, __u8 c, __u8 d)
 {
@@ -98,7 +81,7 @@ static __always_inline __u32 write_options(__be32 *words, const struct offer *of
 }
 
 /* Over the header, `octets` long, and its pseudo-header of either version of IP. */
-static __always_inline __be16 tcp_checksum(const union answer *answer, const struct flow_key *flow,
+static __always_inline __be16 tcp_checksum(const __be32 *words, const struct flow_key *flow,
 					   __u32 octets)
 {
 	__u64 sum = bpf_htons(IPPROTO_TCP) + bpf_htons(octets);
@@ -111,7 +94,7 @@ static __always_inline __be16 tcp_checksum(const union answer *answer, const str
 	/* Words behind the options are zero. */
 #pragma unroll
 	for (i = 0; i < ANSWER_WORDS; i++)
-		sum += answer->words[i];
+		sum += words[i];
 	return checksum(sum);
 }
 
@@ -181,13 +164,14 @@ static __always_inline int answer(struct xdp_md *ctx, const struct segment *segm
 	void *end = (void *)(long)ctx->data_end;
 	int is_ipv4 = is_mapped(&flow->local);
 	__u16 mss = is_ipv4 ? service->mss_v4 : service->mss_v6;
-	__u32 network_at, tcp_octets, octets;
-	union answer answer = {};
+	__u32 network_at, tcp_octets, flags;
+	/* Of whole words: what is stored in parts is slow to load as one. */
+	__be32 words[ANSWER_WORDS] = {};
 	struct cookie cookie;
 	struct offer offer = {};
 	void *network;
 	__be32 *out;
-	int i;
+	int growth, i;
 
 	if ((void *)(ethernet + 1) > end || !is_answerable(ethernet, flow))
 		return 0;
@@ -197,19 +181,18 @@ static __always_inline int answer(struct xdp_md *ctx, const struct segment *segm
 	read_offer(ctx, segment, &offer);
 	cookie = bake(keys, flow, segment->sequence, &offer, mss);
 
-	answer.source = flow->local_port;
-	answer.destination = flow->remote_port;
-	answer.sequence = bpf_htonl(cookie.sequence);
-	answer.acknowledgment = bpf_htonl(bpf_ntohl(segment->sequence) + 1);
-	answer.flags = TCP_FLAG_SYN | TCP_FLAG_ACK | (offer.ecn ? TCP_FLAG_ECE : 0);
-	answer.window = bpf_htons(service->window);
-	tcp_octets = TCP_OCTETS_MIN + 4 * write_options(answer.options, &offer, &cookie, mss,
+	tcp_octets = TCP_OCTETS_MIN + 4 * write_options(words + 5, &offer, &cookie, mss,
 							 service->window_scale);
-	answer.offset = tcp_octets / 4 << 4;
-	answer.checksum = tcp_checksum(&answer, flow, tcp_octets);
+	flags = TCP_FLAG_SYN | TCP_FLAG_ACK | (offer.ecn ? TCP_FLAG_ECE : 0);
+	words[0] = (__u32)flow->remote_port << 16 | flow->local_port;
+	words[1] = bpf_htonl(cookie.sequence);
+	words[2] = bpf_htonl(bpf_ntohl(segment->sequence) + 1);
+	words[3] = word_of(tcp_octets / 4 << 4, flags, service->window >> 8, service->window);
+	words[4] = tcp_checksum(words, flow, tcp_octets);
 
-	octets = network_at + (is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + tcp_octets;
-	if (bpf_xdp_adjust_tail(ctx, (int)octets - (int)((__u64)end - (__u64)ethernet)))
+	growth = network_at + (is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) +
+		 tcp_octets - (int)((__u64)end - (__u64)ethernet);
+	if (growth && bpf_xdp_adjust_tail(ctx, growth))
 		return 0;
 	ethernet = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
@@ -224,7 +207,7 @@ static __always_inline int answer(struct xdp_md *ctx, const struct segment *segm
 	for (i = 0; i < ANSWER_WORDS; i++) {
 		if (!out || (void *)(out + i + 1) > end)
 			break;
-		out[i] = answer.words[i];
+		out[i] = words[i];
 	}
 	return 1;
 }

@@ -94,6 +94,29 @@ __noinline int read_option(struct xdp_md *ctx, struct offer *offer)
 	return 1;
 }
 
+/* What Linux offers, and so most clients, has this form; false for all others. */
+static __always_inline int read_usual_options(struct xdp_md *ctx, struct offer *offer)
+{
+	const __be32 *words = (void *)(long)ctx->data + offer->at;
+
+	if (offer->at > FRAME_OCTETS_MAX || offer->stop - offer->at != 20 ||
+	    (void *)(words + 5) > (void *)(long)ctx->data_end)
+		return 0;
+	if (bpf_ntohl(words[0]) >> 16 != (TCP_OPTION_MSS << 8 | 4) ||
+	    bpf_ntohl(words[1]) != (TCP_OPTION_SACK_PERMITTED << 24 | 2 << 16 |
+				    TCP_OPTION_TIMESTAMPS << 8 | 10) ||
+	    bpf_ntohl(words[4]) >> 8 != (TCP_OPTION_NOP << 16 | TCP_OPTION_WINDOW_SCALE << 8 | 3))
+		return 0;
+	offer->mss = bpf_ntohl(words[0]);
+	offer->sack = 1;
+	offer->timestamps = 1;
+	offer->timestamp = words[2];
+	offer->window_scale = bpf_ntohl(words[4]);
+	if (offer->window_scale > WINDOW_SCALE_MAX)
+		offer->window_scale = WINDOW_SCALE_MAX;
+	return 1;
+}
+
 static __always_inline void read_offer(struct xdp_md *ctx, const struct segment *segment,
 				       struct offer *offer)
 {
@@ -103,9 +126,11 @@ static __always_inline void read_offer(struct xdp_md *ctx, const struct segment 
 	offer->at = segment->options_at;
 	offer->stop = segment->options_at + segment->option_octets;
 	offer->window_scale = WINDOW_SCALE_NONE;
-	for (i = 0; i < TCP_OPTIONS_OCTETS_MAX; i++) {
-		if (!read_option(ctx, offer))
-			break;
+	if (!read_usual_options(ctx, offer)) {
+		for (i = 0; i < TCP_OPTIONS_OCTETS_MAX; i++) {
+			if (!read_option(ctx, offer))
+				break;
+		}
 	}
 	/* Without timestamps there is no room to remember it. */
 	offer->ecn = offer->timestamps && (segment->flags & ecn) == ecn;

@@ -257,6 +257,13 @@ impl Shield {
     }
 }
 
+/// The program, to be run by other means.
+impl AsFd for Shield {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
+    }
+}
+
 /// Makes `map` hold exactly `entries`: first adds, then removes.
 fn bring_to(map: &MapHandle, entries: &Entries, doing: &'static str) -> Result<(), ShieldError> {
     let failed = |source| ShieldError::Map { doing, source };

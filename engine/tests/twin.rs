@@ -18,10 +18,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use ringroad_ebpf::{CookieService, Lists, ShieldSettings, SourceLimit, Verdict};
+use ringroad_engine::flow::FlowKey;
 use ringroad_engine::random::Random;
-use ringroad_engine::shield::cookie::Keys;
+use ringroad_engine::shield::cookie::{self, Keys};
 use ringroad_engine::shield::{Settings, Twin};
 use ringroad_engine::time::Instant;
+use ringroad_engine::wire::packet::{self, Transport};
+use ringroad_engine::wire::tcp::{Flags, SeqNum};
 
 use packets::{
     ACK, CWR, ECE, FIN, ICMPV4, ICMPV6, PSH, RST, SYN, TCP, UDP, ethernet, ethernet_of, extension,
@@ -213,6 +216,13 @@ fn any_syn(random: &mut Random, from: u16, to: u16) -> Vec<u8> {
 }
 
 fn any_options(random: &mut Random) -> Vec<u8> {
+    if random.below(4) == 0 {
+        let mut options = USUAL.to_vec();
+        options[2..4].copy_from_slice(&pick(random, &MSS).to_be_bytes());
+        options[8..12].copy_from_slice(&(random.draw() as u32).to_be_bytes());
+        options[19] = random.below(17) as u8;
+        return options;
+    }
     let mut options = Vec::new();
     for _ in 0..random.below(9) {
         let [a, b, c, d, e, ..] = random.draw().to_be_bytes();
@@ -550,4 +560,92 @@ fn any_new_connection(random: &mut Random) -> Vec<u8> {
     let padding = pick(random, &[0, 0, 4, 20]);
     frame.resize(frame.len() + padding, 0);
     frame
+}
+
+/// What a SYN looks like · its frame · the frame of the answer but for what the cookie is in, which
+/// stands as dots: what people can check against the RFCs.
+const ANSWERS: [(&str, &str, &str); 4] = [
+    (
+        "Linux, IPv4",
+        "020000000001 020000000002 0800 \
+         4500003c 00004000 40060000 c0000207 0a010001 \
+         c8220050 12345678 00000000 a002ffff 00000000 020405b4 0402080a 0a0b0c0d 00000000 01030307",
+        "020000000002 020000000001 0800 \
+         4500003c 00004000 4006.... 0a010001 c0000207 \
+         0050c822 ........ 12345679 a012ffff ....0000 020405b4 0402080a ........ 0a0b0c0d 01030309",
+    ),
+    (
+        "no options, padded, tagged with a priority",
+        "020000000001 020000000002 8100a064 0800 \
+         45000028 00004000 40060000 c0000207 0a010001 \
+         c8220050 12345678 00000000 5002ffff 00000000 000000000000",
+        "020000000002 020000000001 8100a064 0800 \
+         4500002c 00004000 4006.... 0a010001 c0000207 \
+         0050c822 ........ 12345679 6012ffff ....0000 020405b4",
+    ),
+    (
+        "IPv6 with destination options, ECN, SACK and scale without timestamps, payload",
+        "020000000001 020000000002 86dd \
+         6a712345 00263c80 20010db8000000000000000000000007 fd000001000000000000000000000001 \
+         0600010400000000 \
+         c8220050 12345678 00000000 70c2ffff 00000000 04020303 05000000 dada",
+        "020000000002 020000000001 86dd \
+         60000000 00200640 fd000001000000000000000000000001 20010db8000000000000000000000007 \
+         0050c822 ........ 12345679 8012ffff ....0000 020405a0 01010402 01030309",
+    ),
+    (
+        "IPv4 options, ECN and timestamps, then an option of no length before the scale",
+        "020000000001 020000000002 0800 \
+         46b80040 1c464000 ff060000 c0000207 0a010001 01010101 \
+         c8220050 ffffffff 00000000 a0c2ffff 00000000 080a0a0b 0c0d0000 00000101 fe000303 07000000",
+        "020000000002 020000000001 0800 \
+         45000038 00004000 4006.... 0a010001 c0000207 \
+         0050c822 ........ 00000000 9052ffff ....0000 020405b4 0101080a ........ 0a0b0c0d",
+    ),
+];
+
+#[test]
+fn answers_are_as_written_down() {
+    in_namespace(|| {
+        let mut both = Both::new();
+        let keys = both.set_keys(1_000_000);
+        for (what, syn, expected) in ANSWERS {
+            let syn = octets(syn);
+            assert_eq!(both.verdict(what, &syn), Verdict::Answered, "{what}");
+            let answer = both.twin.answer().to_vec();
+            let expected: String = expected.split_whitespace().collect();
+            let shown = format!("{:?}", Octets(&answer));
+            let as_expected = shown.len() == expected.len()
+                && shown.chars().zip(expected.chars()).all(|(a, e)| e == '.' || a == e);
+            assert!(as_expected, "{what}:\n{shown} is not\n{expected}");
+            assert_opens(&keys, what, &answer);
+        }
+        both.finish();
+    });
+}
+
+/// A client finds no fault with the answer, and its acknowledgment brings back what it offered.
+fn assert_opens(keys: &Keys, what: &str, answer: &[u8]) {
+    let answered = packet::parse(answer).expect(what);
+    let Transport::Tcp { header, .. } = answered.transport else { panic!("{what}: a segment") };
+    assert!(answered.verify_tcp_checksum(answer).is_ok(), "{what}: checksum");
+    let flow = FlowKey::new(
+        SocketAddr::new(answered.source, header.source_port),
+        SocketAddr::new(answered.destination, header.destination_port),
+    );
+    let client_isn = SeqNum(header.acknowledgment.0.wrapping_sub(1));
+    let echoed = header.options.timestamps.map(|timestamps| timestamps.value);
+    let opened = cookie::open(keys, &flow, client_isn, header.sequence, echoed).expect(what);
+    assert_eq!(opened.timestamps, echoed.is_some(), "{what}");
+    assert_eq!(opened.sack, header.options.sack_permitted, "{what}");
+    assert_eq!(opened.window_scale.is_some(), header.options.window_scale.is_some(), "{what}");
+    assert_eq!(opened.ecn, header.flags.contains(Flags::ECE), "{what}");
+}
+
+fn octets(hexadecimal: &str) -> Vec<u8> {
+    let digits: String = hexadecimal.split_whitespace().collect();
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hexadecimal"))
+        .collect()
 }

@@ -7,6 +7,8 @@ use super::*;
 use crate::frame::{Burst, FramePool};
 use crate::limits::{BURST, KERNEL_FLOW_MEMORY, KERNEL_LOOK_INTERVAL};
 use crate::port::sim::{self, SimPeer, SimPort};
+use crate::stage::{Gate as _, TwinGate};
+use crate::telemetry::Snapshot;
 
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
@@ -284,4 +286,66 @@ fn linux_is_looked_at_again_at_once_only_while_it_sends() {
     assert_eq!(relayed(&mut path, &mut pool, START + (interval - Duration::from_nanos(1))), 0);
     assert_eq!(relayed(&mut path, &mut pool, START + interval), 1);
     assert_eq!(path.counts().from_kernel, 101);
+}
+
+/// SYNs to service 0, each from a port of its own.
+fn receive_syns(pool: &mut FramePool, burst: &mut Burst, ports: std::ops::Range<u16>) {
+    for port in ports {
+        let syn = from_client(port, SYN);
+        let mut frame = pool.alloc().expect("a free frame");
+        pool.push_back(&mut frame, syn.len()).expect("room").copy_from_slice(&syn);
+        burst.push(frame).expect("room in the burst");
+    }
+}
+
+#[test]
+fn syns_are_answered_by_the_port_that_they_came_by_and_accounted_for() {
+    let (kernels, mut linux): (Vec<_>, Vec<_>) =
+        (0..2).map(|_| SimPort::with_peer(sim::Settings::default())).unzip();
+    let mut twin = twin();
+    twin.services[0].cookies =
+        CookieService { mss_v4: 1460, mss_v6: 1440, window: 65_535, window_scale: 7, on: true };
+    let mut gate = TwinGate::new(twin, kernels, Rates::default());
+    gate.set_accepting(0, true);
+    let mut pool = FramePool::in_memory(512, 2048);
+    let (mut burst, mut out) = (Burst::new(), Burst::new());
+
+    receive_syns(&mut pool, &mut burst, 1..11);
+    gate.screen(START, 0, &mut pool, &mut burst);
+    assert!(burst.is_empty(), "nothing of it is the engine's");
+    gate.relay(START, 1, &mut pool, &mut out);
+    assert!(out.is_empty(), "not by the other port");
+    gate.relay(START, 0, &mut pool, &mut out);
+    for (frame, port) in out.iter().zip(1_u16..) {
+        let answer = pool.bytes(frame);
+        let (ports, flags) = (&answer[34..38], answer[47]);
+        assert_eq!(ports, [&80_u16.to_be_bytes()[..], &port.to_be_bytes()].concat());
+        assert_eq!(flags, SYN | ACK);
+        assert_eq!(answer.len(), 14 + 20 + 24);
+    }
+    assert_eq!(out.len(), 10);
+
+    // A port that sends nothing: what is on its way stays, a burst of it; Linux comes first.
+    receive_syns(&mut pool, &mut burst, 100..100 + BURST as u16);
+    gate.screen(START, 0, &mut pool, &mut burst);
+    (0..4).for_each(|_| linux[0].send(&arp()));
+    gate.relay(START + KERNEL_LOOK_INTERVAL, 0, &mut pool, &mut out);
+    assert_eq!(out.len(), BURST);
+    assert_eq!(out.iter().filter(|frame| pool.bytes(frame) == arp()).count(), 4);
+    receive_syns(&mut pool, &mut burst, 200..200 + BURST as u16);
+    gate.screen(START, 0, &mut pool, &mut burst);
+
+    let mut snapshot = Snapshot::new(2, 2);
+    gate.fill(&mut snapshot);
+    let ledger = &snapshot.telemetry.ledger;
+    ledger.assert_balanced();
+    let answered = 10 + 2 * BURST as u64;
+    assert_eq!((snapshot.shield.answered(), ledger.received), (answered, answered));
+    // Ten and four were ahead of a burst, which left fourteen waiting ahead of the next.
+    assert_eq!(ledger.drops().collect::<Vec<_>>(), [("answers_full", 14)]);
+    assert_eq!((ledger.consumed, ledger.sent), (answered - 14, 0));
+
+    out.drain().for_each(|frame| pool.free(frame));
+    gate.close(&mut pool);
+    assert_eq!(pool.free_count(), pool.capacity());
 }
