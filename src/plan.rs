@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) listening: Vec<ServiceAddress>,
     /// Where the engine connects from: source ports that Linux must not use.
     pub(crate) egress: Vec<EgressRange>,
+    /// Whether fragments of TCP to services' addresses are dropped, or Linux's.
+    pub(crate) drop_fragments: bool,
     /// Who is denied, and who is never limited.
     pub(crate) lists: Lists,
     pub(crate) source_limit: Option<SourceLimit>,
@@ -50,6 +52,7 @@ impl Plan {
             services: Vec::new(),
             listening: Vec::new(),
             egress: Vec::new(),
+            drop_fragments: config.shield.fragments == schema::Fragments::Drop,
             lists: Lists { deny: config.shield.deny.clone(), allow: config.shield.allow.clone() },
             source_limit: config.shield.per_source.map(source_limit),
         };

@@ -194,6 +194,7 @@ impl Default for Leg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shield {
     pub syn_cookies: SynCookies,
+    pub fragments: Fragments,
     /// Sources that services and egress addresses hear nothing of. No prefix is in both lists: the
     /// longest counts.
     pub deny: Vec<IpNet>,
@@ -207,6 +208,7 @@ impl Default for Shield {
     fn default() -> Self {
         Shield {
             syn_cookies: SynCookies::Off,
+            fragments: Fragments::Kernel,
             deny: Vec::new(),
             allow: Vec::new(),
             per_source: None,
@@ -355,6 +357,14 @@ words! {
         /// They are answered with a reset.
         Reset = "reset",
         /// They are dropped without an answer.
+        Drop = "drop",
+    }
+
+    /// What becomes of fragments of TCP to a service's address, which the engine cannot put together.
+    Fragments {
+        /// Linux puts them together, for nobody.
+        Kernel = "kernel",
+        /// They are dropped.
         Drop = "drop",
     }
 

@@ -95,6 +95,7 @@ services:
     idle_timeout: 10m
 shield:
   syn_cookies: off
+  fragments: kernel
   deny: []
   allow: []
   per_source: off
@@ -110,11 +111,12 @@ fn the_shields_lists_and_limits_are_kept() {
     let shield = "\
 shield:
   syn_cookies: off
-  deny: [\"192.0.2.0/24\", \"2001:db8::/32\"]
-  allow: [\"192.0.2.7/32\"]
+  fragments: drop
+  deny: [192.0.2.0/24, \"2001:db8::/32\"]
+  allow: [192.0.2.7/32]
   per_source: { syn_per_second: 50, burst: 400, prefix_v4: 24, prefix_v6: 64 }
 ";
-    let file = "shield: { deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
+    let file = "shield: { fragments: drop, deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
                 per_source: { syn_per_second: 50, prefix_v4: 24 } }\n";
     let config = parse("f", &format!("{GOOD}{file}")).unwrap();
     assert!(config.to_yaml().contains(shield), "{}", config.to_yaml());

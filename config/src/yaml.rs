@@ -49,6 +49,7 @@ fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
     }
     writeln!(out, "shield:")?;
     writeln!(out, "  syn_cookies: {}", shield.syn_cookies)?;
+    writeln!(out, "  fragments: {}", shield.fragments)?;
     writeln!(out, "  deny: {}", texts(&shield.deny))?;
     writeln!(out, "  allow: {}", texts(&shield.allow))?;
     match &shield.per_source {

@@ -40,10 +40,12 @@ pub enum Verdict {
     Denied,
     /// Dropped: a new connection beyond the rate of its source.
     RateLimited,
+    /// Dropped: a fragment of TCP to a service's address, by the operator's policy.
+    FragmentDropped,
 }
 
 impl Verdict {
-    pub const ALL: [Verdict; 14] = [
+    pub const ALL: [Verdict; 15] = [
         Verdict::ToEngine,
         Verdict::NotOurs,
         Verdict::Stale,
@@ -58,6 +60,7 @@ impl Verdict {
         Verdict::BadSource,
         Verdict::Denied,
         Verdict::RateLimited,
+        Verdict::FragmentDropped,
     ];
 
     /// As in the ledger.
@@ -77,6 +80,7 @@ impl Verdict {
             Verdict::BadSource => "bad_source",
             Verdict::Denied => "denied",
             Verdict::RateLimited => "rate_limited",
+            Verdict::FragmentDropped => "fragment_dropped",
         }
     }
 
@@ -89,6 +93,7 @@ impl Verdict {
                 | Verdict::BadSource
                 | Verdict::Denied
                 | Verdict::RateLimited
+                | Verdict::FragmentDropped
         )
     }
 }

@@ -137,7 +137,9 @@ fn keys() {
     );
     assert_says_behind(
         "shield: { \"a\\nb\": 7 }\n",
-        &["10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, deny, allow, per_source"],
+        &[
+            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, fragments, deny, allow, per_source",
+        ],
     );
     assert_says_behind(
         &format!("{}: 7\n", "x".repeat(100)),

@@ -238,6 +238,7 @@ impl World<SimPort, TwinGate<SimPort>> {
             ports: 2,
             services,
             egress,
+            drop_fragments: false,
             lists: Lists::default(),
             source_limit: None,
             secret: [7; 16],
