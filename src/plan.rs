@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, Result, bail};
 use ringroad_config::limits as config;
-use ringroad_config::schema::{self, Algorithm, Config, Driver};
+use ringroad_config::schema::{self, Algorithm, Config, Driver, SynCookies};
 use ringroad_ebpf as shield;
-use ringroad_ebpf::{EgressRange, Lists, ServiceAddress, SourceLimit};
+use ringroad_ebpf::{CookieService, EgressRange, Lists, ServiceAddress, SourceLimit};
 use ringroad_engine::kernel::{Link, NoPath, Routes, interface};
 use ringroad_engine::limits::{BURST, PORTS_PER_LANE_MAX};
 use ringroad_engine::proxy::proxy_protocol::Version;
-use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings};
+use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 use ringroad_engine::stage::PortIdentity;
 use ringroad_engine::tcp::{self, LegSettings};
 
@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) listening: Vec<ServiceAddress>,
     /// Where the engine connects from: source ports that Linux must not use.
     pub(crate) egress: Vec<EgressRange>,
+    /// How the services answer SYNs that are answered by cookies, and whether they are.
+    pub(crate) cookies: Vec<CookieService>,
     /// Whether fragments of TCP to services' addresses are dropped, or Linux's.
     pub(crate) drop_fragments: bool,
     /// Who is denied, and who is never limited.
@@ -52,6 +54,7 @@ impl Plan {
             services: Vec::new(),
             listening: Vec::new(),
             egress: Vec::new(),
+            cookies: Vec::new(),
             drop_fragments: config.shield.fragments == schema::Fragments::Drop,
             lists: Lists { deny: config.shield.deny.clone(), allow: config.shield.allow.clone() },
             source_limit: config.shield.per_source.map(source_limit),
@@ -84,6 +87,13 @@ impl Plan {
             port_index,
             service_index,
         }));
+        let client_leg = leg(&service.client_leg);
+        let mtu = self.ports[port_index as usize].identity.mtu;
+        self.cookies.push(CookieService {
+            on: config.shield.syn_cookies == SynCookies::Always,
+            // What the origins take is found out later; longer segments are split.
+            ..cookie_service(&client_leg, mtu, u16::MAX)
+        });
         let mut origins = Vec::new();
         for origin in &service.origins {
             origins.push(self.origin(config, service, *origin, routes)?);
@@ -92,7 +102,7 @@ impl Plan {
             name: service.name.clone(),
             listen: service.listen.clone(),
             origins,
-            client_leg: leg(&service.client_leg),
+            client_leg,
             origin_leg: leg(&service.origin_leg),
             proxy_protocol: match service.proxy_protocol {
                 schema::ProxyProtocol::Off => None,

@@ -194,6 +194,9 @@ impl Default for Leg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shield {
     pub syn_cookies: SynCookies,
+    /// File with the secret that cookies follow from, for machines that are to take each other's;
+    /// `None`: one of this machine's own, new at each start.
+    pub cookie_secret: Option<PathBuf>,
     pub fragments: Fragments,
     /// Sources that services and egress addresses hear nothing of. No prefix is in both lists: the
     /// longest counts.
@@ -208,6 +211,7 @@ impl Default for Shield {
     fn default() -> Self {
         Shield {
             syn_cookies: SynCookies::Off,
+            cookie_secret: None,
             fragments: Fragments::Kernel,
             deny: Vec::new(),
             allow: Vec::new(),

@@ -480,6 +480,11 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
     let mut fields = Fields::of(node, "shield", problems)?;
     let default = Shield::default();
     let syn_cookies = fields.word("syn_cookies", problems);
+    let cookie_secret = fields.value(
+        "cookie_secret",
+        |text| value::or_word(text, "own", value::file_path),
+        problems,
+    );
     let fragments = fields.word("fragments", problems);
     let deny = fields.list("deny", 0..=PREFIXES_MAX, value::prefix, problems);
     let allow = fields.list("allow", 0..=PREFIXES_MAX, value::prefix, problems);
@@ -491,6 +496,7 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
     fields.finish(problems);
     Some(Shield {
         syn_cookies: or(syn_cookies, default.syn_cookies),
+        cookie_secret: or(cookie_secret, default.cookie_secret),
         fragments: or(fragments, default.fragments),
         deny: deny.map_or(default.deny, plain),
         allow: allow.map_or(default.allow, plain),

@@ -95,6 +95,7 @@ services:
     idle_timeout: 10m
 shield:
   syn_cookies: off
+  cookie_secret: own
   fragments: kernel
   deny: []
   allow: []
@@ -111,6 +112,7 @@ fn the_shields_lists_and_limits_are_kept() {
     let shield = "\
 shield:
   syn_cookies: off
+  cookie_secret: own
   fragments: drop
   deny: [192.0.2.0/24, \"2001:db8::/32\"]
   allow: [192.0.2.7/32]

@@ -134,6 +134,12 @@ pub(crate) fn socket_path(text: &str) -> Result<PathBuf, Expected> {
         .ok_or_else(|| format!("give an absolute path of up to {SOCKET_PATH_MAX} characters"))
 }
 
+/// An absolute path of a file.
+pub(crate) fn file_path(text: &str) -> Result<PathBuf, Expected> {
+    let good = text.starts_with('/') && !text.ends_with('/') && !text.contains(char::is_control);
+    good.then(|| PathBuf::from(text)).ok_or_else(|| "give an absolute path".to_owned())
+}
+
 /// An address with its port.
 pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, Expected> {
     let address: SocketAddr = text.parse().map_err(|_| match text.parse::<IpAddr>() {

@@ -52,6 +52,9 @@
 #define IPV6_FRAGMENT_MASK 0xfff9 /* offset | more fragments (RFC 8200 §4.5) */
 #define IPV4_OFFSET_MASK 0x1fff
 
+/* XDP knows no longer ones: a page, less headroom. */
+#define FRAME_OCTETS_MAX 4096
+
 #define TCP_OCTETS_MIN 20
 #define ICMP_OCTETS 8
 
@@ -59,6 +62,8 @@
 #define TCP_FLAG_SYN 0x02
 #define TCP_FLAG_RST 0x04
 #define TCP_FLAG_ACK 0x10
+#define TCP_FLAG_ECE 0x40
+#define TCP_FLAG_CWR 0x80
 
 #define ICMPV4_UNREACHABLE 3   /* RFC 792, RFC 1191 §4 */
 #define ICMPV6_UNREACHABLE 1   /* RFC 4443 §3.1 */

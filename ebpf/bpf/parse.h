@@ -67,13 +67,19 @@ struct segment {
 	__u8 is_error;
 	/* A fragment of TCP: who it is from and to is known, ports and flags are not. */
 	__u8 is_fragment;
+	/* What follows is TCP's as well, and unset for an ICMP error. */
+	__u8 option_octets;
+	/* Where they start in the frame [octets]. */
+	__u16 options_at;
+	__be32 sequence;
 };
 
 /* What a parser returns: go on, or the verdict that ends it. */
 #define GO_ON ((enum verdict)-1)
 
-/* What is left of the frame. */
+/* The frame, and what is left of it. */
 struct cursor {
+	void *start;
 	void *at;
 	void *end;
 };
@@ -140,6 +146,9 @@ static __always_inline enum verdict parse_tcp(struct cursor *cursor, __u64 octet
 	segment->flow.remote_port = tcp->source;
 	segment->flow.local_port = tcp->destination;
 	segment->flags = tcp->flags;
+	segment->option_octets = header_octets - TCP_OCTETS_MIN;
+	segment->options_at = (void *)tcp + TCP_OCTETS_MIN - cursor->start;
+	segment->sequence = tcp->sequence;
 	return GO_ON;
 }
 

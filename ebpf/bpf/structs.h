@@ -74,6 +74,26 @@ struct heartbeat {
 	__u64 rest_of_line[7];
 };
 
+/* How new connections to a service are answered. */
+struct cookie_service {
+	/* Ours [octets]. */
+	__u16 mss_v4;
+	__u16 mss_v6;
+	/* In the answer, which is never scaled [octets]. */
+	__u16 window;
+	__u8 window_scale;
+	/* Whether they are answered at all. */
+	__u8 on;
+};
+
+/* What cookies are sealed with. */
+struct cookie_keys {
+	__u64 slots[2][2];
+	/* The slot in use. */
+	__u64 current;
+	__u64 rest_of_line[3];
+};
+
 /* Mapped by the engine, which writes all of it but what is said to be the program's. */
 struct control {
 	__u64 heartbeat_limit_ns;
@@ -88,18 +108,25 @@ struct control {
 	/* Last packet of a flow of the kernel's; zero: never any. Written by the program. */
 	__u64 kernel_flow_seen_ns;
 	__u64 rest_of_line[7];
+	struct cookie_keys cookie_keys;
 	/* By service index: whether the engine takes new connections. */
 	__u8 accepting[SERVICES_MAX];
+	/* By service index. */
+	struct cookie_service cookie_services[SERVICES_MAX];
 	/* By receive queue. */
 	struct heartbeat heartbeats[QUEUES_MAX];
 	/* By service index: connections given to the kernel. Written by the program. */
 	__u64 fell_back[SERVICES_MAX];
 };
 
-/* What became of a packet. What is not said to be dropped is the kernel's, but for the first. */
+/*
+ * What became of a packet. What is not said to be dropped is the kernel's, but for the first two.
+ */
 enum verdict {
 	/* Redirected to the socket of its queue. */
 	VERDICT_TO_ENGINE,
+	/* New connection: turned round and sent back as its answer. */
+	VERDICT_ANSWERED,
 	/* Nothing that the engine serves. */
 	VERDICT_NOT_OURS,
 	/* New connection: the lane's heartbeat is too old. */
@@ -144,6 +171,8 @@ _Static_assert(sizeof(struct prefix_v4) == 8, "no hidden padding");
 _Static_assert(sizeof(struct prefix_v6) == 20, "no hidden padding");
 _Static_assert(__builtin_offsetof(struct control, kernel_flow_seen_ns) == CACHE_LINE,
 	       "what the program writes has a cache line of its own");
+_Static_assert(sizeof(struct cookie_service) == 8, "no hidden padding");
+_Static_assert(sizeof(struct cookie_keys) == CACHE_LINE, "keys on a cache line of their own");
 _Static_assert(sizeof(struct heartbeat) == CACHE_LINE, "one heartbeat, one cache line");
 _Static_assert(SERVICES_MAX % CACHE_LINE == 0, "heartbeats start on a cache line");
 

@@ -7,6 +7,7 @@
 #ifndef RINGROAD_VERDICT_H
 #define RINGROAD_VERDICT_H
 
+#include "answer.h"
 #include "limits.h"
 #include "lists.h"
 #include "maps.h"
@@ -104,13 +105,15 @@ static __always_inline enum verdict fall_open(struct control *control, const str
 	return why;
 }
 
-static __always_inline enum verdict new_connection(struct control *control,
+static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct control *control,
 						   const struct heartbeat *heartbeat,
-						   const struct flow_key *flow,
+						   const struct segment *segment,
 						   const struct owner *owner, __u32 socket,
 						   int *action)
 {
+	const struct flow_key *flow = &segment->flow;
 	__u32 service_index = owner->service_index;
+	const struct cookie_service *cookies;
 
 	if (service_index >= SERVICES_MAX || !read_once(control->accepting[service_index]))
 		return fall_open(control, flow, service_index, VERDICT_NOT_ACCEPTING);
@@ -122,7 +125,12 @@ static __always_inline enum verdict new_connection(struct control *control,
 	/* An earlier connection with these addresses and ports may have been the kernel's. */
 	if (kernel_flows_live(control, heartbeat))
 		bpf_map_delete_elem(&kernel_flows, flow);
-	return VERDICT_TO_ENGINE;
+	cookies = &control->cookie_services[service_index];
+	if (!read_once(cookies->on) || segment->flags & TCP_FLAG_FIN ||
+	    !answer(ctx, segment, cookies, &control->cookie_keys))
+		return VERDICT_TO_ENGINE;
+	*action = XDP_TX;
+	return VERDICT_ANSWERED;
 }
 
 /*
@@ -173,7 +181,8 @@ static __always_inline enum verdict refuse(const struct control *control,
 /* The verdict on a packet. `action` is set to what the driver is to do when it is not to pass. */
 static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 {
-	struct cursor cursor = { (void *)(long)ctx->data, (void *)(long)ctx->data_end };
+	void *frame = (void *)(long)ctx->data;
+	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end };
 	struct segment segment = {};
 	struct owner owner = {};
 	__u32 queue = ctx->rx_queue_index;
@@ -208,7 +217,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 
 	socket = owner.port_index * QUEUES_MAX + queue;
 	if (is_new)
-		return new_connection(state, heartbeat, &segment.flow, &owner, socket, action);
+		return new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
 	return known_connection(state, heartbeat, &segment.flow, &owner, socket, action);
 }
 

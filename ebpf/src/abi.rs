@@ -5,6 +5,7 @@
 use std::mem::size_of;
 use std::net::IpAddr;
 
+use crate::CookieService;
 use crate::skeleton::types;
 
 /// A structure that is nothing but integers.
@@ -14,7 +15,8 @@ use crate::skeleton::types;
 pub(crate) unsafe trait Plain: Copy + Default {}
 
 // SAFETY: integers only; `structs.h` asserts that the structures with mixed widths have no padding
-// (`service_key`, `egress_key`, `flow_key`, `prefix_v4`, `prefix_v6`), the others have fields of one width or that fill it.
+// (`service_key`, `egress_key`, `flow_key`, `prefix_v4`, `prefix_v6`, `cookie_service`), the others
+// have fields of one width or that fill it.
 unsafe impl Plain for types::service_key {}
 // SAFETY: as above.
 unsafe impl Plain for types::service {}
@@ -32,6 +34,10 @@ unsafe impl Plain for types::prefix_v4 {}
 unsafe impl Plain for types::prefix_v6 {}
 // SAFETY: as above.
 unsafe impl Plain for types::counters {}
+// SAFETY: as above.
+unsafe impl Plain for types::cookie_service {}
+// SAFETY: an integer.
+unsafe impl Plain for u64 {}
 
 pub(crate) fn octets<T: Plain>(value: &T) -> &[u8] {
     // SAFETY: `Plain`: all octets of `value` are initialised; the slice borrows it.
@@ -43,6 +49,13 @@ pub(crate) fn from_octets<T: Plain>(octets: &[u8]) -> Option<T> {
     let octets = octets.get(..size_of::<T>())?;
     // SAFETY: `Plain`: any octets are a value, and there are enough; the read asks no alignment.
     Some(unsafe { std::ptr::read_unaligned(octets.as_ptr().cast()) })
+}
+
+/// A service's settings as the word that they are in the control page.
+pub(crate) fn cookie_service(service: &CookieService) -> u64 {
+    let &CookieService { mss_v4, mss_v6, window, window_scale, on } = service;
+    let plain = types::cookie_service { mss_v4, mss_v6, window, window_scale, on: on.into() };
+    from_octets(octets(&plain)).unwrap_or_default()
 }
 
 /// Sixteen octets as on the wire, IPv4 mapped (RFC 4291 §2.5.5.2).

@@ -17,7 +17,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::limits::{QUEUES_MAX, SERVICES_MAX};
 use crate::skeleton::types;
-use crate::{SourceLimit, abi};
+use crate::{CookieService, SourceLimit, abi};
 
 /// What the polling threads hold of the shield. Each call is one store: no system call, no lock.
 ///
@@ -46,8 +46,37 @@ impl Control {
     #[inline]
     pub fn set_accepting(&self, service_index: u32, accepting: bool) {
         if (service_index as usize) < SERVICES_MAX {
-            self.page.accepting(service_index as usize).store(accepting.into(), Ordering::Relaxed);
+            let offset = offset_of!(types::control, accepting) + service_index as usize;
+            self.page.octet(offset).store(accepting.into(), Ordering::Relaxed);
         }
+    }
+
+    /// Whether new connections to a service are answered on the spot; see [`CookieService`].
+    #[inline]
+    pub fn set_cookies(&self, service_index: u32, on: bool) {
+        if (service_index as usize) < SERVICES_MAX {
+            let service = service_index as usize * size_of::<types::cookie_service>();
+            let offset = offset_of!(types::control, cookie_services) + service;
+            self.page
+                .octet(offset + offset_of!(types::cookie_service, on))
+                .store(on.into(), Ordering::Relaxed);
+        }
+    }
+
+    /// What cookies are sealed with from now on. `current`: the slot to use, 0 or 1; the program
+    /// never looks at the other, which is overwritten before it is switched to.
+    pub fn set_cookie_keys(&self, slots: &[[u8; 16]; 2], current: u8) {
+        let keys = offset_of!(types::control, cookie_keys);
+        let (words, _) = slots.as_flattened().as_chunks::<8>();
+        for (index, word) in words.iter().enumerate() {
+            // SipHash reads its key as little-endian numbers.
+            self.page
+                .word(keys + offset_of!(types::cookie_keys, slots) + index * size_of::<u64>())
+                .store(u64::from_le_bytes(*word), Ordering::Relaxed);
+        }
+        self.page
+            .word(keys + offset_of!(types::cookie_keys, current))
+            .store(current.into(), Ordering::Release);
     }
 
     /// Connections to a service that were given to the kernel, since the program was loaded.
@@ -57,6 +86,16 @@ impl Control {
         }
         let counter = service_index as usize * size_of::<u64>();
         self.page.word(offset_of!(types::control, fell_back) + counter).load(Ordering::Relaxed)
+    }
+
+    /// Before the program is attached.
+    pub(crate) fn set_cookie_services(&self, services: &[CookieService]) {
+        for (index, service) in services.iter().take(SERVICES_MAX).enumerate() {
+            let offset = index * size_of::<types::cookie_service>();
+            self.page
+                .word(offset_of!(types::control, cookie_services) + offset)
+                .store(abi::cookie_service(service), Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn set_heartbeat_limit(&self, limit: Duration) {
@@ -138,12 +177,11 @@ impl Page {
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().byte_add(offset).cast()) }
     }
 
+    /// The octet at `offset` [octets], a field of `types::control`.
     #[inline]
-    fn accepting(&self, service_index: usize) -> &AtomicU8 {
-        assert!(service_index < SERVICES_MAX);
-        let offset = offset_of!(types::control, accepting) + service_index;
-        // SAFETY: within the mapping: `limits` asserts that `accepting` has `SERVICES_MAX` octets;
-        // otherwise as in `word`.
+    fn octet(&self, offset: usize) -> &AtomicU8 {
+        assert!(offset < size_of::<types::control>());
+        // SAFETY: within the mapping, as just checked; otherwise as in `word`.
         unsafe { AtomicU8::from_ptr(self.start.as_ptr().byte_add(offset).cast()) }
     }
 }

@@ -9,11 +9,13 @@ use crate::skeleton::types;
 use crate::{ShieldError, abi};
 
 /// What became of a packet; in the order of `enum verdict` in `bpf/structs.h`. What was not dropped
-/// was left to the kernel, but for [`Verdict::ToEngine`].
+/// was left to the kernel, but for [`Verdict::ToEngine`] and [`Verdict::Answered`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Redirected to the socket of its queue.
     ToEngine,
+    /// New connection: turned round and sent back as its answer.
+    Answered,
     /// Nothing that the engine serves.
     NotOurs,
     /// New connection: the lane's heartbeat was too old.
@@ -45,8 +47,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    pub const ALL: [Verdict; 15] = [
+    pub const ALL: [Verdict; 16] = [
         Verdict::ToEngine,
+        Verdict::Answered,
         Verdict::NotOurs,
         Verdict::Stale,
         Verdict::NotAccepting,
@@ -67,6 +70,7 @@ impl Verdict {
     pub const fn name(self) -> &'static str {
         match self {
             Verdict::ToEngine => "to_engine",
+            Verdict::Answered => "answered",
             Verdict::NotOurs => "not_ours",
             Verdict::Stale => "fallback_stale",
             Verdict::NotAccepting => "fallback_not_accepting",
@@ -126,9 +130,15 @@ impl ShieldCounters {
         self.of(Verdict::ToEngine)
     }
 
+    /// Answered on the spot; neither the engine nor the kernel saw them.
+    pub fn answered(&self) -> u64 {
+        self.of(Verdict::Answered)
+    }
+
     /// Left to the kernel, for whatever reason.
     pub fn passed(&self) -> u64 {
-        self.by_verdict.iter().sum::<u64>() - self.to_engine() - self.dropped()
+        let others = self.to_engine() + self.answered() + self.dropped();
+        self.by_verdict.iter().sum::<u64>() - others
     }
 
     /// Dropped, for whatever reason.

@@ -36,7 +36,7 @@ pub use counters::{CountersReader, ShieldCounters, Verdict};
 pub use error::ShieldError;
 pub use lists::Lists;
 pub use redirector::Redirector;
-pub use settings::{EgressRange, PortSettings, ServiceAddress, ShieldSettings};
+pub use settings::{CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings};
 pub use shield::Shield;
 pub use source_limit::SourceLimit;
 pub use sys::DryRun;

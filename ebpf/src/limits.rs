@@ -44,7 +44,12 @@ pub const SYN_RATE_MAX: u32 = 10_000_000;
 pub const LOAD_LOG_OCTETS_MAX: usize = 2048;
 
 const _: () = assert!(
-    offset_of!(types::control, heartbeats) - offset_of!(types::control, accepting) == SERVICES_MAX
+    offset_of!(types::control, cookie_services) - offset_of!(types::control, accepting)
+        == SERVICES_MAX
+);
+const _: () = assert!(
+    offset_of!(types::control, heartbeats) - offset_of!(types::control, cookie_services)
+        == SERVICES_MAX * size_of::<types::cookie_service>()
 );
 const _: () = assert!(
     offset_of!(types::control, fell_back) - offset_of!(types::control, heartbeats)

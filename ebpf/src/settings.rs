@@ -26,6 +26,8 @@ pub struct ShieldSettings {
     pub lists: Lists,
     /// `None`: sources have no limit.
     pub source_limit: Option<SourceLimit>,
+    /// By service index; of services beyond the end nothing is answered.
+    pub cookies: Vec<CookieService>,
     pub heartbeat_limit: Duration,
 }
 
@@ -46,6 +48,21 @@ pub struct ServiceAddress {
     pub service_index: u32,
 }
 
+/// How new connections to a service are answered without the engine (RFC 4987 §3.6): by what is
+/// said to the client in the SYN-ACK. Off by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CookieService {
+    /// Our maximum segment size over IPv4 [octets].
+    pub mss_v4: u16,
+    /// Over IPv6 [octets].
+    pub mss_v6: u16,
+    /// Our receive window, which in a SYN-ACK is never scaled (RFC 7323 §2.2) [octets].
+    pub window: u16,
+    /// Of our later windows, for clients that offer to scale theirs; at most 14.
+    pub window_scale: u8,
+    pub on: bool,
+}
+
 /// An address that the engine connects from, and the source ports that are the engine's there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EgressRange {
@@ -63,6 +80,7 @@ impl Default for ShieldSettings {
             drop_fragments: false,
             lists: Lists::default(),
             source_limit: None,
+            cookies: Vec::new(),
             heartbeat_limit: HEARTBEAT_LIMIT,
         }
     }
@@ -76,7 +94,8 @@ impl ShieldSettings {
         service_entries(&self.ports, &self.services)?;
         egress_entries(&self.ports, &self.egress)?;
         ListEntries::new(&self.lists)?;
-        self.source_limit.map_or(Ok(()), |limit| limit.check())
+        self.source_limit.map_or(Ok(()), |limit| limit.check())?;
+        check_cookies(&self.cookies)
     }
 }
 
@@ -86,6 +105,14 @@ pub(crate) type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Checks that there are not too many ports.
 pub(crate) fn check_ports(ports: &[PortSettings]) -> Result<(), ShieldError> {
     if ports.len() > PORTS_MAX { Err(ShieldError::TooManyPorts(ports.len())) } else { Ok(()) }
+}
+
+/// Checks that there are not too many services.
+pub(crate) fn check_cookies(cookies: &[CookieService]) -> Result<(), ShieldError> {
+    match u32::try_from(cookies.len().saturating_sub(1)) {
+        Ok(last) if (last as usize) < SERVICES_MAX => Ok(()),
+        last => Err(ShieldError::ServiceOutOfRange(last.unwrap_or(u32::MAX))),
+    }
 }
 
 pub(crate) fn service_entries(

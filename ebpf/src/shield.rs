@@ -43,6 +43,7 @@ impl Shield {
     /// Loads the program and fills its tables. Nothing is attached yet, and no service accepted.
     pub fn load(settings: &ShieldSettings) -> Result<Self, ShieldError> {
         settings::check_ports(&settings.ports)?;
+        settings::check_cookies(&settings.cookies)?;
         let ports = settings
             .ports
             .iter()
@@ -56,6 +57,7 @@ impl Shield {
             shield.control.set_source_limit(limit);
         }
         shield.set_lists(&settings.lists)?;
+        shield.control.set_cookie_services(&settings.cookies);
         shield.configure(&settings.services, &settings.egress)?;
         Ok(shield)
     }

@@ -69,13 +69,19 @@ pub(crate) fn program_name(program: BorrowedFd<'_>) -> io::Result<String> {
 }
 
 /// What the program did with a packet that never was on a wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DryRun {
     /// `XDP_PASS`, `XDP_REDIRECT` …, as the kernel numbers them.
     pub action: u32,
     /// Time for one packet, on average over all runs.
     pub duration: Duration,
+    /// The packet as the last run left it, which is what the next one would have met.
+    pub packet: Vec<u8>,
 }
+
+/// By how much the program makes a packet longer at most: an answer has up to 20 octets of options
+/// [octets].
+const GROWTH_MAX: usize = 64;
 
 pub(crate) fn dry_run(
     program: BorrowedFd<'_>,
@@ -91,20 +97,24 @@ pub(crate) fn dry_run(
         rx_queue_index: queue,
         ..Default::default()
     };
+    let mut left = vec![0; packet.len() + GROWTH_MAX];
     let mut options = raw::bpf_test_run_opts {
         sz: size_of::<raw::bpf_test_run_opts>() as raw::size_t,
         data_in: packet.as_ptr().cast(),
         data_size_in: data_end,
+        data_out: left.as_mut_ptr().cast(),
+        data_size_out: u32::try_from(left.len()).map_err(io::Error::other)?,
         ctx_in: std::ptr::from_ref(&context).cast(),
         ctx_size_in: size_of_val(&context) as u32,
         repeat: int(repeat)?,
         ..Default::default()
     };
-    // SAFETY: `packet`, `context` and `options` outlive the call, with the sizes said; nothing is
-    // written but `options`.
+    // SAFETY: `packet`, `left`, `context` and `options` outlive the call, with the sizes said;
+    // nothing is written but `left` and `options`.
     result(unsafe { raw::bpf_prog_test_run_opts(program.as_raw_fd(), &mut options) })?;
+    left.truncate(options.data_size_out as usize);
     let duration = Duration::from_nanos(options.duration.into());
-    Ok(DryRun { action: options.retval, duration })
+    Ok(DryRun { action: options.retval, duration, packet: left })
 }
 
 fn int(number: u32) -> io::Result<i32> {

@@ -16,10 +16,15 @@
 //!   before.
 //! - [`Class::Rest`]: all else.
 //!
+//! Where a service has cookies on, new connections are answered here, before the engine remembers
+//! anything of them; what [`cookie`] carries in the answer comes back to the engine.
+//!
 //! Start reading at [`Twin::judge`]; `parse.rs` leads from the frame to the connection.
 
+mod answer;
 mod bucket;
 mod class;
+pub mod cookie;
 mod kernel_flows;
 mod kernel_path;
 mod limits;
@@ -32,8 +37,12 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use class::Class;
 pub use kernel_path::{KernelPath, KernelPathCounts, Rates};
-use ringroad_ebpf::{EgressRange, Lists, ServiceAddress, ShieldCounters, SourceLimit, Verdict};
+use ringroad_ebpf::{
+    CookieService, EgressRange, Lists, ServiceAddress, ShieldCounters, SourceLimit, Verdict,
+};
 
+use self::answer::Answer;
+use self::cookie::Keys;
 use self::kernel_flows::KernelFlows;
 use self::limits::SourceLimits;
 use self::lists::{ListMaps, Listed};
@@ -53,6 +62,8 @@ pub struct Settings {
     pub lists: Lists,
     /// `None`: sources have no limit.
     pub source_limit: Option<SourceLimit>,
+    /// By service index; of services beyond the end nothing is answered.
+    pub cookies: Vec<CookieService>,
     /// Secret randomness of its own.
     pub secret: [u8; 16],
 }
@@ -66,6 +77,9 @@ pub struct Twin {
     lists: ListMaps,
     source_limits: Option<SourceLimits>,
     kernel_flows: KernelFlows,
+    cookie_keys: Keys,
+    /// To the packet that was judged last, if it was answered.
+    answer: Answer,
     counters: ShieldCounters,
 }
 
@@ -81,6 +95,7 @@ struct PortAddresses {
 #[derive(Clone, Debug, Default)]
 struct Service {
     accepting: bool,
+    cookies: CookieService,
     /// Connections that were given to Linux.
     fell_back: u64,
 }
@@ -108,6 +123,9 @@ impl Twin {
             port.services.sort_unstable();
             port.egress.sort_unstable();
         }
+        for (service, cookies) in services.iter_mut().zip(&settings.cookies) {
+            service.cookies = *cookies;
+        }
         let secret = &settings.secret;
         Twin {
             ports,
@@ -116,16 +134,20 @@ impl Twin {
             lists: ListMaps::new(&settings.lists),
             source_limits: settings.source_limit.map(|limit| SourceLimits::new(limit, secret)),
             kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, secret),
+            cookie_keys: Keys { slots: [[0; 16]; 2], current: 0 },
+            answer: Answer::EMPTY,
             counters: ShieldCounters::default(),
         }
     }
 
     /// Whose a packet is that `port` received, and counts it. What is not to be dropped
-    /// ([`Verdict::is_drop`]) is Linux's, but for [`Verdict::ToEngine`].
+    /// ([`Verdict::is_drop`]) is Linux's, but for [`Verdict::ToEngine`] and [`Verdict::Answered`].
     #[inline]
     pub fn judge(&mut self, now: Instant, port: u8, packet: &[u8]) -> Verdict {
         let verdict = match parse::parse(packet) {
-            Ok(segment) => self.owner(now, port, &segment).unwrap_or_else(|dropped| dropped),
+            Ok(segment) => {
+                self.owner(now, port, packet, &segment).unwrap_or_else(|dropped| dropped)
+            }
             Err(NoSegment::Fragment(to)) if self.drops_fragments_to(port, to) => {
                 Verdict::FragmentDropped
             }
@@ -134,6 +156,25 @@ impl Twin {
         };
         self.counters.count(verdict);
         verdict
+    }
+
+    /// What goes back by the same port in place of the packet that was judged last, if that was
+    /// [`Verdict::Answered`].
+    #[inline]
+    pub fn answer(&self) -> &[u8] {
+        self.answer.octets()
+    }
+
+    /// What cookies are sealed with from now on.
+    pub fn set_cookie_keys(&mut self, keys: Keys) {
+        self.cookie_keys = keys;
+    }
+
+    /// Whether new connections to a service are answered here.
+    pub fn set_cookies(&mut self, service: usize, on: bool) {
+        if let Some(service) = self.services.get_mut(service) {
+            service.cookies.on = on;
+        }
     }
 
     /// Whether new connections to a service are the engine's. At first none are.
@@ -182,7 +223,13 @@ impl Twin {
 
     /// Whose a segment is, or an ICMP error about one; or why it is dropped.
     #[inline]
-    fn owner(&mut self, now: Instant, port: u8, segment: &Segment) -> Result<Verdict, Verdict> {
+    fn owner(
+        &mut self,
+        now: Instant,
+        port: u8,
+        packet: &[u8],
+        segment: &Segment<'_>,
+    ) -> Result<Verdict, Verdict> {
         let addresses = &self.ports[usize::from(port)];
         let service = addresses.service(segment);
         if service.is_none() && !addresses.is_egress(segment) {
@@ -191,7 +238,7 @@ impl Twin {
         let is_new = service.is_some() && segment.is_new_connection();
         self.refuse(now, segment, is_new)?;
         Ok(match service {
-            Some(service) if is_new => self.new_connection(now, port, segment, service),
+            Some(service) if is_new => self.new_connection(now, port, packet, segment, service),
             // What follows a SYN goes where the SYN went.
             Some(_) if self.kernel_flows.are_live(now) => {
                 if self.kernel_flows.contains(now, port, &segment.flow()) {
@@ -228,7 +275,8 @@ impl Twin {
         &mut self,
         now: Instant,
         port: u8,
-        segment: &Segment,
+        packet: &[u8],
+        segment: &Segment<'_>,
         service: usize,
     ) -> Verdict {
         let service = &mut self.services[service];
@@ -243,19 +291,24 @@ impl Twin {
         if self.kernel_flows.are_live(now) {
             self.kernel_flows.remove(port, &segment.flow());
         }
-        Verdict::ToEngine
+        let cookies = &service.cookies;
+        if cookies.on && self.answer.write(packet, segment, cookies, &self.cookie_keys) {
+            Verdict::Answered
+        } else {
+            Verdict::ToEngine
+        }
     }
 }
 
 impl PortAddresses {
     #[inline]
-    fn service(&self, segment: &Segment) -> Option<usize> {
+    fn service(&self, segment: &Segment<'_>) -> Option<usize> {
         let found = self.services.binary_search_by_key(&segment.local, |(address, _)| *address);
         Some(self.services[found.ok()?].1)
     }
 
     #[inline]
-    fn is_egress(&self, segment: &Segment) -> bool {
+    fn is_egress(&self, segment: &Segment<'_>) -> bool {
         let (address, port) = segment.local;
         let first = self.egress.partition_point(|range| range.0 < address);
         let mut ranges = self.egress[first..].iter().take_while(|range| range.0 == address);

@@ -58,6 +58,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         drop_fragments: false,
         lists: Lists::default(),
         source_limit: None,
+        cookies: vec![],
         secret: [7; 16],
     };
     let gate = TwinGate::new(Twin::new(&nothing), vec![tap], Rates::default());

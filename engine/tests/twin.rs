@@ -1,5 +1,6 @@
 //! The shield and its twin agree: every packet, damaged in whatever way, has the same verdict from
-//! the XDP program, run by the kernel (`BPF_PROG_TEST_RUN`), and from [`Twin::judge`].
+//! the XDP program, run by the kernel (`BPF_PROG_TEST_RUN`), and from [`Twin::judge`]; and what they
+//! answer is the same to the octet.
 //!
 //! Needs root; says so and passes without. `RINGROAD_SEED=n` replays a seed, `RINGROAD_SEEDS=n`
 //! runs more.
@@ -16,14 +17,15 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use ringroad_ebpf::{Lists, ShieldSettings, SourceLimit, Verdict};
+use ringroad_ebpf::{CookieService, Lists, ShieldSettings, SourceLimit, Verdict};
 use ringroad_engine::random::Random;
+use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::shield::{Settings, Twin};
 use ringroad_engine::time::Instant;
 
 use packets::{
-    ACK, FIN, ICMPV4, ICMPV6, PSH, RST, SYN, TCP, UDP, ethernet, ethernet_of, extension, icmp, ip,
-    ipv4, ipv6, segment, tagged, tcp,
+    ACK, CWR, ECE, FIN, ICMPV4, ICMPV6, PSH, RST, SYN, TCP, UDP, ethernet, ethernet_of, extension,
+    icmp, ip, ipv4, ipv6, segment, syn, tagged, tcp,
 };
 use rig::{Rig, in_namespace, now_ns, settings};
 
@@ -43,9 +45,18 @@ impl Both {
     }
 
     fn with(settings: ShieldSettings) -> Self {
+        let settings = ShieldSettings { cookies: COOKIES.to_vec(), ..settings };
         let rig = Rig::with(&settings);
-        let ShieldSettings { services, egress, ports, drop_fragments, lists, source_limit, .. } =
-            settings;
+        let ShieldSettings {
+            services,
+            egress,
+            ports,
+            drop_fragments,
+            lists,
+            source_limit,
+            cookies,
+            ..
+        } = settings;
         let twin = Twin::new(&Settings {
             ports: ports.len(),
             services,
@@ -53,6 +64,7 @@ impl Both {
             drop_fragments,
             lists,
             source_limit,
+            cookies,
             secret: [7; 16],
         });
         let now = Instant::from_nanos(now_ns()) + Duration::from_secs(600);
@@ -60,7 +72,20 @@ impl Both {
         both.advance(Duration::ZERO);
         both.set_accepting(0, true);
         both.set_accepting(1, true);
+        both.set_keys(0);
         both
+    }
+
+    fn set_keys(&mut self, unix_seconds: u64) -> Keys {
+        let keys = Keys::at(b"a master secret.", unix_seconds);
+        self.rig.control.set_cookie_keys(&keys.slots, keys.current);
+        self.twin.set_cookie_keys(keys);
+        keys
+    }
+
+    fn set_cookies(&mut self, service: usize, on: bool) {
+        self.rig.control.set_cookies(service as u32, on);
+        self.twin.set_cookies(service, on);
     }
 
     fn set_accepting(&mut self, service: usize, accepting: bool) {
@@ -80,7 +105,7 @@ impl Both {
 
     #[track_caller]
     fn verdict(&mut self, what: &str, packet: &[u8]) -> Verdict {
-        let program = self.rig.verdict(packet);
+        let (program, left) = self.rig.judge(packet);
         let twin = self.twin.judge(self.now, 0, packet);
         assert_eq!(
             twin,
@@ -88,6 +113,14 @@ impl Both {
             "{what}: twin and program, {} octets {packet:02x?}",
             packet.len()
         );
+        if twin == Verdict::Answered {
+            assert_eq!(
+                Octets(self.twin.answer()),
+                Octets(&left),
+                "{what}: answers of twin and program to {:?}",
+                Octets(packet)
+            );
+        }
         self.judged += 1;
         twin
     }
@@ -101,6 +134,22 @@ impl Both {
         eprintln!("{} packets: {:?}", self.judged, self.twin.counters());
     }
 }
+
+/// Of a packet, in hexadecimal, as pcap tools read it.
+#[derive(PartialEq, Eq)]
+struct Octets<'a>(&'a [u8]);
+
+impl std::fmt::Debug for Octets<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+/// Service 0 answers, service 1 does only where a test says so.
+const COOKIES: [CookieService; 2] = [
+    CookieService { mss_v4: 1460, mss_v6: 1440, window: 65_535, window_scale: 9, on: true },
+    CookieService { mss_v4: 8960, mss_v6: 8940, window: 14_600, window_scale: 0, on: false },
+];
 
 fn at(address: &str) -> SocketAddr {
     address.parse().expect("an address and port")
@@ -145,7 +194,11 @@ fn plausible(random: &mut Random) -> Vec<u8> {
         (SocketAddr::new(client, port), at(pick(random, &LOCAL_V6)))
     };
     let payload = pick(random, &[0, 1, 100, 1000]);
-    let segment_of = tcp(client.port(), local.port(), pick(random, &FLAGS), payload);
+    let segment_of = if random.below(2) == 0 {
+        any_syn(random, client.port(), local.port())
+    } else {
+        tcp(client.port(), local.port(), pick(random, &FLAGS), payload)
+    };
     let frame = match random.below(8) {
         0 | 1 => icmp_about(random, client, local),
         2 => odd(random, client, local, &segment_of),
@@ -159,6 +212,48 @@ fn plausible(random: &mut Random) -> Vec<u8> {
         _ => frame,
     }
 }
+
+/// A SYN with any options, in any order, some of them malformed.
+fn any_syn(random: &mut Random, from: u16, to: u16) -> Vec<u8> {
+    let more = pick(random, &[0, 0, 0, ECE | CWR, ECE | CWR, ECE, CWR, FIN, PSH]);
+    let payload = pick(random, &[0, 0, 1, 100, 1000]);
+    let mut segment = syn(from, to, more, &any_options(random), payload);
+    segment[4..8].copy_from_slice(&(random.draw() as u32).to_be_bytes());
+    segment
+}
+
+fn any_options(random: &mut Random) -> Vec<u8> {
+    let mut options = Vec::new();
+    for _ in 0..random.below(9) {
+        let [a, b, c, d, e, ..] = random.draw().to_be_bytes();
+        let kind = pick(random, &[0, 1, 2, 2, 3, 3, 4, 8, 8, 5, 34]);
+        let option = match kind {
+            0 if random.below(4) > 0 => continue,
+            0 | 1 => vec![kind],
+            2 => {
+                let mss = pick(random, &MSS).wrapping_add(pick(random, &[0, 1, 0xffff]));
+                [&[2, 4][..], &mss.to_be_bytes()].concat()
+            }
+            3 => vec![3, 3, a % 17],
+            4 => vec![4, 2],
+            8 => vec![8, 10, a, b, c, d, 0, 0, 0, 0],
+            _ => vec![kind, 4, d, e],
+        };
+        let length_at = options.len() + 1;
+        options.extend(option);
+        if kind > 1 && random.below(16) == 0 {
+            options[length_at] = e % 16;
+        }
+    }
+    options.resize(options.len().next_multiple_of(4), pick(random, &[0, 1]));
+    options.truncate(40);
+    options
+}
+
+/// Around the classes of cookies.
+const MSS: [u16; 17] = [
+    0, 1, 536, 1220, 1280, 1340, 1360, 1380, 1400, 1420, 1440, 1452, 1460, 8940, 8960, 9000, 65_535,
+];
 
 /// A router's word on a segment of ours, or on one that is not.
 fn icmp_about(random: &mut Random, client: SocketAddr, local: SocketAddr) -> Vec<u8> {
@@ -232,6 +327,11 @@ fn sequences_of_damaged_packets_have_the_same_verdicts() {
                 if random.below(50) == 0 {
                     let (service, accepting) = (random.below(2) as usize, random.below(2) == 0);
                     both.set_accepting(service, accepting);
+                }
+                if random.below(50) == 0 {
+                    let (service, on) = (random.below(2) as usize, random.below(2) == 0);
+                    both.set_cookies(service, on);
+                    both.set_keys(random.below(1000));
                 }
                 let packet = plausible(&mut random);
                 let packet =
@@ -323,6 +423,9 @@ fn lists_and_limits_have_the_same_verdicts_at_the_same_times() {
     });
 }
 
+/// What Linux offers: MSS 1460, SACK, timestamps, window scale 7.
+const USUAL: [u8; 20] = [2, 4, 5, 180, 4, 2, 8, 10, 0xa, 0xb, 0xc, 0xd, 0, 0, 0, 0, 1, 3, 3, 7];
+
 /// One whole packet of each kind.
 fn whole() -> Vec<Vec<u8>> {
     let (client4, client6) = (at("192.0.2.7:51234"), at("[2001:db8::7]:51234"));
@@ -331,11 +434,14 @@ fn whole() -> Vec<Vec<u8>> {
     let (SocketAddr::V6(from6), SocketAddr::V6(to6)) = (client6, service6) else { unreachable!() };
     let syn = tcp(51234, 80, SYN, 0);
     let extended = extension(60, 2, &extension(TCP, 0, &syn));
+    let offering = packets::syn(51234, 80, ECE | CWR, &USUAL, 10);
     let sent4 = ip(service4.ip(), client4.ip(), TCP, &tcp(80, 51234, ACK, 20));
     let sent6 = ip(service6.ip(), client6.ip(), TCP, &tcp(80, 51234, ACK, 20));
     vec![
         segment(client4, service4, SYN, 0),
         segment(client6, service6, SYN, 0),
+        ethernet(&ip(client4.ip(), service4.ip(), TCP, &offering)),
+        tagged(&[100], &ethernet(&ip(client6.ip(), service6.ip(), TCP, &offering))),
         tagged(&[100], &segment(client4, service4, ACK, 30)),
         tagged(&[100], &segment(client6, service6, ACK, 30)),
         ethernet(&ipv4(*from4.ip(), *to4.ip(), TCP, 0, &[1; 8], &syn)),
@@ -387,8 +493,73 @@ fn what_linux_had_before_is_its_own_to_both() {
         let data = segment(client, service, ACK, 10);
         assert_eq!(both.verdict("data", &data), Verdict::KernelFlow);
         let syn = segment(client, service, SYN, 0);
-        assert_eq!(both.verdict("the same ports again", &syn), Verdict::ToEngine);
+        assert_eq!(both.verdict("the same ports again", &syn), Verdict::Answered);
         assert_eq!(both.verdict("data", &data), Verdict::ToEngine);
         both.finish();
     });
+}
+
+#[test]
+fn syns_with_any_options_have_the_same_answers() {
+    in_namespace(|| {
+        for seed in seeds(2) {
+            let mut random = Random::new(seed);
+            let mut both = Both::new();
+            for number in 0..20_000 {
+                if random.below(100) == 0 {
+                    both.set_cookies(1, random.below(2) == 0);
+                    both.set_keys(random.below(1000));
+                }
+                let packet = any_new_connection(&mut random);
+                both.verdict(&format!("RINGROAD_SEED={seed}, SYN {number}"), &packet);
+            }
+            let answered = both.twin.counters().answered();
+            assert!(answered > 10_000, "{answered} answered");
+            both.finish();
+        }
+    });
+}
+
+/// A SYN to a service, in whatever it may be wrapped.
+fn any_new_connection(random: &mut Random) -> Vec<u8> {
+    let port = random.draw() as u16;
+    let client_v4 = if random.below(20) == 0 {
+        pick(random, &[0, 1, 0x7f00_0001, 0xe000_0001, 0xf000_0001, 0xffff_ffff])
+    } else {
+        random.draw() as u32
+    };
+    let client_v6 = match random.below(20) {
+        0 => u128::from(random.below(4)),
+        1 => 0xff02_u128 << 112 | 1,
+        2 => 0xffff_u128 << 32 | u128::from(client_v4),
+        _ => 0x2001_0db8_u128 << 96 | u128::from(random.draw()),
+    };
+    let service = at(pick(random, &[LOCAL_V4[0], LOCAL_V4[1], LOCAL_V6[0]]));
+    let segment = any_syn(random, port, service.port());
+    let packet = match service {
+        SocketAddr::V4(service) => {
+            let options = vec![1; pick(random, &[0, 0, 0, 4, 40])];
+            ipv4(client_v4.into(), *service.ip(), TCP, 0x4000, &options, &segment)
+        }
+        SocketAddr::V6(service) => {
+            let (mut next, mut inner) = (TCP, segment);
+            for _ in 0..random.below(8).saturating_sub(3) {
+                inner = extension(next, pick(random, &[0, 0, 1, 31]), &inner);
+                next = 60;
+            }
+            ipv6(client_v6.into(), *service.ip(), next, &inner)
+        }
+    };
+    let mut frame = ethernet(&packet);
+    if random.below(20) == 0 {
+        let place = pick(random, &[0, 6]);
+        frame[place] |= 1;
+    }
+    if random.below(3) == 0 {
+        let tag = pick(random, &[1, 100, 0xa064, 0]);
+        frame = tagged(&[tag], &frame);
+    }
+    let padding = pick(random, &[0, 0, 4, 20]);
+    frame.resize(frame.len() + padding, 0);
+    frame
 }

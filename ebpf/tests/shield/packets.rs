@@ -7,6 +7,8 @@ pub(crate) const SYN: u8 = 0x02;
 pub(crate) const RST: u8 = 0x04;
 pub(crate) const PSH: u8 = 0x08;
 pub(crate) const ACK: u8 = 0x10;
+pub(crate) const ECE: u8 = 0x40;
+pub(crate) const CWR: u8 = 0x80;
 
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
@@ -93,6 +95,17 @@ pub(crate) fn extension(next: u8, more: u8, payload: &[u8]) -> Vec<u8> {
     header[1] = more;
     header.extend(payload);
     header
+}
+
+/// A SYN with a window, an initial sequence number of its own, `more` flags, and whole words of
+/// options.
+pub(crate) fn syn(from: u16, to: u16, more: u8, options: &[u8], payload: usize) -> Vec<u8> {
+    let mut segment = tcp(from, to, SYN | more, 0);
+    segment[4..8].copy_from_slice(&0x1234_5678_u32.to_be_bytes());
+    segment[12] = ((20 + options.len()) / 4 << 4) as u8;
+    segment.extend(options);
+    segment.resize(segment.len() + payload, 0xda);
+    segment
 }
 
 pub(crate) fn tcp(from: u16, to: u16, flags: u8, payload: usize) -> Vec<u8> {

@@ -10,12 +10,13 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, unshare};
 use nix::time::{ClockId, clock_gettime};
 use ringroad_ebpf::{
-    AttachMode, Control, EgressRange, PortSettings, ServiceAddress, Shield, ShieldCounters,
-    ShieldSettings, Verdict,
+    AttachMode, Control, CookieService, EgressRange, PortSettings, ServiceAddress, Shield,
+    ShieldCounters, ShieldSettings, Verdict,
 };
 
 pub(crate) const XDP_DROP: u32 = 1;
 pub(crate) const XDP_PASS: u32 = 2;
+pub(crate) const XDP_TX: u32 = 3;
 pub(crate) const XDP_REDIRECT: u32 = 4;
 
 /// Of the loopback, in any namespace.
@@ -103,6 +104,10 @@ impl Rig {
         Rig::with(&ShieldSettings { heartbeat_limit, ..settings() })
     }
 
+    pub(crate) fn with_cookies(cookies: Vec<CookieService>) -> Self {
+        Rig::with(&ShieldSettings { cookies, ..settings() })
+    }
+
     pub(crate) fn with(settings: &ShieldSettings) -> Self {
         let shield = Shield::load(settings).expect("load the shield");
         let socket = socket();
@@ -117,6 +122,11 @@ impl Rig {
     /// The verdict on one packet, of which the action has to be the right consequence and that has
     /// to be counted once.
     pub(crate) fn verdict(&self, packet: &[u8]) -> Verdict {
+        self.judge(packet).0
+    }
+
+    /// The verdict, and the packet as the program left it.
+    pub(crate) fn judge(&self, packet: &[u8]) -> (Verdict, Vec<u8>) {
         let before = self.counters();
         let run = self.shield.dry_run(0, 0, packet, 1).expect("a dry run");
         let after = self.counters();
@@ -130,16 +140,20 @@ impl Rig {
         assert_eq!(after.received, before.received + 1, "received once");
         assert_eq!(
             after.received,
-            after.to_engine() + after.passed() + after.dropped(),
+            after.to_engine() + after.answered() + after.passed() + after.dropped(),
             "the ledger balances"
         );
         let action = match verdict {
             Verdict::ToEngine => XDP_REDIRECT,
+            Verdict::Answered => XDP_TX,
             dropped if dropped.is_drop() => XDP_DROP,
             _ => XDP_PASS,
         };
         assert_eq!(run.action, action, "the action of {verdict:?}");
-        verdict
+        if verdict != Verdict::Answered {
+            assert_eq!(run.packet, packet, "{verdict:?} leaves a packet as it is");
+        }
+        (verdict, run.packet)
     }
 
     pub(crate) fn counters(&self) -> ShieldCounters {
@@ -164,6 +178,7 @@ pub(crate) fn settings() -> ShieldSettings {
             egress("10.2.0.1", 40_000, 49_999),
             egress("fd00:2::1", 20_000, 29_999),
         ],
+        cookies: Vec::new(),
         heartbeat_limit: HEARTBEAT_LIMIT,
         ..ShieldSettings::default()
     }

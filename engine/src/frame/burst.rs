@@ -53,6 +53,12 @@ impl Burst {
     pub fn iter(&self) -> impl Iterator<Item = &Frame> {
         self.frames[..self.len].iter().flatten()
     }
+
+    /// As [`Burst::iter`], to change them.
+    #[inline]
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
+        self.frames[..self.len].iter_mut().flatten()
+    }
 }
 
 impl Default for Burst {

@@ -4,9 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use ringroad_ebpf::CookieService;
+
 use super::SourcePorts;
 use super::proxy_protocol::Version;
 use crate::tcp::LegSettings;
+use crate::tcp::settings::{Family, mss_within};
 use crate::telemetry::ServiceCounters;
 
 /// What an operator asked of one service, resolved against the host.
@@ -44,6 +47,19 @@ pub enum Fallback {
     Reset,
     /// They are not answered.
     Drop,
+}
+
+/// What a SYN-ACK says of us to clients of `leg` that come by a port of `mtu` octets, where the shield
+/// writes it: no more than the connection keeps that the engine makes of its ACK.
+/// `origin_mss` is the least MSS that the service's origins take: [`u16::MAX`] while unknown.
+pub fn cookie_service(leg: &LegSettings, mtu: u16, origin_mss: u16) -> CookieService {
+    CookieService {
+        mss_v4: mss_within(mtu, Family::V4).min(origin_mss),
+        mss_v6: mss_within(mtu, Family::V6).min(origin_mss),
+        window: leg.initial_window(),
+        window_scale: leg.window_scale(),
+        on: true,
+    }
 }
 
 /// A service at work on one lane.

@@ -14,20 +14,22 @@ use crate::wire::ip::{PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP};
 /// A segment, or the one that an ICMP error is about, and whose it is: address and TCP port of both
 /// ends. IPv4 addresses are mapped.
 #[derive(Debug)]
-pub(super) struct Segment {
+pub(super) struct Segment<'a> {
     pub(super) local: (u128, u16),
     pub(super) remote: (u128, u16),
     /// Who sent the packet: the connection's other end, or whoever had an error to report.
     pub(super) source: u128,
     /// TCP's; an ICMP error has none.
     pub(super) flags: Option<u8>,
+    /// TCP's header; nothing for an ICMP error.
+    pub(super) tcp: &'a [u8],
 }
 
-impl Segment {
-    /// One without flags.
+impl Segment<'_> {
+    /// One without a header.
     pub(super) fn between(local: SocketAddr, remote: SocketAddr) -> Self {
         let (local, remote) = (super::local(local), super::local(remote));
-        Segment { local, remote, source: remote.0, flags: None }
+        Segment { local, remote, source: remote.0, flags: None, tcp: &[] }
     }
 
     #[inline]
@@ -64,7 +66,7 @@ impl From<Verdict> for NoSegment {
 
 /// Reads a frame.
 #[inline]
-pub(super) fn parse(frame: &[u8]) -> Result<Segment, NoSegment> {
+pub(super) fn parse(frame: &[u8]) -> Result<Segment<'_>, NoSegment> {
     let mut cursor = Cursor(frame);
     match ether_type(&mut cursor).ok_or(Verdict::Malformed)? {
         EtherType::IPV4 => parse_ipv4(cursor),
@@ -106,7 +108,7 @@ pub(super) fn ether_type(cursor: &mut Cursor<'_>) -> Option<EtherType> {
 }
 
 #[inline]
-fn parse_ipv4(mut cursor: Cursor<'_>) -> Result<Segment, NoSegment> {
+fn parse_ipv4(mut cursor: Cursor<'_>) -> Result<Segment<'_>, NoSegment> {
     let octets = cursor.0.len();
     let ip = cursor.take::<20>().ok_or(Verdict::Malformed)?;
     let header_octets = usize::from(ip[0] & 0x0f) * 4;
@@ -135,7 +137,7 @@ fn parse_ipv4(mut cursor: Cursor<'_>) -> Result<Segment, NoSegment> {
 }
 
 #[inline]
-fn parse_ipv6(mut cursor: Cursor<'_>) -> Result<Segment, NoSegment> {
+fn parse_ipv6(mut cursor: Cursor<'_>) -> Result<Segment<'_>, NoSegment> {
     let ip = cursor.take::<40>().ok_or(Verdict::Malformed)?;
     let mut payload_octets = usize::from(u16_at(ip, 4));
     if ip[0] >> 4 != 6 || payload_octets > cursor.0.len() {
@@ -198,7 +200,8 @@ fn parse_tcp(
     octets: usize,
     source: u128,
     destination: u128,
-) -> Result<Segment, Verdict> {
+) -> Result<Segment<'_>, Verdict> {
+    let segment = cursor.0;
     let tcp = cursor.take::<20>().ok_or(Verdict::Malformed)?;
     let header_octets = usize::from(tcp[12] >> 4) * 4;
     if header_octets < tcp.len() || header_octets > octets {
@@ -209,11 +212,12 @@ fn parse_tcp(
         remote: (source, u16_at(tcp, 0)),
         source,
         flags: Some(tcp[13]),
+        tcp: segment.get(..header_octets).ok_or(Verdict::Malformed)?,
     })
 }
 
 /// `None`: nothing about a segment of ours.
-fn parse_icmpv4(mut cursor: Cursor<'_>, source: u128) -> Option<Segment> {
+fn parse_icmpv4(mut cursor: Cursor<'_>, source: u128) -> Option<Segment<'static>> {
     let icmp = cursor.take::<8>()?;
     let quoted = (icmp[0] == ICMPV4_UNREACHABLE).then(|| cursor.take::<20>())??;
     let header_octets = usize::from(quoted[0] & 0x0f) * 4;
@@ -228,7 +232,7 @@ fn parse_icmpv4(mut cursor: Cursor<'_>, source: u128) -> Option<Segment> {
     parse_quoted_tcp(cursor, source, (ipv4_at(quoted, 12), ipv4_at(quoted, 16)))
 }
 
-fn parse_icmpv6(mut cursor: Cursor<'_>, source: u128) -> Option<Segment> {
+fn parse_icmpv6(mut cursor: Cursor<'_>, source: u128) -> Option<Segment<'static>> {
     let icmp = cursor.take::<8>()?;
     let is_about_a_packet = matches!(icmp[0], ICMPV6_UNREACHABLE | ICMPV6_PACKET_TOO_BIG);
     let quoted = is_about_a_packet.then(|| cursor.take::<40>())??;
@@ -245,7 +249,7 @@ fn parse_quoted_tcp(
     mut cursor: Cursor<'_>,
     source: u128,
     (local, remote): (u128, u128),
-) -> Option<Segment> {
+) -> Option<Segment<'static>> {
     // RFC 792 promises eight octets: ports and sequence number.
     let quoted = cursor.take::<8>()?;
     Some(Segment {
@@ -253,6 +257,7 @@ fn parse_quoted_tcp(
         remote: (remote, u16_at(quoted, 2)),
         source,
         flags: None,
+        tcp: &[],
     })
 }
 

@@ -41,6 +41,7 @@ fn settings() -> Settings {
         drop_fragments: false,
         lists: Lists::default(),
         source_limit: None,
+        cookies: vec![],
         secret: [7; 16],
     }
 }

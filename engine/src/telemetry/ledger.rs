@@ -17,8 +17,9 @@ pub struct Ledger {
     /// Frames whose payload went on to the other leg. The frame that came in is the frame that
     /// went out, so this term stands in both sums.
     pub forwarded: u64,
-    /// Frames that ended here: pure acknowledgments, handshakes, duplicates, and small payloads
-    /// that went on in another frame.
+    /// Frames that ended here: pure acknowledgments, handshakes, duplicates, small payloads that
+    /// went on in another frame, and new connections that the shield answered. Those answers are
+    /// the shield's: not in `sent`.
     pub consumed: u64,
     /// Frames handed to Linux.
     pub to_kernel: u64,
@@ -110,10 +111,14 @@ macro_rules! drop_reasons {
 drop_reasons! {
     /// A segment for no connection that we know; answered with a reset within the rate limit.
     NoConnection = "no_connection",
+    /// A segment for no connection that we know and which proves no SYN cookie, or a spent one. Never
+    /// answered: a flood of them must not draw one of resets.
+    BadCookie = "bad_cookie",
     /// A new connection beyond `max_connections`, or while draining; its next try goes to the
     /// kernel.
     NotAccepting = "not_accepting",
-    /// A new connection refused by the service's `fallback: drop` or `reset`.
+    /// A new connection refused by the service's `fallback: drop` or `reset`; or by any, if the
+    /// client has proven a SYN cookie, of which the kernel knows nothing.
     Refused = "refused",
     /// A packet that the shield should not have sent us: for no service and no egress address.
     NotOurs = "not_ours",
@@ -121,6 +126,8 @@ drop_reasons! {
     KernelPathLimited = "kernel_path_limited",
     /// A packet for Linux that the port's interface there refused: it is down, or full.
     KernelPathFull = "kernel_path_full",
+    /// A new connection that the shield answered, by a port that had no room to send.
+    AnswersFull = "answers_full",
     /// Payload that was waiting for a connection which has ended meanwhile.
     ConnectionEnded = "connection_ended",
 }

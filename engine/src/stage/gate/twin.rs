@@ -5,9 +5,10 @@ use std::os::fd::BorrowedFd;
 use ringroad_ebpf::Verdict;
 
 use super::Gate;
-use crate::frame::{Burst, FramePool};
+use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::BURST;
 use crate::port::Port;
+use crate::shield::cookie::Keys;
 use crate::shield::{KernelPath, Rates, Twin};
 use crate::telemetry::{DropReason, Snapshot};
 use crate::time::Instant;
@@ -21,6 +22,10 @@ pub struct TwinGate<K: Port> {
     paths: Vec<KernelPath<K>>,
     /// What is the engine's of a burst that has to be taken apart.
     kept: Burst,
+    /// SYNs that were turned round, on their way out; one for each port.
+    answers: Vec<Burst>,
+    /// Answers that found no room there.
+    answers_full: u64,
 }
 
 impl<K: Port> TwinGate<K> {
@@ -31,7 +36,8 @@ impl<K: Port> TwinGate<K> {
     pub fn new(twin: Twin, kernels: Vec<K>, rates: Rates) -> Self {
         assert_eq!(kernels.len(), twin.ports(), "one interface in Linux for each port");
         let paths = kernels.into_iter().map(|kernel| KernelPath::new(kernel, rates)).collect();
-        TwinGate { twin, paths, kept: Burst::new() }
+        let answers = (0..twin.ports()).map(|_| Burst::new()).collect();
+        TwinGate { twin, paths, kept: Burst::new(), answers, answers_full: 0 }
     }
 
     /// The twin, to be told of connections that Linux has already.
@@ -44,7 +50,8 @@ impl<K: Port> TwinGate<K> {
         &self.paths
     }
 
-    /// Hands what is Linux's of a judged burst to Linux, and frees what is nobody's.
+    /// Hands what is Linux's of a judged burst to Linux, sends back what was turned round, and frees
+    /// what is nobody's.
     fn take_apart(
         &mut self,
         now: Instant,
@@ -55,13 +62,21 @@ impl<K: Port> TwinGate<K> {
     ) {
         let path = &mut self.paths[usize::from(port)];
         for (frame, verdict) in burst.drain().zip(*verdicts) {
-            if verdict.is_drop() {
-                pool.free(frame);
-            } else if verdict != Verdict::ToEngine {
-                path.take(now, pool, verdict, frame);
-            } else if let Err(frame) = self.kept.push(frame) {
-                debug_assert!(false, "no burst is longer than another");
-                pool.free(frame);
+            match verdict {
+                Verdict::ToEngine => {
+                    if let Err(frame) = self.kept.push(frame) {
+                        debug_assert!(false, "no burst is longer than another");
+                        pool.free(frame);
+                    }
+                }
+                Verdict::Answered => {
+                    if let Err(frame) = self.answers[usize::from(port)].push(frame) {
+                        self.answers_full += 1;
+                        pool.free(frame);
+                    }
+                }
+                dropped if dropped.is_drop() => pool.free(frame),
+                _ => path.take(now, pool, verdict, frame),
             }
         }
         std::mem::swap(burst, &mut self.kept);
@@ -76,12 +91,19 @@ impl<K: Port> Gate for TwinGate<K> {
         self.twin.set_accepting(service, accepting);
     }
 
+    fn set_cookie_keys(&mut self, keys: Keys) {
+        self.twin.set_cookie_keys(keys);
+    }
+
     #[inline]
     fn screen(&mut self, now: Instant, port: u8, pool: &mut FramePool, burst: &mut Burst) {
         burst.iter().for_each(|frame| pool.prefetch(frame));
         let mut verdicts = [Verdict::ToEngine; BURST];
-        for (frame, verdict) in burst.iter().zip(&mut verdicts) {
+        for (frame, verdict) in burst.iter_mut().zip(&mut verdicts) {
             *verdict = self.twin.judge(now, port, pool.bytes(frame));
+            if *verdict == Verdict::Answered {
+                replace(pool, frame, self.twin.answer());
+            }
         }
         // Under load whole bursts are the engine's, and stay where they are.
         if verdicts.iter().any(|verdict| *verdict != Verdict::ToEngine) {
@@ -90,9 +112,18 @@ impl<K: Port> Gate for TwinGate<K> {
         self.paths[usize::from(port)].flush(now, pool);
     }
 
+    /// Linux comes before the answers: a flood of SYNs must not keep its packets.
     #[inline]
     fn relay(&mut self, now: Instant, port: u8, pool: &mut FramePool, out: &mut Burst) {
         self.paths[usize::from(port)].relay(now, pool, out);
+        let answers = &mut self.answers[usize::from(port)];
+        let room = BURST - out.len();
+        for answer in answers.drain().take(room) {
+            if let Err(answer) = out.push(answer) {
+                debug_assert!(false, "there was room");
+                pool.free(answer);
+            }
+        }
     }
 
     /// With this the ledger is that of all packets that the ports received.
@@ -109,7 +140,9 @@ impl<K: Port> Gate for TwinGate<K> {
         let limited: u64 = counts().map(|path| path.limited).sum();
         let full: u64 = counts().map(|path| path.full).sum();
         ledger.shield = *shield;
-        ledger.received += shield.passed() + shield.dropped();
+        ledger.received += shield.passed() + shield.dropped() + shield.answered();
+        ledger.consumed += shield.answered() - self.answers_full;
+        ledger.dropped[DropReason::AnswersFull as usize] += self.answers_full;
         ledger.to_kernel += shield.passed() - limited - full;
         ledger.dropped[DropReason::KernelPathLimited as usize] += limited;
         ledger.dropped[DropReason::KernelPathFull as usize] += full;
@@ -121,5 +154,18 @@ impl<K: Port> Gate for TwinGate<K> {
 
     fn close(&mut self, pool: &mut FramePool) {
         self.paths.iter_mut().for_each(|path| path.close(pool));
+        self.answers.iter_mut().flat_map(Burst::drain).for_each(|answer| pool.free(answer));
     }
+}
+
+/// Gives a received frame other content, which is no longer than what frames have room for.
+#[inline]
+fn replace(pool: &mut FramePool, frame: &mut Frame, octets: &[u8]) {
+    frame.truncate(octets.len());
+    let missing = octets.len() - frame.len();
+    if missing > 0 && pool.push_back(frame, missing).is_none() {
+        debug_assert!(false, "every frame has room for headers");
+    }
+    let room = pool.bytes_mut(frame);
+    room.copy_from_slice(&octets[..room.len()]);
 }
