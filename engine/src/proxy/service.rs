@@ -112,3 +112,21 @@ impl Service {
         self.counters.active < u64::from(self.settings.max_connections)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_shield_says_is_what_all_on_the_way_can_take() {
+        let leg = LegSettings { receive_room: 1 << 20, ..LegSettings::default() };
+        let unknown = cookie_service(&leg, 9000, u16::MAX);
+        assert_eq!((unknown.mss_v4, unknown.mss_v6), (8960, 8940));
+        assert_eq!((unknown.window, unknown.window_scale), (65_535, 5));
+        let known = cookie_service(&leg, 1500, 1448);
+        assert_eq!((known.mss_v4, known.mss_v6), (1448, 1440));
+        let small = LegSettings { receive_room: 30_000, ..leg };
+        assert_eq!(cookie_service(&small, 1500, 1448).window, 30_000);
+        assert_eq!(cookie_service(&small, 1500, 1448).window_scale, 0);
+    }
+}
