@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) egress: Vec<EgressRange>,
     /// How the services answer SYNs that are answered by cookies, and whether they are.
     pub(crate) cookies: Vec<CookieService>,
+    /// Whether fragments of TCP to services' addresses are dropped, or Linux's.
+    pub(crate) drop_fragments: bool,
     /// Who is denied, and who is never limited.
     pub(crate) lists: Lists,
     pub(crate) source_limit: Option<SourceLimit>,
@@ -53,6 +55,7 @@ impl Plan {
             listening: Vec::new(),
             egress: Vec::new(),
             cookies: Vec::new(),
+            drop_fragments: config.shield.fragments == schema::Fragments::Drop,
             lists: Lists { deny: config.shield.deny.clone(), allow: config.shield.allow.clone() },
             source_limit: config.shield.per_source.map(source_limit),
         };

@@ -197,6 +197,7 @@ pub struct Shield {
     /// File with the secret that cookies follow from, for machines that are to take each other's;
     /// `None`: one of this machine's own, new at each start.
     pub cookie_secret: Option<PathBuf>,
+    pub fragments: Fragments,
     /// Sources that services and egress addresses hear nothing of. No prefix is in both lists: the
     /// longest counts.
     pub deny: Vec<IpNet>,
@@ -211,6 +212,7 @@ impl Default for Shield {
         Shield {
             syn_cookies: SynCookies::Off,
             cookie_secret: None,
+            fragments: Fragments::Kernel,
             deny: Vec::new(),
             allow: Vec::new(),
             per_source: None,
@@ -359,6 +361,14 @@ words! {
         /// They are answered with a reset.
         Reset = "reset",
         /// They are dropped without an answer.
+        Drop = "drop",
+    }
+
+    /// What becomes of fragments of TCP to a service's address, which the engine cannot put together.
+    Fragments {
+        /// Linux puts them together, for nobody.
+        Kernel = "kernel",
+        /// They are dropped.
         Drop = "drop",
     }
 

@@ -485,6 +485,7 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
         |text| value::or_word(text, "own", value::file_path),
         problems,
     );
+    let fragments = fields.word("fragments", problems);
     let deny = fields.list("deny", 0..=PREFIXES_MAX, value::prefix, problems);
     let allow = fields.list("allow", 0..=PREFIXES_MAX, value::prefix, problems);
     listed_once(&deny, &allow, problems);
@@ -496,6 +497,7 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
     Some(Shield {
         syn_cookies: or(syn_cookies, default.syn_cookies),
         cookie_secret: or(cookie_secret, default.cookie_secret),
+        fragments: or(fragments, default.fragments),
         deny: deny.map_or(default.deny, plain),
         allow: allow.map_or(default.allow, plain),
         per_source,

@@ -96,7 +96,7 @@ services:
 shield:
   syn_cookies: off
   cookie_secret: own
-  cookie_secret: own
+  fragments: kernel
   deny: []
   allow: []
   per_source: off
@@ -112,11 +112,13 @@ fn the_shields_lists_and_limits_are_kept() {
     let shield = "\
 shield:
   syn_cookies: off
-  deny: [\"192.0.2.0/24\", \"2001:db8::/32\"]
-  allow: [\"192.0.2.7/32\"]
+  cookie_secret: own
+  fragments: drop
+  deny: [192.0.2.0/24, \"2001:db8::/32\"]
+  allow: [192.0.2.7/32]
   per_source: { syn_per_second: 50, burst: 400, prefix_v4: 24, prefix_v6: 64 }
 ";
-    let file = "shield: { deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
+    let file = "shield: { fragments: drop, deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
                 per_source: { syn_per_second: 50, prefix_v4: 24 } }\n";
     let config = parse("f", &format!("{GOOD}{file}")).unwrap();
     assert!(config.to_yaml().contains(shield), "{}", config.to_yaml());

@@ -27,6 +27,14 @@ struct {
 	__type(value, struct egress);
 } egress SEC(".maps");
 
+/* Services' addresses where fragments are dropped; none where they are the kernel's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SERVICE_ADDRESSES_MAX);
+	__type(key, struct egress_key);
+	__type(value, __u8);
+} unfragmented SEC(".maps");
+
 /* The engine's sockets, at port index * QUEUES_MAX + receive queue. */
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);

@@ -65,6 +65,8 @@ struct segment {
 	/* TCP's; zero for an ICMP error, so that it never passes for a new connection. */
 	__u8 flags;
 	__u8 is_error;
+	/* A fragment of TCP: who it is from and to is known, ports and flags are not. */
+	__u8 is_fragment;
 	/* What follows is TCP's as well, and unset for an ICMP error. */
 	__u8 option_octets;
 	/* Where they start in the frame [octets]. */
@@ -217,16 +219,18 @@ static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct seg
 		return VERDICT_MALFORMED;
 	if (ip->protocol != IPPROTO_TCP && ip->protocol != IPPROTO_ICMP)
 		return VERDICT_NOT_OURS;
-	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT_MASK))
+	segment->source = map_ipv4(ip->saddr);
+	segment->flow.local = map_ipv4(ip->daddr);
+	segment->flow.remote = segment->source;
+	if (ip->frag_off & bpf_htons(IPV4_FRAGMENT_MASK)) {
+		segment->is_fragment = ip->protocol == IPPROTO_TCP;
 		return VERDICT_FRAGMENT;
+	}
 	if (!take(cursor, header_octets - sizeof(*ip)))
 		return VERDICT_MALFORMED;
 
-	segment->source = map_ipv4(ip->saddr);
 	if (ip->protocol == IPPROTO_ICMP)
 		return parse_icmpv4(cursor, segment);
-	segment->flow.local = map_ipv4(ip->daddr);
-	segment->flow.remote = segment->source;
 	return parse_tcp(cursor, total_octets - header_octets, segment);
 }
 
@@ -234,6 +238,7 @@ static __always_inline enum verdict parse_ipv6(struct cursor *cursor, struct seg
 {
 	struct ipv6hdr *ip = take(cursor, sizeof(*ip));
 	struct extension_header *extension;
+	struct fragment_header *fragment;
 	__u64 octets = octets_left(cursor);
 	__u32 payload_octets, extension_octets;
 	__u8 next;
@@ -272,6 +277,8 @@ static __always_inline enum verdict parse_ipv6(struct cursor *cursor, struct seg
 	case IPPROTO_ICMPV6:
 		return parse_icmpv6(cursor, segment);
 	case NEXTHDR_FRAGMENT:
+		fragment = take(cursor, sizeof(*fragment));
+		segment->is_fragment = fragment && fragment->next_header == IPPROTO_TCP;
 		return VERDICT_FRAGMENT;
 	case NEXTHDR_HOP:
 	case NEXTHDR_ROUTING:

@@ -30,6 +30,7 @@ struct service {
 	__u32 service_index;
 };
 
+/* An address of ours on one interface: one that the engine connects from, or a service's. */
 struct egress_key {
 	struct address address;
 	__u32 ifindex;
@@ -152,6 +153,8 @@ enum verdict {
 	VERDICT_DENIED,
 	/* Dropped: a new connection beyond the rate of its source. */
 	VERDICT_RATE_LIMITED,
+	/* Dropped: a fragment of TCP to a service's address, by the operator's policy. */
+	VERDICT_FRAGMENT_DROPPED,
 	VERDICTS,
 };
 

@@ -152,6 +152,14 @@ static __always_inline enum verdict known_connection(struct control *control,
 	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
 }
 
+/* Ports are in the first fragment alone, so that all to a service's address have one fate. */
+static __always_inline int drops_fragment(const struct segment *segment)
+{
+	struct egress_key key = { .address = segment->flow.local, .ifindex = segment->flow.ifindex };
+
+	return segment->is_fragment && bpf_map_lookup_elem(&unfragmented, &key);
+}
+
 /* Why a packet to us is dropped whoever would have it, or GO_ON. */
 static __always_inline enum verdict refuse(const struct control *control,
 					   const struct heartbeat *heartbeat,
@@ -186,9 +194,13 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	int is_new;
 
 	verdict = parse(&cursor, &segment);
+	segment.flow.ifindex = ctx->ingress_ifindex;
+	if (verdict == VERDICT_FRAGMENT && drops_fragment(&segment)) {
+		*action = XDP_DROP;
+		return VERDICT_FRAGMENT_DROPPED;
+	}
 	if (verdict != GO_ON)
 		return verdict;
-	segment.flow.ifindex = ctx->ingress_ifindex;
 	if (!is_service(&segment.flow, &owner) && !is_egress(&segment.flow, &owner))
 		return VERDICT_NOT_OURS;
 

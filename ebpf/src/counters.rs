@@ -42,10 +42,12 @@ pub enum Verdict {
     Denied,
     /// Dropped: a new connection beyond the rate of its source.
     RateLimited,
+    /// Dropped: a fragment of TCP to a service's address, by the operator's policy.
+    FragmentDropped,
 }
 
 impl Verdict {
-    pub const ALL: [Verdict; 15] = [
+    pub const ALL: [Verdict; 16] = [
         Verdict::ToEngine,
         Verdict::Answered,
         Verdict::NotOurs,
@@ -61,6 +63,7 @@ impl Verdict {
         Verdict::BadSource,
         Verdict::Denied,
         Verdict::RateLimited,
+        Verdict::FragmentDropped,
     ];
 
     /// As in the ledger.
@@ -81,6 +84,7 @@ impl Verdict {
             Verdict::BadSource => "bad_source",
             Verdict::Denied => "denied",
             Verdict::RateLimited => "rate_limited",
+            Verdict::FragmentDropped => "fragment_dropped",
         }
     }
 
@@ -93,6 +97,7 @@ impl Verdict {
                 | Verdict::BadSource
                 | Verdict::Denied
                 | Verdict::RateLimited
+                | Verdict::FragmentDropped
         )
     }
 }

@@ -21,6 +21,8 @@ pub struct ShieldSettings {
     pub ports: Vec<PortSettings>,
     pub services: Vec<ServiceAddress>,
     pub egress: Vec<EgressRange>,
+    /// Whether fragments of TCP to services' addresses are dropped, or the kernel's.
+    pub drop_fragments: bool,
     pub lists: Lists,
     /// `None`: sources have no limit.
     pub source_limit: Option<SourceLimit>,
@@ -75,6 +77,7 @@ impl Default for ShieldSettings {
             ports: Vec::new(),
             services: Vec::new(),
             egress: Vec::new(),
+            drop_fragments: false,
             lists: Lists::default(),
             source_limit: None,
             cookies: Vec::new(),
@@ -137,6 +140,22 @@ pub(crate) fn service_entries(
     }
     if entries.len() > SERVICE_ADDRESSES_MAX {
         return Err(ShieldError::TooManyServiceAddresses(entries.len()));
+    }
+    Ok(entries)
+}
+
+/// The addresses of `services`, by interface.
+pub(crate) fn address_entries(
+    ports: &[PortSettings],
+    services: &[ServiceAddress],
+) -> Result<Entries, ShieldError> {
+    let mut entries = Entries::new();
+    for ServiceAddress { address, port_index, .. } in services {
+        let key = types::egress_key {
+            address: abi::address(address.ip()),
+            ifindex: ifindex(ports, *port_index)?,
+        };
+        entries.insert(abi::octets(&key).to_vec(), vec![1]);
     }
     Ok(entries)
 }

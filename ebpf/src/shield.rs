@@ -23,6 +23,8 @@ pub struct Shield {
     program: OwnedFd,
     services: MapHandle,
     egress: MapHandle,
+    unfragmented: MapHandle,
+    drop_fragments: bool,
     xsks: MapHandle,
     kernel_flows: MapHandle,
     lists: ListMaps,
@@ -47,7 +49,8 @@ impl Shield {
             .iter()
             .map(|settings| Port { settings: settings.clone(), attachment: None })
             .collect();
-        let shield = Shield::load_program(ports)?;
+        let mut shield = Shield::load_program(ports)?;
+        shield.drop_fragments = settings.drop_fragments;
         shield.control.set_heartbeat_limit(settings.heartbeat_limit);
         if let Some(limit) = &settings.source_limit {
             limit.check()?;
@@ -67,9 +70,12 @@ impl Shield {
         egress: &[EgressRange],
     ) -> Result<(), ShieldError> {
         let ports: Vec<_> = self.ports.iter().map(|port| port.settings.clone()).collect();
+        let unfragmented = if self.drop_fragments { services } else { &[] };
+        let unfragmented = settings::address_entries(&ports, unfragmented)?;
         let services = settings::service_entries(&ports, services)?;
         let egress = settings::egress_entries(&ports, egress)?;
         bring_to(&self.services, &services, "fill the services")?;
+        bring_to(&self.unfragmented, &unfragmented, "fill the addresses without fragments")?;
         bring_to(&self.egress, &egress, "fill the egress addresses")
     }
 
@@ -204,6 +210,8 @@ impl Shield {
             program,
             services: own(&maps.services)?,
             egress: own(&maps.egress)?,
+            unfragmented: own(&maps.unfragmented)?,
+            drop_fragments: false,
             xsks: own(&maps.xsks)?,
             kernel_flows: own(&maps.kernel_flows)?,
             lists: ListMaps { v4: own(&maps.lists_v4)?, v6: own(&maps.lists_v6)? },

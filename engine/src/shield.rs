@@ -46,7 +46,7 @@ use self::cookie::Keys;
 use self::kernel_flows::KernelFlows;
 use self::limits::SourceLimits;
 use self::lists::{ListMaps, Listed};
-use self::parse::Segment;
+use self::parse::{NoSegment, Segment};
 use crate::limits::{KERNEL_FLOWS_MAX, PORTS_PER_LANE_MAX};
 use crate::time::Instant;
 
@@ -57,6 +57,8 @@ pub struct Settings {
     pub ports: usize,
     pub services: Vec<ServiceAddress>,
     pub egress: Vec<EgressRange>,
+    /// Whether fragments of TCP to services' addresses are dropped, or Linux's.
+    pub drop_fragments: bool,
     pub lists: Lists,
     /// `None`: sources have no limit.
     pub source_limit: Option<SourceLimit>,
@@ -71,6 +73,7 @@ pub struct Settings {
 pub struct Twin {
     ports: Vec<PortAddresses>,
     services: Vec<Service>,
+    drop_fragments: bool,
     lists: ListMaps,
     source_limits: Option<SourceLimits>,
     kernel_flows: KernelFlows,
@@ -127,6 +130,7 @@ impl Twin {
         Twin {
             ports,
             services,
+            drop_fragments: settings.drop_fragments,
             lists: ListMaps::new(&settings.lists),
             source_limits: settings.source_limit.map(|limit| SourceLimits::new(limit, secret)),
             kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, secret),
@@ -144,7 +148,11 @@ impl Twin {
             Ok(segment) => {
                 self.owner(now, port, packet, &segment).unwrap_or_else(|dropped| dropped)
             }
-            Err(verdict) => verdict,
+            Err(NoSegment::Fragment(to)) if self.drops_fragments_to(port, to) => {
+                Verdict::FragmentDropped
+            }
+            Err(NoSegment::Fragment(_)) => Verdict::Fragment,
+            Err(NoSegment::Other(verdict)) => verdict,
         };
         self.counters.count(verdict);
         verdict
@@ -241,6 +249,12 @@ impl Twin {
             }
             _ => Verdict::ToEngine,
         })
+    }
+
+    /// Ports are in the first fragment alone, so that all to a service's address have one fate.
+    fn drops_fragments_to(&self, port: u8, address: u128) -> bool {
+        let services = &self.ports[usize::from(port)].services;
+        self.drop_fragments && services.iter().any(|((service, _), _)| *service == address)
     }
 
     /// Why a packet to us is dropped whoever would have it.

@@ -55,6 +55,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         ports: 1,
         services: vec![],
         egress: vec![],
+        drop_fragments: false,
         lists: Lists::default(),
         source_limit: None,
         cookies: vec![],

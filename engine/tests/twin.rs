@@ -50,11 +50,21 @@ impl Both {
     fn with(settings: ShieldSettings) -> Self {
         let settings = ShieldSettings { cookies: COOKIES.to_vec(), ..settings };
         let rig = Rig::with(&settings);
-        let ShieldSettings { services, egress, ports, lists, source_limit, cookies, .. } = settings;
+        let ShieldSettings {
+            services,
+            egress,
+            ports,
+            drop_fragments,
+            lists,
+            source_limit,
+            cookies,
+            ..
+        } = settings;
         let twin = Twin::new(&Settings {
             ports: ports.len(),
             services,
             egress,
+            drop_fragments,
             lists,
             source_limit,
             cookies,
@@ -321,7 +331,8 @@ fn sequences_of_damaged_packets_have_the_same_verdicts() {
     in_namespace(|| {
         for seed in seeds(4) {
             let mut random = Random::new(seed);
-            let mut both = Both::new();
+            let drop_fragments = seed % 2 == 0;
+            let mut both = Both::with(ShieldSettings { drop_fragments, ..settings() });
             for number in 0..20_000 {
                 if random.below(50) == 0 {
                     let (service, accepting) = (random.below(2) as usize, random.below(2) == 0);
@@ -339,7 +350,8 @@ fn sequences_of_damaged_packets_have_the_same_verdicts() {
             }
             for verdict in Verdict::ALL {
                 use Verdict::{Denied, Land, NoSocket, RateLimited, Stale};
-                let cannot_be = matches!(verdict, Stale | NoSocket | Land | Denied | RateLimited);
+                let cannot_be = verdict == Verdict::FragmentDropped && !drop_fragments
+                    || matches!(verdict, Stale | NoSocket | Land | Denied | RateLimited);
                 let seen = both.twin.counters().of(verdict);
                 assert_eq!(seen == 0, cannot_be, "{verdict:?} {seen} times");
             }

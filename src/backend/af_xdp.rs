@@ -150,6 +150,7 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         ports: ports.collect(),
         services: plan.listening.clone(),
         egress: plan.egress.clone(),
+        drop_fragments: plan.drop_fragments,
         lists: plan.lists.clone(),
         source_limit: plan.source_limit,
         cookies: plan.cookies.clone(),

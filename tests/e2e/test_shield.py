@@ -105,22 +105,25 @@ class Shield(EdgeCase):
         self.fail(f"{most} connections at once, and none too many")
 
     def test_nonsense_is_dropped_by_name(self):
-        with self.edge(service(PORT)) as edge:
+        with self.edge(service(PORT), shield={"fragments": "drop"}) as edge:
             with self.lab.inside("client"):
                 raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
             self.addCleanup(raw.close)
             raw.bind(("eth0", 0))
             macs = self.mac("client", "eth0"), self.mac("edge", "wan0")
 
-            def send(source, source_port, flags):
-                raw.send(Forge(*macs, source, EDGE_V4, PORT).packet(source_port, flags))
+            def send(source, source_port, flags, **wrong):
+                forge = Forge(*macs, source, EDGE_V4, PORT)
+                raw.send(forge.packet(source_port, flags, **wrong))
 
             for flags in (0, FIN, PSH | URG, SYN | FIN, SYN | RST, FIN | RST | ACK):
                 send(CLIENT_V4, 2000, flags)
             for source in ("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"):
                 send(source, 2000, SYN)
             send(EDGE_V4, PORT, SYN)
-            self.expect_dropped(edge, {"bad_flags": 6, "bad_source": 4, "land": 1})
+            send(CLIENT_V4, 2000, ACK, fragment=0x2000, payload=bytes(8))
+            expected = {"bad_flags": 6, "bad_source": 4, "land": 1, "fragment_dropped": 1}
+            self.expect_dropped(edge, expected)
             self.assert_served(PORT)
 
     def mac(self, host, interface):

@@ -138,7 +138,7 @@ fn keys() {
     assert_says_behind(
         "shield: { \"a\\nb\": 7 }\n",
         &[
-            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, cookie_secret, deny, allow, per_source",
+            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, cookie_secret, fragments, deny, allow, per_source",
         ],
     );
     assert_says_behind(
@@ -735,7 +735,7 @@ fn what_this_version_cannot_do() {
     );
     assert_says_behind(
         "shield: { cookie_secret: secret }\n",
-        &["10:26: \"cookie_secret\" cannot be \"secret\"; give an absolute path"],
+        &["10:26: \"cookie_secret\" cannot be \"secret\"; give an absolute path, or own"],
     );
 }
 

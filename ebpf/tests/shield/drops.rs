@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use ringroad_ebpf::{Lists, ShieldError, ShieldSettings, SourceLimit, Verdict};
 
 use crate::packets::{
-    ACK, FIN, ICMPV4, ICMPV6, PSH, RST, SYN, TCP, ethernet, icmp, ip, segment, tagged, tcp,
+    ACK, FIN, ICMPV4, ICMPV6, PSH, RST, SYN, TCP, UDP, ethernet, extension, icmp, ip, ipv4,
+    segment, tagged, tcp,
 };
 use crate::rig::{Rig, in_namespace, now_ns, settings};
 
@@ -88,6 +89,41 @@ fn what_no_connection_sends_is_dropped_where_it_is_ours() {
         let rig = Rig::new();
         for (what, packet, expected) in fixtures {
             assert_eq!(rig.verdict(&packet), expected, "{what}");
+        }
+    });
+}
+
+#[test]
+fn fragments_to_services_addresses_can_be_dropped() {
+    use Verdict::{Fragment, FragmentDropped, NotOurs};
+    let fragment4 = |to: &str, protocol, fragment| {
+        let (SocketAddr::V4(from), SocketAddr::V4(to)) = (at("192.0.2.7:1"), at(to)) else {
+            panic!("IPv4 addresses")
+        };
+        ethernet(&ipv4(*from.ip(), *to.ip(), protocol, fragment, &[], &[0; 64]))
+    };
+    let fragment6 = |to: &str, protocol| {
+        let fragment = extension(protocol, 0, &[0; 64]);
+        ethernet(&ip(at("[2001:db8::7]:1").ip(), at(to).ip(), 44, &fragment))
+    };
+    let fixtures = [
+        ("first", fragment4("10.1.0.1:0", TCP, 0x2000), FragmentDropped),
+        ("later", fragment4("10.1.0.1:0", TCP, 0x0010), FragmentDropped),
+        ("of an ICMP message", fragment4("10.1.0.1:0", ICMPV4, 0x2000), Fragment),
+        ("of a datagram", fragment4("10.1.0.1:0", UDP, 0x2000), NotOurs),
+        ("to another address", fragment4("10.1.0.2:0", TCP, 0x2000), Fragment),
+        ("to the egress address", fragment4("10.2.0.1:0", TCP, 0x2000), Fragment),
+        ("IPv6", fragment6("[fd00:1::1]:0", TCP), FragmentDropped),
+        ("IPv6, of a datagram", fragment6("[fd00:1::1]:0", UDP), Fragment),
+        ("IPv6, to another address", fragment6("[fd00:1::2]:0", TCP), Fragment),
+    ];
+    in_namespace(|| {
+        let dropping = Rig::with(&ShieldSettings { drop_fragments: true, ..settings() });
+        let leaving = Rig::new();
+        for (what, packet, expected) in fixtures {
+            assert_eq!(dropping.verdict(&packet), expected, "{what}");
+            let left = if expected == FragmentDropped { Fragment } else { expected };
+            assert_eq!(leaving.verdict(&packet), left, "{what}, left to the kernel");
         }
     });
 }

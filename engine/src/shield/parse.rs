@@ -50,14 +50,28 @@ impl Segment<'_> {
     }
 }
 
-/// Reads a frame; or the verdict on one that belongs to no connection.
+/// Why a frame has no segment that could be told whose it is.
+#[derive(Debug)]
+pub(super) enum NoSegment {
+    /// It has a fragment of TCP, to this address.
+    Fragment(u128),
+    Other(Verdict),
+}
+
+impl From<Verdict> for NoSegment {
+    fn from(verdict: Verdict) -> Self {
+        NoSegment::Other(verdict)
+    }
+}
+
+/// Reads a frame.
 #[inline]
-pub(super) fn parse(frame: &[u8]) -> Result<Segment<'_>, Verdict> {
+pub(super) fn parse(frame: &[u8]) -> Result<Segment<'_>, NoSegment> {
     let mut cursor = Cursor(frame);
     match ether_type(&mut cursor).ok_or(Verdict::Malformed)? {
         EtherType::IPV4 => parse_ipv4(cursor),
         EtherType::IPV6 => parse_ipv6(cursor),
-        _ => Err(Verdict::NotOurs),
+        _ => Err(Verdict::NotOurs.into()),
     }
 }
 
@@ -94,7 +108,7 @@ pub(super) fn ether_type(cursor: &mut Cursor<'_>) -> Option<EtherType> {
 }
 
 #[inline]
-fn parse_ipv4(mut cursor: Cursor<'_>) -> Result<Segment<'_>, Verdict> {
+fn parse_ipv4(mut cursor: Cursor<'_>) -> Result<Segment<'_>, NoSegment> {
     let octets = cursor.0.len();
     let ip = cursor.take::<20>().ok_or(Verdict::Malformed)?;
     let header_octets = usize::from(ip[0] & 0x0f) * 4;
@@ -104,42 +118,55 @@ fn parse_ipv4(mut cursor: Cursor<'_>) -> Result<Segment<'_>, Verdict> {
         || total_octets < header_octets
         || total_octets > octets
     {
-        return Err(Verdict::Malformed);
+        return Err(Verdict::Malformed.into());
     }
     let protocol = ip[9];
     if protocol != PROTOCOL_TCP && protocol != PROTOCOL_ICMP {
-        return Err(Verdict::NotOurs);
+        return Err(Verdict::NotOurs.into());
     }
+    let (source, destination) = (ipv4_at(ip, 12), ipv4_at(ip, 16));
     if u16_at(ip, 6) & IPV4_FRAGMENT_MASK != 0 {
-        return Err(Verdict::Fragment);
+        return Err(fragment(protocol, destination));
     }
     cursor.skip(header_octets - ip.len()).ok_or(Verdict::Malformed)?;
 
-    let (source, destination) = (ipv4_at(ip, 12), ipv4_at(ip, 16));
     if protocol == PROTOCOL_ICMP {
-        return parse_icmpv4(cursor, source).ok_or(Verdict::NotOurs);
+        return Ok(parse_icmpv4(cursor, source).ok_or(Verdict::NotOurs)?);
     }
-    parse_tcp(cursor, total_octets - header_octets, source, destination)
+    Ok(parse_tcp(cursor, total_octets - header_octets, source, destination)?)
 }
 
 #[inline]
-fn parse_ipv6(mut cursor: Cursor<'_>) -> Result<Segment<'_>, Verdict> {
+fn parse_ipv6(mut cursor: Cursor<'_>) -> Result<Segment<'_>, NoSegment> {
     let ip = cursor.take::<40>().ok_or(Verdict::Malformed)?;
     let mut payload_octets = usize::from(u16_at(ip, 4));
     if ip[0] >> 4 != 6 || payload_octets > cursor.0.len() {
-        return Err(Verdict::Malformed);
+        return Err(Verdict::Malformed.into());
     }
     let (source, destination) = (ipv6_at(ip, 8), ipv6_at(ip, 24));
     // It would be taken for the IPv4 address in it. It has no business on a wire (RFC 4942 §2.2).
     if is_mapped(destination) {
-        return Err(Verdict::NotOurs);
+        return Err(Verdict::NotOurs.into());
     }
-    match skip_extensions(&mut cursor, ip[6], &mut payload_octets).ok_or(Verdict::Malformed)? {
+    let next = skip_extensions(&mut cursor, ip[6], &mut payload_octets);
+    let segment = match next.ok_or(Verdict::Malformed)? {
         PROTOCOL_TCP => parse_tcp(cursor, payload_octets, source, destination),
         PROTOCOL_ICMPV6 => parse_icmpv6(cursor, source).ok_or(Verdict::NotOurs),
-        FRAGMENT => Err(Verdict::Fragment),
+        FRAGMENT => {
+            let header = cursor.take::<8>().ok_or(Verdict::Fragment)?;
+            return Err(fragment(header[0], destination));
+        }
         HOP_BY_HOP | ROUTING | AUTHENTICATION | DESTINATION_OPTIONS => Err(Verdict::Extension),
         _ => Err(Verdict::NotOurs),
+    };
+    Ok(segment?)
+}
+
+/// A fragment of a packet of `protocol`.
+fn fragment(protocol: u8, destination: u128) -> NoSegment {
+    match protocol {
+        PROTOCOL_TCP => NoSegment::Fragment(destination),
+        _ => NoSegment::Other(Verdict::Fragment),
     }
 }
 

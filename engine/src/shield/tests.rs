@@ -20,15 +20,19 @@ fn at(address: &str) -> SocketAddr {
     address.parse().expect("an address and port")
 }
 
-/// Service 0 on both ports, service 1 on the second; an egress address on the first.
 fn twin() -> Twin {
+    Twin::new(&settings())
+}
+
+/// Service 0 on both ports, service 1 on the second; an egress address on the first.
+fn settings() -> Settings {
     let service = |address, port_index, service_index| ServiceAddress {
         address: at(address),
         port_index,
         service_index,
     };
     let egress = |ports| EgressRange { address: at("10.2.0.1:0").ip(), ports, port_index: 0 };
-    Twin::new(&Settings {
+    Settings {
         ports: 2,
         services: vec![
             service("10.1.0.1:80", 0, 0),
@@ -36,11 +40,12 @@ fn twin() -> Twin {
             service("[fd00:1::1]:443", 1, 1),
         ],
         egress: vec![egress(40_000..=40_009), egress(20_000..=20_009)],
+        drop_fragments: false,
         lists: Lists::default(),
         source_limit: None,
         cookies: vec![],
         secret: [7; 16],
-    })
+    }
 }
 
 /// A segment of IPv4 without payload, as far as the twin reads it.
@@ -139,6 +144,37 @@ fn a_connection_that_was_quiet_for_too_long_is_nobodys() {
     assert_eq!(twin.judge(almost, 0, &from_client(1, ACK)), Verdict::KernelFlow);
     let over = almost + KERNEL_FLOW_MEMORY;
     assert_eq!(twin.judge(over, 0, &from_client(1, ACK)), Verdict::ToEngine);
+}
+
+#[test]
+fn a_source_has_a_burst_and_then_its_rate_unless_it_is_listed() {
+    let prefix = |text: &str| text.parse().expect("a prefix");
+    let mut twin = Twin::new(&Settings {
+        lists: Lists { deny: vec![prefix("192.0.2.0/24")], allow: vec![prefix("192.0.2.7/32")] },
+        source_limit: Some(SourceLimit {
+            syn_per_second: 10,
+            burst: 3,
+            prefix_v4: 24,
+            prefix_v6: 64,
+        }),
+        ..settings()
+    });
+    twin.set_accepting(0, true);
+    let mut judged = |now, from: &str, expected, times| {
+        for number in 1..=times {
+            let syn = segment(&format!("{from}:{number}"), "10.1.0.1:80", SYN);
+            assert_eq!(twin.judge(now, 0, &syn), expected, "{from}, {number}");
+        }
+    };
+    judged(START, "198.51.100.1", Verdict::ToEngine, 3);
+    judged(START, "198.51.100.2", Verdict::RateLimited, 5);
+    judged(START, "198.51.101.1", Verdict::ToEngine, 3);
+    judged(START, "192.0.2.1", Verdict::Denied, 2);
+    judged(START, "192.0.2.7", Verdict::ToEngine, 10);
+    judged(START + Duration::from_millis(99), "198.51.100.1", Verdict::RateLimited, 1);
+    judged(START + Duration::from_millis(100), "198.51.100.1", Verdict::ToEngine, 1);
+    assert_eq!((twin.counters().dropped(), twin.counters().passed()), (8, 0));
+    assert_eq!(twin.counters().received, twin.counters().to_engine() + 8);
 }
 
 #[test]

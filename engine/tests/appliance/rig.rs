@@ -264,6 +264,7 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
             ports: 2,
             services,
             egress,
+            drop_fragments: false,
             lists: Lists::default(),
             source_limit: None,
             cookies: vec![],

@@ -177,6 +177,7 @@ impl Backend for DpdkBackend {
             ports: plan.ports.len(),
             services: plan.listening.clone(),
             egress: plan.egress.clone(),
+            drop_fragments: plan.drop_fragments,
             lists: plan.lists.clone(),
             source_limit: plan.source_limit,
             cookies: plan.cookies.clone(),
