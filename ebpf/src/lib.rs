@@ -6,6 +6,9 @@
 //! [`Control`] is what the polling threads hold: heartbeats and switches, plain stores into memory
 //! that the program reads. [`CountersReader`] is what the ledger holds.
 //!
+//! Where a service has cookies on ([`CookieService`]), the program answers new connections itself,
+//! before the engine remembers anything of them.
+//!
 //! It falls open: without a socket, a heartbeat or the engine's consent a new connection is the
 //! kernel's, and stays there.
 //!
