@@ -19,7 +19,7 @@ use ringroad_engine::telemetry::Snapshot;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
-use crate::backend::ShieldCounts;
+use crate::backend::ShieldHandle;
 use crate::metrics;
 use crate::stats::{Names, Stats};
 
@@ -27,7 +27,7 @@ use crate::stats::{Names, Stats};
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) commands: Commands,
-    pub(crate) shield: Box<dyn ShieldCounts>,
+    pub(crate) shield: Box<dyn ShieldHandle>,
     pub(crate) names: Names,
 }
 

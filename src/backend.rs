@@ -13,6 +13,7 @@ use anyhow::Result;
 use ringroad_config::schema::Config;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::port::Port;
+use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::stage::Gate;
 use ringroad_engine::telemetry::Snapshot;
 
@@ -37,8 +38,8 @@ pub(crate) trait Backend {
     /// Lets the engine have what is its own.
     fn put_in_front(&mut self, plan: &Plan, ports: &[Self::Port]) -> Result<Self::Gate>;
 
-    /// Where to read what the shield decided, if not from the lane.
-    fn counts(&self) -> Result<Box<dyn ShieldCounts>>;
+    /// The part of the shield that is not in the lane.
+    fn shield(&self) -> Result<Box<dyn ShieldHandle>>;
 
     /// Whatever is to be done while the lane runs; never ends.
     fn attend(&mut self) -> impl Future<Output = ()> {
@@ -46,8 +47,11 @@ pub(crate) trait Backend {
     }
 }
 
-/// What the shield counted outside of the lane; read from any thread.
-pub(crate) trait ShieldCounts: Debug + Send + Sync {
-    /// Adds it to what the lane has just counted.
+/// What of the shield is outside of the lane; used from any thread.
+pub(crate) trait ShieldHandle: Debug + Send + Sync {
+    /// Adds what was counted there to what the lane has just counted.
     fn add_to(&self, snapshot: &mut Snapshot) -> Result<()>;
+
+    /// Has SYN cookies sealed with these keys from now on, which the lane takes already.
+    fn set_cookie_keys(&self, keys: &Keys);
 }

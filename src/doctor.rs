@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use ringroad_config::schema::{Config, Driver};
 use ringroad_engine::kernel::{Routes, read_once};
-use ringroad_hugepages::SYSFS;
+use ringroad_hugepages::{PROCFS, SYSFS};
 
 use self::finding::{Diagnosis, Finding};
 use self::host::Host;
@@ -35,8 +35,6 @@ use crate::plan::Plan;
 
 /// Whether this program was built with DPDK.
 const DPDK: bool = cfg!(feature = "dpdk");
-
-const PROCFS: &str = "/proc";
 
 /// Look whether this host is fit to run ringroad
 ///

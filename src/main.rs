@@ -6,6 +6,7 @@ mod admin;
 mod backend;
 mod check;
 mod cli;
+mod cookies;
 mod cores;
 mod doctor;
 mod lab;

@@ -5,13 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, Result, bail};
 use ringroad_config::limits as config;
-use ringroad_config::schema::{self, Algorithm, Config, Driver};
+use ringroad_config::schema::{self, Algorithm, Config, Driver, SynCookies};
 use ringroad_ebpf as shield;
-use ringroad_ebpf::{EgressRange, ServiceAddress};
+use ringroad_ebpf::{CookieService, EgressRange, Lists, ServiceAddress, SourceLimit};
 use ringroad_engine::kernel::{Link, NoPath, Routes, interface};
 use ringroad_engine::limits::{BURST, PORTS_PER_LANE_MAX};
 use ringroad_engine::proxy::proxy_protocol::Version;
-use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings};
+use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 use ringroad_engine::stage::PortIdentity;
 use ringroad_engine::tcp::{self, LegSettings};
 
@@ -24,6 +24,11 @@ pub(crate) struct Plan {
     pub(crate) listening: Vec<ServiceAddress>,
     /// Where the engine connects from: source ports that Linux must not use.
     pub(crate) egress: Vec<EgressRange>,
+    /// How the services answer SYNs that are answered by cookies, and whether they are.
+    pub(crate) cookies: Vec<CookieService>,
+    /// Who is denied, and who is never limited.
+    pub(crate) lists: Lists,
+    pub(crate) source_limit: Option<SourceLimit>,
 }
 
 /// One port, found on the host.
@@ -42,8 +47,15 @@ impl Plan {
         for port in &config.ports {
             ports.push(port_plan(port, routes).with_context(|| format!("port {:?}", port.name))?);
         }
-        let mut plan =
-            Plan { ports, services: Vec::new(), listening: Vec::new(), egress: Vec::new() };
+        let mut plan = Plan {
+            ports,
+            services: Vec::new(),
+            listening: Vec::new(),
+            egress: Vec::new(),
+            cookies: Vec::new(),
+            lists: Lists { deny: config.shield.deny.clone(), allow: config.shield.allow.clone() },
+            source_limit: config.shield.per_source.map(source_limit),
+        };
         for service in &config.services {
             plan.add_service(config, service, routes)
                 .with_context(|| format!("service {:?}", service.name))?;
@@ -72,6 +84,13 @@ impl Plan {
             port_index,
             service_index,
         }));
+        let client_leg = leg(&service.client_leg);
+        let mtu = self.ports[port_index as usize].identity.mtu;
+        self.cookies.push(CookieService {
+            on: config.shield.syn_cookies == SynCookies::Always,
+            // What the origins take is found out later; longer segments are split.
+            ..cookie_service(&client_leg, mtu, u16::MAX)
+        });
         let mut origins = Vec::new();
         for origin in &service.origins {
             origins.push(self.origin(config, service, *origin, routes)?);
@@ -80,7 +99,7 @@ impl Plan {
             name: service.name.clone(),
             listen: service.listen.clone(),
             origins,
-            client_leg: leg(&service.client_leg),
+            client_leg,
             origin_leg: leg(&service.origin_leg),
             proxy_protocol: match service.proxy_protocol {
                 schema::ProxyProtocol::Off => None,
@@ -214,6 +233,11 @@ fn port_index(config: &Config, name: &str) -> Result<u32> {
     Ok(index.with_context(|| format!("no port is named {name:?}"))? as u32)
 }
 
+fn source_limit(per_source: schema::PerSource) -> SourceLimit {
+    let schema::PerSource { syn_per_second, burst, prefix_v4, prefix_v6 } = per_source;
+    SourceLimit { syn_per_second, burst, prefix_v4, prefix_v6 }
+}
+
 fn leg(leg: &schema::Leg) -> LegSettings {
     LegSettings {
         congestion: match leg.congestion {
@@ -245,4 +269,6 @@ const _: () = assert!(config::PORTS_MAX <= shield::limits::PORTS_MAX);
 const _: () = assert!(config::QUEUES_MAX as usize <= shield::limits::QUEUES_MAX);
 const _: () = assert!(config::SERVICES_MAX <= shield::limits::SERVICES_MAX);
 const _: () = assert!(config::LISTEN_ADDRESSES_MAX <= shield::limits::SERVICE_ADDRESSES_MAX);
+const _: () = assert!(2 * config::PREFIXES_MAX <= shield::limits::LIST_PREFIXES_MAX);
+const _: () = assert!(*config::SYN_RATE.end() <= shield::limits::SYN_RATE_MAX);
 const _: () = assert!(config::EGRESS_RANGES_MAX <= shield::limits::EGRESS_RANGES_MAX);

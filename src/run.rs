@@ -31,6 +31,7 @@ use crate::backend::dpdk;
 #[cfg(feature = "dpdk")]
 use crate::backend::dpdk::DpdkBackend;
 use crate::cli::EXIT_USAGE;
+use crate::cookies::Cookies;
 use crate::plan::Plan;
 use crate::stats::Names;
 use crate::{cores, secret};
@@ -120,7 +121,14 @@ async fn serve<B: Backend>(
     let ranges: Vec<_> = plan.egress.iter().map(|range| range.ports.clone()).collect();
     let reserved = ReservedPorts::reserve(&ranges)?;
 
+    let cookies = Cookies::of(&config.shield)?;
     let (pool, ports) = backend.open(config, &plan)?;
+    let shield = backend.shield()?;
+    if let Some(cookies) = &cookies {
+        let keys = cookies.keys();
+        tell(&commands, Command::CookieKeys(keys)).await;
+        shield.set_cookie_keys(&keys);
+    }
     let names = Names {
         services: config.services.iter().map(|service| service.name.clone()).collect(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
@@ -158,7 +166,7 @@ async fn serve<B: Backend>(
         last
     })?;
 
-    let admin = Arc::new(Admin { commands: commands.clone(), shield: backend.counts()?, names });
+    let admin = Arc::new(Admin { commands: commands.clone(), shield, names });
     socket.serve(admin.clone());
     if let Some(metrics) = metrics {
         metrics.serve(admin.clone());
@@ -173,6 +181,7 @@ async fn serve<B: Backend>(
         _ = stop.received() => false,
         _ = &mut lane_ended => true,
         _ = backend.attend() => false,
+        _ = change(&cookies, &admin) => false,
     };
     if !lane_died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
@@ -275,6 +284,14 @@ fn refuse_clashes(plan: &Plan) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Changes the keys of the cookies, if there are any; never ends.
+async fn change(cookies: &Option<Cookies>, admin: &Admin) {
+    match cookies {
+        Some(cookies) => cookies.change(admin).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn report(last: &Snapshot) {

@@ -13,6 +13,7 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use ringroad_engine::shield::KernelPathCounts;
 use ringroad_engine::telemetry::Snapshot;
+use ringroad_engine::wire::Malformed;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixStream;
 
@@ -130,8 +131,11 @@ impl Stats {
         let lost: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
         let mut dropped: BTreeMap<String, u64> =
             lane.drops().map(|(reason, count)| (reason.to_owned(), count)).collect();
-        if lost > 0 {
-            dropped.insert("rx_ring".to_owned(), lost);
+        let damaged: u64 = snapshot.ports.iter().map(|port| port.rx_checksum_errors).sum();
+        for (reason, count) in [("rx_ring", lost), (Malformed::TcpChecksum.as_str(), damaged)] {
+            if count > 0 {
+                *dropped.entry(reason.to_owned()).or_default() += count;
+            }
         }
         let services = names.services.iter().zip(&snapshot.services);
         let services = services.map(|(name, s)| Service {
@@ -162,12 +166,12 @@ impl Stats {
                 from_kernel_dropped: crossed.from_kernel_dropped,
             }),
         });
-        let shield = snapshot.shield.iter().map(|(v, count)| (v.name().to_owned(), count));
+        let shield = lane.shield.iter().map(|(v, count)| (v.name().to_owned(), count));
         let histogram = &snapshot.telemetry.latency;
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
         Stats {
             ledger: Ledger {
-                received: lane.received + lost,
+                received: lane.received + lost + damaged,
                 forwarded: lane.forwarded,
                 consumed: lane.consumed,
                 to_kernel: lane.to_kernel,

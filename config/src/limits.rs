@@ -54,6 +54,10 @@ pub const EGRESS_RANGES_MAX: usize = 8;
 /// Most prefixes in each of the shield's lists.
 pub const PREFIXES_MAX: usize = 65_536;
 
+/// SYNs of one source, a second and at once \[SYN\]. The shield counts the time between two of them
+/// in nanoseconds: with more it would not be exact.
+pub const SYN_RATE: RangeInclusive<u32> = 1..=10_000_000;
+
 /// Initial windows \[segments\]. One is what the first TCPs did; beyond a hundred a lossless start
 /// is luck.
 pub const INITIAL_WINDOW: RangeInclusive<u32> = 1..=100;

@@ -194,7 +194,11 @@ impl Default for Leg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shield {
     pub syn_cookies: SynCookies,
-    /// Sources that are dropped.
+    /// File with the secret that cookies follow from, for machines that are to take each other's;
+    /// `None`: one of this machine's own, new at each start.
+    pub cookie_secret: Option<PathBuf>,
+    /// Sources that services and egress addresses hear nothing of. No prefix is in both lists: the
+    /// longest counts.
     pub deny: Vec<IpNet>,
     /// Sources that are never rate-limited.
     pub allow: Vec<IpNet>,
@@ -206,6 +210,7 @@ impl Default for Shield {
     fn default() -> Self {
         Shield {
             syn_cookies: SynCookies::Off,
+            cookie_secret: None,
             deny: Vec::new(),
             allow: Vec::new(),
             per_source: None,
@@ -213,12 +218,12 @@ impl Default for Shield {
     }
 }
 
-/// How many SYNs a source may send.
+/// How many SYNs a source may send to the services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PerSource {
     /// Sustained rate \[SYN/s\].
     pub syn_per_second: u32,
-    /// SYNs above the rate that are let through at once.
+    /// SYNs that are let through at once.
     pub burst: u32,
     /// Addresses that share this many leading bits are one source.
     pub prefix_v4: u8,

@@ -4,9 +4,12 @@
 //! a problem still counts as far as it could be read, so that one mistake is one message.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+
+use ipnet::IpNet;
 
 use crate::document::{Content, Node};
 use crate::fields::Fields;
@@ -14,7 +17,7 @@ use crate::limits::{
     ADDRESSES_MAX, BURST_MAX, BUSY_POLL, CONNECT_TIMEOUT, CONNECTIONS, CPU_MAX, DRAIN_TIMEOUT,
     EGRESS_RANGES_MAX, FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE, HEARTBEAT_LIMIT,
     IDLE_TIMEOUT, INITIAL_WINDOW, LISTEN_ADDRESSES_MAX, PORTS_MAX, PREFIXES_MAX, QUEUES_MAX,
-    SERVICES_MAX,
+    SERVICES_MAX, SYN_RATE,
 };
 use crate::problem::{Located, Position, Problems};
 use crate::schema::{
@@ -477,8 +480,14 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
     let mut fields = Fields::of(node, "shield", problems)?;
     let default = Shield::default();
     let syn_cookies = fields.word("syn_cookies", problems);
+    let cookie_secret = fields.value(
+        "cookie_secret",
+        |text| value::or_word(text, "own", value::file_path),
+        problems,
+    );
     let deny = fields.list("deny", 0..=PREFIXES_MAX, value::prefix, problems);
     let allow = fields.list("allow", 0..=PREFIXES_MAX, value::prefix, problems);
+    listed_once(&deny, &allow, problems);
     let per_source = fields.node("per_source", problems).and_then(|node| match &node.content {
         Content::Text(text) if text == "off" => None,
         _ => per_source(node, problems),
@@ -486,16 +495,44 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
     fields.finish(problems);
     Some(Shield {
         syn_cookies: or(syn_cookies, default.syn_cookies),
+        cookie_secret: or(cookie_secret, default.cookie_secret),
         deny: deny.map_or(default.deny, plain),
         allow: allow.map_or(default.allow, plain),
         per_source,
     })
 }
 
+/// Notes each prefix that is in the lists already: of two the longer one counts, of the same none.
+fn listed_once(
+    deny: &Option<Vec<Located<IpNet>>>,
+    allow: &Option<Vec<Located<IpNet>>>,
+    problems: &mut Problems,
+) {
+    let mut seen = HashMap::new();
+    for (name, list) in [("deny", deny), ("allow", allow)] {
+        for Located { at, value: prefix } in list.iter().flatten() {
+            match seen.entry(prefix) {
+                Entry::Occupied(earlier) => {
+                    let (name, line) = earlier.get();
+                    problems.add(
+                        *at,
+                        format!(
+                            "{prefix} is already in \"{name}\" (line {line}); give each prefix once"
+                        ),
+                    );
+                }
+                Entry::Vacant(place) => {
+                    place.insert((name, at.line));
+                }
+            }
+        }
+    }
+}
+
 fn per_source(node: &Node, problems: &mut Problems) -> Option<PerSource> {
     let mut fields = Fields::of(node, "per_source", problems)?;
     let default = PerSource::default();
-    let count = |text: &str| value::integer(text, 1..=u32::MAX);
+    let count = |text: &str| value::integer(text, SYN_RATE);
     let syn_per_second = fields.value("syn_per_second", count, problems);
     let burst = fields.value("burst", count, problems);
     let prefix_v4 = fields.value("prefix_v4", |text| value::integer(text, 1..=32), problems);

@@ -95,6 +95,8 @@ services:
     idle_timeout: 10m
 shield:
   syn_cookies: off
+  cookie_secret: own
+  cookie_secret: own
   deny: []
   allow: []
   per_source: off
@@ -103,6 +105,22 @@ admin:
   metrics: \"127.0.0.1:9464\"
 "
     );
+}
+
+#[test]
+fn the_shields_lists_and_limits_are_kept() {
+    let shield = "\
+shield:
+  syn_cookies: off
+  deny: [\"192.0.2.0/24\", \"2001:db8::/32\"]
+  allow: [\"192.0.2.7/32\"]
+  per_source: { syn_per_second: 50, burst: 400, prefix_v4: 24, prefix_v6: 64 }
+";
+    let file = "shield: { deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
+                per_source: { syn_per_second: 50, prefix_v4: 24 } }\n";
+    let config = parse("f", &format!("{GOOD}{file}")).unwrap();
+    assert!(config.to_yaml().contains(shield), "{}", config.to_yaml());
+    assert_round_trip(&config);
 }
 
 #[test]

@@ -12,8 +12,6 @@ use crate::value;
 enum When {
     /// Its value is one of these words.
     Is(&'static [&'static str]),
-    /// Its value is anything but this word.
-    IsNot(&'static str),
     /// Its number is smaller.
     LessThan(u64),
     /// Its list is longer.
@@ -27,10 +25,7 @@ const UNSUPPORTED: &[(&str, When, &str)] = &[
     ("arrangement", When::Is(&["pipeline"]), "use auto or run-to-completion"),
     ("cores", When::LongerThan(1), "give one core"),
     ("congestion", When::Is(&["bbr", "dctcp", "vegas"]), "use cubic or reno"),
-    ("syn_cookies", When::Is(&["auto", "always"]), "use off, or leave it out"),
-    ("deny", When::LongerThan(0), "leave it out, and filter upstream"),
-    ("allow", When::LongerThan(0), "leave it out"),
-    ("per_source", When::IsNot("off"), "use off, or leave it out"),
+    ("syn_cookies", When::Is(&["auto"]), "use always or off"),
 ];
 
 /// Whether `word` is refused as the value of `key`.
@@ -49,18 +44,14 @@ pub(crate) fn refusal(section: &str, key: &str, node: &Node) -> Option<String> {
         (When::Is(_), Content::Text(text)) if refuses_word(key, text) => {
             format!("{key} {text}")
         }
-        (When::IsNot(word), content) if !matches!(content, Content::Text(text) if text == word) => {
-            key.to_owned()
-        }
         (When::LessThan(least), Content::Text(text))
             if value::digits(text).is_some_and(|number: u64| (1..*least).contains(&number)) =>
         {
             format!("less than {least} in \"{key}\"")
         }
-        (When::LongerThan(most), Content::List(items)) if items.len() > *most => match most {
-            0 => format!("\"{key}\""),
-            most => format!("more than {most} in \"{key}\""),
-        },
+        (When::LongerThan(most), Content::List(items)) if items.len() > *most => {
+            format!("more than {most} in \"{key}\"")
+        }
         _ => return None,
     };
     Some(format!("{what} is not available in this version; {instead}"))

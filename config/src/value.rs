@@ -134,6 +134,12 @@ pub(crate) fn socket_path(text: &str) -> Result<PathBuf, Expected> {
         .ok_or_else(|| format!("give an absolute path of up to {SOCKET_PATH_MAX} characters"))
 }
 
+/// An absolute path of a file.
+pub(crate) fn file_path(text: &str) -> Result<PathBuf, Expected> {
+    let good = text.starts_with('/') && !text.ends_with('/') && !text.contains(char::is_control);
+    good.then(|| PathBuf::from(text)).ok_or_else(|| "give an absolute path".to_owned())
+}
+
 /// An address with its port.
 pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, Expected> {
     let address: SocketAddr = text.parse().map_err(|_| match text.parse::<IpAddr>() {
@@ -198,6 +204,13 @@ pub(crate) fn prefix(text: &str) -> Result<IpNet, Expected> {
     let prefix = parsed.map_err(|_| "give a prefix such as 192.0.2.0/24 or 2001:db8::/32")?;
     if prefix.addr() != prefix.network() {
         return Err(format!("bits are set behind the prefix: give {}", prefix.trunc()));
+    }
+    // No packet comes from a mapped address: IPv4 has its own.
+    if let IpAddr::V6(v6) = prefix.addr()
+        && let Some(v4) = v6.to_ipv4_mapped()
+        && let Some(len) = prefix.prefix_len().checked_sub(96)
+    {
+        return Err(format!("give it as IPv4, {v4}/{len}"));
     }
     Ok(prefix)
 }

@@ -49,6 +49,8 @@ fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
     }
     writeln!(out, "shield:")?;
     writeln!(out, "  syn_cookies: {}", shield.syn_cookies)?;
+    let cookie_secret = shield.cookie_secret.as_ref().map(|path| text(&path.display().to_string()));
+    writeln!(out, "  cookie_secret: {}", or_word(&cookie_secret, "own"))?;
     writeln!(out, "  deny: {}", texts(&shield.deny))?;
     writeln!(out, "  allow: {}", texts(&shield.allow))?;
     match &shield.per_source {

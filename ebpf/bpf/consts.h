@@ -20,6 +20,19 @@
 #define KERNEL_FLOWS_MAX 65536
 
 /*
+ * Prefixes of one address family that the operator denies or allows. Twice as many as the lists
+ * may have: while they change, old and new ones stand side by side.
+ */
+#define LIST_PREFIXES_MAX (2 * 131072)
+
+/* What a prefix is listed for. */
+#define LISTED_DENY 1
+#define LISTED_ALLOW 2
+
+/* Sources whose SYNs are counted. The least recently seen one gives way. */
+#define SOURCES_MAX 65536
+
+/*
  * How long after the last packet of any flow of the kernel's the table is still consulted
  * [nanoseconds]: longer than the two hours after which keep-alives are sent (RFC 9293 §3.8.4),
  * so that a quiet connection shows itself in time.

@@ -7,6 +7,10 @@
 
 #include "structs.h"
 
+/* Read once, from memory: another CPU or the engine writes it. */
+#define read_once(field) (*(const volatile typeof(field) *)&(field))
+#define write_once(field, value) (*(volatile typeof(field) *)&(field) = (value))
+
 /* Where services listen. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -47,6 +51,31 @@ struct {
 	__type(key, struct flow_key);
 	__type(value, __u8);
 } kernel_flows SEC(".maps");
+
+/* Sources that are denied or allowed: LISTED_DENY, LISTED_ALLOW. The longest prefix counts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LIST_PREFIXES_MAX);
+	__type(key, struct prefix_v4);
+	__type(value, __u8);
+} lists_v4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LIST_PREFIXES_MAX);
+	__type(key, struct prefix_v6);
+	__type(value, __u8);
+} lists_v6 SEC(".maps");
+
+/* By source, which is a prefix of addresses: when its burst will be whole again [ns]. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, SOURCES_MAX);
+	__type(key, struct address);
+	__type(value, __u64);
+} sources SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

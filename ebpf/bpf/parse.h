@@ -60,8 +60,11 @@ struct icmp_start {
 /* A frame that carries a segment, or an ICMP error about one, and whose it is. */
 struct segment {
 	struct flow_key flow;
+	/* Who sent the packet: the connection's other end, or whoever had an error to report. */
+	struct address source;
 	/* TCP's; zero for an ICMP error, so that it never passes for a new connection. */
 	__u8 flags;
+	__u8 is_error;
 	/* What follows is TCP's as well, and unset for an ICMP error. */
 	__u8 option_octets;
 	/* Where they start in the frame [octets]. */
@@ -119,6 +122,12 @@ static __always_inline int is_mapped(const struct address *address)
 	return !address->words[0] && !address->words[1] && address->words[2] == bpf_htonl(0xffff);
 }
 
+/* Told by our address: a mapped one in an IPv6 header is never taken for ours. */
+static __always_inline int is_ipv4(const struct segment *segment)
+{
+	return is_mapped(&segment->flow.local);
+}
+
 /* A whole TCP header that fits into `octets`, what the IP header leaves for it. */
 static __always_inline enum verdict parse_tcp(struct cursor *cursor, __u64 octets,
 					      struct segment *segment)
@@ -151,6 +160,7 @@ static __always_inline enum verdict parse_quoted_tcp(struct cursor *cursor, stru
 		return VERDICT_NOT_OURS;
 	segment->flow.local_port = ports[0];
 	segment->flow.remote_port = ports[1];
+	segment->is_error = 1;
 	return GO_ON;
 }
 
@@ -212,10 +222,11 @@ static __always_inline enum verdict parse_ipv4(struct cursor *cursor, struct seg
 	if (!take(cursor, header_octets - sizeof(*ip)))
 		return VERDICT_MALFORMED;
 
+	segment->source = map_ipv4(ip->saddr);
 	if (ip->protocol == IPPROTO_ICMP)
 		return parse_icmpv4(cursor, segment);
 	segment->flow.local = map_ipv4(ip->daddr);
-	segment->flow.remote = map_ipv4(ip->saddr);
+	segment->flow.remote = segment->source;
 	return parse_tcp(cursor, total_octets - header_octets, segment);
 }
 
@@ -233,8 +244,9 @@ static __always_inline enum verdict parse_ipv6(struct cursor *cursor, struct seg
 	payload_octets = bpf_ntohs(ip->payload_len);
 	if (payload_octets > octets)
 		return VERDICT_MALFORMED;
+	segment->source = copy_ipv6(&ip->saddr);
 	segment->flow.local = copy_ipv6(&ip->daddr);
-	segment->flow.remote = copy_ipv6(&ip->saddr);
+	segment->flow.remote = segment->source;
 	if (is_mapped(&segment->flow.local))
 		return VERDICT_NOT_OURS;
 

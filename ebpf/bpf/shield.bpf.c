@@ -2,8 +2,9 @@
 /*
  * The shield: what ringroad serves goes to the engine's socket, all else to the kernel.
  *
- * Read parse.h (from frame to connection), then verdict.h (whose it is), and answer.h (how a new
- * connection is answered on the spot). structs.h is what the engine writes and reads, maps.h where.
+ * Read parse.h (from frame to connection), then verdict.h (whose it is, and what is dropped:
+ * sanity.h, lists.h, limits.h), and answer.h (how a new connection is answered on the spot).
+ * structs.h is what the engine writes and reads, maps.h where.
  */
 #include "verdict.h"
 

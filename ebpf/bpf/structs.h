@@ -56,6 +56,17 @@ struct flow_key {
 	__u32 ifindex;
 };
 
+/* An entry of the lists: the first `bits` of an address. */
+struct prefix_v4 {
+	__u32 bits;
+	__be32 address;
+};
+
+struct prefix_v6 {
+	__u32 bits;
+	struct address address;
+};
+
 /* When the lane that serves a receive queue last showed that it is alive [CLOCK_MONOTONIC ns]. */
 struct heartbeat {
 	__u64 at_ns;
@@ -85,10 +96,17 @@ struct cookie_keys {
 /* Mapped by the engine, which writes all of it but what is said to be the program's. */
 struct control {
 	__u64 heartbeat_limit_ns;
-	__u64 rest_of_line_0[7];
+	/* Whether any source is denied or allowed; if not, none is looked for. */
+	__u64 lists_used;
+	/* Between two SYNs of a source at its rate; zero: sources have no limit. */
+	__u64 syn_interval_ns;
+	/* What a whole burst of them takes at that rate. */
+	__u64 syn_burst_ns;
+	/* The bits that tell sources apart, of IPv6 addresses and of mapped IPv4 addresses. */
+	struct address source_masks[2];
 	/* Last packet of a flow of the kernel's; zero: never any. Written by the program. */
 	__u64 kernel_flow_seen_ns;
-	__u64 rest_of_line_1[7];
+	__u64 rest_of_line[7];
 	struct cookie_keys cookie_keys;
 	/* By service index: whether the engine takes new connections. */
 	__u8 accepting[SERVICES_MAX];
@@ -100,7 +118,9 @@ struct control {
 	__u64 fell_back[SERVICES_MAX];
 };
 
-/* What became of a packet. All but the first two leave it to the kernel. */
+/*
+ * What became of a packet. What is not said to be dropped is the kernel's, but for the first two.
+ */
 enum verdict {
 	/* Redirected to the socket of its queue. */
 	VERDICT_TO_ENGINE,
@@ -122,6 +142,16 @@ enum verdict {
 	VERDICT_EXTENSION,
 	/* Lengths that contradict each other; the kernel counts and drops it. */
 	VERDICT_MALFORMED,
+	/* Dropped: TCP flags that no connection sends. */
+	VERDICT_BAD_FLAGS,
+	/* Dropped: from the very address and port that it is sent to. */
+	VERDICT_LAND,
+	/* Dropped: from an address that no host sends from. */
+	VERDICT_BAD_SOURCE,
+	/* Dropped: from a source that the operator denies. */
+	VERDICT_DENIED,
+	/* Dropped: a new connection beyond the rate of its source. */
+	VERDICT_RATE_LIMITED,
 	VERDICTS,
 };
 
@@ -134,6 +164,10 @@ struct counters {
 _Static_assert(sizeof(struct service_key) == 24, "no hidden padding");
 _Static_assert(sizeof(struct egress_key) == 20, "no hidden padding");
 _Static_assert(sizeof(struct flow_key) == 40, "no hidden padding");
+_Static_assert(sizeof(struct prefix_v4) == 8, "no hidden padding");
+_Static_assert(sizeof(struct prefix_v6) == 20, "no hidden padding");
+_Static_assert(__builtin_offsetof(struct control, kernel_flow_seen_ns) == CACHE_LINE,
+	       "what the program writes has a cache line of its own");
 _Static_assert(sizeof(struct cookie_service) == 8, "no hidden padding");
 _Static_assert(sizeof(struct cookie_keys) == CACHE_LINE, "keys on a cache line of their own");
 _Static_assert(sizeof(struct heartbeat) == CACHE_LINE, "one heartbeat, one cache line");

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Whose a segment is, and whether its owner can have it. Falls open: whatever is in doubt is the
- * kernel's, and a connection that the kernel was given stays with it.
+ * kernel's, and a connection that the kernel was given stays with it. Of what is sent to us, what
+ * cannot be right, is denied or is too much is dropped first.
  */
 #ifndef RINGROAD_VERDICT_H
 #define RINGROAD_VERDICT_H
 
 #include "answer.h"
+#include "limits.h"
+#include "lists.h"
 #include "maps.h"
 #include "parse.h"
-
-/* Read once, from memory: another CPU or the engine writes it. */
-#define read_once(field) (*(const volatile typeof(field) *)&(field))
-#define write_once(field, value) (*(volatile typeof(field) *)&(field) = (value))
+#include "sanity.h"
 
 /* What the segment's local address and port mean on this interface. */
 struct owner {
@@ -152,6 +152,24 @@ static __always_inline enum verdict known_connection(struct control *control,
 	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
 }
 
+/* Why a packet to us is dropped whoever would have it, or GO_ON. */
+static __always_inline enum verdict refuse(const struct control *control,
+					   const struct heartbeat *heartbeat,
+					   const struct segment *segment, int is_new)
+{
+	enum verdict verdict = check_sanity(segment);
+	__u8 list;
+
+	if (verdict != GO_ON)
+		return verdict;
+	list = listed(control, segment);
+	if (list == LISTED_DENY)
+		return VERDICT_DENIED;
+	if (is_new && list != LISTED_ALLOW && !within_rate(control, heartbeat, segment))
+		return VERDICT_RATE_LIMITED;
+	return GO_ON;
+}
+
 /* The verdict on a packet. `action` is set to what the driver is to do when it is not to pass. */
 static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 {
@@ -165,6 +183,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	struct control *state;
 	enum verdict verdict;
 	__u32 socket;
+	int is_new;
 
 	verdict = parse(&cursor, &segment);
 	if (verdict != GO_ON)
@@ -177,8 +196,15 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	if (!state || queue >= QUEUES_MAX)
 		return VERDICT_NO_SOCKET;
 	heartbeat = &state->heartbeats[queue];
+	is_new = owner.is_service && is_new_connection(&segment);
+	verdict = refuse(state, heartbeat, &segment, is_new);
+	if (verdict != GO_ON) {
+		*action = XDP_DROP;
+		return verdict;
+	}
+
 	socket = owner.port_index * QUEUES_MAX + queue;
-	if (owner.is_service && is_new_connection(&segment))
+	if (is_new)
 		return new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
 	return known_connection(state, heartbeat, &segment.flow, &owner, socket, action);
 }

@@ -15,7 +15,8 @@ use crate::skeleton::types;
 pub(crate) unsafe trait Plain: Copy + Default {}
 
 // SAFETY: integers only; `structs.h` asserts that the structures with mixed widths have no padding
-// (`service_key`, `egress_key`, `flow_key`, `cookie_service`), the others have fields of one width or that fill it.
+// (`service_key`, `egress_key`, `flow_key`, `prefix_v4`, `prefix_v6`, `cookie_service`), the others
+// have fields of one width or that fill it.
 unsafe impl Plain for types::service_key {}
 // SAFETY: as above.
 unsafe impl Plain for types::service {}
@@ -25,6 +26,12 @@ unsafe impl Plain for types::egress_key {}
 unsafe impl Plain for types::egress {}
 // SAFETY: as above.
 unsafe impl Plain for types::flow_key {}
+// SAFETY: as above.
+unsafe impl Plain for types::address {}
+// SAFETY: as above.
+unsafe impl Plain for types::prefix_v4 {}
+// SAFETY: as above.
+unsafe impl Plain for types::prefix_v6 {}
 // SAFETY: as above.
 unsafe impl Plain for types::counters {}
 // SAFETY: as above.

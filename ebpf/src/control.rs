@@ -4,7 +4,7 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::mem::{offset_of, size_of};
+use std::mem::{offset_of, size_of, size_of_val};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
@@ -17,7 +17,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::limits::{QUEUES_MAX, SERVICES_MAX};
 use crate::skeleton::types;
-use crate::{CookieService, abi};
+use crate::{CookieService, SourceLimit, abi};
 
 /// What the polling threads hold of the shield. Each call is one store: no system call, no lock.
 ///
@@ -104,6 +104,27 @@ impl Control {
         self.page
             .word(offset_of!(types::control, heartbeat_limit_ns))
             .store(limit_ns.unsigned_abs(), Ordering::Relaxed);
+    }
+
+    /// Whether any source is denied or allowed.
+    pub(crate) fn set_lists_used(&self, used: bool) {
+        self.page
+            .word(offset_of!(types::control, lists_used))
+            .store(used.into(), Ordering::Relaxed);
+    }
+
+    /// To be called before packets come: it takes several stores.
+    pub(crate) fn set_source_limit(&self, limit: &SourceLimit) {
+        let set = |offset, value| self.page.word(offset).store(value, Ordering::Relaxed);
+        for (place, mask) in limit.masks().into_iter().enumerate() {
+            let mask = abi::address(mask);
+            let offset = offset_of!(types::control, source_masks) + place * size_of_val(&mask);
+            for (place, octets) in abi::octets(&mask).as_chunks().0.iter().enumerate() {
+                set(offset + place * size_of::<u64>(), u64::from_ne_bytes(*octets));
+            }
+        }
+        set(offset_of!(types::control, syn_burst_ns), limit.burst_ns());
+        set(offset_of!(types::control, syn_interval_ns), limit.interval_ns());
     }
 
     /// A flow of the kernel's was seen now.

@@ -8,8 +8,8 @@ use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
 use crate::skeleton::types;
 use crate::{ShieldError, abi};
 
-/// What became of a packet; in the order of `enum verdict` in `bpf/structs.h`. All but
-/// [`Verdict::ToEngine`] and [`Verdict::Answered`] left it to the kernel.
+/// What became of a packet; in the order of `enum verdict` in `bpf/structs.h`. What was not dropped
+/// was left to the kernel, but for [`Verdict::ToEngine`] and [`Verdict::Answered`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Redirected to the socket of its queue.
@@ -32,10 +32,20 @@ pub enum Verdict {
     Extension,
     /// Lengths that contradict each other.
     Malformed,
+    /// Dropped: TCP flags that no connection sends.
+    BadFlags,
+    /// Dropped: from the very address and port that it was sent to.
+    Land,
+    /// Dropped: from an address that no host sends from.
+    BadSource,
+    /// Dropped: from a source that the operator denies.
+    Denied,
+    /// Dropped: a new connection beyond the rate of its source.
+    RateLimited,
 }
 
 impl Verdict {
-    pub const ALL: [Verdict; 10] = [
+    pub const ALL: [Verdict; 15] = [
         Verdict::ToEngine,
         Verdict::Answered,
         Verdict::NotOurs,
@@ -46,6 +56,11 @@ impl Verdict {
         Verdict::Fragment,
         Verdict::Extension,
         Verdict::Malformed,
+        Verdict::BadFlags,
+        Verdict::Land,
+        Verdict::BadSource,
+        Verdict::Denied,
+        Verdict::RateLimited,
     ];
 
     /// As in the ledger.
@@ -61,7 +76,24 @@ impl Verdict {
             Verdict::Fragment => "fragment",
             Verdict::Extension => "extension_header",
             Verdict::Malformed => "malformed",
+            Verdict::BadFlags => "bad_flags",
+            Verdict::Land => "land",
+            Verdict::BadSource => "bad_source",
+            Verdict::Denied => "denied",
+            Verdict::RateLimited => "rate_limited",
         }
+    }
+
+    /// Whether the packet ended here.
+    pub const fn is_drop(self) -> bool {
+        matches!(
+            self,
+            Verdict::BadFlags
+                | Verdict::Land
+                | Verdict::BadSource
+                | Verdict::Denied
+                | Verdict::RateLimited
+        )
     }
 }
 
@@ -100,7 +132,18 @@ impl ShieldCounters {
 
     /// Left to the kernel, for whatever reason.
     pub fn passed(&self) -> u64 {
-        self.by_verdict.iter().sum::<u64>() - self.to_engine() - self.answered()
+        let others = self.to_engine() + self.answered() + self.dropped();
+        self.by_verdict.iter().sum::<u64>() - others
+    }
+
+    /// Dropped, for whatever reason.
+    pub fn dropped(&self) -> u64 {
+        self.drops().map(|(_, count)| count).sum()
+    }
+
+    /// The reasons for drops, with their counts.
+    pub fn drops(&self) -> impl Iterator<Item = (Verdict, u64)> + '_ {
+        self.iter().filter(|(verdict, _)| verdict.is_drop())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Verdict, u64)> + '_ {

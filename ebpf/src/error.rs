@@ -4,8 +4,8 @@ use std::io;
 
 use crate::AttachedMode;
 use crate::limits::{
-    EGRESS_ADDRESSES_MAX, EGRESS_RANGES_MAX, PORTS_MAX, QUEUES_MAX, SERVICE_ADDRESSES_MAX,
-    SERVICES_MAX,
+    EGRESS_ADDRESSES_MAX, EGRESS_RANGES_MAX, LIST_PREFIXES_MAX, PORTS_MAX, QUEUES_MAX,
+    SERVICE_ADDRESSES_MAX, SERVICES_MAX, SYN_RATE_MAX,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,21 @@ pub enum ShieldError {
          at most {EGRESS_RANGES_MAX}: join some"
     )]
     TooManyEgressRanges { address: std::net::IpAddr, ranges: usize },
+
+    #[error("{0} prefixes to deny or allow; the shield holds at most {LIST_PREFIXES_MAX}")]
+    TooManyPrefixes(usize),
+
+    #[error("{prefix} is to be denied and allowed; choose one")]
+    ListedTwice { prefix: ipnet::IpNet },
+
+    #[error(
+        "a limit of {syn_per_second} SYNs a second and {burst} at once is out of range: each is \
+         from 1 to {SYN_RATE_MAX}"
+    )]
+    SynRateOutOfRange { syn_per_second: u32, burst: u32 },
+
+    #[error("sources of {v4} bits of IPv4 and {v6} of IPv6 are out of range: at most 32 and 128")]
+    SourcePrefixOutOfRange { v4: u8, v6: u8 },
 
     #[error("cannot load the XDP program{}: {source}{}", privilege_hint(.source), tail(.log))]
     Load {

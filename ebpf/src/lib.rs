@@ -6,6 +6,8 @@
 //! [`Control`] is what the polling threads hold: heartbeats and switches, plain stores into memory
 //! that the program reads. [`CountersReader`] is what the ledger holds.
 //!
+//! Ahead of that it drops what is sent to us and cannot be right, comes from where the operator
+//! denies ([`Lists`]), or asks for more new connections than its source may ([`SourceLimit`]).
 //! Where a service has cookies on ([`CookieService`]), the program answers new connections itself,
 //! before the engine remembers anything of them.
 //!
@@ -21,20 +23,24 @@ mod control;
 mod counters;
 mod error;
 pub mod limits;
+mod lists;
 mod log;
 mod redirector;
 mod settings;
 mod shield;
 mod skeleton;
+mod source_limit;
 mod sys;
 
 pub use attach::{AttachMode, AttachedMode, vacant};
 pub use control::Control;
 pub use counters::{CountersReader, ShieldCounters, Verdict};
 pub use error::ShieldError;
+pub use lists::Lists;
 pub use redirector::Redirector;
 pub use settings::{CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings};
 pub use shield::Shield;
+pub use source_limit::SourceLimit;
 pub use sys::DryRun;
 
 /// The compiled shield, for loaders other than ours.

@@ -28,6 +28,18 @@ pub const EGRESS_ADDRESSES_MAX: usize = 1024;
 /// refused: the program looks at each in turn.
 pub const EGRESS_RANGES_MAX: usize = 8;
 
+/// Prefixes in the lists of denied and allowed sources together, of each address family. More are
+/// refused. The program's tables hold twice as many: see [`crate::Shield::set_lists`].
+pub const LIST_PREFIXES_MAX: usize = 131_072;
+
+/// Sources whose SYNs are counted at a time. The least recently seen one gives way, and begins with
+/// a whole burst when it comes again.
+pub const SOURCES_MAX: usize = 65_536;
+
+/// SYNs of one source, a second and at once: with more the nanoseconds between two are too few to
+/// be exact to a percent.
+pub const SYN_RATE_MAX: u32 = 10_000_000;
+
 /// Octets kept of what libbpf and the verifier say when a program does not load. The end is kept.
 pub const LOAD_LOG_OCTETS_MAX: usize = 2048;
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::limits::{
     EGRESS_ADDRESSES_MAX, EGRESS_RANGES_MAX, PORTS_MAX, SERVICE_ADDRESSES_MAX, SERVICES_MAX,
 };
+use crate::lists::ListEntries;
 use crate::skeleton::types;
-use crate::{AttachMode, ShieldError, abi};
+use crate::{AttachMode, Lists, ShieldError, SourceLimit, abi};
 
 /// After this long without a heartbeat new connections are the kernel's, unless told otherwise.
 const HEARTBEAT_LIMIT: Duration = Duration::from_millis(100);
@@ -20,6 +21,9 @@ pub struct ShieldSettings {
     pub ports: Vec<PortSettings>,
     pub services: Vec<ServiceAddress>,
     pub egress: Vec<EgressRange>,
+    pub lists: Lists,
+    /// `None`: sources have no limit.
+    pub source_limit: Option<SourceLimit>,
     /// By service index; of services beyond the end nothing is answered.
     pub cookies: Vec<CookieService>,
     pub heartbeat_limit: Duration,
@@ -71,6 +75,8 @@ impl Default for ShieldSettings {
             ports: Vec::new(),
             services: Vec::new(),
             egress: Vec::new(),
+            lists: Lists::default(),
+            source_limit: None,
             cookies: Vec::new(),
             heartbeat_limit: HEARTBEAT_LIMIT,
         }
@@ -84,6 +90,8 @@ impl ShieldSettings {
         check_ports(&self.ports)?;
         service_entries(&self.ports, &self.services)?;
         egress_entries(&self.ports, &self.egress)?;
+        ListEntries::new(&self.lists)?;
+        self.source_limit.map_or(Ok(()), |limit| limit.check())?;
         check_cookies(&self.cookies)
     }
 }

@@ -9,11 +9,12 @@ use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
 
 use crate::attach::Attachment;
 use crate::limits::QUEUES_MAX;
+use crate::lists::{ListEntries, ListMaps};
 use crate::settings::{self, Entries};
 use crate::skeleton::{ShieldSkelBuilder, types};
 use crate::{
-    AttachedMode, Control, CountersReader, DryRun, EgressRange, PortSettings, ServiceAddress,
-    ShieldCounters, ShieldError, ShieldSettings, abi, log, sys,
+    AttachedMode, Control, CountersReader, DryRun, EgressRange, Lists, PortSettings,
+    ServiceAddress, ShieldCounters, ShieldError, ShieldSettings, abi, log, sys,
 };
 
 /// A loaded shield and its attachments. Dropping it detaches them all.
@@ -24,6 +25,7 @@ pub struct Shield {
     egress: MapHandle,
     xsks: MapHandle,
     kernel_flows: MapHandle,
+    lists: ListMaps,
     counters: CountersReader,
     control: Control,
     ports: Vec<Port>,
@@ -47,6 +49,11 @@ impl Shield {
             .collect();
         let shield = Shield::load_program(ports)?;
         shield.control.set_heartbeat_limit(settings.heartbeat_limit);
+        if let Some(limit) = &settings.source_limit {
+            limit.check()?;
+            shield.control.set_source_limit(limit);
+        }
+        shield.set_lists(&settings.lists)?;
         shield.control.set_cookie_services(&settings.cookies);
         shield.configure(&settings.services, &settings.egress)?;
         Ok(shield)
@@ -64,6 +71,18 @@ impl Shield {
         let egress = settings::egress_entries(&ports, egress)?;
         bring_to(&self.services, &services, "fill the services")?;
         bring_to(&self.egress, &egress, "fill the egress addresses")
+    }
+
+    /// Changes who is denied and who is allowed, without a gap: at any time every source is what
+    /// the old lists or the new ones say. Refused lists change nothing.
+    pub fn set_lists(&self, lists: &Lists) -> Result<(), ShieldError> {
+        let entries = ListEntries::new(lists)?;
+        if !entries.is_empty() {
+            self.control.set_lists_used(true);
+        }
+        self.lists.bring_to(&entries)?;
+        self.control.set_lists_used(!entries.is_empty());
+        Ok(())
     }
 
     /// From now on what arrives for us on this queue goes to the AF_XDP socket `socket`, which
@@ -187,6 +206,7 @@ impl Shield {
             egress: own(&maps.egress)?,
             xsks: own(&maps.xsks)?,
             kernel_flows: own(&maps.kernel_flows)?,
+            lists: ListMaps { v4: own(&maps.lists_v4)?, v6: own(&maps.lists_v6)? },
             counters: CountersReader::new(own(&maps.counters)?),
             control: Control::map(maps.control.as_fd()).map_err(ShieldError::ControlPage)?,
             ports,

@@ -30,7 +30,6 @@ mod host;
 mod link;
 mod neighbour;
 mod netlink;
-mod prefix_map;
 mod reserved_ports;
 mod route;
 mod routes;

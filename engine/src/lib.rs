@@ -12,6 +12,7 @@ pub mod frame;
 pub mod kernel;
 pub mod limits;
 pub mod port;
+mod prefix_map;
 pub mod proxy;
 pub mod random;
 pub mod shield;

@@ -216,6 +216,11 @@ pub const PAIRS_PER_LANE_MAX: usize = 1 << 20;
 /// Connections in TIME-WAIT on one lane. Full, the oldest goes early.
 pub const TIME_WAIT_MAX: usize = 1 << 17;
 
+/// SYN cookies that one lane remembers as spent: 8 MiB, touched as they are used. A cookie lives
+/// for a minute at most, so at up to 10,000 connections per second each of them is remembered for
+/// as long as it could be used again. Full, the oldest is forgotten.
+pub const SPENT_COOKIES_MAX: usize = 1 << 20;
+
 /// Ports of one lane. A configuration with more is refused.
 pub const PORTS_PER_LANE_MAX: usize = 8;
 
@@ -314,5 +319,6 @@ const _: () = assert!(CHUNK_SIZE_MAX <= FRAME_SIZE_MAX);
 const _: () = assert!((TX_PER_CALL * KICKS_PER_FLUSH) as usize >= 2 * BURST);
 const _: () = assert!(RING_ENTRIES_MIN as usize >= BURST);
 const _: () = assert!(COPYBREAK <= CHUNK_SIZE_MIN - HEADROOM);
+const _: () = assert!(SPENT_COOKIES_MAX.is_power_of_two());
 // The shield's twin keeps a set of ports in an octet.
 const _: () = assert!(PORTS_PER_LANE_MAX <= u8::BITS as usize);

@@ -67,6 +67,8 @@ pub struct PortStats {
     pub sent: u64,
     /// Reached the device for us but were lost before us: no frame to receive into, ring full.
     pub rx_dropped: u64,
+    /// Dropped by us, since the device found their checksums wrong.
+    pub rx_checksum_errors: u64,
     /// Refused by the device as unsendable after [`Port::tx_burst`] accepted them.
     pub tx_dropped: u64,
 }

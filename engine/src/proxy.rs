@@ -12,13 +12,15 @@ mod pair;
 pub mod proxy_protocol;
 mod service;
 mod source_ports;
+mod spent_cookies;
 mod table;
 mod time_wait;
 
 pub use envelope::{Envelope, LinkPath};
 pub use pair::{Leg, LegPath, Pair, Phase, Side};
-pub use service::{Fallback, Origin, OriginSettings, Service, ServiceSettings};
+pub use service::{Fallback, Origin, OriginSettings, Service, ServiceSettings, cookie_service};
 pub use source_ports::SourcePorts;
+pub use spent_cookies::{Fingerprint, SpentCookies};
 pub use table::PairTable;
 pub use time_wait::{TimeWaitTable, Waiting};
 

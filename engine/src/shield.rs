@@ -27,17 +27,25 @@ mod class;
 pub mod cookie;
 mod kernel_flows;
 mod kernel_path;
+mod limits;
+mod lists;
 mod parse;
+mod recent;
+mod sanity;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use class::Class;
 pub use kernel_path::{KernelPath, KernelPathCounts, Rates};
-use ringroad_ebpf::{CookieService, EgressRange, ServiceAddress, ShieldCounters, Verdict};
+use ringroad_ebpf::{
+    CookieService, EgressRange, Lists, ServiceAddress, ShieldCounters, SourceLimit, Verdict,
+};
 
 use self::answer::Answer;
 use self::cookie::Keys;
 use self::kernel_flows::KernelFlows;
+use self::limits::SourceLimits;
+use self::lists::{ListMaps, Listed};
 use self::parse::Segment;
 use crate::limits::{KERNEL_FLOWS_MAX, PORTS_PER_LANE_MAX};
 use crate::time::Instant;
@@ -49,6 +57,9 @@ pub struct Settings {
     pub ports: usize,
     pub services: Vec<ServiceAddress>,
     pub egress: Vec<EgressRange>,
+    pub lists: Lists,
+    /// `None`: sources have no limit.
+    pub source_limit: Option<SourceLimit>,
     /// By service index; of services beyond the end nothing is answered.
     pub cookies: Vec<CookieService>,
     /// Secret randomness of its own.
@@ -60,6 +71,8 @@ pub struct Settings {
 pub struct Twin {
     ports: Vec<PortAddresses>,
     services: Vec<Service>,
+    lists: ListMaps,
+    source_limits: Option<SourceLimits>,
     kernel_flows: KernelFlows,
     cookie_keys: Keys,
     /// To the packet that was judged last, if it was answered.
@@ -110,22 +123,27 @@ impl Twin {
         for (service, cookies) in services.iter_mut().zip(&settings.cookies) {
             service.cookies = *cookies;
         }
+        let secret = &settings.secret;
         Twin {
             ports,
             services,
-            kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, &settings.secret),
+            lists: ListMaps::new(&settings.lists),
+            source_limits: settings.source_limit.map(|limit| SourceLimits::new(limit, secret)),
+            kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, secret),
             cookie_keys: Keys { slots: [[0; 16]; 2], current: 0 },
             answer: Answer::EMPTY,
             counters: ShieldCounters::default(),
         }
     }
 
-    /// Whose a packet is that `port` received, and counts it. All but [`Verdict::ToEngine`] and
-    /// [`Verdict::Answered`] leave it to Linux.
+    /// Whose a packet is that `port` received, and counts it. What is not to be dropped
+    /// ([`Verdict::is_drop`]) is Linux's, but for [`Verdict::ToEngine`] and [`Verdict::Answered`].
     #[inline]
     pub fn judge(&mut self, now: Instant, port: u8, packet: &[u8]) -> Verdict {
         let verdict = match parse::parse(packet) {
-            Ok(segment) => self.owner(now, port, packet, &segment),
+            Ok(segment) => {
+                self.owner(now, port, packet, &segment).unwrap_or_else(|dropped| dropped)
+            }
             Err(verdict) => verdict,
         };
         self.counters.count(verdict);
@@ -159,6 +177,11 @@ impl Twin {
         }
     }
 
+    /// Changes who is denied and who is allowed. Takes memory: for between two bursts.
+    pub fn set_lists(&mut self, lists: &Lists) {
+        self.lists = ListMaps::new(lists);
+    }
+
     /// A connection that Linux had before the start stays Linux's, as if it had been given its SYN.
     /// `local` is the address of a service.
     pub fn keep_with_kernel(
@@ -190,14 +213,24 @@ impl Twin {
         self.ports.len()
     }
 
-    /// Whose a segment is, or an ICMP error about one.
+    /// Whose a segment is, or an ICMP error about one; or why it is dropped.
     #[inline]
-    fn owner(&mut self, now: Instant, port: u8, packet: &[u8], segment: &Segment<'_>) -> Verdict {
+    fn owner(
+        &mut self,
+        now: Instant,
+        port: u8,
+        packet: &[u8],
+        segment: &Segment<'_>,
+    ) -> Result<Verdict, Verdict> {
         let addresses = &self.ports[usize::from(port)];
-        match addresses.service(segment) {
-            Some(service) if segment.is_new_connection() => {
-                self.new_connection(now, port, packet, segment, service)
-            }
+        let service = addresses.service(segment);
+        if service.is_none() && !addresses.is_egress(segment) {
+            return Ok(Verdict::NotOurs);
+        }
+        let is_new = service.is_some() && segment.is_new_connection();
+        self.refuse(now, segment, is_new)?;
+        Ok(match service {
+            Some(service) if is_new => self.new_connection(now, port, packet, segment, service),
             // What follows a SYN goes where the SYN went.
             Some(_) if self.kernel_flows.are_live(now) => {
                 if self.kernel_flows.contains(now, port, &segment.flow()) {
@@ -206,10 +239,22 @@ impl Twin {
                     Verdict::ToEngine
                 }
             }
-            Some(_) => Verdict::ToEngine,
-            None if addresses.is_egress(segment) => Verdict::ToEngine,
-            None => Verdict::NotOurs,
+            _ => Verdict::ToEngine,
+        })
+    }
+
+    /// Why a packet to us is dropped whoever would have it.
+    #[inline]
+    fn refuse(&mut self, now: Instant, segment: &Segment, is_new: bool) -> Result<(), Verdict> {
+        sanity::check(segment)?;
+        match self.lists.listed(segment) {
+            Some(Listed::Deny) => return Err(Verdict::Denied),
+            Some(Listed::Allow) => return Ok(()),
+            None => {}
         }
+        let limits = self.source_limits.as_mut().filter(|_| is_new);
+        let is_within = limits.is_none_or(|limits| limits.take(now, segment));
+        is_within.then_some(()).ok_or(Verdict::RateLimited)
     }
 
     fn new_connection(

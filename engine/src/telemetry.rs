@@ -9,7 +9,6 @@ mod ledger;
 use std::fmt;
 
 use hdrhistogram::Histogram;
-use ringroad_ebpf::ShieldCounters;
 
 pub use ledger::{DropReason, Ledger};
 
@@ -87,8 +86,6 @@ pub struct Snapshot {
     pub frames: FrameCounts,
     /// What each port of the lane counted, in the order of the configuration.
     pub ports: Vec<crate::port::PortStats>,
-    /// What the shield's twin decided. Empty behind an XDP program, which counts for itself.
-    pub shield: ShieldCounters,
     /// What crossed between each port and its interface in Linux, in the order of `ports`.
     pub kernel_paths: Vec<crate::shield::KernelPathCounts>,
 }
@@ -100,7 +97,6 @@ impl Snapshot {
             services: vec![ServiceCounters::default(); services],
             frames: FrameCounts::default(),
             ports: vec![crate::port::PortStats::default(); ports],
-            shield: ShieldCounters::default(),
             kernel_paths: vec![crate::shield::KernelPathCounts::default(); ports],
         }
     }

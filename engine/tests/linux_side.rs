@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
+use ringroad_ebpf::Lists;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{NextHop, Routes};
 use ringroad_engine::port::sim::{self, SimPeer, SimPort};
@@ -50,8 +51,15 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
     };
     let pool = FramePool::in_memory(1024, 2048);
     let worker = Worker::new(settings, pool, Arc::new(Routes::default()), monotonic());
-    let nothing =
-        Settings { ports: 1, services: vec![], egress: vec![], cookies: vec![], secret: [7; 16] };
+    let nothing = Settings {
+        ports: 1,
+        services: vec![],
+        egress: vec![],
+        lists: Lists::default(),
+        source_limit: None,
+        cookies: vec![],
+        secret: [7; 16],
+    };
     let gate = TwinGate::new(Twin::new(&nothing), vec![tap], Rates::default());
     (Lane::new(worker, vec![port], gate, Nobody, mailbox, IdlePolicy::Adaptive), wire)
 }

@@ -11,6 +11,8 @@
 
 #[path = "appliance/apps.rs"]
 mod apps;
+#[path = "appliance/cookies.rs"]
+mod cookies;
 #[path = "appliance/packet.rs"]
 mod packet;
 #[path = "appliance/peer.rs"]
@@ -117,6 +119,10 @@ fn assert_no_calls<P: Wire, G: Gate>(
 ) -> Ended {
     // A request of 300 octets is a short connection; the long ones send on and on.
     world.listen(origin(1), Settings::MODERN, || respond(300, pattern(2, 300)));
+    // Buffers for the simulated cables: more than are ever under way.
+    for side in world.hosts.all_mut() {
+        (0..2048).for_each(|_| side.cable.recycle(Vec::with_capacity(2048)));
+    }
     for n in 0..8 {
         world.client(10_000 + n, Settings::MODERN, send(pattern(1, 30_000_000)));
     }
@@ -133,8 +139,7 @@ fn assert_no_calls<P: Wire, G: Gate>(
         let now = world.now;
         world.hosts.turn(now);
         let (found, allocations, frees) = counted(|| world.lane.turn(&mut || now));
-        // The first second is for what grows once: lists that reach their length, buffers in the
-        // simulated cable.
+        // The first second is for what grows once: lists that reach their length.
         if world.now >= start + secs(1) {
             packets += found;
             calls = (calls.0 + allocations, calls.1 + frees);
@@ -157,6 +162,13 @@ fn a_loaded_lane_does_not_call_the_allocator() {
 }
 
 #[test]
+fn nor_does_one_whose_clients_prove_cookies() {
+    let mut world = World::new(plan());
+    cookies::shield(&mut world);
+    assert_no_calls(world, |_, _| {});
+}
+
+#[test]
 fn nor_does_one_that_hands_linux_its_own() {
     let mut plan = plan();
     // The long connections, and most of the short ones; Linux gets the rest.
@@ -175,4 +187,45 @@ fn nor_does_one_that_hands_linux_its_own() {
     assert!(ended.service.fell_back > 100, "{:?}", ended.service);
     let path = ended.kernel_paths[CLIENTS];
     assert!(path.limited > 100 && path.to_kernel > 1_000 && path.from_kernel > 1_000, "{path:?}");
+}
+
+/// As far as it is Rust's: drivers have an allocator of their own.
+#[cfg(feature = "dpdk")]
+#[test]
+fn nor_does_a_port_of_dpdk() {
+    use dpdk_sys::{Eal, EalSettings};
+    use ringroad_engine::frame::Burst;
+    use ringroad_engine::port::Port as _;
+    use ringroad_engine::port::dpdk::{Dpdk, Memory, Settings};
+
+    let eal = Eal::init(
+        &EalSettings {
+            cpus: vec![0],
+            memory: dpdk_sys::Memory::Ordinary { megabytes: 32 },
+            pci: Vec::new(),
+            arguments: Vec::new(),
+        },
+        |_, _| {},
+    )
+    .expect("DPDK to start");
+    let (mut pool, memory) = Memory::new(&eal, "quiet", 512, 2176, None).expect("memory");
+    let id = eal.attach("net_ring_quiet", "").expect("a device");
+    let settings = Settings { rx_queues: 2, rx_descriptors: 256, tx_descriptors: 256, mtu: 1500 };
+    let mut port = Dpdk::open(&mut pool, &memory, id, settings).expect("a device");
+    let mut burst = Burst::new();
+    while !burst.is_full() {
+        let mut frame = pool.alloc().expect("a free frame");
+        pool.push_back(&mut frame, 60).expect("room").fill(7);
+        burst.push(frame).expect("room");
+    }
+    let ((), allocations, frees) = counted(|| {
+        for _ in 0..1000 {
+            port.tx_burst(&mut pool, &mut burst);
+            port.flush(&mut pool);
+            port.rx_burst(&mut pool, &mut burst);
+        }
+    });
+    assert_eq!((port.stats().received, allocations, frees), (64_000, 0, 0));
+    burst.drain().for_each(|frame| pool.free(frame));
+    port.close(&mut pool);
 }

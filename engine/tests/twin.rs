@@ -12,9 +12,12 @@ mod packets;
 #[path = "../../ebpf/tests/shield/rig.rs"]
 mod rig;
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
-use ringroad_ebpf::{CookieService, ShieldSettings, Verdict};
+use ipnet::IpNet;
+use ringroad_ebpf::{CookieService, Lists, ShieldSettings, SourceLimit, Verdict};
 use ringroad_engine::flow::FlowKey;
 use ringroad_engine::random::Random;
 use ringroad_engine::shield::cookie::{self, Keys};
@@ -33,16 +36,33 @@ use rig::{Rig, in_namespace, now_ns, settings};
 struct Both {
     rig: Rig,
     twin: Twin,
+    /// What both take for the time: the heartbeat is the program's clock while it is ahead of the
+    /// real one.
+    now: Instant,
     judged: u64,
 }
 
 impl Both {
     fn new() -> Self {
-        let ShieldSettings { services, egress, ports, .. } = settings();
-        let cookies = COOKIES.to_vec();
-        let rig = Rig::with_cookies(cookies.clone());
-        let twin = Settings { ports: ports.len(), services, egress, cookies, secret: [7; 16] };
-        let mut both = Both { rig, twin: Twin::new(&twin), judged: 0 };
+        Both::with(settings())
+    }
+
+    fn with(settings: ShieldSettings) -> Self {
+        let settings = ShieldSettings { cookies: COOKIES.to_vec(), ..settings };
+        let rig = Rig::with(&settings);
+        let ShieldSettings { services, egress, ports, lists, source_limit, cookies, .. } = settings;
+        let twin = Twin::new(&Settings {
+            ports: ports.len(),
+            services,
+            egress,
+            lists,
+            source_limit,
+            cookies,
+            secret: [7; 16],
+        });
+        let now = Instant::from_nanos(now_ns()) + Duration::from_secs(600);
+        let mut both = Both { rig, twin, now, judged: 0 };
+        both.advance(Duration::ZERO);
         both.set_accepting(0, true);
         both.set_accepting(1, true);
         both.set_keys(0);
@@ -66,10 +86,20 @@ impl Both {
         self.twin.set_accepting(service, accepting);
     }
 
+    fn advance(&mut self, time: Duration) {
+        self.now += time;
+        self.rig.control.beat(0, self.now.as_nanos());
+    }
+
+    fn set_lists(&mut self, lists: &Lists) {
+        self.rig.shield.set_lists(lists).expect("new lists");
+        self.twin.set_lists(lists);
+    }
+
     #[track_caller]
     fn verdict(&mut self, what: &str, packet: &[u8]) -> Verdict {
         let (program, left) = self.rig.judge(packet);
-        let twin = self.twin.judge(Instant::from_nanos(now_ns()), 0, packet);
+        let twin = self.twin.judge(self.now, 0, packet);
         assert_eq!(
             twin,
             program,
@@ -308,9 +338,83 @@ fn sequences_of_damaged_packets_have_the_same_verdicts() {
                 both.verdict(&format!("RINGROAD_SEED={seed}, packet {number}"), &packet);
             }
             for verdict in Verdict::ALL {
-                let is_only_the_programs = matches!(verdict, Verdict::Stale | Verdict::NoSocket);
+                use Verdict::{Denied, Land, NoSocket, RateLimited, Stale};
+                let cannot_be = matches!(verdict, Stale | NoSocket | Land | Denied | RateLimited);
                 let seen = both.twin.counters().of(verdict);
-                assert_eq!(seen == 0, is_only_the_programs, "{verdict:?} {seen} times");
+                assert_eq!(seen == 0, cannot_be, "{verdict:?} {seen} times");
+            }
+            both.finish();
+        }
+    });
+}
+
+/// Sources that lists and limits are about: few, so that they meet their bounds.
+fn source(random: &mut Random) -> SocketAddr {
+    let (low, port) = (random.below(8), 1 + random.below(200) as u16);
+    let v4 = [0xc000_0200, 0xc000_0280, 0xc633_6400, 0x0a01_0000, 0x7f00_0000, 0xe000_0000];
+    let v6 = [0x2001_0db8_u128 << 96, 0x2001_0db8_0001 << 80, 0xff02 << 112, 0];
+    let address = match random.below(2) {
+        0 => Ipv4Addr::from_bits(pick(random, &v4) | low as u32).into(),
+        _ => Ipv6Addr::from_bits(pick(random, &v6) | u128::from(low) << (64 * (low & 1))).into(),
+    };
+    SocketAddr::new(address, pick(random, &[port, port, 80]))
+}
+
+fn any_prefix(random: &mut Random) -> IpNet {
+    let source = source(random).ip();
+    let lengths: &[u8] = if source.is_ipv4() {
+        &[0, 1, 8, 24, 25, 29, 31, 32]
+    } else {
+        &[0, 3, 32, 48, 61, 64, 127, 128]
+    };
+    IpNet::new(source, pick(random, lengths)).expect("a prefix").trunc()
+}
+
+/// Each prefix is in one list or the other.
+fn any_lists(random: &mut Random) -> Lists {
+    let prefixes: BTreeSet<_> = (0..random.below(24)).map(|_| any_prefix(random)).collect();
+    let (deny, allow) = prefixes.into_iter().partition(|_| random.below(2) == 0);
+    Lists { deny, allow }
+}
+
+#[test]
+fn lists_and_limits_have_the_same_verdicts_at_the_same_times() {
+    in_namespace(|| {
+        for seed in seeds(4) {
+            let mut random = Random::new(seed);
+            let source_limit = Some(SourceLimit {
+                syn_per_second: pick(&mut random, &[1, 7, 100, 500]),
+                burst: pick(&mut random, &[1, 3, 20]),
+                prefix_v4: pick(&mut random, &[0, 24, 31, 32]),
+                prefix_v6: pick(&mut random, &[0, 48, 64, 128]),
+            });
+            let mut both = Both::with(ShieldSettings { source_limit, ..settings() });
+            for number in 0..20_000 {
+                match random.below(200) {
+                    0 => both.set_lists(&any_lists(&mut random)),
+                    1 => both.set_accepting(0, random.below(2) == 0),
+                    2 => both.advance(Duration::from_millis(random.below(500))),
+                    3..20 => both.advance(Duration::from_nanos(random.below(2_000_000))),
+                    _ => {}
+                }
+                let client = source(&mut random);
+                let local = match client {
+                    SocketAddr::V4(_) => pick(&mut random, &["10.1.0.1:80", "10.2.0.1:20000"]),
+                    SocketAddr::V6(_) => {
+                        pick(&mut random, &["[fd00:1::1]:80", "[fd00:2::1]:20000"])
+                    }
+                };
+                let packet = match random.below(8) {
+                    0 => icmp_about(&mut random, client, at(local)),
+                    1 => segment(client, at(local), random.draw() as u8, 0),
+                    2 => segment(at(local), at(local), ACK, 0),
+                    _ => segment(client, at(local), SYN, 0),
+                };
+                both.verdict(&format!("RINGROAD_SEED={seed}, packet {number}"), &packet);
+            }
+            for verdict in [Verdict::ToEngine, Verdict::Land, Verdict::Denied, Verdict::RateLimited]
+            {
+                assert!(both.twin.counters().of(verdict) > 0, "{verdict:?}");
             }
             both.finish();
         }
@@ -383,7 +487,7 @@ fn what_linux_had_before_is_its_own_to_both() {
         let mut both = Both::new();
         let (client, service) = (at("192.0.2.7:51234"), at(LOCAL_V4[0]));
         both.rig.shield.keep_with_kernel(0, service, client).expect("keep a flow");
-        both.twin.keep_with_kernel(Instant::from_nanos(now_ns()), 0, service, client);
+        both.twin.keep_with_kernel(both.now, 0, service, client);
         let data = segment(client, service, ACK, 10);
         assert_eq!(both.verdict("data", &data), Verdict::KernelFlow);
         let syn = segment(client, service, SYN, 0);

@@ -88,7 +88,7 @@ impl DeviceId {
             tx_checksum: info.tx_offload_capa & raw::RR_TX_OFFLOAD_TCP_CHECKSUM != 0,
             mtu,
             mtu_min: info.min_mtu,
-            mtu_max: info.max_mtu,
+            mtu_max: mtu_max(&info),
             // SAFETY: asks for a number of an existing port.
             node: u32::try_from(unsafe { raw::rte_eth_dev_socket_id(self.port) }).ok(),
             mac: self.mac()?,
@@ -150,6 +150,17 @@ impl Drop for DeviceId {
             // SAFETY: closing ends the port; the device under it stays until here.
             unsafe { raw::rte_dev_remove(info.device) };
         }
+    }
+}
+
+/// Drivers that know no largest MTU know a longest packet; DPDK takes this much of it for framing.
+pub(crate) fn mtu_max(info: &raw::rte_eth_dev_info) -> u16 {
+    const HEADER_AND_CHECKSUM: u32 = 14 + 4;
+    match info.max_mtu {
+        u16::MAX => {
+            info.max_rx_pktlen.saturating_sub(HEADER_AND_CHECKSUM).min(u16::MAX.into()) as u16
+        }
+        known => known,
     }
 }
 

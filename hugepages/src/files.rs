@@ -8,7 +8,7 @@ use crate::Error;
 /// The text of a file, without the line's end.
 pub(crate) fn text(path: &Path) -> Result<String, Error> {
     let text =
-        fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        fs::read_to_string(path).map_err(|reason| Error::Read { path: path.to_owned(), reason })?;
     Ok(text.trim().to_owned())
 }
 

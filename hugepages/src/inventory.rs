@@ -61,6 +61,15 @@ impl Inventory {
     }
 }
 
+/// Memory that can be had without swapping [octets]; hugepages that are reserved are no part of it.
+/// `None` if the kernel does not say. `procfs` is where it would ([`crate::PROCFS`]).
+pub fn memory_available(procfs: &Path) -> Option<u64> {
+    let text = fs::read_to_string(procfs.join("meminfo")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// The directory of one pool: a node's own, or the whole host's.
 pub(crate) fn directory(sysfs: &Path, page_size: u64, node: Option<u32>) -> PathBuf {
     let parent = match node {
@@ -73,7 +82,7 @@ pub(crate) fn directory(sysfs: &Path, page_size: u64, node: Option<u32>) -> Path
 /// A count of pages in a file.
 pub(crate) fn count(path: &Path) -> Result<u64, Error> {
     let text =
-        fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        fs::read_to_string(path).map_err(|reason| Error::Read { path: path.to_owned(), reason })?;
     text.trim().parse().map_err(|_| Error::Unreadable { path: path.to_owned(), text })
 }
 
@@ -99,7 +108,7 @@ pub(crate) fn numbered(
     let entries = match fs::read_dir(directory) {
         Ok(entries) => Some(entries),
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(Error::Read { path: directory.to_owned(), source }),
+        Err(reason) => return Err(Error::Read { path: directory.to_owned(), reason }),
     };
     Ok(entries.into_iter().flatten().flatten().filter_map(move |entry| {
         let name = entry.file_name();

@@ -18,7 +18,7 @@ mod pci;
 mod reservation;
 
 pub use cpu::{Cpu, Cpus};
-pub use inventory::{Inventory, Node, Pool};
+pub use inventory::{Inventory, Node, Pool, memory_available};
 pub use mapping::{Backing, Mapping, Request, map};
 pub use numa::Nodes;
 pub use pci::{Nic, NotPci, PciAddress, PciDevice, Vfio};
@@ -30,6 +30,9 @@ use std::path::PathBuf;
 /// Where the kernel shows the host; everything here takes it as an argument, for tests.
 pub const SYSFS: &str = "/sys";
 
+/// Where it says how much memory there is.
+pub const PROCFS: &str = "/proc";
+
 /// The size of hugepage that packet memory is put on [octets].
 pub const PAGE_2M: u64 = 2 << 20;
 
@@ -39,20 +42,20 @@ pub const PAGE_1G: u64 = 1 << 30;
 /// What can go wrong, one line each.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{path}: {source}; is sysfs mounted?")]
-    Read { path: PathBuf, source: io::Error },
+    #[error("{path}: {reason}; is sysfs mounted?")]
+    Read { path: PathBuf, reason: io::Error },
     #[error("{path}: {text:?} is not a count of pages")]
     Unreadable { path: PathBuf, text: String },
     #[error("{path}: {text:?} is not a list of cores")]
     NoList { path: PathBuf, text: String },
-    #[error("{path}: {source}; reserving hugepages takes root")]
-    Write { path: PathBuf, source: io::Error },
+    #[error("{path}: {reason}; reserving hugepages takes root")]
+    Write { path: PathBuf, reason: io::Error },
     #[error("no hugepages of {kib} KiB{on_node}; see {path} for the sizes there are")]
     NoSuchPool { kib: u64, on_node: String, path: PathBuf },
     #[error(
-        "placing packet memory on NUMA node {node}: {source}; `lscpu` lists the nodes there are"
+        "placing packet memory on NUMA node {node}: {reason}; `lscpu` lists the nodes there are"
     )]
-    Place { node: u32, source: io::Error },
-    #[error("mapping {octets} octets of packet memory: {source}; lower `engine.frames`")]
-    Map { octets: usize, source: io::Error },
+    Place { node: u32, reason: io::Error },
+    #[error("mapping {octets} octets of packet memory: {reason}; lower `engine.frames`")]
+    Map { octets: usize, reason: io::Error },
 }

@@ -57,7 +57,7 @@ unsafe impl Send for Mapping {}
 pub fn map(request: Request) -> Result<Mapping, Error> {
     let page = PAGE_2M as usize;
     let too_long =
-        || Error::Map { octets: request.len, source: io::ErrorKind::InvalidInput.into() };
+        || Error::Map { octets: request.len, reason: io::ErrorKind::InvalidInput.into() };
     let len = request.len.max(1).checked_next_multiple_of(page).ok_or_else(too_long)?;
     let refused = if request.hugepages {
         match map_huge(len) {
@@ -70,7 +70,7 @@ pub fn map(request: Request) -> Result<Mapping, Error> {
     } else {
         None
     };
-    let failed = |source| Error::Map { octets: len, source };
+    let failed = |reason| Error::Map { octets: len, reason };
     let mapping = map_ordinary(len).map_err(failed)?;
     let mut mapping = mapping.place(request.node)?.put_in_place().map_err(failed)?;
     mapping.refused = refused;
@@ -120,7 +120,7 @@ impl Mapping {
         match prefer_node(self.base, self.len, node) {
             // A kernel without NUMA has nothing to choose from.
             Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Ok(self),
-            result => result.map(|()| self).map_err(|source| Error::Place { node, source }),
+            result => result.map(|()| self).map_err(|reason| Error::Place { node, reason }),
         }
     }
 

@@ -101,7 +101,7 @@ impl Drop for Reservation {
 
 fn write(path: &Path, pages: u64) -> Result<(), Error> {
     fs::write(path, pages.to_string())
-        .map_err(|source| Error::Write { path: path.to_owned(), source })
+        .map_err(|reason| Error::Write { path: path.to_owned(), reason })
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@ use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, connections, receive_queues};
 use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX};
 use ringroad_engine::port::af_xdp::{self, AfXdp, BusyPoll, Umem, frame_size_for};
+use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::stage::ShieldGate;
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_hugepages::Request;
 
-use super::{Backend, ShieldCounts};
+use super::{Backend, ShieldHandle};
 use crate::plan::{Plan, PortPlan};
 use crate::privileges;
 
@@ -76,36 +77,40 @@ impl Backend for AfXdpBackend {
         Ok(ShieldGate::new(shield.control(), FIRST_QUEUE))
     }
 
-    fn counts(&self) -> Result<Box<dyn ShieldCounts>> {
+    fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
         let shield = self.shield.as_ref().context(NOT_LOADED)?;
         let (counters, control) = (shield.counters_reader(), shield.control());
-        Ok(Box::new(XdpCounts { counters, control }))
+        Ok(Box::new(XdpShield { counters, control }))
     }
 }
 
-/// Counts in the program's maps.
+/// The program's maps.
 #[derive(Debug)]
-struct XdpCounts {
+struct XdpShield {
     counters: CountersReader,
     control: Control,
 }
 
-impl ShieldCounts for XdpCounts {
+impl ShieldHandle for XdpShield {
     /// What the program sent to the lane's rings since the lane was asked counts as held.
     fn add_to(&self, snapshot: &mut Snapshot) -> Result<()> {
         let shield = self.counters.read()?;
         let lost: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
         let ledger = &mut snapshot.telemetry.ledger;
         let in_rings = shield.to_engine().saturating_sub(ledger.received + lost);
-        ledger.received += shield.passed() + shield.answered() + in_rings;
+        ledger.received += shield.passed() + shield.dropped() + shield.answered() + in_rings;
         ledger.consumed += shield.answered();
         ledger.to_kernel += shield.passed();
         ledger.held += in_rings;
-        snapshot.shield = shield;
+        ledger.shield = shield;
         for (service, index) in snapshot.services.iter_mut().zip(0..) {
             service.fell_back += self.control.fell_back(index);
         }
         Ok(())
+    }
+
+    fn set_cookie_keys(&self, keys: &Keys) {
+        self.control.set_cookie_keys(&keys.slots, keys.current);
     }
 }
 
@@ -145,7 +150,9 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         ports: ports.collect(),
         services: plan.listening.clone(),
         egress: plan.egress.clone(),
-        cookies: Vec::new(),
+        lists: plan.lists.clone(),
+        source_limit: plan.source_limit,
+        cookies: plan.cookies.clone(),
         heartbeat_limit: config.engine.heartbeat_limit,
     }
 }

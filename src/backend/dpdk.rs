@@ -3,7 +3,9 @@
 #[cfg(feature = "dpdk")]
 mod devices;
 
+use anyhow::{Result, bail};
 use ringroad_config::schema::{Config, Driver};
+use ringroad_engine::limits::FRAME_SIZE_MAX;
 
 #[cfg(feature = "dpdk")]
 pub(crate) use devices::DpdkBackend;
@@ -72,6 +74,21 @@ impl Options {
     }
 }
 
+/// What a start takes of memory [MiB].
+pub(crate) fn megabytes(frames: u32, mtu: u16) -> Result<u64> {
+    let frame = u64::from(frame_size(mtu)? + FRAME_OVERHEAD);
+    Ok((u64::from(frames) * frame).div_ceil(1 << 20) + EAL_MEGABYTES)
+}
+
+/// A buffer that holds packets of `mtu` octets [octets]. NICs count in whole kibibytes.
+fn frame_size(mtu: u16) -> Result<u32> {
+    let size = HEADROOM + (u32::from(mtu) + FRAMING).next_multiple_of(1024);
+    if size as usize > FRAME_SIZE_MAX {
+        bail!("an MTU of {mtu} does not fit one frame; set at most {MTU_MAX} on the ports' TAPs");
+    }
+    Ok(size)
+}
+
 fn devices(config: &Config) -> impl Iterator<Item = &str> {
     config.ports.iter().filter_map(|port| match &port.driver {
         Driver::AfXdp(_) => None,
@@ -91,6 +108,22 @@ fn is_pci(device: &str) -> bool {
 fn name_of(vdev: &str) -> &str {
     vdev.split(',').next().unwrap_or_default()
 }
+
+/// Ethernet's [octets].
+pub(crate) const MTU_DEFAULT: u16 = 1500;
+
+/// Largest MTU that one frame holds [octets].
+const MTU_MAX: u32 = (FRAME_SIZE_MAX as u32 - HEADROOM) / 1024 * 1024 - FRAMING;
+
+/// What DPDK leaves free in front of a packet, and what it has besides the MTU [octets].
+const HEADROOM: u32 = 128;
+const FRAMING: u32 = 22;
+
+/// What an mbuf has in front of its buffer and behind it, at most [octets].
+const FRAME_OVERHEAD: u32 = 384;
+
+/// For DPDK's own structures [MiB].
+const EAL_MEGABYTES: u64 = 32;
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use ringroad_hugepages::{Cpus, Inventory, Nodes, Vfio};
+use ringroad_hugepages::{Cpus, Inventory, Nodes, Vfio, memory_available};
 
 use super::finding::Finding;
 
@@ -43,7 +43,7 @@ impl Host {
             cpus: Cpus::read(sysfs)?,
             nodes: Nodes::read(sysfs)?,
             hugepages: Inventory::read(sysfs)?,
-            memory_available: available(&proc("meminfo")),
+            memory_available: memory_available(procfs),
             vfio: Vfio::read(sysfs),
         })
     }
@@ -87,13 +87,6 @@ pub(super) fn judge(host: &Host, af_xdp: bool) -> Vec<Finding> {
 fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
-/// Octets that `meminfo` says can be had without swapping.
-fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kib * 1024)
 }
 
 /// The oldest kernel that ringroad is made for.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ringroad_config::schema::Config;
+use ringroad_config::schema::{Config, DriverKind};
 use ringroad_engine::limits::CHUNK_SIZE_MAX;
 use ringroad_engine::port::af_xdp::frame_size_for;
 use ringroad_hugepages::{PAGE_2M, Pool};
@@ -10,10 +10,12 @@ use ringroad_hugepages::{PAGE_2M, Pool};
 use super::finding::Finding;
 use super::host::Host;
 use super::ports::Interfaces;
+use crate::backend::dpdk::{MTU_DEFAULT, megabytes};
 
 /// Packet memory that a start will take.
 #[derive(Debug)]
 pub(super) struct Needs {
+    driver: DriverKind,
     /// In all [octets].
     pub(super) octets: u64,
     /// By the node of the cores that work on it, `None` where there is but one: hugepages of 2 MiB.
@@ -23,9 +25,19 @@ pub(super) struct Needs {
 impl Needs {
     pub(super) fn of(config: &Config, interfaces: &Interfaces<'_>, host: &Host) -> Self {
         let mtus = interfaces.values().flatten().map(|interface| interface.link.mtu);
-        let frame_size = frame_size_for(mtus.max().unwrap_or(0)).unwrap_or(CHUNK_SIZE_MAX);
-        let of_lane = u64::from(config.engine.frames) * frame_size as u64;
-        let mut needs = Needs { octets: 0, pages: BTreeMap::new() };
+        let mtu = mtus.max().unwrap_or(0);
+        let of_lane = match config.driver() {
+            DriverKind::AfXdp => {
+                let frame_size = frame_size_for(mtu).unwrap_or(CHUNK_SIZE_MAX);
+                u64::from(config.engine.frames) * frame_size as u64
+            }
+            // Without a TAP yet, or with one of an MTU that a start refuses, this is Ethernet's.
+            DriverKind::Dpdk => {
+                let mtu = u16::try_from(mtu).ok().filter(|mtu| *mtu > 0).unwrap_or(MTU_DEFAULT);
+                megabytes(config.engine.frames, mtu).unwrap_or(0) << 20
+            }
+        };
+        let mut needs = Needs { driver: config.driver(), octets: 0, pages: BTreeMap::new() };
         for core in &config.engine.cores {
             needs.octets += of_lane;
             *needs.pages.entry(host.node_of(*core)).or_default() += of_lane.div_ceil(PAGE_2M);
@@ -44,7 +56,7 @@ pub(super) fn judge(needs: &Needs, host: &Host, running: bool) -> Vec<Finding> {
         if free < *pages {
             on_ordinary_pages += pages * PAGE_2M;
         }
-        findings.push(hugepages(*node, pool, free, *pages));
+        findings.push(hugepages(needs.driver, *node, pool, free, *pages));
     }
     if let Some(available) = host.memory_available.filter(|_| !running)
         && available < on_ordinary_pages
@@ -60,8 +72,19 @@ pub(super) fn judge(needs: &Needs, host: &Host, running: bool) -> Vec<Finding> {
     findings
 }
 
-fn hugepages(node: Option<u32>, pool: Option<Pool>, free: u64, needed: u64) -> Finding {
+fn hugepages(
+    driver: DriverKind,
+    node: Option<u32>,
+    pool: Option<Pool>,
+    free: u64,
+    needed: u64,
+) -> Finding {
     let finding = match pool {
+        None if driver == DriverKind::Dpdk => {
+            Finding::failure("hugepages", "this kernel has none of 2 MiB, and DPDK wants them").fix(
+                "boot a kernel with CONFIG_HUGETLBFS, or run with --no-huge (virtual devices only)",
+            )
+        }
         None => Finding::warning(
             "hugepages",
             "this kernel has none of 2 MiB; packet memory will be on ordinary pages, and slower",
@@ -70,6 +93,12 @@ fn hugepages(node: Option<u32>, pool: Option<Pool>, free: u64, needed: u64) -> F
         Some(_) if free >= needed => {
             Finding::ok("hugepages", format!("of 2 MiB: {needed} needed, {free} free"))
         }
+        Some(_) if driver == DriverKind::Dpdk => Finding::note(
+            "hugepages",
+            format!(
+                "of 2 MiB: {needed} needed, {free} free; a start takes the rest of free memory"
+            ),
+        ),
         Some(pool) => Finding::warning(
             "hugepages",
             format!(

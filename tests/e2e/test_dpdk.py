@@ -1,4 +1,4 @@
-"""Ports that DPDK drives: what Linux sees of them, what they take and give back, what is refused."""
+"""Ports that DPDK drives: Linux behind them, what they take and give back, what is refused."""
 
 import signal
 import socket
@@ -9,7 +9,7 @@ from pathlib import Path
 from harness import programs
 from harness.bystanders import GAP_MOST, Typist, ping_pauses
 from harness.case import EdgeCase
-from harness.driver import DRIVERS, HUGEPAGES, Dpdk, hugepages
+from harness.driver import HUGEPAGES, Dpdk, hugepages
 from harness.edge import RINGROAD, expect_traces, service, traces
 from harness.lab import (
     CLIENT_V4,
@@ -115,13 +115,10 @@ class KernelPath(OnDpdk, EdgeCase):
 class DpdkOnVeth(Dpdk):
     """DPDK's pcap driver at one end of a veth pair: slow, but it takes frames of any size."""
 
-    arguments = (
+    vdevs = (
         "--vdev=net_pcap0,rx_iface_in=wan0-far,tx_iface=wan0-far",
         "--vdev=net_pcap1,rx_iface_in=lan0-far,tx_iface=lan0-far",
     )
-
-    def __init__(self):
-        pass
 
     def lay_cables(self, lab):
         super().lay_cables(lab)
@@ -246,7 +243,7 @@ class OwnTaps(OnDpdk, RefusalCase):
 class DpdkRefusals(OnDpdk, RefusalCase):
     """Each in one line, without a word of DPDK's own around it, and nothing is left."""
 
-    wan, lan = DRIVERS["dpdk"].arguments
+    wan, lan = Dpdk.vdevs
 
     def refused_lan(self, settings, *words, **how):
         """As `refused`, with these settings for the port `lan`."""
@@ -267,7 +264,7 @@ class DpdkRefusals(OnDpdk, RefusalCase):
         self.refused_device("0000:ff:1f.7")
 
     def test_pci_device_that_linux_drives(self):
-        """It is not taken from Linux without a word. No network card: this host may need its own."""
+        """It is not taken from Linux. None that is a network card: this host may need its own."""
         for device in Path("/sys/bus/pci/devices").iterdir():
             driver = device / "driver"
             network = (device / "class").read_text().startswith("0x02")
@@ -304,6 +301,11 @@ class DpdkRefusals(OnDpdk, RefusalCase):
         self.lab.ip("edge", "link set lan0 mtu 30000")
         self.addCleanup(self.lab.ip, "edge", "link set lan0 mtu 1500")
         self.refused(self.config(), "MTU", "30000")
+
+    def test_mtu_that_the_device_cannot(self):
+        self.lab.ip("edge", "link set lan0 mtu 9000")
+        self.addCleanup(self.lab.ip, "edge", "link set lan0 mtu 1500")
+        self.refused(self.config(), "lan0", "9000", "1504")
 
     def test_no_hugepages_to_be_had(self):
         """As in a container, where `/sys` may not be written to."""

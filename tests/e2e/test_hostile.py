@@ -63,7 +63,7 @@ class Hostile(EdgeCase):
         return raw
 
     def dropped(self, edge):
-        """Dropped packets by reason; and what the shield left for Linux to drop, as it counts that."""
+        """What was dropped, by reason; and what the shield counts as left for Linux to drop."""
         if not self.promised("ledger"):
             return {}
         stats = edge.stats()

@@ -78,19 +78,19 @@ class EdgeCase(unittest.TestCase):
             self.skipTest(self.lab.driver.lacks.get(trait, f"about ringroad's {trait}"))
 
     @contextmanager
-    def edge(self, *services, **engine):
-        """An edge that serves `services`.
+    def edge(self, *services, shield=None, **engine):
+        """An edge that serves `services`, with settings of its shield and of its engine.
 
         At the end of the block it must come to rest with its books balanced and stop cleanly.
         """
-        with self.doomed_edge(*services, **engine) as edge:
+        with self.doomed_edge(*services, shield=shield, **engine) as edge:
             yield edge
             edge.stop()
 
     @contextmanager
-    def doomed_edge(self, *services, **engine):
+    def doomed_edge(self, *services, shield=None, **engine):
         """An edge that the test treats so badly that nothing is asked of its end."""
-        edge = EDGES[self.edge_name](self.lab, self.folder, services, engine)
+        edge = EDGES[self.edge_name](self.lab, self.folder, services, engine, shield)
         try:
             edge.start()
             yield edge
@@ -136,13 +136,19 @@ class EdgeCase(unittest.TestCase):
         listener.listen(4096)
         return listener
 
-    def connect(self, port, family=socket.AF_INET, timeout=10, host="edge"):
-        """A connection from the client to the edge."""
+    def connect(self, port, family=socket.AF_INET, timeout=10, host="edge", source=None):
+        """A connection from the client to the edge, from an address of its own choice or `source`."""
         with self.lab.inside("client"):
             sock = socket.socket(family)
         self.addCleanup(sock.close)
         sock.settimeout(timeout)
-        sock.connect((ADDRESSES[host, family], port))
+        if source:
+            sock.bind((source, 0))
+        try:
+            sock.connect((ADDRESSES[host, family], port))
+        except OSError:
+            sock.close()  # Or Linux would go on trying.
+            raise
         return sock
 
     def accept(self, listener, timeout=10):

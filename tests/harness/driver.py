@@ -50,12 +50,10 @@ class Dpdk:
         "ports without an engine": "a DPDK port is dead while no engine polls it",
     }
 
+    vdevs = ("--vdev=net_tap0,iface=wan0-far", "--vdev=net_tap1,iface=lan0-far")
+
     def __init__(self, memory=()):
-        self.arguments = (
-            "--vdev=net_tap0,iface=wan0-far",
-            "--vdev=net_tap1,iface=lan0-far",
-            *memory,
-        )
+        self.arguments = (*self.vdevs, *memory)
         self._hugepages_before = None
 
     def lay_cables(self, lab):
@@ -69,8 +67,9 @@ class Dpdk:
 
     def take_up_cables(self, lab):
         """The TAPs go with the edge; the hugepages of an engine that was killed do not."""
-        if self._hugepages_before is not None and hugepages() > self._hugepages_before:
-            Path(HUGEPAGES, "nr_hugepages").write_text(str(self._hugepages_before))
+        before, self._hugepages_before = self._hugepages_before, None
+        if before is not None and hugepages() > before:
+            Path(HUGEPAGES, "nr_hugepages").write_text(str(before))
 
     def plug_in(self, lab):
         for number, (interface, (host, far_interface)) in enumerate(lab.cables.items(), 1):

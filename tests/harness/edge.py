@@ -51,7 +51,7 @@ def service_v6(port, name="six", source_ports="20000-59999"):
     )
 
 
-def configuration(services, socket, ports, engine=None):
+def configuration(services, socket, ports, engine=None, shield=None):
     """A configuration as data; written as JSON, which is YAML."""
     return {
         "engine": {"drain_timeout": "2s", **(engine or {})},
@@ -71,6 +71,7 @@ def configuration(services, socket, ports, engine=None):
             }
             for each in services
         ],
+        "shield": shield or {},
         "admin": {"socket": str(socket)},
     }
 
@@ -83,6 +84,7 @@ class Ringroad:
         {
             "ledger",
             "configuration",
+            "shield",
             "passing on of resets",
             # What it does not take goes to Linux.
             "fallback",
@@ -91,12 +93,12 @@ class Ringroad:
         }
     )
 
-    def __init__(self, lab, folder, services, engine=None, pin=()):
+    def __init__(self, lab, folder, services, engine=None, shield=None, pin=()):
         self._lab = lab
         self._pin = pin
         self._socket = Path(folder) / "ringroad.sock"
         self._config = Path(folder) / "edge.yaml"
-        config = configuration(services, self._socket, lab.driver.ports(), engine)
+        config = configuration(services, self._socket, lab.driver.ports(), engine, shield)
         self._config.write_text(json.dumps(config, indent=2))
         self._process = None
         self._traces_before = None
@@ -200,8 +202,8 @@ class Haproxy:
     name = "haproxy"
     traits = frozenset({"ports without an engine"})
 
-    def __init__(self, lab, folder, services, engine=None, pin=()):
-        del engine  # Settings of ringroad's own.
+    def __init__(self, lab, folder, services, engine=None, shield=None, pin=()):
+        del engine, shield  # Settings of ringroad's own.
         self._lab = lab
         self._pin = pin
         self._config = Path(folder) / "haproxy.cfg"

@@ -137,7 +137,9 @@ fn keys() {
     );
     assert_says_behind(
         "shield: { \"a\\nb\": 7 }\n",
-        &["10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, deny, allow, per_source"],
+        &[
+            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, cookie_secret, deny, allow, per_source",
+        ],
     );
     assert_says_behind(
         &format!("{}: 7\n", "x".repeat(100)),
@@ -588,27 +590,35 @@ fn services() {
 fn shield_and_admin() {
     assert_says_behind(
         "shield: { syn_cookies: on }\n",
-        &["10:24: \"syn_cookies\" cannot be \"on\"; give off"],
+        &["10:24: \"syn_cookies\" cannot be \"on\"; give one of always, off"],
     );
     assert_says_behind(
         "shield: { deny: [10.0.0.1/8] }\n",
         &[
-            "10:17: \"deny\" is not available in this version; leave it out, and filter upstream",
             "10:18: \"deny\" cannot be \"10.0.0.1/8\"; bits are set behind the prefix: give 10.0.0.0/8",
         ],
     );
     assert_says_behind(
         "shield: { deny: [10.0.0.0/33] }\n",
         &[
-            "10:17: \"deny\" is not available in this version; leave it out, and filter upstream",
             "10:18: \"deny\" cannot be \"10.0.0.0/33\"; give a prefix such as 192.0.2.0/24 or 2001:db8::/32",
+        ],
+    );
+    assert_says_behind(
+        "shield: { allow: ['::ffff:10.0.0.0/104'] }\n",
+        &["10:19: \"allow\" cannot be \"::ffff:10.0.0.0/104\"; give it as IPv4, 10.0.0.0/8"],
+    );
+    assert_says_behind(
+        "shield:\n  deny: [192.0.2.0/24, 192.0.2.1, 192.0.2.1/32]\n  allow: ['2001:db8::/32', 192.0.2.0/24]\n",
+        &[
+            "11:35: 192.0.2.1/32 is already in \"deny\" (line 11); give each prefix once",
+            "12:28: 192.0.2.0/24 is already in \"deny\" (line 11); give each prefix once",
         ],
     );
     assert_says_behind(
         "shield: { per_source: { burst: 0, prefix_v4: 33 } }\n",
         &[
-            "10:23: per_source is not available in this version; use off, or leave it out",
-            "10:32: \"burst\" cannot be \"0\"; give a whole number from 1 to 4294967295",
+            "10:32: \"burst\" cannot be \"0\"; give a whole number from 1 to 10000000",
             "10:46: \"prefix_v4\" cannot be \"33\"; give a whole number from 1 to 32",
         ],
     );
@@ -721,26 +731,11 @@ fn what_this_version_cannot_do() {
     }
     assert_says_behind(
         "shield: { syn_cookies: auto }\n",
-        &["10:24: syn_cookies auto is not available in this version; use off, or leave it out"],
+        &["10:24: syn_cookies auto is not available in this version; use always or off"],
     );
     assert_says_behind(
-        "shield: { syn_cookies: always }\n",
-        &["10:24: syn_cookies always is not available in this version; use off, or leave it out"],
-    );
-    assert_says_behind(
-        "shield: { deny: [192.0.2.0/24], allow: ['2001:db8::1'] }\n",
-        &[
-            "10:17: \"deny\" is not available in this version; leave it out, and filter upstream",
-            "10:40: \"allow\" is not available in this version; leave it out",
-        ],
-    );
-    assert_says_behind(
-        "shield:\n  per_source: { burst: 10 }\n",
-        &["11:15: per_source is not available in this version; use off, or leave it out"],
-    );
-    assert_says_behind(
-        "shield:\n  per_source:\n",
-        &["11:3: per_source is not available in this version; use off, or leave it out"],
+        "shield: { cookie_secret: secret }\n",
+        &["10:26: \"cookie_secret\" cannot be \"secret\"; give an absolute path"],
     );
 }
 

@@ -14,6 +14,7 @@ use ringroad_ebpf::{
     ShieldCounters, ShieldSettings, Verdict,
 };
 
+pub(crate) const XDP_DROP: u32 = 1;
 pub(crate) const XDP_PASS: u32 = 2;
 pub(crate) const XDP_TX: u32 = 3;
 pub(crate) const XDP_REDIRECT: u32 = 4;
@@ -107,7 +108,7 @@ impl Rig {
         Rig::with(&ShieldSettings { cookies, ..settings() })
     }
 
-    fn with(settings: &ShieldSettings) -> Self {
+    pub(crate) fn with(settings: &ShieldSettings) -> Self {
         let shield = Shield::load(settings).expect("load the shield");
         let socket = socket();
         shield.set_socket(0, 0, socket.as_fd()).expect("register the socket");
@@ -139,12 +140,13 @@ impl Rig {
         assert_eq!(after.received, before.received + 1, "received once");
         assert_eq!(
             after.received,
-            after.to_engine() + after.answered() + after.passed(),
+            after.to_engine() + after.answered() + after.passed() + after.dropped(),
             "the ledger balances"
         );
         let action = match verdict {
             Verdict::ToEngine => XDP_REDIRECT,
             Verdict::Answered => XDP_TX,
+            dropped if dropped.is_drop() => XDP_DROP,
             _ => XDP_PASS,
         };
         assert_eq!(run.action, action, "the action of {verdict:?}");
@@ -178,6 +180,7 @@ pub(crate) fn settings() -> ShieldSettings {
         ],
         cookies: Vec::new(),
         heartbeat_limit: HEARTBEAT_LIMIT,
+        ..ShieldSettings::default()
     }
 }
 

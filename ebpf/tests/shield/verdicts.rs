@@ -13,6 +13,9 @@ use crate::rig::{Rig, in_namespace};
 /// What it is · the packet · what becomes of it.
 type Fixture = (&'static str, Vec<u8>, Verdict);
 
+/// What connections send, of the flags that open, end and go on.
+const GOOD_FLAGS: [u8; 6] = [SYN, SYN | ACK, RST, RST | ACK, ACK, FIN | ACK];
+
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
@@ -284,14 +287,19 @@ fn every_combination_of_flags_has_its_verdict() {
         let rig = Rig::new();
         for flags in 0..=u8::MAX {
             let packet = segment(client4(), service4(), flags, 0);
-            assert_eq!(rig.verdict(&packet), Verdict::ToEngine, "flags {flags:#04x}");
+            let good = GOOD_FLAGS.contains(&(flags & (FIN | SYN | RST | ACK)));
+            let expected = if good { Verdict::ToEngine } else { Verdict::BadFlags };
+            assert_eq!(rig.verdict(&packet), expected, "flags {flags:#04x}");
         }
         rig.control.set_accepting(0, false);
         for flags in 0..=u8::MAX {
             // Each from a port of its own: what follows a SYN goes where the SYN went.
             let client = SocketAddr::new(client4().ip(), 1000 + u16::from(flags));
-            let new = flags & (SYN | ACK | RST) == SYN;
-            let expected = if new { Verdict::NotAccepting } else { Verdict::ToEngine };
+            let expected = match flags & (FIN | SYN | RST | ACK) {
+                SYN => Verdict::NotAccepting,
+                good if GOOD_FLAGS.contains(&good) => Verdict::ToEngine,
+                _ => Verdict::BadFlags,
+            };
             let packet = segment(client, service4(), flags, 0);
             assert_eq!(rig.verdict(&packet), expected, "flags {flags:#04x}");
         }

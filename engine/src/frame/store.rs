@@ -43,7 +43,12 @@ pub struct Store {
 
 /// What keeps the memory in place.
 enum Owner {
-    Ours { region: Region, _holders: Box<[u16]>, _free: Box<[u32]> },
+    /// No boxes: one that is moved claims that nobody else points to what is in it.
+    Ours {
+        region: Region,
+        _holders: Vec<u16>,
+        _free: Vec<u32>,
+    },
     Foreign(#[allow(dead_code, reason = "held, not read")] Box<dyn Send>),
 }
 
@@ -70,9 +75,9 @@ impl Store {
     /// Divides `region` into frames of `frame_size` octets.
     pub(super) fn over(region: Region, frame_size: usize) -> Self {
         let count = (region.len() / frame_size) as u32;
-        let mut holders = vec![0; count as usize].into_boxed_slice();
+        let mut holders = vec![0; count as usize];
         // The first frame on top.
-        let mut free: Box<[u32]> = [count, count].into_iter().chain((0..count).rev()).collect();
+        let mut free: Vec<u32> = [count, count].into_iter().chain((0..count).rev()).collect();
         Store {
             frames: region.base(),
             stride: frame_size,
@@ -283,7 +288,7 @@ impl fmt::Debug for Store {
 }
 
 /// The place of the first item; dangling if there is none, and then never used.
-fn first<T>(items: &mut Box<[T]>) -> NonNull<T> {
+fn first<T>(items: &mut Vec<T>) -> NonNull<T> {
     NonNull::new(items.as_mut_ptr()).unwrap_or(NonNull::dangling())
 }
 

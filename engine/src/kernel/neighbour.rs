@@ -8,9 +8,9 @@ use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 
-use super::prefix_map::{Prefix, PrefixMap};
 use super::routes::Effect;
 use crate::limits::NEIGHBOURS_MAX;
+use crate::prefix_map::{Prefix, PrefixMap};
 use crate::wire::ethernet::MacAddr;
 
 /// A host on one of our links: the key of a neighbour entry.

@@ -14,9 +14,9 @@ use rtnetlink::packet_route::route::{
     RouteVia,
 };
 
-use super::prefix_map::{Prefix, PrefixMap};
 use super::routes::Effect;
 use crate::limits::ROUTES_MAX;
+use crate::prefix_map::{Prefix, PrefixMap};
 
 /// The routing tables that are looked at, in Linux's own order: what is local, then `main`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -353,6 +353,7 @@ impl Port for AfXdp {
             received: self.received,
             sent: self.sent,
             rx_dropped: rx_dropped + self.rx_refused,
+            rx_checksum_errors: 0,
             tx_dropped: tx_dropped + self.tx_refused,
         }
     }

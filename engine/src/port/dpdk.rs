@@ -92,8 +92,9 @@ pub struct Dpdk {
     verifies_checksums: bool,
     received: u64,
     sent: u64,
-    /// Dropped here: wrong checksums, and frames that make no sense.
+    /// Dropped here: what makes no sense, and what the device found damaged.
     rx_refused: u64,
+    rx_checksum_errors: u64,
     now: Instant,
     /// Until then the device may have frames that it has sent.
     reclaim_until: Instant,
@@ -115,7 +116,8 @@ impl Dpdk {
         let Settings { rx_queues, rx_descriptors, tx_descriptors, mtu } = settings;
         let settings = DeviceSettings {
             rx_queues,
-            tx_queues: 1,
+            // One is sent by. Some devices, as TAPs, want as many of these as of those.
+            tx_queues: rx_queues.min(id.capabilities()?.tx_queues_max),
             rx_descriptors,
             tx_descriptors,
             mtu,
@@ -133,17 +135,29 @@ impl Dpdk {
             received: 0,
             sent: 0,
             rx_refused: 0,
+            rx_checksum_errors: 0,
             now: Instant::ZERO,
             reclaim_until: Instant::ZERO,
             last_stats: PortStats::default(),
         })
     }
 
-    /// The packet's frame, if there is any sense in it.
+    /// The packet's frame, if there is any sense in it. One that makes none stays where it is: a
+    /// driver's mistake costs a frame.
     #[inline]
     fn accept(&mut self, pool: &mut FramePool, packet: Packet) -> Option<Frame> {
         let (start, len) = (usize::from(packet.start), usize::from(packet.len));
-        let frame = pool.take_over(packet.index, start, len)?;
+        let Some(mut frame) = pool.take_over(packet.index, start, len) else {
+            self.rx_refused += 1;
+            return None;
+        };
+        if pool.is_shared(&frame) {
+            let Some(copy) = own(pool, frame) else {
+                self.rx_refused += 1;
+                return None;
+            };
+            frame = copy;
+        }
         let right = !self.verifies_checksums
             || match packet.checksum {
                 Checksum::GOOD => true,
@@ -151,6 +165,7 @@ impl Dpdk {
                 _ => is_right(pool.bytes(&frame)),
             };
         if !right {
+            self.rx_checksum_errors += 1;
             pool.free(frame);
             return None;
         }
@@ -165,15 +180,13 @@ impl Dpdk {
         let mut packets = [Packet::default(); BURST_MAX];
         let room = BURST - burst.len();
         // SAFETY: the pool is that of the device (just checked), and this thread has it: `pool` is
-        // borrowed exclusively. Each packet becomes a frame, or is freed.
+        // borrowed exclusively. Each packet becomes a frame, or nobody's.
         let count = unsafe { device.rx_burst(queue, &mut packets[..room]) };
         for packet in packets.iter().take(count) {
-            match self.accept(pool, *packet) {
-                Some(frame) => match burst.push(frame) {
-                    Ok(()) => self.received += 1,
-                    Err(frame) => pool.free(frame),
-                },
-                None => self.rx_refused += 1,
+            let Some(frame) = self.accept(pool, *packet) else { continue };
+            match burst.push(frame) {
+                Ok(()) => self.received += 1,
+                Err(frame) => pool.free(frame),
             }
         }
     }
@@ -203,12 +216,14 @@ impl Port for Dpdk {
         let mut packets = [Packet::default(); BURST_MAX];
         let mut count = 0;
         for (packet, frame) in packets.iter_mut().zip(burst.iter()) {
-            *packet = Packet::new(frame.index(), frame.start() as u16, frame.len() as u16);
+            // Drivers believe what they are told; `bytes` does not, if it is another pool's frame.
+            let len = pool.bytes(frame).len();
+            *packet = Packet::new(frame.index(), frame.start() as u16, len as u16);
             count += 1;
         }
         // SAFETY: the pool is that of the device, and this thread has it. The frames are handles
-        // of ours with windows inside their frames; those that the device takes are given up
-        // below, and one that is kept besides is counted so, and cannot be written.
+        // of ours with windows inside their frames (just checked); those that the device takes are
+        // given up below, and one that is kept besides is counted so, and cannot be written.
         let taken = unsafe { device.tx_burst(TX_QUEUE, &packets[..count]) };
         for frame in burst.drain().take(taken) {
             pool.hand_over(frame);
@@ -252,6 +267,7 @@ impl Port for Dpdk {
                 + counted.rx_nombuf
                 + counted.refused
                 + self.rx_refused,
+            rx_checksum_errors: self.rx_checksum_errors,
             tx_dropped: counted.oerrors,
         }
     }
@@ -266,6 +282,23 @@ impl Port for Dpdk {
     fn verifies_checksums(&self) -> bool {
         self.verifies_checksums
     }
+}
+
+impl Drop for Dpdk {
+    /// A device that was not closed stays as it is until the process ends: stopped, it would give
+    /// frames back, and nothing says that this thread has their pool.
+    fn drop(&mut self) {
+        std::mem::forget(self.device.take());
+    }
+}
+
+/// A copy, if there is room for one, in place of a frame that its sender keeps too: some devices in
+/// software bring the sender's own, and who receives a frame may write to it.
+#[cold]
+fn own(pool: &mut FramePool, frame: Frame) -> Option<Frame> {
+    let copy = pool.copy(&frame);
+    pool.free(frame);
+    copy
 }
 
 /// Whether the checksum of a TCP segment is right that the device has said nothing of. All else is

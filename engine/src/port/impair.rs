@@ -181,6 +181,7 @@ impl<P: Port> Port for Impair<P> {
             received: self.rx.stats.left,
             sent: self.tx.stats.entered,
             rx_dropped: device.rx_dropped + self.rx.stats.lost + self.rx.stats.queue_full,
+            rx_checksum_errors: device.rx_checksum_errors,
             tx_dropped: device.tx_dropped + self.tx.stats.lost + self.tx.stats.queue_full,
         }
     }

@@ -276,6 +276,7 @@ impl<R: Read> Port for Replay<R> {
             received: self.received,
             sent: self.sent,
             rx_dropped: self.rx_dropped,
+            rx_checksum_errors: 0,
             tx_dropped: 0,
         }
     }

@@ -217,6 +217,7 @@ impl Port for SimPort {
             received: self.received,
             sent: self.sent,
             rx_dropped: self.rx_dropped + self.end.cable().towards[self.end.side].lost,
+            rx_checksum_errors: 0,
             tx_dropped: self.tx_dropped,
         }
     }

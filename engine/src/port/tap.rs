@@ -171,6 +171,7 @@ impl Port for Tap {
             received: self.received,
             sent: self.sent,
             rx_dropped: self.rx_dropped,
+            rx_checksum_errors: 0,
             tx_dropped: self.tx_dropped,
         }
     }

@@ -4,9 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use ringroad_ebpf::CookieService;
+
 use super::SourcePorts;
 use super::proxy_protocol::Version;
 use crate::tcp::LegSettings;
+use crate::tcp::settings::{Family, mss_within};
 use crate::telemetry::ServiceCounters;
 
 /// What an operator asked of one service, resolved against the host.
@@ -44,6 +47,19 @@ pub enum Fallback {
     Reset,
     /// They are not answered.
     Drop,
+}
+
+/// What a SYN-ACK says of us to clients of `leg` that come by a port of `mtu` octets, where the shield
+/// writes it: no more than the connection keeps that the engine makes of its ACK.
+/// `origin_mss` is the least MSS that the service's origins take: [`u16::MAX`] while unknown.
+pub fn cookie_service(leg: &LegSettings, mtu: u16, origin_mss: u16) -> CookieService {
+    CookieService {
+        mss_v4: mss_within(mtu, Family::V4).min(origin_mss),
+        mss_v6: mss_within(mtu, Family::V6).min(origin_mss),
+        window: leg.initial_window(),
+        window_scale: leg.window_scale(),
+        on: true,
+    }
 }
 
 /// A service at work on one lane.
@@ -94,5 +110,23 @@ impl Service {
     /// Whether another connection may be taken.
     pub fn has_room(&self) -> bool {
         self.counters.active < u64::from(self.settings.max_connections)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_shield_says_is_what_all_on_the_way_can_take() {
+        let leg = LegSettings { receive_room: 1 << 20, ..LegSettings::default() };
+        let unknown = cookie_service(&leg, 9000, u16::MAX);
+        assert_eq!((unknown.mss_v4, unknown.mss_v6), (8960, 8940));
+        assert_eq!((unknown.window, unknown.window_scale), (65_535, 5));
+        let known = cookie_service(&leg, 1500, 1448);
+        assert_eq!((known.mss_v4, known.mss_v6), (1448, 1440));
+        let small = LegSettings { receive_room: 30_000, ..leg };
+        assert_eq!(cookie_service(&small, 1500, 1448).window, 30_000);
+        assert_eq!(cookie_service(&small, 1500, 1448).window_scale, 0);
     }
 }

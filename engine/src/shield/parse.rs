@@ -16,9 +16,11 @@ use crate::wire::ip::{PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP};
 #[derive(Debug)]
 pub(super) struct Segment<'a> {
     pub(super) local: (u128, u16),
-    remote: (u128, u16),
-    /// TCP's; zero for an ICMP error, so that it never passes for a new connection.
-    flags: u8,
+    pub(super) remote: (u128, u16),
+    /// Who sent the packet: the connection's other end, or whoever had an error to report.
+    pub(super) source: u128,
+    /// TCP's; an ICMP error has none.
+    pub(super) flags: Option<u8>,
     /// TCP's header; nothing for an ICMP error.
     pub(super) tcp: &'a [u8],
 }
@@ -26,12 +28,19 @@ pub(super) struct Segment<'a> {
 impl Segment<'_> {
     /// One without a header.
     pub(super) fn between(local: SocketAddr, remote: SocketAddr) -> Self {
-        Segment { local: super::local(local), remote: super::local(remote), flags: 0, tcp: &[] }
+        let (local, remote) = (super::local(local), super::local(remote));
+        Segment { local, remote, source: remote.0, flags: None, tcp: &[] }
     }
 
     #[inline]
     pub(super) fn is_new_connection(&self) -> bool {
-        self.flags & (SYN | ACK | RST) == SYN
+        self.flags.is_some_and(|flags| flags & (SYN | ACK | RST) == SYN)
+    }
+
+    /// Told by our address: a mapped one in an IPv6 header is never taken for ours.
+    #[inline]
+    pub(super) fn is_ipv4(&self) -> bool {
+        is_mapped(self.local.0)
     }
 
     #[inline]
@@ -106,10 +115,10 @@ fn parse_ipv4(mut cursor: Cursor<'_>) -> Result<Segment<'_>, Verdict> {
     }
     cursor.skip(header_octets - ip.len()).ok_or(Verdict::Malformed)?;
 
-    if protocol == PROTOCOL_ICMP {
-        return parse_icmpv4(cursor).ok_or(Verdict::NotOurs);
-    }
     let (source, destination) = (ipv4_at(ip, 12), ipv4_at(ip, 16));
+    if protocol == PROTOCOL_ICMP {
+        return parse_icmpv4(cursor, source).ok_or(Verdict::NotOurs);
+    }
     parse_tcp(cursor, total_octets - header_octets, source, destination)
 }
 
@@ -127,7 +136,7 @@ fn parse_ipv6(mut cursor: Cursor<'_>) -> Result<Segment<'_>, Verdict> {
     }
     match skip_extensions(&mut cursor, ip[6], &mut payload_octets).ok_or(Verdict::Malformed)? {
         PROTOCOL_TCP => parse_tcp(cursor, payload_octets, source, destination),
-        PROTOCOL_ICMPV6 => parse_icmpv6(cursor).ok_or(Verdict::NotOurs),
+        PROTOCOL_ICMPV6 => parse_icmpv6(cursor, source).ok_or(Verdict::NotOurs),
         FRAGMENT => Err(Verdict::Fragment),
         HOP_BY_HOP | ROUTING | AUTHENTICATION | DESTINATION_OPTIONS => Err(Verdict::Extension),
         _ => Err(Verdict::NotOurs),
@@ -174,13 +183,14 @@ fn parse_tcp(
     Ok(Segment {
         local: (destination, u16_at(tcp, 2)),
         remote: (source, u16_at(tcp, 0)),
-        flags: tcp[13],
+        source,
+        flags: Some(tcp[13]),
         tcp: segment.get(..header_octets).ok_or(Verdict::Malformed)?,
     })
 }
 
 /// `None`: nothing about a segment of ours.
-fn parse_icmpv4(mut cursor: Cursor<'_>) -> Option<Segment<'static>> {
+fn parse_icmpv4(mut cursor: Cursor<'_>, source: u128) -> Option<Segment<'static>> {
     let icmp = cursor.take::<8>()?;
     let quoted = (icmp[0] == ICMPV4_UNREACHABLE).then(|| cursor.take::<20>())??;
     let header_octets = usize::from(quoted[0] & 0x0f) * 4;
@@ -192,33 +202,34 @@ fn parse_icmpv4(mut cursor: Cursor<'_>) -> Option<Segment<'static>> {
         return None;
     }
     cursor.skip(header_octets - quoted.len())?;
-    parse_quoted_tcp(cursor, ipv4_at(quoted, 12), ipv4_at(quoted, 16))
+    parse_quoted_tcp(cursor, source, (ipv4_at(quoted, 12), ipv4_at(quoted, 16)))
 }
 
-fn parse_icmpv6(mut cursor: Cursor<'_>) -> Option<Segment<'static>> {
+fn parse_icmpv6(mut cursor: Cursor<'_>, source: u128) -> Option<Segment<'static>> {
     let icmp = cursor.take::<8>()?;
     let is_about_a_packet = matches!(icmp[0], ICMPV6_UNREACHABLE | ICMPV6_PACKET_TOO_BIG);
     let quoted = is_about_a_packet.then(|| cursor.take::<40>())??;
-    let source = ipv6_at(quoted, 8);
+    let local = ipv6_at(quoted, 8);
     // The engine sends no extension headers, so none are looked for.
-    if quoted[0] >> 4 != 6 || quoted[6] != PROTOCOL_TCP || is_mapped(source) {
+    if quoted[0] >> 4 != 6 || quoted[6] != PROTOCOL_TCP || is_mapped(local) {
         return None;
     }
-    parse_quoted_tcp(cursor, source, ipv6_at(quoted, 24))
+    parse_quoted_tcp(cursor, source, (local, ipv6_at(quoted, 24)))
 }
 
 /// The ports of the segment of ours that an ICMP error quotes: we are its source.
 fn parse_quoted_tcp(
     mut cursor: Cursor<'_>,
     source: u128,
-    destination: u128,
+    (local, remote): (u128, u128),
 ) -> Option<Segment<'static>> {
     // RFC 792 promises eight octets: ports and sequence number.
     let quoted = cursor.take::<8>()?;
     Some(Segment {
-        local: (source, u16_at(quoted, 0)),
-        remote: (destination, u16_at(quoted, 2)),
-        flags: 0,
+        local: (local, u16_at(quoted, 0)),
+        remote: (remote, u16_at(quoted, 2)),
+        source,
+        flags: None,
         tcp: &[],
     })
 }
@@ -241,7 +252,7 @@ fn ipv6_at(ip: &[u8; 40], at: usize) -> u128 {
 }
 
 #[inline]
-fn is_mapped(address: u128) -> bool {
+pub(super) fn is_mapped(address: u128) -> bool {
     address >> 32 == MAPPED_PREFIX
 }
 
@@ -258,9 +269,10 @@ const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const DESTINATION_OPTIONS: u8 = 60;
 
-const SYN: u8 = 0x02;
-const RST: u8 = 0x04;
-const ACK: u8 = 0x10;
+pub(super) const FIN: u8 = 0x01;
+pub(super) const SYN: u8 = 0x02;
+pub(super) const RST: u8 = 0x04;
+pub(super) const ACK: u8 = 0x10;
 
 /// RFC 792, RFC 1191 §4; RFC 4443 §3.1 and §3.2.
 const ICMPV4_UNREACHABLE: u8 = 3;

@@ -36,6 +36,8 @@ fn twin() -> Twin {
             service("[fd00:1::1]:443", 1, 1),
         ],
         egress: vec![egress(40_000..=40_009), egress(20_000..=20_009)],
+        lists: Lists::default(),
+        source_limit: None,
         cookies: vec![],
         secret: [7; 16],
     })

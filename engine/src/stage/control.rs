@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::kernel::{NextHop, Resolver, Routes};
 use crate::limits::COMMANDS_MAX;
+use crate::shield::cookie::Keys;
 use crate::telemetry::Snapshot;
 
 /// What a lane can be told.
@@ -18,6 +19,10 @@ pub enum Command {
     Routes(Arc<Routes>),
     /// Fill this and send it back.
     Snapshot(Box<Snapshot>, oneshot::Sender<Box<Snapshot>>),
+    /// Open connections to those who prove a SYN cookie of these keys. Until the first keys come,
+    /// cookies are off. The shield is given new keys after the lanes, or its first cookies would be
+    /// refused.
+    CookieKeys(Keys),
     /// Take no new connections.
     Drain,
     /// Reset what is open, give everything back, and end.

@@ -10,6 +10,7 @@ use ringroad_ebpf::Control;
 pub use twin::TwinGate;
 
 use crate::frame::{Burst, FramePool};
+use crate::shield::cookie::Keys;
 use crate::telemetry::Snapshot;
 use crate::time::Instant;
 
@@ -21,6 +22,9 @@ pub trait Gate {
 
     /// Whether new connections to a service are taken, or left to Linux.
     fn set_accepting(&mut self, service: usize, accepting: bool);
+
+    /// Has SYN cookies sealed with these keys from now on, if they are sealed here.
+    fn set_cookie_keys(&mut self, _keys: Keys) {}
 
     /// Takes out of a burst that `port` received what is not the engine's. What stays keeps its
     /// order. Called once a turn for each port, also when it received nothing.

@@ -150,6 +150,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
                     // A reader that has gone away wants no answer.
                     let _ = reply.send(snapshot);
                 }
+                Command::CookieKeys(keys) => {
+                    self.worker.set_cookie_keys(keys);
+                    self.gate.set_cookie_keys(keys);
+                }
                 Command::Drain => self.worker.drain(),
                 Command::Stop => return false,
             }

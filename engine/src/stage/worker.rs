@@ -5,12 +5,13 @@
 //! [`Outlet`]. In one turn of the lane:
 //!
 //! 1. [`Worker::on_burst`] for each port: classify, look up, hand each segment to its leg
-//!    (`receive.rs`; new connections in `accept.rs`);
+//!    (`receive.rs`; new connections in `accept.rs`, those by SYN cookie in `cookie.rs`);
 //! 2. [`Worker::on_time`]: what is due by itself (`timers.rs`);
 //! 3. [`Worker::flush`]: every pair that something happened to is looked at once: payload
 //!    crosses, segments leave (`progress.rs`).
 
 mod accept;
+mod cookie;
 mod progress;
 mod receive;
 mod timers;
@@ -25,7 +26,8 @@ use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::{NextHop, Routes};
 use crate::limits::{BURST, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX, WHEEL_TICK};
-use crate::proxy::{Fallback, PairTable, Service, ServiceSettings, TimeWaitTable};
+use crate::proxy::{Fallback, PairTable, Service, ServiceSettings, SpentCookies, TimeWaitTable};
+use crate::shield::cookie::Keys;
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
 use crate::tcp::{ChunkSlab, TcpCounters};
@@ -88,6 +90,9 @@ pub struct Worker {
     ports: Vec<PortIdentity>,
     routes: Arc<Routes>,
     secret: Secret,
+    /// Those of the SYN cookies that the shield hands out, if it does.
+    cookie_keys: Option<Keys>,
+    spent_cookies: SpentCookies,
     /// Segments of the burst being worked on.
     arrivals: Vec<Arrival>,
     /// Pairs that something happened to, each once.
@@ -142,6 +147,8 @@ impl Worker {
             ports,
             routes,
             secret: Secret::new(derive(&secret, b"sequence numbers")),
+            cookie_keys: None,
+            spent_cookies: SpentCookies::new(),
             arrivals: Vec::with_capacity(BURST),
             queue: VecDeque::with_capacity(pairs),
             awaiting_path: Vec::with_capacity(pairs),
@@ -177,6 +184,11 @@ impl Worker {
     /// Stops taking new connections; what is open goes on.
     pub fn drain(&mut self) {
         self.draining = true;
+    }
+
+    /// Takes SYN cookies of these keys from now on, and of no others.
+    pub fn set_cookie_keys(&mut self, keys: Keys) {
+        self.cookie_keys = Some(keys);
     }
 
     /// Takes over what Linux knows now. Paths are looked up again as they are next used.

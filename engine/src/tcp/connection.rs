@@ -21,9 +21,10 @@ use super::state::{CloseReason, Event, State};
 use super::window::{Offered, step};
 use super::{Chunk, Context};
 use crate::limits::{SEND_MSS_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
+use crate::shield::cookie::CookieOptions;
 use crate::time::Instant;
 use crate::wire::checksum;
-use crate::wire::tcp::{SeqNum, TcpHeader};
+use crate::wire::tcp::{Flags, SeqNum, TcpHeader, TcpOptions};
 
 /// Octets that the timestamps option takes from every segment, with its padding.
 pub(super) const TIMESTAMPS_OCTETS: u16 = 12;
@@ -139,6 +140,32 @@ impl Connection {
         let mut connection = Connection::new(settings, endpoints, offer, isn, now);
         connection.state = State::SynReceived;
         connection.learn_from_syn(syn);
+        connection
+    }
+
+    /// Takes up a connection whose SYN was answered in our place by a cookie, and which `ack`, the
+    /// first segment of it to come here, has proven: what SYN-RECEIVED becomes when our SYN is
+    /// acknowledged (RFC 9293 §3.10.7.4). The segment itself is then a segment like any other.
+    pub fn accept_cookie(
+        settings: &LegSettings,
+        mut endpoints: Endpoints,
+        ack: &TcpHeader,
+        cookie: &CookieOptions,
+        now: Instant,
+    ) -> Connection {
+        if let Some(timestamps) = ack.options.timestamps {
+            // Our clock goes on from the cookie, which the peer takes for our last timestamp: PAWS
+            // would discard what says less.
+            endpoints.ts_offset = timestamps.echo_reply.wrapping_sub(now.as_millis() as u32);
+        }
+        let isn = SeqNum(ack.acknowledgment.0.wrapping_sub(1));
+        let mut connection =
+            Connection::accept(settings, endpoints, &syn_before(ack, cookie), isn, now);
+        connection.rcv_edge = connection.offered_in_syn().1;
+        connection.cold.syn_due = false;
+        // Nobody knows when the SYN-ACK was sent: the first round trip is that of payload.
+        connection.snd_una += 1;
+        connection.transition(Event::SynAcknowledged);
         connection
     }
 
@@ -479,6 +506,23 @@ impl Connection {
             || !self.cold.recovery.is_quiet()
             || !self.cold.out_of_order.is_empty()
             || self.cold.rcv_fin.is_some();
+    }
+}
+
+/// The SYN that an ACK of its cookie followed, as far as it matters. The window that it offered was
+/// carried nowhere; the ACK's own takes its place before anything is sent.
+fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
+    TcpHeader {
+        sequence: SeqNum(ack.sequence.0.wrapping_sub(1)),
+        flags: Flags::SYN,
+        options: TcpOptions {
+            mss: Some(cookie.mss),
+            window_scale: cookie.window_scale,
+            sack_permitted: cookie.sack,
+            timestamps: ack.options.timestamps,
+            ..TcpOptions::default()
+        },
+        ..TcpHeader::default()
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
     TcpCounters,
 };
 use crate::frame::{Frame, FramePool};
+use crate::shield::cookie::CookieOptions;
 use crate::time::Instant;
 use crate::wire::checksum;
 use crate::wire::tcp::{Flags, SackBlock, SeqNum, TcpHeader, TcpOptions, Timestamps};
@@ -97,6 +98,16 @@ impl<'a> Bench<'a> {
         if choice & 64 != 0 {
             let syn = bench.header();
             bench.connection = Connection::accept(&settings, endpoints, &syn, isn, now);
+        } else if choice & 128 != 0 {
+            let ack = bench.header();
+            let cookie = CookieOptions {
+                mss: u16::from(bench.octet()) * 8,
+                window_scale: offer.window_scale.then_some(7),
+                sack: offer.sack,
+                timestamps: ack.options.timestamps.is_some(),
+                ecn: false,
+            };
+            bench.connection = Connection::accept_cookie(&settings, endpoints, &ack, &cookie, now);
         }
         bench
     }

@@ -11,6 +11,13 @@ impl Connection {
         sequence.at_or_after(self.snd_una) && sequence.before(self.snd_nxt)
     }
 
+    /// Whether what a segment acknowledges is neither outstanding nor what was acknowledged last: it
+    /// is of another connection, or was overtaken.
+    #[inline]
+    pub fn is_foreign(&self, acknowledgment: SeqNum) -> bool {
+        acknowledgment - self.snd_una > self.snd_nxt - self.snd_una
+    }
+
     /// A router or the peer's host says that the peer cannot be reached. That ends a handshake
     /// of ours. It ends nothing else: it may pass, and it may be forged (RFC 5461 §2, §4).
     pub fn on_unreachable(&mut self) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::congestion::Algorithm;
-use crate::limits::{WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
+use crate::limits::{IPV4_MTU_MIN, IPV6_MTU_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
 use crate::wire::tcp::TcpHeader;
 
 /// How one leg behaves: the same for all connections of a service's client or origin side.
@@ -52,6 +52,22 @@ pub struct Endpoints {
     pub default_mss: u16,
 }
 
+/// The version of IP under a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    V4,
+    V6,
+}
+
+/// What a packet of `mtu` octets leaves for a segment's payload without options (RFC 9293
+/// §3.7.1), at least what every path must carry (RFC 791 §3.1, RFC 8200 §5) [octets].
+pub fn mss_within(mtu: u16, family: Family) -> u16 {
+    match family {
+        Family::V4 => mtu.max(IPV4_MTU_MIN) - 40,
+        Family::V6 => mtu.max(IPV6_MTU_MIN) - 60,
+    }
+}
+
 /// Options to offer in a SYN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
@@ -76,6 +92,11 @@ impl Offer {
 }
 
 impl LegSettings {
+    /// What a SYN or SYN-ACK offers, unscaled [octets].
+    pub fn initial_window(&self) -> u16 {
+        self.receive_room.min(WINDOW_UNSCALED_MAX) as u16
+    }
+
     /// The smallest shift by which the whole of `receive_room` can be offered (RFC 7323 §2.2).
     pub fn window_scale(&self) -> u8 {
         (0..WINDOW_SCALE_MAX)

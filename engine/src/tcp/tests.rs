@@ -2,6 +2,7 @@
 
 mod attacks;
 mod close;
+mod cookie;
 mod handshake;
 mod host;
 mod loss;

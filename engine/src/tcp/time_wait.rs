@@ -63,6 +63,12 @@ impl Connection {
 }
 
 impl TimeWait {
+    /// Whether an ACK that proves a SYN cookie is of a later connection, by the same rule as a SYN:
+    /// what else comes again of the old handshake is no new one.
+    pub fn is_followed_by(&self, ack: &TcpHeader) -> bool {
+        self.is_new(&TcpHeader { sequence: SeqNum(ack.sequence.0.wrapping_sub(1)), ..*ack })
+    }
+
     /// When it may be forgotten.
     pub fn expires_at(&self) -> Instant {
         self.expires_at

@@ -1,5 +1,7 @@
 //! The ledger: every frame that came in and every frame that went out, by what became of it.
 
+use ringroad_ebpf::ShieldCounters;
+
 use crate::tcp::{self, TcpCounters};
 use crate::wire::Malformed;
 
@@ -29,6 +31,8 @@ pub struct Ledger {
     pub dropped: [u64; DropReason::COUNT],
     /// Segments that their connection refused.
     pub refused: [u64; tcp::DropReason::COUNT],
+    /// What the shield decided; its drops are among ours.
+    pub shield: ShieldCounters,
     /// Given to ports.
     pub sent: u64,
     /// Sent frames that began here: handshakes, acknowledgments, resets, and copied payload.
@@ -67,7 +71,8 @@ impl Ledger {
         let malformed = Malformed::ALL.iter().map(|m| (m.as_str(), self.malformed[m.index()]));
         let dropped = DropReason::ALL.iter().map(|r| (r.as_str(), self.dropped[*r as usize]));
         let refused = tcp::DropReason::ALL.iter().map(|r| (r.as_str(), self.refused[*r as usize]));
-        malformed.chain(dropped).chain(refused).filter(|(_, count)| *count > 0)
+        let shield = self.shield.drops().map(|(verdict, count)| (verdict.name(), count));
+        malformed.chain(dropped).chain(refused).chain(shield).filter(|(_, count)| *count > 0)
     }
 
     /// What the two sums of the type's description differ by: `(in, out)`, zero when balanced.
@@ -106,10 +111,14 @@ macro_rules! drop_reasons {
 drop_reasons! {
     /// A segment for no connection that we know; answered with a reset within the rate limit.
     NoConnection = "no_connection",
+    /// A segment for no connection that we know and which proves no SYN cookie, or a spent one. Never
+    /// answered: a flood of them must not draw one of resets.
+    BadCookie = "bad_cookie",
     /// A new connection beyond `max_connections`, or while draining; its next try goes to the
     /// kernel.
     NotAccepting = "not_accepting",
-    /// A new connection refused by the service's `fallback: drop` or `reset`.
+    /// A new connection refused by the service's `fallback: drop` or `reset`; or by any, if the
+    /// client has proven a SYN cookie, of which the kernel knows nothing.
     Refused = "refused",
     /// A packet that the shield should not have sent us: for no service and no egress address.
     NotOurs = "not_ours",

@@ -12,10 +12,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use ringroad_engine::frame::{Burst, Frame, FramePool};
 use ringroad_engine::kernel::NextHop;
-use ringroad_engine::limits::BURST;
+use ringroad_engine::limits::{BURST, COOKIE_PERIOD};
+use ringroad_engine::proxy::cookie_service;
+use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::stage::{Outlet, PortIdentity, Worker, WorkerSettings};
+use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::time::Instant;
 
+use crate::cookies::CookieShield;
 use crate::packet::{self, ACK, FIN, Link, Options, PSH, RST, SYN, Segment};
 use crate::rig::{CLIENTS, IFINDEX, ORIGINS, OURS, Plan, THEIRS, linux, ms, origin, service};
 
@@ -26,6 +30,16 @@ enum Op {
     Syn {
         client: u8,
         options: u8,
+    },
+    /// The first segment of a client whose SYN was answered by a cookie, some with payload or FIN.
+    Proof {
+        client: u8,
+        options: u8,
+        len: u16,
+    },
+    /// Cookies are taken from now on; those of other periods no longer.
+    Keys {
+        period: u8,
     },
     /// A segment of a flow that the engine has sent to, off by `seq` and `ack` from what it expects.
     Segment {
@@ -85,6 +99,9 @@ fn op() -> impl Strategy<Value = Op> {
     ];
     prop_oneof![
         3 => (any::<u8>(), any::<u8>()).prop_map(|(client, options)| Op::Syn { client, options }),
+        3 => (any::<u8>(), any::<u8>(), 0..1460u16)
+            .prop_map(|(client, options, len)| Op::Proof { client, options, len }),
+        1 => (0..3u8).prop_map(|period| Op::Keys { period }),
         6 => (any::<u8>(), flags, near.clone(), near, 0..1460u16, any::<u16>()).prop_map(
             |(flow, flags, seq, ack, len, window)| Op::Segment { flow, flags, seq, ack, len, window }
         ),
@@ -179,6 +196,10 @@ impl Bench {
     fn apply(&mut self, op: Op) {
         match op {
             Op::Syn { client, options } => self.arrive(CLIENTS as u8, syn(client, options).build()),
+            Op::Proof { client, options, len } => {
+                self.arrive(CLIENTS as u8, proof(client, options, len).build());
+            }
+            Op::Keys { period } => self.worker.set_cookie_keys(keys(period)),
             Op::Segment { flow, flags, seq, ack, len, window } => {
                 let Some(flow) = self.flow(flow) else { return };
                 let mut segment = flow.answer(flags, len);
@@ -333,6 +354,28 @@ fn syn(client: u8, options: u8) -> Segment {
     }
 }
 
+/// What a client sends that took the shield's answer to its SYN.
+fn proof(client: u8, options: u8, len: u16) -> Segment {
+    let syn = syn(client, options);
+    let says = cookie_service(&LegSettings::default(), 1500, u16::MAX);
+    let answer = CookieShield::new(keys(1), says).answer(&syn);
+    Segment {
+        seq: syn.seq.wrapping_add(1),
+        ack: answer.seq.wrapping_add(1),
+        flags: if len % 8 == 7 { ACK | FIN } else { ACK },
+        options: Options {
+            timestamps: answer.options.timestamps.map(|(value, _)| (2, value)),
+            ..Options::default()
+        },
+        payload: vec![0xa5; if len.is_multiple_of(2) { 0 } else { len.into() }],
+        ..syn
+    }
+}
+
+fn keys(period: u8) -> Keys {
+    Keys::at(&[3; 16], COOKIE_PERIOD.as_secs() * u64::from(period))
+}
+
 proptest! {
     #[test]
     fn no_sequence_of_frames_unsettles_a_worker(ops in vec(op(), 1..200)) {
@@ -346,15 +389,21 @@ proptest! {
 
 #[test]
 fn the_bench_gets_connections_open() {
-    let mut bench = Bench::new();
-    bench.apply(Op::Syn { client: 1, options: 0x40 });
-    for _ in 0..30 {
-        for flow in 0..2 {
-            bench.apply(Op::Answer { flow, len: 100 });
+    let opens = [
+        vec![Op::Syn { client: 1, options: 0x40 }],
+        vec![Op::Keys { period: 2 }, Op::Proof { client: 1, options: 0x40, len: 101 }],
+    ];
+    for ops in opens {
+        let mut bench = Bench::new();
+        ops.into_iter().for_each(|op| bench.apply(op));
+        for _ in 0..30 {
+            for flow in 0..2 {
+                bench.apply(Op::Answer { flow, len: 100 });
+            }
+            bench.turn(ms(1));
         }
-        bench.turn(ms(1));
+        let counters = bench.worker.service_counters(0);
+        assert!(counters.to_origin_octets > 0 && counters.to_client_octets > 0, "{counters:?}");
+        bench.end();
     }
-    let counters = bench.worker.service_counters(0);
-    assert!(counters.to_origin_octets > 0 && counters.to_client_octets > 0, "{counters:?}");
-    bench.end();
 }

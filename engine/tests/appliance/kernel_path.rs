@@ -212,6 +212,8 @@ fn every_frame_is_home_when_the_lane_stops_in_the_middle() {
     };
     let last = lane.run(clock, Snapshot::new(1, 2));
     assert_ended(&last);
-    assert!(last.kernel_paths[CLIENTS].to_kernel > 70 && last.shield.passed() > 70);
-    assert_eq!(last.telemetry.ledger.received, last.shield.received);
+    assert!(
+        last.kernel_paths[CLIENTS].to_kernel > 70 && last.telemetry.ledger.shield.passed() > 70
+    );
+    assert_eq!(last.telemetry.ledger.received, last.telemetry.ledger.shield.received);
 }

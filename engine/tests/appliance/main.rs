@@ -7,10 +7,12 @@
 #![allow(unreachable_pub, reason = "modules of a test have no other public")]
 
 mod apps;
+mod cookies;
 mod packet;
 mod peer;
 mod rig;
 
+mod accept_cookie;
 mod closing;
 mod hostile;
 mod kernel_path;

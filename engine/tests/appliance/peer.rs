@@ -206,6 +206,12 @@ impl Peer {
         self.timer = None;
     }
 
+    /// Has the SYN, which is still to be sent, carry this number.
+    pub fn start_at(&mut self, iss: u32) {
+        assert_eq!((self.status, self.nxt), (Status::SynSent, 0));
+        self.iss = iss;
+    }
+
     /// A segment that belongs so far behind what is to be sent next: a gap lies before it.
     pub fn segment_ahead(&mut self, now: Instant, ahead: u64, payload: Vec<u8>) -> Segment {
         self.max = self.max.max(self.nxt + ahead + payload.len() as u64);

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringroad_ebpf::{EgressRange, ServiceAddress};
+use ringroad_ebpf::{EgressRange, Lists, ServiceAddress};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::port::Port;
@@ -29,6 +29,7 @@ use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 
+use crate::cookies::{CookieShield, Fate};
 use crate::packet::{self, Link, RST, SYN, Segment};
 use crate::peer::{App, Peer, Settings};
 
@@ -82,13 +83,13 @@ impl Wire for SimPort {
     }
 }
 
-impl Wire for Impair<SimPort> {
+impl<P: Wire> Wire for Impair<P> {
     fn next_due(&self) -> Option<Instant> {
-        Impair::next_due(self)
+        Impair::next_due(self).into_iter().chain(self.inner().next_due()).min()
     }
 
     fn held(&self) -> usize {
-        Impair::held(self) + self.inner().sending()
+        Impair::held(self) + self.inner().held()
     }
 }
 
@@ -100,6 +101,8 @@ pub struct Plan {
     pub device: sim::Settings,
     pub service: ServiceSettings,
     pub neighbours_known: bool,
+    /// Whether the devices are said to verify checksums.
+    pub verified: bool,
 }
 
 impl Plan {
@@ -121,7 +124,12 @@ impl Plan {
                 idle_timeout: secs(60),
             },
             neighbours_known: true,
+            verified: false,
         }
+    }
+
+    fn pool(&self) -> FramePool {
+        FramePool::in_memory(self.frames, 2048)
     }
 
     pub fn origins(mut self, count: u8) -> Plan {
@@ -178,6 +186,10 @@ pub struct Side {
     pub stats: SideStats,
     /// Copies of what the hosts have sent lately, for those who want to do mischief with it.
     pub sent: Vec<Vec<u8>>,
+    /// Copies of all that arrived, for those who want to compare.
+    pub taken: Option<Vec<Vec<u8>>>,
+    /// Answers SYNs to the service by cookies, in front of the engine.
+    pub cookies: Option<CookieShield>,
     /// What arrived that is no TCP, where anybody but the engine sends; else it is a fault.
     pub others: Option<Vec<Vec<u8>>>,
     random: Random,
@@ -210,13 +222,27 @@ pub struct Hosts(pub [Side; 2], pub Vec<Side>);
 impl World<SimPort> {
     /// Bare devices.
     pub fn new(plan: Plan) -> Self {
-        World::with(plan, |port, _| port, NoGate, Vec::new())
+        let pool = plan.pool();
+        World::with(plan, pool, |port, _| port, NoGate, Vec::new())
     }
 }
 
 impl World<SimPort, TwinGate<SimPort>> {
     /// Bare devices behind the shield's twin, with Linux as a host behind each of them.
     pub fn behind_twin(plan: Plan, rates: Rates) -> Self {
+        let pool = plan.pool();
+        World::with_twin(plan, pool, rates, |port, _| port)
+    }
+}
+
+impl<P: Wire> World<P, TwinGate<SimPort>> {
+    /// As [`World::behind_twin`], with devices that `wrap` makes of a side's cable and number.
+    pub fn with_twin(
+        plan: Plan,
+        pool: FramePool,
+        rates: Rates,
+        wrap: impl FnMut(SimPort, usize) -> P,
+    ) -> Self {
         let mut random = Random::new(plan.seed ^ 0x1147);
         let listen = plan.service.listen.iter();
         let services = listen
@@ -238,6 +264,8 @@ impl World<SimPort, TwinGate<SimPort>> {
             ports: 2,
             services,
             egress,
+            lists: Lists::default(),
+            source_limit: None,
             cookies: vec![],
             secret: [7; 16],
         });
@@ -250,7 +278,7 @@ impl World<SimPort, TwinGate<SimPort>> {
             .into_iter()
             .unzip();
         let gate = TwinGate::new(twin, kernels, rates);
-        let mut world = World::with(plan, |port, _| port, gate, linux);
+        let mut world = World::with(plan, pool, wrap, gate, linux);
         for side in world.hosts.all_mut() {
             side.others = Some(Vec::new());
         }
@@ -267,7 +295,8 @@ impl World<Impair<SimPort>> {
         let wrap = |port, side| {
             Impair::new(port, seed ^ (side as u64) << 32, settings[side], settings[side])
         };
-        let mut world = World::with(plan, wrap, NoGate, Vec::new());
+        let pool = plan.pool();
+        let mut world = World::with(plan, pool, wrap, NoGate, Vec::new());
         for (side, settings) in world.hosts.0.iter_mut().zip(settings) {
             side.corrupting = settings.corrupt_ppm > 0;
         }
@@ -276,7 +305,13 @@ impl World<Impair<SimPort>> {
 }
 
 impl<P: Wire, G: Gate> World<P, G> {
-    fn with(plan: Plan, wrap: impl Fn(SimPort, usize) -> P, gate: G, behind: Vec<Side>) -> Self {
+    fn with(
+        plan: Plan,
+        pool: FramePool,
+        mut wrap: impl FnMut(SimPort, usize) -> P,
+        gate: G,
+        behind: Vec<Side>,
+    ) -> Self {
         let _replay = Replay { seed: plan.seed };
         let mut random = Random::new(plan.seed);
         let now = Instant::from_millis(10_000 + random.below(1000));
@@ -285,12 +320,11 @@ impl<P: Wire, G: Gate> World<P, G> {
         secret.fill_with(|| random.draw() as u8);
         let settings = WorkerSettings {
             ports: IFINDEX
-                .map(|ifindex| PortIdentity { ifindex, mtu: 1500, verified: false })
+                .map(|ifindex| PortIdentity { ifindex, mtu: 1500, verified: plan.verified })
                 .to_vec(),
             services: vec![plan.service],
             secret,
         };
-        let pool = FramePool::in_memory(plan.frames, 2048);
         let worker = Worker::new(settings, pool, linux.snapshot(), now);
         let (commands, mailbox) = mailbox().expect("an eventfd");
         let asked = Asked::default();
@@ -484,8 +518,9 @@ impl Drop for Replay {
         if std::thread::panicking() {
             let test = std::thread::current().name().unwrap_or_default().to_owned();
             eprintln!(
-                "replay: RINGROAD_SEED={} cargo test -p ringroad-engine --test appliance {test}",
-                self.seed
+                "replay: RINGROAD_SEED={} cargo test -p ringroad-engine --test {} {test}",
+                self.seed,
+                env!("CARGO_CRATE_NAME")
             );
         }
     }
@@ -556,6 +591,8 @@ impl Side {
             resets: true,
             stats: SideStats::default(),
             sent: Vec::new(),
+            taken: None,
+            cookies: None,
             others: None,
             random,
         }
@@ -566,6 +603,9 @@ impl Side {
         while let Some(packet) = self.cable.receive() {
             self.stats.received += 1;
             moved += 1;
+            if let Some(taken) = &mut self.taken {
+                taken.push(packet.clone());
+            }
             if !self.vanished {
                 self.take(&packet);
             }
@@ -577,9 +617,17 @@ impl Side {
         for peer in self.peers.values_mut() {
             peer.run();
             for segment in peer.poll(now) {
+                moved += 1;
+                match self.cookies.as_mut().map_or(Fate::Passed, |shield| shield.see(&segment)) {
+                    Fate::Passed => {}
+                    Fate::Answered(answer) => {
+                        peer.take(&answer);
+                        continue;
+                    }
+                    Fate::Lost => continue,
+                }
                 let packet = segment.build();
                 self.cable.send(&packet);
-                moved += 1;
                 if self.sent.len() == MISCHIEF {
                     self.sent.clear();
                 }

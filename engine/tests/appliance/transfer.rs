@@ -5,7 +5,7 @@ use ringroad_engine::proxy::proxy_protocol::Version;
 
 use crate::apps::{echo, request, respond, send, send_after_end, send_then_wait};
 use crate::peer::{Settings, Status};
-use crate::rig::{Plan, World, ip, origin, origin_settings, pattern, secs, seed};
+use crate::rig::{Plan, World, address, ip, origin, origin_settings, pattern, secs, seed};
 
 #[test]
 fn requests_are_answered_over_one_connection() {
@@ -199,4 +199,43 @@ fn the_origin_hears_first_who_the_client_is() {
     let expected = b"PROXY TCP6 2001:db8:99::7 2001:db8:1::1 40000 80\r\nhello";
     assert_eq!(world.origin_peers()[0].received, expected);
     world.finish();
+}
+
+/// What a device has verified is not summed again: all checksums that go out are derived from those
+/// that came in, of payloads of any length and content.
+#[test]
+fn a_device_that_verifies_changes_no_octet_of_what_is_sent() {
+    let sent = [false, true].map(|verified| {
+        let mut plan = Plan { verified, ..Plan::new(seed()) };
+        let v6_origin = address("[fd20::1]:8080");
+        plan.service.origins.push(origin_settings(v6_origin));
+        let mut world = World::new(plan);
+        world.hosts.0.iter_mut().for_each(|side| side.taken = Some(Vec::new()));
+        let odd = Settings { segment_max: 1283, ..Settings::MODERN };
+        world.listen(origin(1), odd, || send(pattern(2, 100_001)));
+        let v6 = Settings { mss: 1440, ..odd };
+        world.listen(v6_origin, v6, || send(vec![0; 100_001]));
+        let clients = [("198.51.100.7:4000", None), ("198.51.100.7:4001", Some(7))];
+        for (address_of_client, vlan) in clients {
+            let key = (address(address_of_client), crate::rig::service());
+            world.client_at(key, vlan, odd, send(vec![0xff; 50_001]));
+        }
+        for client in ["[2001:db8:99::7]:4002", "[2001:db8:99::7]:4003"] {
+            let key = (address(client), address("[2001:db8:1::1]:80"));
+            world.client_at(key, None, v6, send(pattern(1, 50_001)));
+        }
+        world.run_to_the_end(secs(20));
+        let origins = world.origin_peers();
+        let over_v6 = origins.iter().filter(|peer| peer.local == v6_origin).count();
+        assert_eq!((origins.len(), over_v6), (4, 2));
+        let taken = world.hosts.0.each_mut().map(|side| side.taken.take().unwrap());
+        world.finish();
+        taken
+    });
+    let [unverified, verified] = &sent;
+    for (side, (ours, theirs)) in unverified.iter().zip(verified).enumerate() {
+        assert!(ours.len() > 100, "side {side}");
+        let different = ours.iter().zip(theirs).position(|(one, other)| one != other);
+        assert_eq!((different, theirs.len()), (None, ours.len()), "side {side}");
+    }
 }

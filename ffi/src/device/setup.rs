@@ -1,6 +1,6 @@
 //! From settings to a device at work.
 
-use crate::attach::RX_CHECKSUMS;
+use crate::attach::{RX_CHECKSUMS, mtu_max};
 use crate::limits::{FRAMING, HEADROOM, RSS_KEY_OCTETS_MAX};
 use crate::{DeviceId, DeviceSettings, Error, PacketPool, raw};
 
@@ -55,7 +55,7 @@ fn check(
         }
     }
     let (mtu, min) = (settings.mtu, info.min_mtu);
-    let max = info.max_mtu.min(pool.layout().buffer_len.saturating_sub(HEADROOM + FRAMING));
+    let max = mtu_max(info).min(pool.layout().buffer_len.saturating_sub(HEADROOM + FRAMING));
     if !(min..=max).contains(&mtu) {
         return Err(Error::Mtu { device: id.name.clone(), mtu, min, max });
     }

@@ -9,22 +9,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use dpdk_sys::limits::{FRAMING, HEADROOM};
+use dpdk_sys::limits;
 use dpdk_sys::{DeviceId, Eal, EalSettings, Level, LinkReader, Memory};
 use ringroad_config::schema::{self, Config, Driver};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::connections;
-use ringroad_engine::limits::FRAME_SIZE_MAX;
 use ringroad_engine::port::dpdk::{self, Dpdk};
 use ringroad_engine::port::tap::{self, Carrier, Tap};
+use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::shield::{self, Rates, Twin};
 use ringroad_engine::stage::{TwinGate, monotonic};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::wire::ethernet::MacAddr;
-use ringroad_hugepages::{PAGE_2M, Reservation, SYSFS, reserve};
+use ringroad_hugepages::{
+    Inventory, PAGE_2M, PROCFS, Reservation, SYSFS, memory_available, reserve,
+};
 
-use super::{Options, is_pci};
-use crate::backend::{Backend, ShieldCounts};
+use super::{FRAMING, HEADROOM, MTU_DEFAULT, Options, frame_size, is_pci, megabytes};
+use crate::backend::{Backend, ShieldHandle};
 use crate::plan::Plan;
 use crate::{privileges, secret};
 
@@ -50,9 +52,7 @@ impl DpdkBackend {
     pub(crate) fn new(config: &Config, options: &Options) -> Result<Self> {
         privileges::require_net_admin()?;
         let mtu_max = drivers(config).map(|driver| mtu_of(&driver.tap)).max().unwrap_or(0);
-        let frames = u64::from(config.engine.frames);
-        let megabytes = (frames * u64::from(frame_room(mtu_max)?)).div_ceil(1 << 20);
-        let megabytes = u32::try_from(megabytes)?.saturating_add(EAL_MEGABYTES);
+        let megabytes = u32::try_from(megabytes(config.engine.frames, mtu_max)?)?;
         let (memory, hugepages) = match options.no_huge {
             true => (Memory::Ordinary { megabytes }, None),
             false => (Memory::Hugepages { megabytes }, Some(hugepages(megabytes)?)),
@@ -151,7 +151,7 @@ impl Backend for DpdkBackend {
             &self.eal,
             POOL_NAME,
             config.engine.frames,
-            frame_size(self.mtu_max)?,
+            frame_size(self.mtu_max)?.try_into()?,
             node,
         )?;
         let mut ports = Vec::new();
@@ -177,7 +177,9 @@ impl Backend for DpdkBackend {
             ports: plan.ports.len(),
             services: plan.listening.clone(),
             egress: plan.egress.clone(),
-            cookies: Vec::new(),
+            lists: plan.lists.clone(),
+            source_limit: plan.source_limit,
+            cookies: plan.cookies.clone(),
             secret: secret::draw()?,
         });
         let port_of = |local| {
@@ -195,7 +197,7 @@ impl Backend for DpdkBackend {
         Ok(TwinGate::new(twin, std::mem::take(&mut self.taps), Rates::default()))
     }
 
-    fn counts(&self) -> Result<Box<dyn ShieldCounts>> {
+    fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
         Ok(Box::new(InTheLane))
     }
 
@@ -237,14 +239,16 @@ impl Wire {
     }
 }
 
-/// The twin's counts are among the lane's.
+/// The twin is in the lane as a whole: its counts are among the lane's, and it is told with it.
 #[derive(Debug)]
 struct InTheLane;
 
-impl ShieldCounts for InTheLane {
+impl ShieldHandle for InTheLane {
     fn add_to(&self, _snapshot: &mut Snapshot) -> Result<()> {
         Ok(())
     }
+
+    fn set_cookie_keys(&self, _keys: &Keys) {}
 }
 
 fn drivers(config: &Config) -> impl Iterator<Item = &schema::Dpdk> {
@@ -261,29 +265,22 @@ fn mtu_of(tap: &str) -> u16 {
     text.trim().parse().unwrap_or(MTU_DEFAULT)
 }
 
-/// A buffer that holds packets of `mtu` octets [octets]. NICs count in whole kibibytes.
-fn frame_size(mtu: u16) -> Result<u16> {
-    let data = (u32::from(mtu) + u32::from(FRAMING)).next_multiple_of(1024);
-    let size = u32::from(HEADROOM) + data;
-    if size as usize > FRAME_SIZE_MAX {
-        bail!("an MTU of {mtu} does not fit one frame; set at most {MTU_MAX} on the ports' TAPs");
-    }
-    Ok(size as u16)
-}
-
-/// What a frame takes of memory [octets].
-fn frame_room(mtu: u16) -> Result<u16> {
-    Ok(frame_size(mtu)? + FRAME_OVERHEAD)
-}
-
 /// Sees to it that there are hugepages, as long as the reservation lives.
 fn hugepages(megabytes: u32) -> Result<Reservation> {
     let wanted = (u64::from(megabytes) << 20).div_ceil(PAGE_2M);
-    let reservation = reserve(Path::new(SYSFS), PAGE_2M, None, wanted)?;
+    let advice = "free memory, give fewer frames, or run with --no-huge (virtual devices only)";
+    // Asked for more than there is, Linux would first gather all there is.
+    let there = Inventory::read(Path::new(SYSFS))?.pool(PAGE_2M, None).map_or(0, |pool| pool.free);
+    let missing = wanted.saturating_sub(there) * PAGE_2M;
+    if memory_available(Path::new(PROCFS)).is_some_and(|available| missing > available) {
+        bail!("engine.frames: packet memory takes {megabytes} MiB, more than is free; {advice}");
+    }
+    let reservation = reserve(Path::new(SYSFS), PAGE_2M, None, wanted)
+        .with_context(|| format!("cannot have {wanted} hugepages of 2 MiB; {advice}"))?;
     if !reservation.is_enough() {
         bail!(
             "engine.frames: packet memory takes {wanted} hugepages of 2 MiB, and Linux has room \
-             for {}; free memory, give fewer frames, or run with --no-huge (virtual devices only)",
+             for {}; {advice}",
             reservation.free()
         );
     }
@@ -298,18 +295,6 @@ fn log(level: Level, line: &str) {
     }
 }
 
-/// For DPDK's own structures [MiB].
-const EAL_MEGABYTES: u32 = 32;
-
-/// What an mbuf has in front of its buffer and behind it, at most [octets].
-const FRAME_OVERHEAD: u16 = 384;
-
-/// Largest MTU that one frame holds [octets].
-const MTU_MAX: usize = (FRAME_SIZE_MAX - HEADROOM as usize) / 1024 * 1024 - FRAMING as usize;
-
-/// Ethernet's [octets].
-const MTU_DEFAULT: u16 = 1500;
-
 /// How often a device is asked for its link.
 const LINK_LOOK: Duration = Duration::from_millis(100);
 
@@ -317,3 +302,5 @@ const LINK_LOOK: Duration = Duration::from_millis(100);
 const DESCRIPTORS: u16 = 1024;
 
 const POOL_NAME: &str = "ringroad";
+
+const _: () = assert!(HEADROOM == limits::HEADROOM as u32 && FRAMING == limits::FRAMING as u32);

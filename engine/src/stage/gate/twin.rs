@@ -8,6 +8,7 @@ use super::Gate;
 use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::BURST;
 use crate::port::Port;
+use crate::shield::cookie::Keys;
 use crate::shield::{KernelPath, Rates, Twin};
 use crate::telemetry::{DropReason, Snapshot};
 use crate::time::Instant;
@@ -49,7 +50,8 @@ impl<K: Port> TwinGate<K> {
         &self.paths
     }
 
-    /// Hands what is Linux's of a judged burst to Linux, and sends back what was turned round.
+    /// Hands what is Linux's of a judged burst to Linux, sends back what was turned round, and frees
+    /// what is nobody's.
     fn take_apart(
         &mut self,
         now: Instant,
@@ -73,6 +75,7 @@ impl<K: Port> TwinGate<K> {
                         pool.free(frame);
                     }
                 }
+                dropped if dropped.is_drop() => pool.free(frame),
                 _ => path.take(now, pool, verdict, frame),
             }
         }
@@ -86,6 +89,10 @@ impl<K: Port> Gate for TwinGate<K> {
 
     fn set_accepting(&mut self, service: usize, accepting: bool) {
         self.twin.set_accepting(service, accepting);
+    }
+
+    fn set_cookie_keys(&mut self, keys: Keys) {
+        self.twin.set_cookie_keys(keys);
     }
 
     #[inline]
@@ -122,7 +129,6 @@ impl<K: Port> Gate for TwinGate<K> {
     /// With this the ledger is that of all packets that the ports received.
     fn fill(&self, snapshot: &mut Snapshot) {
         let shield = self.twin.counters();
-        snapshot.shield = *shield;
         for (service, fell_back) in snapshot.services.iter_mut().zip(self.twin.fell_back()) {
             service.fell_back += fell_back;
         }
@@ -133,7 +139,8 @@ impl<K: Port> Gate for TwinGate<K> {
         let counts = || self.paths.iter().map(KernelPath::counts);
         let limited: u64 = counts().map(|path| path.limited).sum();
         let full: u64 = counts().map(|path| path.full).sum();
-        ledger.received += shield.passed() + shield.answered();
+        ledger.shield = *shield;
+        ledger.received += shield.passed() + shield.dropped() + shield.answered();
         ledger.consumed += shield.answered() - self.answers_full;
         ledger.dropped[DropReason::AnswersFull as usize] += self.answers_full;
         ledger.to_kernel += shield.passed() - limited - full;

@@ -13,30 +13,58 @@ use crate::tcp::{Connection, Endpoints, Offer};
 use crate::telemetry::DropReason;
 use crate::time::Instant;
 use crate::wire::ethernet::VlanId;
-use crate::wire::tcp::SeqNum;
+use crate::wire::tcp::{Flags, SeqNum};
 
 impl Worker {
     /// LISTEN: a SYN for one of our services. Our initial sequence number will be `after` what the
     /// flow's last connection used, if that is still in TIME-WAIT (RFC 9293 §3.10.7.4).
-    pub(super) fn accept(&mut self, service_index: u16, arrival: Arrival, after: Option<SeqNum>) {
-        let came_by = self.way_back(&arrival);
-        let service = &mut self.services[usize::from(service_index)];
-        if self.draining || !service.has_room() || self.pool.is_scarce() || self.pairs.is_full() {
-            return self.turn_away(service_index, arrival);
+    pub(super) fn accept(&mut self, service: u16, arrival: Arrival, after: Option<SeqNum>) {
+        if !self.has_room(service) {
+            return self.turn_away(service, arrival);
         }
-        let Arrival { frame, header, key, hash, .. } = arrival;
-        let sequence = initial_sequence(&self.secret, &key, self.now);
+        let sequence = initial_sequence(&self.secret, &arrival.key, self.now);
         let sequence = after.map_or(sequence, |after| sequence.latest(after));
-        // What a client may send in one segment fits the origin's segments too.
-        let mss =
-            mss_for(self.ports[usize::from(came_by.port)].mtu, &key).min(service.origin_mss());
-        let endpoints = endpoints(&self.secret, &key, mss);
-        let settings = &service.settings.client_leg;
-        let tcp = Connection::accept(settings, endpoints, &header, sequence, self.now);
+        let endpoints = self.client_endpoints(service, &arrival);
+        let settings = &self.services[usize::from(service)].settings.client_leg;
+        let tcp = Connection::accept(settings, endpoints, &arrival.header, sequence, self.now);
+        match self.add_pair(service, &arrival, tcp) {
+            Some(index) => {
+                self.consume(arrival.frame);
+                self.enqueue(index);
+            }
+            None => self.drop_frame(arrival.frame, DropReason::NotAccepting),
+        }
+    }
+
+    /// Whether a new connection to a service may be taken.
+    pub(super) fn has_room(&self, service: u16) -> bool {
+        !self.draining
+            && self.services[usize::from(service)].has_room()
+            && !self.pool.is_scarce()
+            && !self.pairs.is_full()
+    }
+
+    /// The ends of a client's connection. What the client may send in one segment fits the origin's
+    /// segments too.
+    pub(super) fn client_endpoints(&self, service: u16, arrival: &Arrival) -> Endpoints {
+        let mtu = self.ports[usize::from(arrival.port)].mtu;
+        let mss = mss_for(mtu, &arrival.key);
+        let mss = mss.min(self.services[usize::from(service)].origin_mss());
+        endpoints(&self.secret, &arrival.key, mss)
+    }
+
+    /// A pair with its client's leg, found by the flow; `None` if there is no room for it.
+    pub(super) fn add_pair(
+        &mut self,
+        service: u16,
+        arrival: &Arrival,
+        tcp: Connection,
+    ) -> Option<u32> {
+        let (key, came_by) = (arrival.key, self.way_back(arrival));
         let path = LegPath::along(&came_by, key.local().ip(), key.remote().ip());
         let client = Leg { tcp, key, path, routes_generation: NEVER };
         let pair = Pair {
-            service: service_index,
+            service,
             origin: 0,
             tries: 0,
             phase: Phase::ClientHandshake,
@@ -48,34 +76,32 @@ impl Worker {
             queued_octets: 0,
             armed: Instant::FAR_FUTURE,
         };
-        let inserted = self.pairs.insert(pair).ok().and_then(|index| {
-            let slot = Slot::Leg { pair: index, side: Side::Client }.encode();
-            if self.flows.insert(key, hash, slot).is_err() {
-                self.pairs.remove(index);
-                return None;
-            }
-            Some(index)
-        });
-        let Some(index) = inserted else {
-            return self.drop_frame(frame, DropReason::NotAccepting);
-        };
-        let counters = &mut self.services[usize::from(service_index)].counters;
+        let index = self.pairs.insert(pair).ok()?;
+        let slot = Slot::Leg { pair: index, side: Side::Client }.encode();
+        if self.flows.insert(key, arrival.hash, slot).is_err() {
+            self.pairs.remove(index);
+            return None;
+        }
+        let counters = &mut self.services[usize::from(service)].counters;
         counters.active += 1;
         counters.accepted += 1;
-        self.consume(frame);
-        self.enqueue(index);
+        Some(index)
     }
 
     /// A new connection that is not taken. The shield is told to leave the next ones to Linux; the
     /// client's next SYN gets there.
-    fn turn_away(&mut self, service_index: u16, arrival: Arrival) {
-        let service = &mut self.services[usize::from(service_index)];
+    ///
+    /// A client that has proven a cookie takes itself for connected, and Linux knows nothing of
+    /// it: it is told by a reset, and its next SYN gets there.
+    pub(super) fn turn_away(&mut self, service: u16, arrival: Arrival) {
+        let opens = arrival.header.flags.contains(Flags::SYN);
+        let service = &mut self.services[usize::from(service)];
         match service.settings.fallback {
-            Fallback::Kernel => {
+            Fallback::Kernel if opens => {
                 service.counters.fell_back += 1;
                 self.drop_frame(arrival.frame, DropReason::NotAccepting);
             }
-            Fallback::Reset => {
+            Fallback::Kernel | Fallback::Reset => {
                 service.counters.refused += 1;
                 self.answer_with_reset(&arrival);
                 self.drop_frame(arrival.frame, DropReason::Refused);

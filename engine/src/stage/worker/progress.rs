@@ -227,7 +227,7 @@ impl Worker {
     }
 
     /// Frees all that a closed leg holds.
-    fn forget_leg(&mut self, index: u32, side: Side) {
+    pub(super) fn forget_leg(&mut self, index: u32, side: Side) {
         let Some(leg) = self.release_leg(index, side) else { return };
         let hash = self.hash(&leg.key);
         self.flows.remove(&leg.key, hash);

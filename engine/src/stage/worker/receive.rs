@@ -5,11 +5,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::cookie::Unproven;
 use super::{Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::frame::{Burst, Frame};
-use crate::limits::{IPV4_MTU_MIN, IPV6_MTU_MIN, RESETS_PER_SECOND_MAX};
+use crate::limits::RESETS_PER_SECOND_MAX;
 use crate::proxy::{Envelope, LinkPath, Side};
+use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::{Chunk, Disposition, Endpoints, Outgoing, TimeWaitVerdict, reset_in_reply};
 use crate::telemetry::DropReason;
 use crate::time::Instant;
@@ -104,13 +106,16 @@ impl Worker {
 
     fn dispatch(&mut self, arrival: Arrival) {
         match self.flows.lookup(&arrival.key, arrival.hash).map(Slot::decode) {
-            Some(Slot::Leg { pair, side }) => self.on_segment(pair, side, arrival),
+            Some(Slot::Leg { pair, side }) => match self.supersedes(pair, side, &arrival) {
+                Some(proven) => self.take_over(pair, &proven, arrival),
+                None => self.on_segment(pair, side, arrival),
+            },
             Some(Slot::TimeWait { index }) => self.on_time_wait(index, arrival),
             None => self.on_unknown(arrival),
         }
     }
 
-    fn on_segment(&mut self, index: u32, side: Side, arrival: Arrival) {
+    pub(super) fn on_segment(&mut self, index: u32, side: Side, arrival: Arrival) {
         let Some(leg) = self.pairs.get_mut(index).and_then(|pair| pair.leg_mut(side)) else {
             debug_assert!(false, "the flow table names a leg that is gone");
             self.drop_frame(arrival.frame, DropReason::NoConnection);
@@ -137,11 +142,19 @@ impl Worker {
     }
 
     fn on_time_wait(&mut self, index: u32, arrival: Arrival) {
+        let proof = self.prove(&arrival);
         let Some(waiting) = self.waiting.get_mut(index) else {
             debug_assert!(false, "the flow table names a TIME-WAIT that is gone");
             self.drop_frame(arrival.frame, DropReason::NoConnection);
             return;
         };
+        if let Ok(proven) = proof
+            && waiting.tcp.is_followed_by(&arrival.header)
+        {
+            self.waiting.remove(index);
+            self.flows.remove(&arrival.key, arrival.hash);
+            return self.accept_cookie(&proven, arrival);
+        }
         let payload_len = arrival.payload.len() as u32;
         let path = waiting.path;
         match waiting.tcp.on_segment(self.now, &arrival.header, payload_len) {
@@ -165,7 +178,11 @@ impl Worker {
         if flags.contains(Flags::SYN) && !flags.contains(Flags::ACK) {
             return self.on_new(arrival, None);
         }
-        self.refuse(arrival);
+        match self.prove(&arrival) {
+            Ok(proven) => self.accept_cookie(&proven, arrival),
+            Err(Unproven::BadCookie) => self.drop_frame(arrival.frame, DropReason::BadCookie),
+            Err(Unproven::NoCookie) => self.refuse(arrival),
+        }
     }
 
     /// A SYN for a service opens a connection; see [`Worker::accept`] for `after`.
@@ -176,7 +193,7 @@ impl Worker {
         }
     }
 
-    fn refuse(&mut self, arrival: Arrival) {
+    pub(super) fn refuse(&mut self, arrival: Arrival) {
         self.answer_with_reset(&arrival);
         self.drop_frame(arrival.frame, DropReason::NoConnection);
     }
@@ -288,10 +305,9 @@ pub(super) fn pseudo_sum(key: &FlowKey) -> u16 {
     }
 }
 
-/// What a packet of `mtu` octets leaves for a segment's payload without options (RFC 9293
-/// §3.7.1), at least what every path must carry (RFC 791 §3.1, RFC 8200 §5).
+/// The MSS of a flow over a path of `mtu` octets.
 pub(super) fn mss_for(mtu: u16, key: &FlowKey) -> u16 {
-    if key.local().is_ipv4() { mtu.max(IPV4_MTU_MIN) - 40 } else { mtu.max(IPV6_MTU_MIN) - 60 }
+    mss_within(mtu, if key.local().is_ipv4() { Family::V4 } else { Family::V6 })
 }
 
 /// How many resets may still be sent in this second: a flood of stray segments is not answered

@@ -193,13 +193,17 @@ fn time_wait_ignores_resets() {
 }
 
 #[test]
-fn a_later_syn_may_reopen_time_wait() {
+fn a_later_syn_or_proof_of_a_cookie_may_reopen_time_wait() {
     let reopens = |host: &Host, number: SeqNum, value: Option<u32>| {
         let mut header = syn(PLAIN);
         header.sequence = number;
         header.options.timestamps = value.map(|value| Timestamps { value, echo_reply: 0 });
         let verdict = host.connection.time_wait().unwrap().on_segment(host.now, &header, 0);
-        matches!(verdict, TimeWaitVerdict::Reopen { after } if after.after(OUR_ISN + 2))
+        let syn = matches!(verdict, TimeWaitVerdict::Reopen { after } if after.after(OUR_ISN + 2));
+        // The ACK of a cookie that answered this SYN.
+        let ack = TcpHeader { sequence: number + 1, flags: Flags::ACK, ..header };
+        assert_eq!(host.connection.time_wait().unwrap().is_followed_by(&ack), syn);
+        syn
     };
     let host = in_time_wait(PLAIN);
     assert!(reopens(&host, PEER_ISN + 3, None), "a later number");

@@ -1,6 +1,6 @@
 //! A map from address prefixes to values, cheap to copy and to change after copying.
 //!
-//! Routes and neighbours are published as immutable snapshots while the next one is being made.
+//! For routes and neighbours, and for the shield's lists. The former are published as immutable snapshots while the next one is being made.
 //! Both are held in this path-compressed binary trie, whose nodes are shared between copies:
 //! cloning a map clones one `Arc`, and a change copies only the nodes between the root and the
 //! prefix that changed. One new neighbour therefore costs a few dozen small nodes, whether the
@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// The first `len` bits of an address; the bits behind them are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Prefix {
+pub(crate) struct Prefix {
     /// The address, its first bit topmost. An IPv4 address fills the top 32.
     bits: u128,
     len: u8,
@@ -24,13 +24,13 @@ impl Prefix {
     const LEN_MAX: u8 = 128;
 
     /// The prefix of `len` bits that `address` is in; `None` if the address has fewer bits.
-    pub(super) fn new(address: IpAddr, len: u8) -> Option<Self> {
+    pub(crate) fn new(address: IpAddr, len: u8) -> Option<Self> {
         let (bits, width) = address_bits(address);
         (len <= width).then_some(Prefix { bits: bits & mask(len), len })
     }
 
     /// The prefix that holds `address` alone.
-    pub(super) fn host(address: IpAddr) -> Self {
+    pub(crate) fn host(address: IpAddr) -> Self {
         let (bits, len) = address_bits(address);
         Prefix { bits, len }
     }
@@ -74,7 +74,7 @@ fn mask(len: u8) -> u128 {
 
 /// The map. Holds prefixes of one address family: the empty prefix of either is the same key.
 #[derive(Clone, Debug)]
-pub(super) struct PrefixMap<T> {
+pub(crate) struct PrefixMap<T> {
     root: Slot<T>,
     len: usize,
 }
@@ -98,7 +98,7 @@ impl<T> Default for PrefixMap<T> {
 
 impl<T: Clone> PrefixMap<T> {
     /// The value of the longest prefix that `address` is in.
-    pub(super) fn longest_match(&self, address: IpAddr) -> Option<&T> {
+    pub(crate) fn longest_match(&self, address: IpAddr) -> Option<&T> {
         let host = Prefix::host(address);
         let mut slot = &self.root;
         let mut best = None;
@@ -116,7 +116,7 @@ impl<T: Clone> PrefixMap<T> {
     }
 
     /// The value of exactly this prefix.
-    pub(super) fn get(&self, prefix: Prefix) -> Option<&T> {
+    pub(crate) fn get(&self, prefix: Prefix) -> Option<&T> {
         let mut slot = &self.root;
         while let Some(node) = slot {
             if !node.prefix.contains(prefix) {
@@ -131,14 +131,14 @@ impl<T: Clone> PrefixMap<T> {
     }
 
     /// Sets the value of a prefix.
-    pub(super) fn insert(&mut self, prefix: Prefix, value: T) {
+    pub(crate) fn insert(&mut self, prefix: Prefix, value: T) {
         if insert(&mut self.root, prefix, value) {
             self.len += 1;
         }
     }
 
     /// Takes a prefix out, if it is there.
-    pub(super) fn remove(&mut self, prefix: Prefix) {
+    pub(crate) fn remove(&mut self, prefix: Prefix) {
         // Looked up first, so that removing what is not there copies nothing.
         if self.get(prefix).is_some() {
             remove(&mut self.root, prefix);
@@ -147,7 +147,7 @@ impl<T: Clone> PrefixMap<T> {
     }
 
     /// Prefixes that have a value.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 }

@@ -1,0 +1,128 @@
+"""What the shield drops ahead of the engine: denied sources, too many new connections, nonsense."""
+
+import json
+import socket
+import time
+
+from harness.case import EdgeCase
+from harness.edge import service
+from harness.lab import CLIENT_V4, CLIENT_V6, EDGE_V4
+from harness.packets import ACK, FIN, PSH, RST, SYN, URG, Forge
+from harness.sockets import EchoServer, receive_exactly
+
+PORT = 80
+SSH_LIKE_PORT = 2222
+
+# The client's first and second addresses.
+OTHER_V4, OTHER_V6 = "10.10.1.3", "fd00:1::3"
+FIRSTS = {socket.AF_INET: CLIENT_V4, socket.AF_INET6: CLIENT_V6}
+OTHERS = {socket.AF_INET: OTHER_V4, socket.AF_INET6: OTHER_V6}
+
+# Shorter than the second after which a SYN is sent again (RFC 6298 §2).
+AT_ONCE = 0.5
+
+
+class Shield(EdgeCase):
+    def setUp(self):
+        super().setUp()
+        self.needs("shield")
+        self.greet("origin", PORT)
+
+    def greet(self, host, port, family=socket.AF_INET):
+        server = EchoServer(self.listen(host, port, family), b"hello")
+        self.addCleanup(server.close)
+
+    def give_the_client_more_addresses(self):
+        """Its interface may come and go with the engine, and its addresses with it."""
+        self.lab.ip(
+            "client",
+            f"addr replace {OTHER_V4}/24 dev eth0",
+            f"addr replace {OTHER_V6}/64 dev eth0 nodad",
+        )
+
+    def assert_served(self, port, family=socket.AF_INET, **how):
+        sock = self.connect(port, family, **how)
+        self.assertEqual(receive_exactly(sock, 5), b"hello")
+        sock.close()
+
+    def expect_dropped(self, edge, expected, seconds=5.0):
+        """Waits until so many packets are dropped for each reason, in the shield's own words too."""
+        until = time.monotonic() + seconds
+        while True:
+            stats = edge.stats()
+            dropped = {reason: stats["ledger"]["dropped"].get(reason, 0) for reason in expected}
+            if dropped == expected:
+                break
+            if time.monotonic() > until:
+                self.fail(f"{dropped} dropped, not {expected}")
+            time.sleep(0.02)
+        self.assertEqual({reason: stats["shield"][reason] for reason in expected}, expected)
+
+    def test_a_denied_source_gets_nothing_while_others_go_on(self):
+        families = (socket.AF_INET, socket.AF_INET6)
+        for family in families:
+            self.greet("edge", SSH_LIKE_PORT, family)
+        lists = {"deny": [OTHER_V4, "fd00:1::/64"], "allow": [CLIENT_V6]}
+        with self.edge(service(PORT), shield=lists) as edge:
+            self.give_the_client_more_addresses()
+            for family in families:
+                self.assert_served(PORT, family, source=FIRSTS[family])
+                with self.assertRaises(TimeoutError):
+                    self.connect(PORT, family, timeout=AT_ONCE, source=OTHERS[family])
+                self.assert_served(PORT, family, source=FIRSTS[family])
+                # What is not the engine's is none of the shield's business.
+                self.assert_served(SSH_LIKE_PORT, family, source=OTHERS[family])
+            self.expect_dropped(edge, {"denied": 2})
+
+    def test_a_source_beyond_its_rate_waits_and_no_one_else(self):
+        limits = {"per_source": {"syn_per_second": 1, "burst": 3}}
+        with self.edge(service(PORT), shield=limits) as edge:
+            self.give_the_client_more_addresses()
+            served = self.served_until_refused()
+            self.assertGreaterEqual(served, 3, "the burst")
+            self.assert_served(PORT, timeout=AT_ONCE, source=OTHER_V4)
+            # Its SYNs are sent again, and by and by one is within the rate.
+            self.assert_served(PORT, timeout=20)
+            stats = edge.stats()
+            limited = stats["ledger"]["dropped"]["rate_limited"]
+            self.assertGreaterEqual(limited, 1)
+            self.assertEqual(stats["shield"]["rate_limited"], limited)
+
+    def test_an_allowed_source_has_no_limit(self):
+        limits = {"per_source": {"syn_per_second": 1, "burst": 1}, "allow": [f"{CLIENT_V4}/32"]}
+        with self.edge(service(PORT), shield=limits) as edge:
+            for _ in range(20):
+                self.assert_served(PORT, timeout=AT_ONCE)
+            self.expect_dropped(edge, {"rate_limited": 0})
+
+    def served_until_refused(self, most=50):
+        """How many connections are served before one is not, at once."""
+        for served in range(most):
+            try:
+                self.assert_served(PORT, timeout=AT_ONCE)
+            except TimeoutError:
+                return served
+        self.fail(f"{most} connections at once, and none too many")
+
+    def test_nonsense_is_dropped_by_name(self):
+        with self.edge(service(PORT)) as edge:
+            with self.lab.inside("client"):
+                raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            self.addCleanup(raw.close)
+            raw.bind(("eth0", 0))
+            macs = self.mac("client", "eth0"), self.mac("edge", "wan0")
+
+            def send(source, source_port, flags):
+                raw.send(Forge(*macs, source, EDGE_V4, PORT).packet(source_port, flags))
+
+            for flags in (0, FIN, PSH | URG, SYN | FIN, SYN | RST, FIN | RST | ACK):
+                send(CLIENT_V4, 2000, flags)
+            for source in ("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255"):
+                send(source, 2000, SYN)
+            send(EDGE_V4, PORT, SYN)
+            self.expect_dropped(edge, {"bad_flags": 6, "bad_source": 4, "land": 1})
+            self.assert_served(PORT)
+
+    def mac(self, host, interface):
+        (link,) = json.loads(self.lab.run(host, "ip", "-j", "link", "show", "dev", interface))
+        return link["address"]
