@@ -8,6 +8,8 @@
 //!
 //! Ahead of that it drops what is sent to us and cannot be right, comes from where the operator
 //! denies ([`Lists`]), or asks for more new connections than its source may ([`SourceLimit`]).
+//! Where a service has cookies on ([`CookieService`]), the program answers new connections itself,
+//! before the engine remembers anything of them.
 //!
 //! It falls open: without a socket, a heartbeat or the engine's consent a new connection is the
 //! kernel's, and stays there.

@@ -102,7 +102,7 @@ pub(crate) fn extension(next: u8, more: u8, payload: &[u8]) -> Vec<u8> {
 pub(crate) fn syn(from: u16, to: u16, more: u8, options: &[u8], payload: usize) -> Vec<u8> {
     let mut segment = tcp(from, to, SYN | more, 0);
     segment[4..8].copy_from_slice(&0x1234_5678_u32.to_be_bytes());
-    segment[12] = ((20 + options.len()) / 4 << 4) as u8;
+    segment[12] = (((20 + options.len()) / 4) << 4) as u8;
     segment.extend(options);
     segment.resize(segment.len() + payload, 0xda);
     segment

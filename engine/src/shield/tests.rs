@@ -376,7 +376,7 @@ fn syns_are_answered_by_the_port_that_they_came_by_and_accounted_for() {
     let ledger = &snapshot.telemetry.ledger;
     ledger.assert_balanced();
     let answered = 10 + 2 * BURST as u64;
-    assert_eq!((snapshot.shield.answered(), ledger.received), (answered, answered));
+    assert_eq!((ledger.shield.answered(), ledger.received), (answered, answered));
     // Ten and four were ahead of a burst, which left fourteen waiting ahead of the next.
     assert_eq!(ledger.drops().collect::<Vec<_>>(), [("answers_full", 14)]);
     assert_eq!((ledger.consumed, ledger.sent), (answered - 14, 0));

@@ -31,7 +31,8 @@ pub trait Gate {
     #[inline]
     fn screen(&mut self, _now: Instant, _port: u8, _pool: &mut FramePool, _burst: &mut Burst) {}
 
-    /// Appends what Linux sends by `port`, as far as there is room. Called once a turn.
+    /// Appends what Linux sends by `port`, and answers to what was taken out, as far as there is
+    /// room. Called once a turn.
     #[inline]
     fn relay(&mut self, _now: Instant, _port: u8, _pool: &mut FramePool, _out: &mut Burst) {}
 

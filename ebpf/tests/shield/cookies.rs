@@ -1,0 +1,100 @@
+//! When new connections are answered on the spot. What the answers look like is shown where the
+//! twin is compared, in the engine's `tests/twin.rs`.
+
+use std::net::SocketAddr;
+
+use ringroad_ebpf::{CookieService, Verdict};
+
+use crate::packets::{ACK, CWR, ECE, FIN, RST, SYN, TCP, ethernet, ip, segment, syn};
+use crate::rig::{Rig, in_namespace, now_ns};
+
+const ON: CookieService =
+    CookieService { mss_v4: 1460, mss_v6: 1440, window: 65_535, window_scale: 7, on: true };
+
+/// Timestamps alone.
+const OPTIONS: [u8; 12] = [1, 1, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0];
+
+/// Service 0 answers, service 1 does not.
+fn rig() -> Rig {
+    let rig = Rig::with_cookies(vec![ON]);
+    rig.control.set_cookie_keys(&[[1; 16], [2; 16]], 0);
+    rig
+}
+
+fn client(port: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 7], port))
+}
+
+fn service(port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 1, 0, 1], port))
+}
+
+fn from_client(port: u16, flags: u8) -> Vec<u8> {
+    segment(client(port), service(80), flags, 0)
+}
+
+#[test]
+fn only_plain_syns_are_answered_where_cookies_are_on() {
+    in_namespace(|| {
+        let rig = rig();
+        for flags in 0..=u8::MAX {
+            let plain = flags & (SYN | ACK | RST | FIN) == SYN;
+            let answered = rig.verdict(&from_client(1, flags)) == Verdict::Answered;
+            assert_eq!(answered, plain, "flags {flags:#04x}");
+        }
+        let to_the_other = segment(client(1), service(443), SYN, 0);
+        assert_eq!(rig.verdict(&to_the_other), Verdict::ToEngine);
+        rig.control.set_cookies(1, true);
+        rig.control.set_cookies(0, false);
+        assert_eq!(rig.verdict(&to_the_other), Verdict::Answered);
+        assert_eq!(rig.verdict(&from_client(1, SYN)), Verdict::ToEngine);
+    });
+}
+
+#[test]
+fn what_makes_a_new_connection_linuxs_comes_first() {
+    in_namespace(|| {
+        let rig = rig();
+        rig.control.set_accepting(0, false);
+        assert_eq!(rig.verdict(&from_client(1, SYN)), Verdict::NotAccepting);
+        rig.control.set_accepting(0, true);
+        assert_eq!(rig.verdict(&from_client(1, ACK)), Verdict::KernelFlow);
+        rig.control.beat(0, 0);
+        assert_eq!(rig.verdict(&from_client(2, SYN)), Verdict::Stale);
+        rig.control.beat(0, now_ns());
+        assert_eq!(rig.verdict(&from_client(1, SYN)), Verdict::Answered, "the same ports again");
+        assert_eq!(rig.verdict(&from_client(1, ACK)), Verdict::ToEngine, "opens the cookie");
+        assert_eq!(rig.verdict(&from_client(2, ACK)), Verdict::KernelFlow);
+        rig.shield.clear_socket(0, 0).expect("forget the socket");
+        assert_eq!(rig.verdict(&from_client(3, SYN)), Verdict::NoSocket);
+    });
+}
+
+#[test]
+fn cookies_follow_the_key_in_use_and_remember_ecn_with_timestamps() {
+    in_namespace(|| {
+        let rig = rig();
+        let answer = |more, options: &[u8]| {
+            let syn = syn(1, 80, more, options, 0);
+            let packet = ethernet(&ip(client(1).ip(), service(80).ip(), TCP, &syn));
+            let (verdict, answer) = rig.judge(&packet);
+            assert_eq!(verdict, Verdict::Answered);
+            answer[14 + 20..].to_vec()
+        };
+        let flags = |answer: &[u8]| answer[13];
+        assert_eq!(flags(&answer(0, &OPTIONS)), SYN | ACK);
+        assert_eq!(flags(&answer(ECE | CWR, &OPTIONS)), SYN | ACK | ECE);
+        assert_eq!(flags(&answer(ECE, &OPTIONS)), SYN | ACK, "half of it is none");
+        assert_eq!(flags(&answer(ECE | CWR, &[])), SYN | ACK, "no room without timestamps");
+
+        let cookie = || answer(0, &[])[4..8].to_vec();
+        let first = cookie();
+        assert_eq!(cookie(), first);
+        assert_eq!(first[0] >> 7, 0);
+        rig.control.set_cookie_keys(&[[1; 16], [3; 16]], 1);
+        assert_eq!(cookie()[0] >> 7, 1);
+        assert_ne!(cookie()[1..], first[1..]);
+        rig.control.set_cookie_keys(&[[1; 16], [3; 16]], 0);
+        assert_eq!(cookie(), first);
+    });
+}
