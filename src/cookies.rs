@@ -81,7 +81,7 @@ mod tests {
     fn a_secret_is_read_from_its_file_or_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
-        let mut read_of = |text: &str| {
+        let read_of = |text: &str| {
             fs::write(&path, text).unwrap();
             read(&path)
         };

@@ -112,16 +112,16 @@ class EdgeCase(unittest.TestCase):
         self.addCleanup(process.kill)
         return process
 
-    def attach_foreign_xdp(self, interface):
-        """Somebody else's XDP program on an interface of the edge for the rest of the test."""
+    def attach_foreign_xdp(self, interface, host="edge"):
+        """Somebody else's XDP program, which passes all, on an interface for the rest of the test."""
         source, program = Path(self.folder, "foreign.c"), Path(self.folder, "foreign.o")
         source.write_text(FOREIGN_XDP)
         compile_ = ("clang", "-O2", "-g", "-target", "bpf", "-c", str(source), "-o", str(program))
-        self.lab.run("edge", *compile_)
+        self.lab.run(host, *compile_)
         # `ip` mounts a BPF file system for this; on a host of the lab it goes with the command.
         link = ("ip", "link", "set", "dev", interface, "xdp")
-        self.lab.run("edge", *link, "obj", str(program), "sec", "xdp")
-        self.addCleanup(self.lab.run, "edge", *link, "off")
+        self.lab.run(host, *link, "obj", str(program), "sec", "xdp")
+        self.addCleanup(self.lab.run, host, *link, "off")
 
     def listen(self, host, port, family=socket.AF_INET, receive_buffer=None):
         """A listening socket of ours on a host."""
