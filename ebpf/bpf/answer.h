@@ -183,7 +183,8 @@ static __always_inline int answer(struct xdp_md *ctx, const struct segment *segm
 
 	tcp_octets = TCP_OCTETS_MIN + 4 * write_options(words + 5, &offer, &cookie, mss,
 							 service->window_scale);
-	flags = TCP_FLAG_SYN | TCP_FLAG_ACK | (offer.ecn ? TCP_FLAG_ECE : 0);
+	/* Without ECE: the cookie remembers that the client can do ECN, but the engine cannot yet. */
+	flags = TCP_FLAG_SYN | TCP_FLAG_ACK;
 	words[0] = (__u32)flow->remote_port << 16 | flow->local_port;
 	words[1] = bpf_htonl(cookie.sequence);
 	words[2] = bpf_htonl(bpf_ntohl(segment->sequence) + 1);

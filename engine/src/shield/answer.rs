@@ -157,14 +157,13 @@ fn syn_ack(
     service: &CookieService,
 ) -> TcpHeader {
     let timestamps = syn.options.timestamps.zip(cookie.timestamp);
-    // Without timestamps the cookie has no room to remember it.
-    let ecn = if offered.ecn && timestamps.is_some() { Flags::ECE } else { Flags::default() };
     TcpHeader {
         source_port: syn.destination_port,
         destination_port: syn.source_port,
         sequence: cookie.sequence,
         acknowledgment: SeqNum(syn.sequence.0.wrapping_add(1)),
-        flags: Flags::SYN.with(Flags::ACK).with(ecn),
+        // Without ECE: the cookie remembers that the client can do ECN, but the engine cannot yet.
+        flags: Flags::SYN.with(Flags::ACK),
         window: service.window,
         options: TcpOptions {
             mss: Some(our_mss),
