@@ -18,7 +18,7 @@ use std::num::NonZeroU32;
 
 pub use burst::Burst;
 pub use region::Region;
-pub use store::{ForeignLayout, Store};
+pub use store::{Layout, Store};
 
 use crate::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, FRAME_SIZE_MAX, FRAMES_MAX, KEPT_FOR_ORDER};
 

@@ -12,33 +12,39 @@ use std::slice;
 use super::Region;
 use crate::limits::HEADROOM;
 
-/// The layout of a pool's memory: frames at equal distances, for each a count of its holders at
-/// equal distances too, and a stack of the free ones.
+/// A pool's memory: frames at equal distances, for each a count of its holders at equal distances
+/// too, and a stack of the free ones.
 ///
 /// An AF_XDP pool lays them out itself ([`Store::over`]). In DPDK's a frame is an mbuf, its count
 /// of holders the mbuf's own, and the stack what the drivers' memory pool takes from and gives to.
 pub struct Store {
-    /// The first frame.
-    frames: NonNull<u8>,
-    /// From one frame to the next [octets].
-    stride: usize,
-    /// Of one frame [octets].
-    frame_size: usize,
-    /// Room in front of what a fresh frame holds [octets].
-    headroom: usize,
-    /// Frames are numbered below this.
-    index_end: u32,
-    /// Frames that there are: fewer than numbers, if some could not be used.
-    capacity: u32,
-    /// The first frame's count of holders.
-    holders: NonNull<u16>,
-    /// From one count to the next [octets].
-    holders_stride: usize,
-    /// What the count of a free frame says.
-    holders_when_free: u16,
-    /// How many are free; behind it, how many can be; behind it, their numbers.
-    free: NonNull<u32>,
+    layout: Layout,
     owner: Owner,
+}
+
+/// Where everything is.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// The first frame.
+    pub frames: NonNull<u8>,
+    /// From one frame to the next [octets].
+    pub stride: usize,
+    /// Of one frame [octets].
+    pub frame_size: usize,
+    /// Room in front of what a fresh frame holds [octets].
+    pub headroom: usize,
+    /// Frames are numbered below this.
+    pub index_end: u32,
+    /// Frames that there are: fewer than numbers, if some could not be used.
+    pub capacity: u32,
+    /// The first frame's count of holders.
+    pub holders: NonNull<u16>,
+    /// From one count to the next [octets].
+    pub holders_stride: usize,
+    /// What the count of a free frame says.
+    pub holders_when_free: u16,
+    /// How many are free; behind it, how many can be; behind it, their numbers.
+    pub free: NonNull<u32>,
 }
 
 /// What keeps the memory in place.
@@ -52,21 +58,6 @@ enum Owner {
     Foreign(#[allow(dead_code, reason = "held, not read")] Box<dyn Send>),
 }
 
-/// Memory laid out by somebody else; see [`Store`] for what the fields mean.
-#[derive(Debug)]
-pub struct ForeignLayout {
-    pub frames: NonNull<u8>,
-    pub stride: usize,
-    pub frame_size: usize,
-    pub headroom: usize,
-    pub index_end: u32,
-    pub capacity: u32,
-    pub holders: NonNull<u16>,
-    pub holders_stride: usize,
-    pub holders_when_free: u16,
-    pub free: NonNull<u32>,
-}
-
 // SAFETY: a `Store` is the only one in this process that uses what it points to, but for devices
 // and drivers, which do so within calls of the thread that has the store.
 unsafe impl Send for Store {}
@@ -78,7 +69,7 @@ impl Store {
         let mut holders = vec![0; count as usize];
         // The first frame on top.
         let mut free: Vec<u32> = [count, count].into_iter().chain((0..count).rev()).collect();
-        Store {
+        let layout = Layout {
             frames: region.base(),
             stride: frame_size,
             frame_size,
@@ -89,8 +80,8 @@ impl Store {
             holders_stride: size_of::<u16>(),
             holders_when_free: 0,
             free: first(&mut free),
-            owner: Owner::Ours { region, _holders: holders, _free: free },
-        }
+        };
+        Store { layout, owner: Owner::Ours { region, _holders: holders, _free: free } }
     }
 
     /// Uses memory that `owner` keeps in place.
@@ -103,32 +94,8 @@ impl Store {
     /// stack are below `index_end`, each there once at most. Nobody else uses any of it but while
     /// the thread that has this store calls them; and what they use then of frames is what they
     /// have taken off the stack or were given.
-    pub unsafe fn foreign(layout: ForeignLayout, owner: Box<dyn Send>) -> Self {
-        let ForeignLayout {
-            frames,
-            stride,
-            frame_size,
-            headroom,
-            index_end,
-            capacity,
-            holders,
-            holders_stride,
-            holders_when_free,
-            free,
-        } = layout;
-        Store {
-            frames,
-            stride,
-            frame_size,
-            headroom,
-            index_end,
-            capacity,
-            holders,
-            holders_stride,
-            holders_when_free,
-            free,
-            owner: Owner::Foreign(owner),
-        }
+    pub unsafe fn foreign(layout: Layout, owner: Box<dyn Send>) -> Self {
+        Store { layout, owner: Owner::Foreign(owner) }
     }
 
     /// The one piece of memory that the frames fill; `None` if they lie elsewhere.
@@ -141,32 +108,32 @@ impl Store {
 
     #[inline]
     pub(super) fn address(&self) -> usize {
-        self.frames.as_ptr() as usize
+        self.layout.frames.as_ptr() as usize
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.capacity as usize
+        self.layout.capacity as usize
     }
 
     pub(super) fn index_end(&self) -> usize {
-        self.index_end as usize
+        self.layout.index_end as usize
     }
 
     #[inline]
     pub(super) fn frame_size(&self) -> usize {
-        self.frame_size
+        self.layout.frame_size
     }
 
     #[inline]
     pub(super) fn headroom(&self) -> usize {
-        self.headroom
+        self.layout.headroom
     }
 
     /// Free frames.
     #[inline]
     pub(super) fn free_count(&self) -> usize {
         // SAFETY: the first word of the stack (`over`, or the contract of `foreign`).
-        unsafe { self.free.read() as usize }
+        unsafe { self.layout.free.read() as usize }
     }
 
     /// Takes a free frame, the last freed first: the one most likely still in cache.
@@ -176,9 +143,9 @@ impl Store {
         // `&mut self` says that none is. The number read lies among those that the first word
         // counts.
         unsafe {
-            let left = self.free.read().checked_sub(1)?;
-            self.free.write(left);
-            Some(self.free.add(2 + left as usize).read())
+            let left = self.layout.free.read().checked_sub(1)?;
+            self.layout.free.write(left);
+            Some(self.layout.free.add(2 + left as usize).read())
         }
     }
 
@@ -186,10 +153,10 @@ impl Store {
     pub(super) fn push(&mut self, index: u32) {
         // SAFETY: as in `pop`; the number is written only where there is room for it.
         unsafe {
-            let len = self.free.read();
-            assert!(len < self.free.add(1).read(), "more frames are free than there are");
-            self.free.add(2 + len as usize).write(index);
-            self.free.write(len + 1);
+            let len = self.layout.free.read();
+            assert!(len < self.layout.free.add(1).read(), "more frames are free than there are");
+            self.layout.free.add(2 + len as usize).write(index);
+            self.layout.free.write(len + 1);
         }
     }
 
@@ -209,7 +176,7 @@ impl Store {
 
     #[inline]
     pub(super) fn mark_free(&mut self, index: u32) {
-        self.set_holders(index, self.holders_when_free);
+        self.set_holders(index, self.layout.holders_when_free);
     }
 
     #[inline]
@@ -261,28 +228,30 @@ impl Store {
     #[inline]
     fn octets(&self, index: u32, start: usize, len: usize) -> NonNull<u8> {
         assert!(
-            index < self.index_end && start <= self.frame_size && len <= self.frame_size - start,
+            index < self.layout.index_end
+                && start <= self.layout.frame_size
+                && len <= self.layout.frame_size - start,
             "octets {start}+{len} of frame {index}, of {} octets",
-            self.frame_size
+            self.layout.frame_size
         );
         // SAFETY: within the frame, as just checked, and the frame is within the memory.
-        unsafe { self.frames.add(index as usize * self.stride + start) }
+        unsafe { self.layout.frames.add(index as usize * self.layout.stride + start) }
     }
 
     #[inline]
     fn count_of(&self, index: u32) -> NonNull<u16> {
-        assert!(index < self.index_end, "frame {index} of {}", self.index_end);
+        assert!(index < self.layout.index_end, "frame {index} of {}", self.layout.index_end);
         // SAFETY: every frame has a count (`over`, or the contract of `foreign`).
-        unsafe { self.holders.byte_add(index as usize * self.holders_stride) }
+        unsafe { self.layout.holders.byte_add(index as usize * self.layout.holders_stride) }
     }
 }
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
-            .field("capacity", &self.capacity)
+            .field("capacity", &self.layout.capacity)
             .field("free", &self.free_count())
-            .field("frame_size", &self.frame_size)
+            .field("frame_size", &self.layout.frame_size)
             .finish_non_exhaustive()
     }
 }

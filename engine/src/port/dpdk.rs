@@ -18,7 +18,7 @@ use dpdk_sys::limits::{BURST_MAX, HEADROOM};
 use dpdk_sys::{Checksum, Device, DeviceId, DeviceSettings, Eal, Error, Packet, PacketPool};
 
 use super::{Port, PortStats};
-use crate::frame::{Burst, ForeignLayout, Frame, FramePool, Store};
+use crate::frame::{Burst, Frame, FramePool, Layout, Store};
 use crate::limits::{BURST, DEVICE_RESERVE, HEADERS_MAX, RECLAIM_FOR};
 use crate::time::Instant;
 use crate::wire::packet::{self, Transport};
@@ -41,7 +41,7 @@ impl Memory {
     ) -> Result<(FramePool, Memory), Error> {
         let packets = PacketPool::new(eal, name, frames, frame_size, node)?;
         let layout = packets.layout();
-        let foreign = ForeignLayout {
+        let foreign = Layout {
             frames: layout.buffers,
             stride: layout.stride,
             frame_size: usize::from(layout.buffer_len),
