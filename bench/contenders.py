@@ -30,9 +30,9 @@ class Proxy:
         self._kind = kind
 
     def start(self, ground):
-        self._edge = self._kind(
-            ground.lab, ground.new_folder(), SERVICES, {"cores": [EDGE_CORE]}, EDGE_PIN
-        )
+        engine = {"cores": [EDGE_CORE]}
+        folder = ground.new_folder()
+        self._edge = self._kind(ground.lab, folder, SERVICES, engine, pin=EDGE_PIN)
         self._edge.start()
 
     @property
