@@ -80,10 +80,12 @@ impl Idle {
         });
         let mut others = devices.chain(linux);
         let wake = mailbox.wake().as_fd();
-        // Unused places look at the mailbox once more.
+        let mut used = 0;
+        // The mailbox, then all others; places behind them are not looked at.
         let mut fds: [PollFd<'a>; WAKERS_MAX] = std::array::from_fn(|place| {
-            let fd = if place == 0 { None } else { others.next() };
-            PollFd::new(fd.unwrap_or(wake), PollFlags::POLLIN)
+            let other = if place == 0 { None } else { others.next() };
+            used += usize::from(place == 0 || other.is_some());
+            PollFd::new(other.unwrap_or(wake), PollFlags::POLLIN)
         });
         drop(others);
         let timeout = deadline.since(now).min(longest);
@@ -91,7 +93,7 @@ impl Idle {
             return;
         }
         // Interrupted or refused, the loop goes on as if something had come.
-        let _ = ppoll(&mut fds, Some(TimeSpec::from(timeout)), None);
+        let _ = ppoll(&mut fds[..used], Some(TimeSpec::from(timeout)), None);
         if fds[0].any().unwrap_or(false) {
             mailbox.clear_wake();
         }
