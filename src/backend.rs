@@ -7,11 +7,15 @@
 pub(crate) mod af_xdp;
 pub(crate) mod dpdk;
 
+use std::collections::HashMap;
 use std::fmt::Debug;
+use std::net::SocketAddr;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ringroad_config::schema::Config;
+use ringroad_ebpf::ServiceAddress;
 use ringroad_engine::frame::FramePool;
+use ringroad_engine::kernel::{KernelConnection, connections};
 use ringroad_engine::port::Port;
 use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::stage::Gate;
@@ -54,4 +58,22 @@ pub(crate) trait ShieldHandle: Debug + Send + Sync {
 
     /// Has SYN cookies sealed with these keys from now on, which the lane takes already.
     fn set_cookie_keys(&self, keys: &Keys);
+}
+
+/// The connections that Linux serves on the services' addresses stay with it: `keep` is told of
+/// each, and by which port it comes.
+fn leave_to_linux(
+    services: &[ServiceAddress],
+    mut keep: impl FnMut(u32, KernelConnection) -> Result<()>,
+) -> Result<()> {
+    let port_of: HashMap<SocketAddr, u32> =
+        services.iter().map(|service| (service.address, service.port_index)).collect();
+    let open = connections(|local| port_of.contains_key(&local))
+        .context("cannot see which connections Linux serves already")?;
+    let count = open.len();
+    for connection in open {
+        keep(port_of[&connection.local], connection)?;
+    }
+    tracing::info!("{count} connections to the services stay with Linux");
+    Ok(())
 }

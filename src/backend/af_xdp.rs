@@ -1,15 +1,10 @@
 //! Ports on Linux's own drivers, behind the shield in XDP.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-
 use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{self, Config, Driver, XdpMode};
-use ringroad_ebpf::{
-    AttachMode, Control, CountersReader, PortSettings, ServiceAddress, Shield, ShieldSettings,
-};
+use ringroad_ebpf::{AttachMode, Control, CountersReader, PortSettings, Shield, ShieldSettings};
 use ringroad_engine::frame::{FramePool, Region};
-use ringroad_engine::kernel::{KernelConnection, connections, receive_queues};
+use ringroad_engine::kernel::{KernelConnection, receive_queues};
 use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX};
 use ringroad_engine::port::af_xdp::{self, AfXdp, BusyPoll, Umem, frame_size_for};
 use ringroad_engine::shield::cookie::Keys;
@@ -17,7 +12,7 @@ use ringroad_engine::stage::ShieldGate;
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_hugepages::Request;
 
-use super::{Backend, ShieldHandle};
+use super::{Backend, ShieldHandle, leave_to_linux};
 use crate::plan::{Plan, PortPlan};
 use crate::privileges;
 
@@ -69,7 +64,9 @@ impl Backend for AfXdpBackend {
             let mode = shield.attach(index as u32)?;
             tracing::info!("{}: XDP attached, {mode} mode", port.interface);
         }
-        leave_to_linux(shield, &plan.listening)?;
+        leave_to_linux(&plan.listening, |port, KernelConnection { local, remote }| {
+            Ok(shield.keep_with_kernel(port, local, remote)?)
+        })?;
         for (index, port) in ports.iter().enumerate() {
             let fd = port.fd().context("a port that was just opened is open")?;
             shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
@@ -156,19 +153,6 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         cookies: plan.cookies.clone(),
         heartbeat_limit: config.engine.heartbeat_limit,
     }
-}
-
-/// The connections that Linux serves on the services' addresses stay with it.
-fn leave_to_linux(shield: &Shield, services: &[ServiceAddress]) -> Result<()> {
-    let port_of: HashMap<SocketAddr, u32> =
-        services.iter().map(|service| (service.address, service.port_index)).collect();
-    let open = connections(|local| port_of.contains_key(&local))
-        .context("cannot see which connections Linux serves already")?;
-    for KernelConnection { local, remote } in &open {
-        shield.keep_with_kernel(port_of[local], *local, *remote)?;
-    }
-    tracing::info!("{} connections to the services stay with Linux", open.len());
-    Ok(())
 }
 
 fn frame_pool(frames: usize, frame_size: usize) -> Result<FramePool> {

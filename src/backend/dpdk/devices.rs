@@ -13,7 +13,7 @@ use dpdk_sys::limits;
 use dpdk_sys::{DeviceId, Eal, EalSettings, Level, LinkReader, Memory};
 use ringroad_config::schema::{self, Config, Driver};
 use ringroad_engine::frame::FramePool;
-use ringroad_engine::kernel::connections;
+use ringroad_engine::kernel::KernelConnection;
 use ringroad_engine::port::dpdk::{self, Dpdk};
 use ringroad_engine::port::tap::{self, Carrier, Tap};
 use ringroad_engine::shield::cookie::Keys;
@@ -26,7 +26,7 @@ use ringroad_hugepages::{
 };
 
 use super::{FRAMING, HEADROOM, MTU_DEFAULT, Options, frame_size, is_pci, megabytes};
-use crate::backend::{Backend, ShieldHandle};
+use crate::backend::{Backend, ShieldHandle, leave_to_linux};
 use crate::plan::Plan;
 use crate::{privileges, secret};
 
@@ -171,7 +171,6 @@ impl Backend for DpdkBackend {
         Ok((pool, ports))
     }
 
-    /// The connections that Linux serves on the services' addresses stay with it.
     fn put_in_front(&mut self, plan: &Plan, _ports: &[Dpdk]) -> Result<TwinGate<Tap>> {
         let mut twin = Twin::new(&shield::Settings {
             ports: plan.ports.len(),
@@ -183,18 +182,10 @@ impl Backend for DpdkBackend {
             cookies: plan.cookies.clone(),
             secret: secret::draw()?,
         });
-        let port_of = |local| {
-            let service = plan.listening.iter().find(|service| service.address == local)?;
-            u8::try_from(service.port_index).ok()
-        };
-        let open = connections(|local| port_of(local).is_some())
-            .context("cannot see which connections Linux serves already")?;
-        for connection in &open {
-            if let Some(port) = port_of(connection.local) {
-                twin.keep_with_kernel(monotonic(), port, connection.local, connection.remote);
-            }
-        }
-        tracing::info!("{} connections to the services stay with Linux", open.len());
+        leave_to_linux(&plan.listening, |port, KernelConnection { local, remote }| {
+            twin.keep_with_kernel(monotonic(), u8::try_from(port)?, local, remote);
+            Ok(())
+        })?;
         Ok(TwinGate::new(twin, std::mem::take(&mut self.taps), Rates::default()))
     }
 
