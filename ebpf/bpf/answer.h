@@ -31,21 +31,10 @@ static __always_inline __be16 checksum(__u64 sum)
 	return ~sum;
 }
 
-/* Whether an answer would reach one station, by its addresses (RFC 1122 §3.2.1.3, RFC 4291 §2). */
-static __always_inline int is_answerable(const struct ethhdr *ethernet, const struct flow_key *flow)
+/* Whether an answer would reach one station; by its IP address sanity.h has seen to that. */
+static __always_inline int is_answerable(const struct ethhdr *ethernet)
 {
-	const __be32 *from = flow->remote.words;
-	__u8 first;
-
-	if ((ethernet->h_dest[0] | ethernet->h_source[0]) & 1)
-		return 0;
-	if (is_mapped(&flow->local)) {
-		first = bpf_ntohl(from[3]) >> 24;
-		return from[3] && first != 127 && first >> 4 != 14 && from[3] != 0xffffffff;
-	}
-	if (is_mapped(&flow->remote) || (bpf_ntohl(from[0]) >> 24) == 0xff)
-		return 0;
-	return from[0] || from[1] || from[2] || bpf_ntohl(from[3]) > 1;
+	return !((ethernet->h_dest[0] | ethernet->h_source[0]) & 1);
 }
 
 /* Options in the order and alignment that Linux uses. Returns how many words of four octets. */
@@ -173,7 +162,7 @@ static __always_inline int answer(struct xdp_md *ctx, const struct segment *segm
 	__be32 *out;
 	int growth, i;
 
-	if ((void *)(ethernet + 1) > end || !is_answerable(ethernet, flow))
+	if ((void *)(ethernet + 1) > end || !is_answerable(ethernet))
 		return 0;
 	network_at = sizeof(*ethernet);
 	if (ethernet->h_proto == bpf_htons(ETH_P_8021Q))

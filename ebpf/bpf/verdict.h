@@ -126,8 +126,7 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 	if (kernel_flows_live(control, heartbeat))
 		bpf_map_delete_elem(&kernel_flows, flow);
 	cookies = &control->cookie_services[service_index];
-	if (!read_once(cookies->on) || segment->flags & TCP_FLAG_FIN ||
-	    !answer(ctx, segment, cookies, &control->cookie_keys))
+	if (!read_once(cookies->on) || !answer(ctx, segment, cookies, &control->cookie_keys))
 		return VERDICT_TO_ENGINE;
 	*action = XDP_TX;
 	return VERDICT_ANSWERED;

@@ -10,7 +10,7 @@ use crate::flow::FlowKey;
 use crate::limits::HEADERS_MAX;
 use crate::wire::checksum;
 use crate::wire::ethernet::{EtherType, HEADER_LEN, TAG_LEN};
-use crate::wire::ip::{Dscp, Ecn, PROTOCOL_TCP, is_valid_source_v4, is_valid_source_v6};
+use crate::wire::ip::{Dscp, Ecn, PROTOCOL_TCP};
 use crate::wire::ipv4::{self, Ipv4Header};
 use crate::wire::ipv6::{self, Ipv6Header};
 use crate::wire::tcp::{Flags, SeqNum, TcpHeader, TcpOptions, Timestamps, fill_in_checksum};
@@ -41,9 +41,6 @@ impl Answer {
         let flow = syn.flow();
         let Some(ends) = Ends::answerable(frame, &flow) else { return false };
         let Ok((syn, _)) = TcpHeader::parse(syn.tcp) else { return false };
-        if syn.flags.contains(Flags::FIN) {
-            return false;
-        }
         let our_mss = match ends {
             Ends::V4 { .. } => service.mss_v4,
             Ends::V6 { .. } => service.mss_v6,
@@ -122,18 +119,15 @@ enum Ends {
 }
 
 impl Ends {
-    /// `None` if an answer to `frame` would not reach one station.
+    /// `None` if an answer to `frame` would not reach one station; by its IP address `sanity.rs` has
+    /// seen to that.
     fn answerable(frame: &[u8], flow: &FlowKey) -> Option<Ends> {
         if (frame[0] | frame[6]) & 1 == 1 {
             return None;
         }
         match (flow.local().ip(), flow.remote().ip()) {
-            (IpAddr::V4(ours), IpAddr::V4(client)) if is_valid_source_v4(client) => {
-                Some(Ends::V4 { ours, client })
-            }
-            (IpAddr::V6(ours), IpAddr::V6(client)) if is_valid_source_v6(client) => {
-                Some(Ends::V6 { ours, client })
-            }
+            (IpAddr::V4(ours), IpAddr::V4(client)) => Some(Ends::V4 { ours, client }),
+            (IpAddr::V6(ours), IpAddr::V6(client)) => Some(Ends::V6 { ours, client }),
             _ => None,
         }
     }
