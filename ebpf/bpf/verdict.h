@@ -8,6 +8,7 @@
 #define RINGROAD_VERDICT_H
 
 #include "answer.h"
+#include "fingerprints.h"
 #include "limits.h"
 #include "lists.h"
 #include "maps.h"
@@ -133,22 +134,34 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 }
 
 /*
- * What follows a SYN goes where the SYN went. A stale heartbeat changes nothing here: the
- * connection's state is the engine's, and it may only be late.
+ * A stale heartbeat changes nothing here: the connection's state is the engine's, and it may only
+ * be late.
  */
-static __always_inline enum verdict known_connection(struct control *control,
-						     const struct heartbeat *heartbeat,
-						     const struct flow_key *flow,
-						     const struct owner *owner, __u32 socket,
-						     int *action)
+static __always_inline enum verdict to_engine(__u32 socket, int *action)
+{
+	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
+	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
+}
+
+/* The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
+static __always_inline int known_port(const struct flow_key *flow)
+{
+	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
+}
+
+/* What follows a SYN goes where the SYN went. */
+static __always_inline enum verdict later_segment(struct control *control,
+						  const struct heartbeat *heartbeat,
+						  const struct flow_key *flow,
+						  const struct owner *owner, __u32 socket,
+						  int *action)
 {
 	if (owner->is_service && kernel_flows_live(control, heartbeat) &&
 	    bpf_map_lookup_elem(&kernel_flows, flow)) {
 		kernel_flow_seen(control);
 		return VERDICT_KERNEL_FLOW;
 	}
-	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
-	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
+	return to_engine(socket, action);
 }
 
 /* Ports are in the first fragment alone, so that all to a service's address have one fate. */
@@ -190,7 +203,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	struct control *state;
 	enum verdict verdict;
 	__u32 socket;
-	int is_new;
+	int known, is_new;
 
 	verdict = parse(&cursor, &segment);
 	segment.flow.ifindex = ctx->ingress_ifindex;
@@ -200,14 +213,18 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	}
 	if (verdict != GO_ON)
 		return verdict;
-	if (!is_service(&segment.flow, &owner) && !is_egress(&segment.flow, &owner))
+	is_new = is_new_connection(&segment);
+	known = is_new ? FINGERPRINT_ABSENT : known_port(&segment.flow);
+	if (known >= 0)
+		owner.port_index = known;
+	else if (!is_service(&segment.flow, &owner) && !is_egress(&segment.flow, &owner))
 		return VERDICT_NOT_OURS;
 
 	state = bpf_map_lookup_elem(&control, &zero);
 	if (!state || queue >= QUEUES_MAX)
 		return VERDICT_NO_SOCKET;
 	heartbeat = &state->heartbeats[queue];
-	is_new = owner.is_service && is_new_connection(&segment);
+	is_new = is_new && owner.is_service;
 	verdict = refuse(state, heartbeat, &segment, is_new);
 	if (verdict != GO_ON) {
 		*action = XDP_DROP;
@@ -215,9 +232,11 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	}
 
 	socket = owner.port_index * QUEUES_MAX + queue;
+	if (known >= 0)
+		return to_engine(socket, action);
 	if (is_new)
 		return new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
-	return known_connection(state, heartbeat, &segment.flow, &owner, socket, action);
+	return later_segment(state, heartbeat, &segment.flow, &owner, socket, action);
 }
 
 #endif
