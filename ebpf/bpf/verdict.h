@@ -64,17 +64,17 @@ static __always_inline int is_new_connection(const struct segment *segment)
 	return (segment->flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)) == TCP_FLAG_SYN;
 }
 
-/* Signed, as the engine may have looked at the clock after us. Zero: it never did. */
+/* Signed, as the engine's clock is ahead of the tick's. Zero: it never looked at it. */
 static __always_inline int is_stale(const struct control *control, const struct heartbeat *heartbeat)
 {
 	__u64 at = read_once(heartbeat->at_ns);
 
-	return !at || (__s64)(bpf_ktime_get_ns() - at) > (__s64)control->heartbeat_limit_ns;
+	return !at || (__s64)(tick_ns() - at) > (__s64)control->heartbeat_limit_ns;
 }
 
 /*
  * Whether any connection of the kernel's may still be alive; if not, none is looked for. The
- * heartbeat stands in for the clock, which costs more to read.
+ * heartbeat stands in for the clock.
  */
 static __always_inline int kernel_flows_live(const struct control *control,
 					     const struct heartbeat *heartbeat)
@@ -86,7 +86,7 @@ static __always_inline int kernel_flows_live(const struct control *control,
 
 static __always_inline void kernel_flow_seen(struct control *control)
 {
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = tick_ns();
 
 	if (now - read_once(control->kernel_flow_seen_ns) > KERNEL_FLOW_REFRESH_NS)
 		write_once(control->kernel_flow_seen_ns, now);
