@@ -105,6 +105,12 @@ static __always_inline enum verdict fall_open(struct control *control, const str
 	return why;
 }
 
+static __always_inline enum verdict to_engine(__u32 socket, int *action)
+{
+	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
+	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
+}
+
 static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct control *control,
 						   const struct heartbeat *heartbeat,
 						   const struct segment *segment,
@@ -119,15 +125,14 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 		return fall_open(control, flow, service_index, VERDICT_NOT_ACCEPTING);
 	if (is_stale(control, heartbeat))
 		return fall_open(control, flow, service_index, VERDICT_STALE);
-	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
-	if (*action != XDP_REDIRECT)
+	if (!bpf_map_lookup_elem(&xsks, &socket))
 		return fall_open(control, flow, service_index, VERDICT_NO_SOCKET);
 	/* An earlier connection with these addresses and ports may have been the kernel's. */
 	if (kernel_flows_live(control, heartbeat))
 		bpf_map_delete_elem(&kernel_flows, flow);
 	cookies = &control->cookie_services[service_index];
 	if (!read_once(cookies->on) || !answer(ctx, segment, cookies, &control->cookie_keys))
-		return VERDICT_TO_ENGINE;
+		return to_engine(socket, action);
 	*action = XDP_TX;
 	return VERDICT_ANSWERED;
 }
@@ -147,8 +152,7 @@ static __always_inline enum verdict known_connection(struct control *control,
 		kernel_flow_seen(control);
 		return VERDICT_KERNEL_FLOW;
 	}
-	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
-	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
+	return to_engine(socket, action);
 }
 
 /* Ports are in the first fragment alone, so that all to a service's address have one fate. */
