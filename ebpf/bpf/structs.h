@@ -57,6 +57,21 @@ struct flow_key {
 	__u32 ifindex;
 };
 
+/* The first line of a table of fingerprints: see fingerprints.h. */
+struct fingerprint_key {
+	__u32 words[FINGERPRINT_WORDS_MAX];
+	/* Number of buckets, less one; they are a power of two. */
+	__u32 mask;
+	__u32 rest_of_line[3];
+};
+
+/* The others. A word is a tag and, in its lowest bits, a note; zero: free. */
+struct fingerprint_bucket {
+	__u32 words[FINGERPRINTS_PER_BUCKET];
+	/* Fingerprints that found no room. In a table that forgets: the word to give way next. */
+	__u32 unplaced;
+};
+
 /* An entry of the lists: the first `bits` of an address. */
 struct prefix_v4 {
 	__u32 bits;
@@ -130,6 +145,12 @@ struct control {
 	__u64 fell_back[SERVICES_MAX];
 };
 
+/* Of one CPU: the coarse clock at its last tick that saw a packet [ns]. */
+struct tick {
+	__u64 jiffies;
+	__u64 ns;
+};
+
 /*
  * What became of a packet. What is not said to be dropped is the kernel's, but for the first two.
  */
@@ -178,6 +199,11 @@ struct counters {
 _Static_assert(sizeof(struct service_key) == 24, "no hidden padding");
 _Static_assert(sizeof(struct egress_key) == 20, "no hidden padding");
 _Static_assert(sizeof(struct flow_key) == 40, "no hidden padding");
+_Static_assert(sizeof(struct fingerprint_key) == CACHE_LINE, "one line of a table");
+_Static_assert(sizeof(struct fingerprint_bucket) == CACHE_LINE, "one line of a table");
+_Static_assert(FINGERPRINT_WORDS_MAX % 2 == 0, "words are hashed in pairs");
+_Static_assert(sizeof(struct flow_key) / 4 <= FINGERPRINT_WORDS_MAX, "flows have fingerprints");
+_Static_assert(PORTS_MAX <= 1 << FINGERPRINT_NOTE_BITS, "a note can be a port index");
 _Static_assert(sizeof(struct prefix_v4) == 8, "no hidden padding");
 _Static_assert(sizeof(struct prefix_v6) == 20, "no hidden padding");
 _Static_assert(__builtin_offsetof(struct control, kernel_flow_seen_ns) == CACHE_LINE,

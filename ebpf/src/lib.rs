@@ -15,13 +15,15 @@
 //! kernel's, and stays there.
 //!
 //! Start reading at [`Shield`], and in C at `bpf/shield.bpf.c`. All `unsafe` is in `sys`,
-//! `control`, `abi` and the generated skeletons.
+//! `control`, `fingerprints`, `abi` and the generated skeletons.
 
 mod abi;
 mod attach;
 mod control;
 mod counters;
 mod error;
+mod fingerprints;
+mod known_flows;
 pub mod limits;
 mod lists;
 mod log;
@@ -36,6 +38,8 @@ pub use attach::{AttachMode, AttachedMode, vacant};
 pub use control::Control;
 pub use counters::{CountersReader, ShieldCounters, Verdict};
 pub use error::ShieldError;
+pub use fingerprints::{Fingerprint, FingerprintKey, Fingerprints, Found};
+pub use known_flows::{FLOW_OCTETS, Known, KnownFlows};
 pub use lists::Lists;
 pub use redirector::Redirector;
 pub use settings::{
