@@ -140,23 +140,16 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 	return VERDICT_ANSWERED;
 }
 
-/*
- * A stale heartbeat changes nothing here: the connection's state is the engine's, and it may only
- * be late.
- */
-static __always_inline enum verdict to_engine(__u32 socket, int *action)
-{
-	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
-	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
-}
-
 /* The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
 static __always_inline int known_port(const struct flow_key *flow)
 {
 	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
 }
 
-/* What follows a SYN goes where the SYN went. */
+/*
+ * What follows a SYN goes where the SYN went. A stale heartbeat changes nothing here: the
+ * connection's state is the engine's, and it may only be late.
+ */
 static __always_inline enum verdict later_segment(struct control *control,
 						  const struct heartbeat *heartbeat,
 						  const struct flow_key *flow,
