@@ -8,6 +8,7 @@
 #define RINGROAD_VERDICT_H
 
 #include "answer.h"
+#include "clock.h"
 #include "fingerprints.h"
 #include "limits.h"
 #include "lists.h"
