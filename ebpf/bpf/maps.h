@@ -36,6 +36,18 @@ struct {
 	__type(value, __u8);
 } kernel_flows SEC(".maps");
 
+/*
+ * Fingerprints of the engine's connections, with the index of the port that each comes by. Written
+ * by the engine with plain stores, and as large as it says when it loads the program.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct fingerprint_bucket);
+} known_flows SEC(".maps");
+
 /* Sources that are denied or allowed: LISTED_DENY, LISTED_ALLOW. The longest prefix counts. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
@@ -60,6 +72,14 @@ struct {
 	__type(key, struct address);
 	__type(value, __u64);
 } sources SEC(".maps");
+
+/* See clock.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tick);
+} ticks SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -15,13 +15,18 @@ use nix::sys::socket::{
     socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike as _};
-use ringroad_ebpf::{Acceptor, Control, CookieService, Shield, ShieldSettings};
+use ringroad_ebpf::{Acceptor, Control, CookieMode, CookieService, Shield, ShieldSettings};
 
 use crate::packets::{ACK, PSH, RST, TCP, checksummed, ethernet, ip, syn, tcp_of};
 use crate::rig::{self, XDP_TX, in_namespace, ip_command, now_ns, service, veth_pair};
 
-const SERVICE: CookieService =
-    CookieService { mss_v4: 1460, mss_v6: 1440, window: 65_535, window_scale: 11, on: true };
+const SERVICE: CookieService = CookieService {
+    mss_v4: 1460,
+    mss_v6: 1440,
+    window: 65_535,
+    window_scale: 11,
+    mode: CookieMode::Always,
+};
 
 const KEYS: [[u8; 16]; 2] = [[1; 16], [2; 16]];
 

@@ -8,6 +8,7 @@ mod cookies;
 mod drops;
 mod foreign_loader;
 mod kernel_path;
+mod known_flows;
 mod lifecycle;
 mod packets;
 mod rig;
