@@ -8,11 +8,15 @@
 #define RINGROAD_VERDICT_H
 
 #include "answer.h"
+#include "clock.h"
+#include "fingerprints.h"
 #include "limits.h"
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
+#include "pressure.h"
 #include "sanity.h"
+#include "sockets.h"
 
 /* What the segment's local address and port mean on this interface. */
 struct owner {
@@ -23,13 +27,7 @@ struct owner {
 
 static __always_inline int is_service(const struct flow_key *flow, struct owner *owner)
 {
-	struct service_key key = {
-		.address = flow->local,
-		.ifindex = flow->ifindex,
-		.port = flow->local_port,
-		.protocol = IPPROTO_TCP,
-	};
-	struct service *found = bpf_map_lookup_elem(&services, &key);
+	const struct service *found = find_service(flow);
 
 	if (!found)
 		return 0;
@@ -64,17 +62,17 @@ static __always_inline int is_new_connection(const struct segment *segment)
 	return (segment->flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)) == TCP_FLAG_SYN;
 }
 
-/* Signed, as the engine may have looked at the clock after us. Zero: it never did. */
+/* Signed, as the engine's clock is ahead of the tick's. Zero: it never looked at it. */
 static __always_inline int is_stale(const struct control *control, const struct heartbeat *heartbeat)
 {
 	__u64 at = read_once(heartbeat->at_ns);
 
-	return !at || (__s64)(bpf_ktime_get_ns() - at) > (__s64)control->heartbeat_limit_ns;
+	return !at || (__s64)(tick_ns() - at) > (__s64)control->heartbeat_limit_ns;
 }
 
 /*
  * Whether any connection of the kernel's may still be alive; if not, none is looked for. The
- * heartbeat stands in for the clock, which costs more to read.
+ * heartbeat stands in for the clock.
  */
 static __always_inline int kernel_flows_live(const struct control *control,
 					     const struct heartbeat *heartbeat)
@@ -86,7 +84,7 @@ static __always_inline int kernel_flows_live(const struct control *control,
 
 static __always_inline void kernel_flow_seen(struct control *control)
 {
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = tick_ns();
 
 	if (now - read_once(control->kernel_flow_seen_ns) > KERNEL_FLOW_REFRESH_NS)
 		write_once(control->kernel_flow_seen_ns, now);
@@ -105,6 +103,28 @@ static __always_inline enum verdict fall_open(struct control *control, const str
 	return why;
 }
 
+static __always_inline enum verdict to_engine(__u32 socket, int *action)
+{
+	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
+	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
+}
+
+/* Why the engine does not have a new connection, or GO_ON. */
+static __always_inline enum verdict declined(const struct control *control,
+					     const struct heartbeat *heartbeat,
+					     __u32 service_index, __u32 socket)
+{
+	if (!read_once(control->accepting[service_index]))
+		return VERDICT_NOT_ACCEPTING;
+	if (is_stale(control, heartbeat))
+		return VERDICT_STALE;
+	return bpf_map_lookup_elem(&xsks, &socket) ? GO_ON : VERDICT_NO_SOCKET;
+}
+
+/*
+ * Answered where it can be: for the kernel as well, if a listener there opens the cookie. So a
+ * flood costs no more while the engine is away.
+ */
 static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct control *control,
 						   const struct heartbeat *heartbeat,
 						   const struct segment *segment,
@@ -114,41 +134,53 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 	const struct flow_key *flow = &segment->flow;
 	__u32 service_index = owner->service_index;
 	const struct cookie_service *cookies;
+	enum verdict why;
+	int answers;
 
-	if (service_index >= SERVICES_MAX || !read_once(control->accepting[service_index]))
-		return fall_open(control, flow, service_index, VERDICT_NOT_ACCEPTING);
-	if (is_stale(control, heartbeat))
-		return fall_open(control, flow, service_index, VERDICT_STALE);
-	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
-	if (*action != XDP_REDIRECT)
-		return fall_open(control, flow, service_index, VERDICT_NO_SOCKET);
-	/* An earlier connection with these addresses and ports may have been the kernel's. */
-	if (kernel_flows_live(control, heartbeat))
-		bpf_map_delete_elem(&kernel_flows, flow);
+	if (service_index >= SERVICES_MAX)
+		return VERDICT_NOT_OURS;
 	cookies = &control->cookie_services[service_index];
-	if (!read_once(cookies->on) || !answer(ctx, segment, cookies, &control->cookie_keys))
-		return VERDICT_TO_ENGINE;
-	*action = XDP_TX;
-	return VERDICT_ANSWERED;
+	answers = answers_now(cookies, heartbeat);
+	why = declined(control, heartbeat, service_index, socket);
+	if (why == GO_ON) {
+		/* An earlier connection with these addresses and ports may have been the kernel's. */
+		if (kernel_flows_live(control, heartbeat))
+			bpf_map_delete_elem(&kernel_flows, flow);
+		count_new_connection(control, socket);
+	} else {
+		answers = answers && read_once(control->cookie_keys.kernel_opens) &&
+			  kernel_listens(ctx, flow);
+	}
+	if (answers && answer(ctx, segment, cookies, &control->cookie_keys)) {
+		*action = XDP_TX;
+		return VERDICT_ANSWERED;
+	}
+	return why == GO_ON ? to_engine(socket, action)
+			    : fall_open(control, flow, service_index, why);
+}
+
+/* The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
+static __always_inline int known_port(const struct flow_key *flow)
+{
+	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
 }
 
 /*
  * What follows a SYN goes where the SYN went. A stale heartbeat changes nothing here: the
  * connection's state is the engine's, and it may only be late.
  */
-static __always_inline enum verdict known_connection(struct control *control,
-						     const struct heartbeat *heartbeat,
-						     const struct flow_key *flow,
-						     const struct owner *owner, __u32 socket,
-						     int *action)
+static __always_inline enum verdict later_segment(struct control *control,
+						  const struct heartbeat *heartbeat,
+						  const struct flow_key *flow,
+						  const struct owner *owner, __u32 socket,
+						  int *action)
 {
 	if (owner->is_service && kernel_flows_live(control, heartbeat) &&
 	    bpf_map_lookup_elem(&kernel_flows, flow)) {
 		kernel_flow_seen(control);
 		return VERDICT_KERNEL_FLOW;
 	}
-	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
-	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
+	return to_engine(socket, action);
 }
 
 /* Ports are in the first fragment alone, so that all to a service's address have one fate. */
@@ -181,7 +213,7 @@ static __always_inline enum verdict refuse(const struct control *control,
 static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 {
 	void *frame = (void *)(long)ctx->data;
-	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end };
+	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end, 0 };
 	struct segment segment = {};
 	struct owner owner = {};
 	__u32 queue = ctx->rx_queue_index;
@@ -190,7 +222,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	struct control *state;
 	enum verdict verdict;
 	__u32 socket;
-	int is_new;
+	int known, is_new;
 
 	verdict = parse(&cursor, &segment);
 	segment.flow.ifindex = ctx->ingress_ifindex;
@@ -200,14 +232,18 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	}
 	if (verdict != GO_ON)
 		return verdict;
-	if (!is_service(&segment.flow, &owner) && !is_egress(&segment.flow, &owner))
+	is_new = is_new_connection(&segment);
+	known = is_new ? FINGERPRINT_ABSENT : known_port(&segment.flow);
+	if (known >= 0)
+		owner.port_index = known;
+	else if (!is_service(&segment.flow, &owner) && !is_egress(&segment.flow, &owner))
 		return VERDICT_NOT_OURS;
 
 	state = bpf_map_lookup_elem(&control, &zero);
 	if (!state || queue >= QUEUES_MAX)
 		return VERDICT_NO_SOCKET;
 	heartbeat = &state->heartbeats[queue];
-	is_new = owner.is_service && is_new_connection(&segment);
+	is_new = is_new && owner.is_service;
 	verdict = refuse(state, heartbeat, &segment, is_new);
 	if (verdict != GO_ON) {
 		*action = XDP_DROP;
@@ -215,9 +251,11 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	}
 
 	socket = owner.port_index * QUEUES_MAX + queue;
+	if (known >= 0)
+		return to_engine(socket, action);
 	if (is_new)
 		return new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
-	return known_connection(state, heartbeat, &segment.flow, &owner, socket, action);
+	return later_segment(state, heartbeat, &segment.flow, &owner, socket, action);
 }
 
 #endif
