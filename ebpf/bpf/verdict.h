@@ -8,6 +8,7 @@
 #define RINGROAD_VERDICT_H
 
 #include "answer.h"
+#include "clock.h"
 #include "fingerprints.h"
 #include "limits.h"
 #include "lists.h"
@@ -158,17 +159,16 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 			    : fall_open(control, flow, service_index, why);
 }
 
-/*
- * A stale heartbeat changes nothing here: the connection's state is the engine's, and it may only
- * be late.
- */
 /* The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
 static __always_inline int known_port(const struct flow_key *flow)
 {
 	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
 }
 
-/* What follows a SYN goes where the SYN went. */
+/*
+ * What follows a SYN goes where the SYN went. A stale heartbeat changes nothing here: the
+ * connection's state is the engine's, and it may only be late.
+ */
 static __always_inline enum verdict later_segment(struct control *control,
 						  const struct heartbeat *heartbeat,
 						  const struct flow_key *flow,
