@@ -115,7 +115,7 @@ struct cookie_keys {
 	__u64 slots[2][2];
 	/* The slot in use. */
 	__u64 current;
-	/* Whether the kernel opens cookies too: see acceptor.bpf.c. */
+	/* Whether the kernel opens cookies too. Taken back by acceptor.bpf.c if it does not. */
 	__u64 kernel_opens;
 	__u64 rest_of_line[2];
 };
