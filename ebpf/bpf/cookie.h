@@ -23,6 +23,10 @@
 /* Hashed in place of what stands below the timestamp's mac, where there is no timestamp. */
 #define NO_TIMESTAMPS 0xff
 
+/* What is hashed: of IPv4 the ends of the mapped addresses, of IPv6 all, with their starts first. */
+#define COOKIE_OCTETS_V4 18
+#define COOKIE_OCTETS_V6 (12 + 12 + COOKIE_OCTETS_V4)
+
 /* What a SYN offers, and how far its options were read. */
 struct offer {
 	__u32 at; /* of the next option, in the frame [octets] */
@@ -166,6 +170,28 @@ static __always_inline __u64 hash_word(__be32 first, __be32 second)
 	return (__u64)second << 32 | first;
 }
 
+/*
+ * Over both ends, the client's initial sequence number, and two octets of what is sealed. What all
+ * mapped addresses begin with is left out: the length, hashed as well, tells the families apart.
+ */
+static __always_inline __u64 cookie_mac(const __u64 *key, const struct flow_key *flow,
+					__be32 client_isn, __u16 sealed)
+{
+	const __be32 *client = flow->remote.words, *ours = flow->local.words;
+	struct siphash hash = siphash_start(key[0], key[1]);
+	__u64 octets = COOKIE_OCTETS_V4;
+
+	if (!is_mapped(&flow->local)) {
+		siphash_word(&hash, hash_word(client[0], client[1]));
+		siphash_word(&hash, hash_word(client[2], ours[0]));
+		siphash_word(&hash, hash_word(ours[1], ours[2]));
+		octets = COOKIE_OCTETS_V6;
+	}
+	siphash_word(&hash, hash_word(client[3], ours[3]));
+	siphash_word(&hash, hash_word((__u32)flow->local_port << 16 | flow->remote_port, client_isn));
+	return siphash_finish(&hash, sealed, octets);
+}
+
 static __always_inline struct cookie bake(const struct cookie_keys *keys,
 					  const struct flow_key *flow, __be32 client_isn,
 					  const struct offer *offer, __u16 our_mss)
@@ -177,18 +203,9 @@ static __always_inline struct cookie bake(const struct cookie_keys *keys,
 			  offer->sack;
 	__u32 below_mac = offer->window_scale << 1 | offer->ecn;
 	__u32 hashed_below = offer->timestamps ? below_mac : NO_TIMESTAMPS;
-	const __be32 *client = flow->remote.words, *ours = flow->local.words;
-	struct siphash hash = siphash_start(keys->slots[slot][0], keys->slots[slot][1]);
+	__u64 mac = cookie_mac(keys->slots[slot], flow, client_isn, hashed_below << 8 | above_mac);
 	struct cookie cookie;
-	__u64 mac;
 
-	siphash_word(&hash, hash_word(client[0], client[1]));
-	siphash_word(&hash, hash_word(client[2], client[3]));
-	siphash_word(&hash, hash_word(ours[0], ours[1]));
-	siphash_word(&hash, hash_word(ours[2], ours[3]));
-	siphash_word(&hash, hash_word((__u32)flow->local_port << 16 | flow->remote_port, client_isn));
-	siphash_word(&hash, hashed_below << 8 | above_mac);
-	mac = siphash_finish(&hash, 48);
 	cookie.sequence = above_mac << 24 | (mac & 0xffffff);
 	cookie.timestamp = (__u32)(mac >> 24) << 5 | below_mac;
 	return cookie;

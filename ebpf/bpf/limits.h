@@ -9,17 +9,17 @@
 #ifndef RINGROAD_LIMITS_H
 #define RINGROAD_LIMITS_H
 
-#include "maps.h"
+#include "clock.h"
 #include "parse.h"
 
 /*
- * The later of two cheap clocks: the heartbeat goes with every burst, the coarse clock, which is
- * late by a tick, also while the lane sleeps or hangs.
+ * The later of two cheap clocks: the heartbeat goes with every burst, the tick also while the lane
+ * sleeps or hangs.
  */
 static __always_inline __u64 cheap_now(const struct heartbeat *heartbeat)
 {
 	__u64 beat = read_once(heartbeat->at_ns);
-	__u64 tick = bpf_ktime_get_coarse_ns();
+	__u64 tick = tick_ns();
 
 	return beat > tick ? beat : tick;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * SipHash-2-4 (Aumasson, Bernstein, 2012) of messages of whole words, laid out without loops. A
- * word is eight octets of the message, read as a little-endian number.
+ * SipHash-2-4 (Aumasson, Bernstein, 2012), laid out without loops. A word is eight octets of the
+ * message, read as a little-endian number.
  */
 #ifndef RINGROAD_SIPHASH_H
 #define RINGROAD_SIPHASH_H
@@ -52,10 +52,10 @@ static __always_inline void siphash_word(struct siphash *state, __u64 word)
 	state->v0 ^= word;
 }
 
-/* `octets`: the length of the whole message, a multiple of eight. */
-static __always_inline __u64 siphash_finish(struct siphash *state, __u64 octets)
+/* `rest`: less than a word that the message ends with. `octets`: the length of the whole message. */
+static __always_inline __u64 siphash_finish(struct siphash *state, __u64 rest, __u64 octets)
 {
-	siphash_word(state, octets << 56);
+	siphash_word(state, octets << 56 | rest);
 	state->v2 ^= 0xff;
 	siphash_round(state);
 	siphash_round(state);

@@ -134,6 +134,12 @@ struct control {
 	__u64 fell_back[SERVICES_MAX];
 };
 
+/* Of one CPU: the coarse clock at its last tick that saw a packet [ns]. */
+struct tick {
+	__u64 jiffies;
+	__u64 ns;
+};
+
 /*
  * What became of a packet. What is not said to be dropped is the kernel's, but for the first two.
  */

@@ -65,17 +65,17 @@ static __always_inline int is_new_connection(const struct segment *segment)
 	return (segment->flags & (TCP_FLAG_SYN | TCP_FLAG_ACK | TCP_FLAG_RST)) == TCP_FLAG_SYN;
 }
 
-/* Signed, as the engine may have looked at the clock after us. Zero: it never did. */
+/* Signed, as the engine's clock is ahead of the tick's. Zero: it never looked at it. */
 static __always_inline int is_stale(const struct control *control, const struct heartbeat *heartbeat)
 {
 	__u64 at = read_once(heartbeat->at_ns);
 
-	return !at || (__s64)(bpf_ktime_get_ns() - at) > (__s64)control->heartbeat_limit_ns;
+	return !at || (__s64)(tick_ns() - at) > (__s64)control->heartbeat_limit_ns;
 }
 
 /*
  * Whether any connection of the kernel's may still be alive; if not, none is looked for. The
- * heartbeat stands in for the clock, which costs more to read.
+ * heartbeat stands in for the clock.
  */
 static __always_inline int kernel_flows_live(const struct control *control,
 					     const struct heartbeat *heartbeat)
@@ -87,7 +87,7 @@ static __always_inline int kernel_flows_live(const struct control *control,
 
 static __always_inline void kernel_flow_seen(struct control *control)
 {
-	__u64 now = bpf_ktime_get_ns();
+	__u64 now = tick_ns();
 
 	if (now - read_once(control->kernel_flow_seen_ns) > KERNEL_FLOW_REFRESH_NS)
 		write_once(control->kernel_flow_seen_ns, now);
@@ -106,6 +106,12 @@ static __always_inline enum verdict fall_open(struct control *control, const str
 	return why;
 }
 
+static __always_inline enum verdict to_engine(__u32 socket, int *action)
+{
+	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
+	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
+}
+
 static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct control *control,
 						   const struct heartbeat *heartbeat,
 						   const struct segment *segment,
@@ -120,27 +126,16 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 		return fall_open(control, flow, service_index, VERDICT_NOT_ACCEPTING);
 	if (is_stale(control, heartbeat))
 		return fall_open(control, flow, service_index, VERDICT_STALE);
-	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
-	if (*action != XDP_REDIRECT)
+	if (!bpf_map_lookup_elem(&xsks, &socket))
 		return fall_open(control, flow, service_index, VERDICT_NO_SOCKET);
 	/* An earlier connection with these addresses and ports may have been the kernel's. */
 	if (kernel_flows_live(control, heartbeat))
 		bpf_map_delete_elem(&kernel_flows, flow);
 	cookies = &control->cookie_services[service_index];
 	if (!read_once(cookies->on) || !answer(ctx, segment, cookies, &control->cookie_keys))
-		return VERDICT_TO_ENGINE;
+		return to_engine(socket, action);
 	*action = XDP_TX;
 	return VERDICT_ANSWERED;
-}
-
-/*
- * A stale heartbeat changes nothing here: the connection's state is the engine's, and it may only
- * be late.
- */
-static __always_inline enum verdict to_engine(__u32 socket, int *action)
-{
-	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
-	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
 }
 
 /* The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
@@ -149,7 +144,10 @@ static __always_inline int known_port(const struct flow_key *flow)
 	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
 }
 
-/* What follows a SYN goes where the SYN went. */
+/*
+ * What follows a SYN goes where the SYN went. A stale heartbeat changes nothing here: the
+ * connection's state is the engine's, and it may only be late.
+ */
 static __always_inline enum verdict later_segment(struct control *control,
 						  const struct heartbeat *heartbeat,
 						  const struct flow_key *flow,

@@ -152,14 +152,21 @@ fn seal(
     above_mac: u8,
     below_mac: Option<u8>,
 ) -> Cookie {
-    // In network order, padded to whole words: the program hashes word by word.
-    let mut message = [0; 48];
-    message[..36].copy_from_slice(&flow.reversed().to_octets());
+    // In network order. What all mapped addresses begin with is left out: the length, hashed as
+    // well, tells the families apart.
+    let ends = flow.reversed().to_octets();
+    let (client, ours, ports) = (&ends[..16], &ends[16..32], &ends[32..]);
+    let mut message = [0; MESSAGE_OCTETS];
+    message[..12].copy_from_slice(&client[..12]);
+    message[12..24].copy_from_slice(&ours[..12]);
+    message[24..28].copy_from_slice(&client[12..]);
+    message[28..32].copy_from_slice(&ours[12..]);
+    message[32..36].copy_from_slice(ports);
     message[36..40].copy_from_slice(&client_isn.0.to_be_bytes());
-    message[40] = above_mac;
-    message[41] = below_mac.unwrap_or(NO_TIMESTAMPS);
+    message[40..].copy_from_slice(&[above_mac, below_mac.unwrap_or(NO_TIMESTAMPS)]);
+    let start = if flow.local().is_ipv4() { MESSAGE_START_V4 } else { 0 };
     let key = &keys.slots[usize::from(above_mac >> 7)];
-    let mac = SipHasher24::new_with_key(key).hash(&message);
+    let mac = SipHasher24::new_with_key(key).hash(&message[start..]);
     Cookie {
         sequence: SeqNum(u32::from(above_mac) << 24 | mac as u32 & 0x00ff_ffff),
         timestamp: below_mac.map(|exact| ((mac >> 24) as u32) << 5 | u32::from(exact)),
@@ -198,6 +205,10 @@ const SCALE_MAX: u8 = 14;
 
 /// In the timestamp: no window scale was offered.
 const SCALE_NONE: u8 = 15;
+
+/// What is hashed, and where it starts for IPv4.
+const MESSAGE_OCTETS: usize = 42;
+const MESSAGE_START_V4: usize = 24;
 
 /// What stands below the timestamp's mac.
 const BELOW_MAC_MASK: u8 = 0x1f;
