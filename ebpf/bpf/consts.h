@@ -36,6 +36,11 @@
 #define LISTED_DENY 1
 #define LISTED_ALLOW 2
 
+/* When new connections to a service are answered on the spot. */
+#define COOKIES_OFF 0
+#define COOKIES_ALWAYS 1
+#define COOKIES_UNDER_PRESSURE 2
+
 /* Sources whose SYNs are counted. The least recently seen one gives way. */
 #define SOURCES_MAX 65536
 

@@ -13,6 +13,7 @@
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
+#include "pressure.h"
 #include "sanity.h"
 
 /* What the segment's local address and port mean on this interface. */
@@ -131,8 +132,9 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 	/* An earlier connection with these addresses and ports may have been the kernel's. */
 	if (kernel_flows_live(control, heartbeat))
 		bpf_map_delete_elem(&kernel_flows, flow);
+	count_new_connection(control, socket);
 	cookies = &control->cookie_services[service_index];
-	if (!read_once(cookies->on) || !answer(ctx, segment, cookies, &control->cookie_keys))
+	if (!answers_now(cookies, heartbeat) || !answer(ctx, segment, cookies, &control->cookie_keys))
 		return to_engine(socket, action);
 	*action = XDP_TX;
 	return VERDICT_ANSWERED;

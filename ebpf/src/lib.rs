@@ -8,7 +8,7 @@
 //!
 //! Ahead of that it drops what is sent to us and cannot be right, comes from where the operator
 //! denies ([`Lists`]), or asks for more new connections than its source may ([`SourceLimit`]).
-//! Where a service has cookies on ([`CookieService`]), the program answers new connections itself,
+//! Where a service has cookies on ([`CookieService`], [`CookieMode`]), the program answers new connections itself,
 //! before the engine remembers anything of them.
 //!
 //! It falls open: without a socket, a heartbeat or the engine's consent a new connection is the
@@ -42,7 +42,9 @@ pub use fingerprints::{Fingerprint, FingerprintKey, Fingerprints, Found};
 pub use known_flows::{FLOW_OCTETS, Known, KnownFlows};
 pub use lists::Lists;
 pub use redirector::Redirector;
-pub use settings::{CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings};
+pub use settings::{
+    CookieMode, CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings,
+};
 pub use shield::Shield;
 pub use source_limit::SourceLimit;
 pub use sys::DryRun;

@@ -71,7 +71,7 @@ impl Backend for AfXdpBackend {
             let fd = port.fd().context("a port that was just opened is open")?;
             shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
         }
-        Ok(ShieldGate::new(shield.control(), FIRST_QUEUE))
+        Ok(ShieldGate::new(shield.control(), FIRST_QUEUE, ports.len() as u32))
     }
 
     fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
