@@ -25,13 +25,7 @@ struct owner {
 
 static __always_inline int is_service(const struct flow_key *flow, struct owner *owner)
 {
-	struct service_key key = {
-		.address = flow->local,
-		.ifindex = flow->ifindex,
-		.port = flow->local_port,
-		.protocol = IPPROTO_TCP,
-	};
-	struct service *found = bpf_map_lookup_elem(&services, &key);
+	const struct service *found = find_service(flow);
 
 	if (!found)
 		return 0;
@@ -194,7 +188,7 @@ static __always_inline enum verdict refuse(const struct control *control,
 static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 {
 	void *frame = (void *)(long)ctx->data;
-	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end };
+	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end, 0 };
 	struct segment segment = {};
 	struct owner owner = {};
 	__u32 queue = ctx->rx_queue_index;
