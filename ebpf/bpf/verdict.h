@@ -15,12 +15,15 @@
 #include "parse.h"
 #include "pressure.h"
 #include "sanity.h"
+#include "unknown.h"
 
 /* What the segment's local address and port mean on this interface. */
 struct owner {
 	__u32 port_index;
 	__u32 service_index;
 	__u8 is_service;
+	/* Whether the connection may be one of the engine's: FINGERPRINT_CROWDED. */
+	__u8 may_be_known;
 };
 
 static __always_inline int is_service(const struct flow_key *flow, struct owner *owner)
@@ -107,55 +110,122 @@ static __always_inline enum verdict to_engine(__u32 socket, int *action)
 	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
 }
 
-static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct control *control,
-						   const struct heartbeat *heartbeat,
-						   const struct segment *segment,
-						   const struct owner *owner, __u32 socket,
-						   int *action)
+/* Why a new connection to a service cannot be the engine's, or GO_ON. */
+static __always_inline enum verdict unavailable(const struct control *control,
+						const struct heartbeat *heartbeat,
+						__u32 service_index, __u32 socket)
+{
+	if (service_index >= SERVICES_MAX || !read_once(control->accepting[service_index]))
+		return VERDICT_NOT_ACCEPTING;
+	if (is_stale(control, heartbeat))
+		return VERDICT_STALE;
+	return bpf_map_lookup_elem(&xsks, &socket) ? GO_ON : VERDICT_NO_SOCKET;
+}
+
+/* A function by itself: what an answer takes of the stack is not taken from the others. */
+static __noinline enum verdict new_connection(struct xdp_md *ctx, const struct segment *segment,
+					      const struct owner *owner, int *action)
 {
 	const struct flow_key *flow = &segment->flow;
 	__u32 service_index = owner->service_index;
+	__u32 queue = ctx->rx_queue_index, zero = 0;
+	__u32 socket = owner->port_index * QUEUES_MAX + queue;
+	struct control *state = bpf_map_lookup_elem(&control, &zero);
+	const struct heartbeat *heartbeat;
 	const struct cookie_service *cookies;
+	enum verdict why;
 
-	if (service_index >= SERVICES_MAX || !read_once(control->accepting[service_index]))
-		return fall_open(control, flow, service_index, VERDICT_NOT_ACCEPTING);
-	if (is_stale(control, heartbeat))
-		return fall_open(control, flow, service_index, VERDICT_STALE);
-	if (!bpf_map_lookup_elem(&xsks, &socket))
-		return fall_open(control, flow, service_index, VERDICT_NO_SOCKET);
+	if (!state || queue >= QUEUES_MAX)
+		return VERDICT_NO_SOCKET;
+	heartbeat = &state->heartbeats[queue];
+	why = unavailable(state, heartbeat, service_index, socket);
+	if (why != GO_ON || service_index >= SERVICES_MAX)
+		return fall_open(state, flow, service_index, why);
 	/* An earlier connection with these addresses and ports may have been the kernel's. */
-	if (kernel_flows_live(control, heartbeat))
+	if (kernel_flows_live(state, heartbeat))
 		bpf_map_delete_elem(&kernel_flows, flow);
-	count_new_connection(control, socket);
-	cookies = &control->cookie_services[service_index];
-	if (!answers_now(cookies, heartbeat) || !answer(ctx, segment, cookies, &control->cookie_keys))
+	count_new_connection(state, socket);
+	cookies = &state->cookie_services[service_index];
+	if (!answers_now(cookies, heartbeat) || !answer(ctx, segment, cookies, &state->cookie_keys))
 		return to_engine(socket, action);
 	*action = XDP_TX;
 	return VERDICT_ANSWERED;
 }
 
-/* The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
+/*
+ * A stale heartbeat changes nothing for what is known: the connection's state is the engine's, and it
+ * may only be late.
+ *
+ * The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
 static __always_inline int known_port(const struct flow_key *flow)
 {
 	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
 }
 
 /*
- * What follows a SYN goes where the SYN went. A stale heartbeat changes nothing here: the
- * connection's state is the engine's, and it may only be late.
+ * A segment that brings a cookie makes a new connection. It and those behind it pass until the
+ * engine says that it has it. GO_ON: none of this.
  */
-static __always_inline enum verdict later_segment(struct control *control,
-						  const struct heartbeat *heartbeat,
-						  const struct flow_key *flow,
-						  const struct owner *owner, __u32 socket,
-						  int *action)
+static __always_inline enum verdict proven_connection(struct xdp_md *ctx, struct control *control,
+						      const struct heartbeat *heartbeat,
+						      const struct segment *segment,
+						      __u32 service_index, __u32 socket,
+						      int *action)
 {
-	if (owner->is_service && kernel_flows_live(control, heartbeat) &&
+	const struct flow_key *flow = &segment->flow;
+	enum verdict why;
+
+	if (service_index >= SERVICES_MAX ||
+	    read_once(control->cookie_services[service_index].mode) == COOKIES_OFF)
+		return GO_ON;
+	if (is_proven(heartbeat, flow))
+		return to_engine(socket, action);
+	if (!brings_cookie(ctx, control, segment))
+		return GO_ON;
+	why = unavailable(control, heartbeat, service_index, socket);
+	if (why != GO_ON)
+		return fall_open(control, flow, service_index, why);
+	remember_proven(heartbeat, flow);
+	return to_engine(socket, action);
+}
+
+/*
+ * A segment that opens nothing, of a connection that the engine has not said to be its own. What
+ * follows a SYN to the kernel goes there too.
+ *
+ * A function by itself, so that the way of known connections stays short.
+ */
+static __noinline enum verdict other_segment(struct xdp_md *ctx, const struct segment *segment,
+					     const struct owner *owner, int *action)
+{
+	const struct flow_key *flow = &segment->flow;
+	__u32 queue = ctx->rx_queue_index, zero = 0;
+	__u32 socket = owner->port_index * QUEUES_MAX + queue;
+	struct control *state = bpf_map_lookup_elem(&control, &zero);
+	const struct heartbeat *heartbeat;
+	enum verdict verdict = GO_ON;
+
+	if (!state || queue >= QUEUES_MAX)
+		return VERDICT_NO_SOCKET;
+	heartbeat = &state->heartbeats[queue];
+	if (owner->is_service && kernel_flows_live(state, heartbeat) &&
 	    bpf_map_lookup_elem(&kernel_flows, flow)) {
-		kernel_flow_seen(control);
+		kernel_flow_seen(state);
 		return VERDICT_KERNEL_FLOW;
 	}
-	return to_engine(socket, action);
+	/* A SYN from an origin was not looked up before. */
+	if (owner->may_be_known ||
+	    (is_new_connection(segment) && known_port(flow) != FINGERPRINT_ABSENT))
+		return to_engine(socket, action);
+	if (owner->is_service)
+		verdict = proven_connection(ctx, state, heartbeat, segment, owner->service_index,
+					    socket, action);
+	if (verdict != GO_ON)
+		return verdict;
+	verdict = judge_unknown(state, heartbeat, segment);
+	if (verdict == VERDICT_UNKNOWN_DROPPED)
+		*action = XDP_DROP;
+	return verdict;
 }
 
 /* Ports are in the first fragment alone, so that all to a service's address have one fate. */
@@ -229,8 +299,9 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	if (known >= 0)
 		return to_engine(socket, action);
 	if (is_new)
-		return new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
-	return later_segment(state, heartbeat, &segment.flow, &owner, socket, action);
+		return new_connection(ctx, &segment, &owner, action);
+	owner.may_be_known = known == FINGERPRINT_CROWDED;
+	return other_segment(ctx, &segment, &owner, action);
 }
 
 #endif
