@@ -33,7 +33,9 @@ struct bpf_tcp_req_attrs {
 	__u8 reserved[3];
 };
 
-struct sock;
+/* Only pointed at; declared alone it would be no structure to libbpf. */
+struct sock {
+};
 
 /* Gives the packet to a listener as the last of a handshake with these results. */
 extern int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *listener,

@@ -53,11 +53,15 @@ static __always_inline int may_prove_cookie(const struct segment *segment)
 static __always_inline int read_usual_timestamps(PACKET *ctx, const struct segment *segment,
 						 struct timestamps *timestamps)
 {
-	const __be32 *words = (void *)(long)ctx->data + segment->options_at;
+	__u64 at = segment->options_at;
+	const __be32 *words;
 
-	if (segment->option_octets != USUAL_TIMESTAMPS_OCTETS ||
-	    segment->options_at > FRAME_OCTETS_MAX ||
-	    (void *)(words + 3) > (void *)(long)ctx->data_end ||
+	/* Lest the compiler adds what it compared a copy of: the verifier would not know. */
+	barrier_var(at);
+	if (segment->option_octets != USUAL_TIMESTAMPS_OCTETS || at > FRAME_OCTETS_MAX)
+		return 0;
+	words = (void *)(long)ctx->data + at;
+	if ((void *)(words + 3) > (void *)(long)ctx->data_end ||
 	    bpf_ntohl(words[0]) != (TCP_OPTION_NOP << 24 | TCP_OPTION_NOP << 16 |
 				    TCP_OPTION_TIMESTAMPS << 8 | 10))
 		return 0;

@@ -24,4 +24,23 @@ static __always_inline struct bpf_sock *find_socket(PACKET *ctx, const struct fl
 	return bpf_skc_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
+/*
+ * Whether a listener would have a SYN of this flow, and nothing that is there already. By itself,
+ * away from what every packet runs through.
+ */
+__noinline int kernel_listens(PACKET *ctx, const struct flow_key *flow)
+{
+	struct bpf_sock *found;
+	int listens;
+
+	if (!flow)
+		return 0;
+	found = find_socket(ctx, flow);
+	if (!found)
+		return 0;
+	listens = found->state == BPF_TCP_LISTEN;
+	bpf_sk_release(found);
+	return listens;
+}
+
 #endif

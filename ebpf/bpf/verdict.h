@@ -8,6 +8,7 @@
 #define RINGROAD_VERDICT_H
 
 #include "answer.h"
+#include "clock.h"
 #include "fingerprints.h"
 #include "limits.h"
 #include "lists.h"
@@ -15,6 +16,7 @@
 #include "parse.h"
 #include "pressure.h"
 #include "sanity.h"
+#include "sockets.h"
 #include "unknown.h"
 
 /* What the segment's local address and port mean on this interface. */
@@ -56,6 +58,12 @@ static __always_inline int is_egress(const struct flow_key *flow, struct owner *
 		}
 	}
 	return 0;
+}
+
+/* A function by itself: what is known does not need it, nor its room on the stack. */
+static __always_inline int is_ours(const struct flow_key *flow, struct owner *owner)
+{
+	return is_service(flow, owner) || is_egress(flow, owner);
 }
 
 static __always_inline int is_new_connection(const struct segment *segment)
@@ -110,53 +118,61 @@ static __always_inline enum verdict to_engine(__u32 socket, int *action)
 	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
 }
 
-/* Why a new connection to a service cannot be the engine's, or GO_ON. */
-static __always_inline enum verdict unavailable(const struct control *control,
-						const struct heartbeat *heartbeat,
-						__u32 service_index, __u32 socket)
+/* Why the engine does not have a new connection, or GO_ON. */
+static __always_inline enum verdict declined(const struct control *control,
+					     const struct heartbeat *heartbeat,
+					     __u32 service_index, __u32 socket)
 {
-	if (service_index >= SERVICES_MAX || !read_once(control->accepting[service_index]))
+	if (!read_once(control->accepting[service_index]))
 		return VERDICT_NOT_ACCEPTING;
 	if (is_stale(control, heartbeat))
 		return VERDICT_STALE;
 	return bpf_map_lookup_elem(&xsks, &socket) ? GO_ON : VERDICT_NO_SOCKET;
 }
 
-/* A function by itself: what an answer takes of the stack is not taken from the others. */
-static __noinline enum verdict new_connection(struct xdp_md *ctx, const struct segment *segment,
-					      const struct owner *owner, int *action)
+/*
+ * Answered where it can be: for the kernel as well, if a listener there opens the cookie. So a
+ * flood costs no more while the engine is away.
+ */
+static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct control *control,
+						   const struct heartbeat *heartbeat,
+						   const struct segment *segment,
+						   const struct owner *owner, __u32 socket,
+						   int *action)
 {
 	const struct flow_key *flow = &segment->flow;
 	__u32 service_index = owner->service_index;
-	__u32 queue = ctx->rx_queue_index, zero = 0;
-	__u32 socket = owner->port_index * QUEUES_MAX + queue;
-	struct control *state = bpf_map_lookup_elem(&control, &zero);
-	const struct heartbeat *heartbeat;
 	const struct cookie_service *cookies;
 	enum verdict why;
+	int answers;
 
-	if (!state || queue >= QUEUES_MAX)
-		return VERDICT_NO_SOCKET;
-	heartbeat = &state->heartbeats[queue];
-	why = unavailable(state, heartbeat, service_index, socket);
-	if (why != GO_ON || service_index >= SERVICES_MAX)
-		return fall_open(state, flow, service_index, why);
-	/* An earlier connection with these addresses and ports may have been the kernel's. */
-	if (kernel_flows_live(state, heartbeat))
-		bpf_map_delete_elem(&kernel_flows, flow);
-	count_new_connection(state, socket);
-	cookies = &state->cookie_services[service_index];
-	if (!answers_now(cookies, heartbeat) || !answer(ctx, segment, cookies, &state->cookie_keys))
-		return to_engine(socket, action);
-	*action = XDP_TX;
-	return VERDICT_ANSWERED;
+	if (service_index >= SERVICES_MAX)
+		return VERDICT_NOT_OURS;
+	cookies = &control->cookie_services[service_index];
+	answers = answers_now(cookies, heartbeat);
+	why = declined(control, heartbeat, service_index, socket);
+	if (why == GO_ON) {
+		/* An earlier connection with these addresses and ports may have been the kernel's. */
+		if (kernel_flows_live(control, heartbeat))
+			bpf_map_delete_elem(&kernel_flows, flow);
+		count_new_connection(control, socket);
+	} else {
+		answers = answers && read_once(control->cookie_keys.kernel_opens) &&
+			  kernel_listens(ctx, flow);
+	}
+	if (answers && answer(ctx, segment, cookies, &control->cookie_keys)) {
+		*action = XDP_TX;
+		return VERDICT_ANSWERED;
+	}
+	return why == GO_ON ? to_engine(socket, action)
+			    : fall_open(control, flow, service_index, why);
 }
 
 /*
- * A stale heartbeat changes nothing for what is known: the connection's state is the engine's, and it
- * may only be late.
- *
- * The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
+ * The index of the port that a connection of the engine's comes by; see find_fingerprint(). A stale
+ * heartbeat changes nothing for one that is known: its state is the engine's, and it may only be
+ * late.
+ */
 static __always_inline int known_port(const struct flow_key *flow)
 {
 	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
@@ -182,7 +198,7 @@ static __always_inline enum verdict proven_connection(struct xdp_md *ctx, struct
 		return to_engine(socket, action);
 	if (!brings_cookie(ctx, control, segment))
 		return GO_ON;
-	why = unavailable(control, heartbeat, service_index, socket);
+	why = declined(control, heartbeat, service_index, socket);
 	if (why != GO_ON)
 		return fall_open(control, flow, service_index, why);
 	remember_proven(heartbeat, flow);
@@ -281,7 +297,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	known = is_new ? FINGERPRINT_ABSENT : known_port(&segment.flow);
 	if (known >= 0)
 		owner.port_index = known;
-	else if (!is_service(&segment.flow, &owner) && !is_egress(&segment.flow, &owner))
+	else if (!is_ours(&segment.flow, &owner))
 		return VERDICT_NOT_OURS;
 
 	state = bpf_map_lookup_elem(&control, &zero);
@@ -299,7 +315,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	if (known >= 0)
 		return to_engine(socket, action);
 	if (is_new)
-		return new_connection(ctx, &segment, &owner, action);
+		return new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
 	owner.may_be_known = known == FINGERPRINT_CROWDED;
 	return other_segment(ctx, &segment, &owner, action);
 }

@@ -623,6 +623,14 @@ fn shield_and_admin() {
         ],
     );
     assert_says_behind(
+        "shield: { pressure: { syn_per_second: 0, half_open: 2000000, backlog: 1 } }\n",
+        &[
+            "10:39: \"syn_per_second\" cannot be \"0\"; give a whole number from 1 to 10000000",
+            "10:53: \"half_open\" cannot be \"2000000\"; give a whole number from 1 to 1048576",
+            "10:62: unknown key \"backlog\" in pressure; known are syn_per_second, half_open",
+        ],
+    );
+    assert_says_behind(
         "admin: { socket: ringroad.sock }\n",
         &[
             "10:18: \"socket\" cannot be \"ringroad.sock\"; give an absolute path of up to 107 characters",
