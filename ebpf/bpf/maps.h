@@ -48,6 +48,14 @@ struct {
 	__type(value, struct fingerprint_bucket);
 } known_flows SEC(".maps");
 
+/* When connections were last proven by a cookie, since which the engine has them [ns]. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PROVEN_FLOWS_MAX);
+	__type(key, struct flow_key);
+	__type(value, __u64);
+} proven_flows SEC(".maps");
+
 /* Sources that are denied or allowed: LISTED_DENY, LISTED_ALLOW. The longest prefix counts. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -133,8 +133,13 @@ struct control {
 	struct address source_masks[2];
 	/* Last packet of a flow of the kernel's; zero: never any. Written by the program. */
 	__u64 kernel_flow_seen_ns;
-	__u64 rest_of_line[7];
+	/* When as many unknown segments as may at once are the kernel's again. Written by the program. */
+	__u64 unknown_full_at_ns;
+	__u64 rest_of_line[6];
 	struct cookie_keys cookie_keys;
+	/* Whether the kernel gets any segments of unknown connections. */
+	__u64 unknown_to_kernel;
+	__u64 rest_of_policy_line[7];
 	/* By service index: whether the engine takes new connections. */
 	__u8 accepting[SERVICES_MAX];
 	/* By service index. */
@@ -189,6 +194,10 @@ enum verdict {
 	VERDICT_RATE_LIMITED,
 	/* Dropped: a fragment of TCP to a service's address, by the operator's policy. */
 	VERDICT_FRAGMENT_DROPPED,
+	/* Of no connection that is known; the kernel answers. */
+	VERDICT_UNKNOWN,
+	/* Dropped: of no connection that is known, by the operator's policy or as one too many. */
+	VERDICT_UNKNOWN_DROPPED,
 	VERDICTS,
 };
 

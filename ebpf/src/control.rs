@@ -165,6 +165,13 @@ impl Control {
             .store(used.into(), Ordering::Relaxed);
     }
 
+    /// Whether the kernel gets segments of unknown connections, as long as they are few.
+    pub(crate) fn set_unknown_to_kernel(&self, given: bool) {
+        self.page
+            .word(offset_of!(types::control, unknown_to_kernel))
+            .store(given.into(), Ordering::Relaxed);
+    }
+
     /// To be called before packets come: it takes several stores.
     pub(crate) fn set_source_limit(&self, limit: &SourceLimit) {
         let set = |offset, value| self.page.word(offset).store(value, Ordering::Relaxed);

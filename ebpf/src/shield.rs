@@ -80,6 +80,7 @@ impl Shield {
         let mut shield = Shield::load_program(settings, predecessor)?;
         shield.drop_fragments = settings.drop_fragments;
         shield.control.set_heartbeat_limit(settings.heartbeat_limit);
+        shield.control.set_unknown_to_kernel(!settings.drop_unknown);
         if let Some(limit) = &settings.source_limit {
             limit.check()?;
             shield.control.set_source_limit(limit);
