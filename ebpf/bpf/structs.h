@@ -115,7 +115,9 @@ struct cookie_keys {
 	__u64 slots[2][2];
 	/* The slot in use. */
 	__u64 current;
-	__u64 rest_of_line[3];
+	/* Whether the kernel opens cookies too: see acceptor.bpf.c. */
+	__u64 kernel_opens;
+	__u64 rest_of_line[2];
 };
 
 /* Mapped by the engine, which writes all of it but what is said to be the program's. */

@@ -120,6 +120,15 @@ impl Control {
             .store(current.into(), Ordering::Release);
     }
 
+    /// Whether new connections that are the kernel's are answered as well, where cookies are on and
+    /// a listener waits for them: see [`crate::Acceptor`].
+    pub fn set_kernel_opens(&self, opens: bool) {
+        let keys = offset_of!(types::control, cookie_keys);
+        self.page
+            .word(keys + offset_of!(types::cookie_keys, kernel_opens))
+            .store(opens.into(), Ordering::Relaxed);
+    }
+
     /// Connections to a service that were given to the kernel, since the program was loaded.
     pub fn fell_back(&self, service_index: u32) -> u64 {
         if service_index as usize >= SERVICES_MAX {

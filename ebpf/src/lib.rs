@@ -13,12 +13,14 @@
 //! before the engine remembers anything of them.
 //!
 //! It falls open: without a socket, a heartbeat or the engine's consent a new connection is the
-//! kernel's, and stays there.
+//! kernel's, and stays there. What was answered by then opens there too: the [`Acceptor`] is a
+//! second program, behind the shield, which has Linux's listeners accept the shield's cookies.
 //!
 //! Start reading at [`Shield`], and in C at `bpf/shield.bpf.c`. All `unsafe` is in `sys`,
 //! `control`, `fingerprints`, `abi` and the generated skeletons.
 
 mod abi;
+mod acceptor;
 mod attach;
 mod control;
 mod counters;
@@ -36,6 +38,7 @@ mod skeleton;
 mod source_limit;
 mod sys;
 
+pub use acceptor::Acceptor;
 pub use attach::{AttachMode, AttachedMode, vacant};
 pub use control::Control;
 pub use counters::{CountersReader, ShieldCounters, Verdict};

@@ -1,12 +1,12 @@
 //! When new connections are answered on the spot. What the answers look like is shown where the
 //! twin is compared, in the engine's `tests/twin.rs`.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use ringroad_ebpf::{CookieMode, CookieService, Verdict};
 
 use crate::packets::{ACK, CWR, ECE, FIN, RST, SYN, TCP, ethernet, ip, segment, syn};
-use crate::rig::{Rig, in_namespace, now_ns};
+use crate::rig::{Rig, in_namespace, ip_command, now_ns};
 
 const ON: CookieService = CookieService {
     mss_v4: 1460,
@@ -133,6 +133,40 @@ fn answers_say_the_segment_size_of_the_moment() {
         rig.control.set_cookie_mss(0, &CookieService { mss_v4: 1360, mss_v6: 1350, ..ON });
         rig.control.set_cookie_mss(1, &CookieService { mss_v4: 536, mss_v6: 536, ..ON });
         assert_eq!(both(), (1360, 1350));
+    });
+}
+
+#[test]
+fn a_listener_in_linux_that_opens_cookies_is_answered_for() {
+    in_namespace(|| {
+        let rig = rig();
+        ip_command("link set lo up");
+        ip_command("addr add 10.1.0.1/32 dev lo");
+        let listener = TcpListener::bind(service(80)).expect("listen");
+        rig.control.set_accepting(0, false);
+        assert_eq!(rig.verdict(&from_client(1, SYN)), Verdict::NotAccepting, "nobody opens it");
+        rig.control.set_kernel_opens(true);
+        let answered = |port| {
+            assert_eq!(rig.verdict(&from_client(port, SYN)), Verdict::Answered);
+            assert_eq!(rig.control.fell_back(0), 1, "not before the client has proved itself");
+        };
+        answered(2);
+        rig.control.set_accepting(0, true);
+        rig.control.beat(0, 0);
+        answered(3);
+        rig.control.beat(0, now_ns());
+        rig.shield.clear_socket(0, 0).expect("forget the socket");
+        answered(4);
+
+        let open = TcpStream::connect(service(80)).expect("connect");
+        let there = open.local_addr().expect("its own address");
+        let again = segment(there, service(80), SYN, 0);
+        assert_eq!(rig.verdict(&again), Verdict::NoSocket, "Linux has that connection");
+        drop(listener);
+        assert_eq!(rig.verdict(&from_client(5, SYN)), Verdict::NoSocket, "nobody listens");
+        rig.control.set_cookies(0, CookieMode::Off);
+        let _listener = TcpListener::bind(service(80)).expect("listen again");
+        assert_eq!(rig.verdict(&from_client(6, SYN)), Verdict::NoSocket, "not wanted");
     });
 }
 
