@@ -207,6 +207,37 @@ struct counters {
 	__u64 verdicts[VERDICTS];
 };
 
+/* Of one CPU and one service [packets]; without those of connections that the engine was known to have. */
+struct service_counters {
+	__u64 verdicts[VERDICTS];
+};
+
+/* A packet that was dropped. */
+struct sample {
+	/* CLOCK_MONOTONIC, by the coarse clock [ns]. */
+	__u64 at_ns;
+	/* Of the packet [octets]. */
+	__u32 octets;
+	__u32 ifindex;
+	/* SERVICES_MAX: none. */
+	__u32 service_index;
+	__u16 verdict;
+	/* How much of it is here [octets]. */
+	__u16 captured;
+	__u8 head[SAMPLE_OCTETS_MAX];
+};
+
+/* Of one CPU. */
+struct sampler {
+	/* When it may have a whole burst of samples again [ns]. */
+	__u64 full_at_ns;
+	/* Samples that found no room. */
+	__u64 lost;
+	/* The one in the making. */
+	struct sample next;
+};
+
+_Static_assert(sizeof(struct sample) == 24 + SAMPLE_OCTETS_MAX, "no hidden padding");
 _Static_assert(sizeof(struct service_key) == 24, "no hidden padding");
 _Static_assert(sizeof(struct egress_key) == 20, "no hidden padding");
 _Static_assert(sizeof(struct flow_key) == 40, "no hidden padding");

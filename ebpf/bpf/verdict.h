@@ -270,8 +270,11 @@ static __always_inline enum verdict refuse(const struct control *control,
 	return GO_ON;
 }
 
-/* The verdict on a packet. `action` is set to what the driver is to do when it is not to pass. */
-static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
+/*
+ * The verdict on a packet. `action` is set to what the driver is to do when it is not to pass, and
+ * `service_index` if it is for a service; where the engine's connection is known nobody asks.
+ */
+static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_index, int *action)
 {
 	void *frame = (void *)(long)ctx->data;
 	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end, 0 };
@@ -299,6 +302,8 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 		owner.port_index = known;
 	else if (!is_ours(&segment.flow, &owner))
 		return VERDICT_NOT_OURS;
+	if (owner.is_service)
+		*service_index = owner.service_index;
 
 	state = bpf_map_lookup_elem(&control, &zero);
 	if (!state || queue >= QUEUES_MAX)
