@@ -30,6 +30,13 @@ struct service {
 	__u32 service_index;
 };
 
+/* Of one CPU: a service that it met, when the services had changed this many times. */
+struct met_service {
+	struct service_key key;
+	struct service service;
+	__u64 generation;
+};
+
 /* An address of ours on one interface: one that the engine connects from, or a service's. */
 struct egress_key {
 	struct address address;
@@ -108,6 +115,9 @@ struct control {
 	/* Last packet of a flow of the kernel's; zero: never any. Written by the program. */
 	__u64 kernel_flow_seen_ns;
 	__u64 rest_of_line[7];
+	/* How often what is served has changed. */
+	__u64 services_generation;
+	__u64 rest_of_generation_line[7];
 	struct cookie_keys cookie_keys;
 	/* By service index: whether the engine takes new connections. */
 	__u8 accepting[SERVICES_MAX];
@@ -171,6 +181,7 @@ struct counters {
 };
 
 _Static_assert(sizeof(struct service_key) == 24, "no hidden padding");
+_Static_assert(sizeof(struct met_service) == 40, "no hidden padding");
 _Static_assert(sizeof(struct egress_key) == 20, "no hidden padding");
 _Static_assert(sizeof(struct flow_key) == 40, "no hidden padding");
 _Static_assert(sizeof(struct prefix_v4) == 8, "no hidden padding");

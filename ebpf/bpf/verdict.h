@@ -14,6 +14,7 @@
 #include "maps.h"
 #include "parse.h"
 #include "sanity.h"
+#include "services.h"
 
 /* What the segment's local address and port mean on this interface. */
 struct owner {
@@ -22,7 +23,8 @@ struct owner {
 	__u8 is_service;
 };
 
-static __always_inline int is_service(const struct flow_key *flow, struct owner *owner)
+static __always_inline int is_service(const struct control *control, const struct flow_key *flow,
+				      struct owner *owner)
 {
 	struct service_key key = {
 		.address = flow->local,
@@ -30,7 +32,7 @@ static __always_inline int is_service(const struct flow_key *flow, struct owner 
 		.port = flow->local_port,
 		.protocol = IPPROTO_TCP,
 	};
-	struct service *found = bpf_map_lookup_elem(&services, &key);
+	const struct service *found = find_service(control, &key);
 
 	if (!found)
 		return 0;
@@ -205,11 +207,12 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	}
 	if (verdict != GO_ON)
 		return verdict;
-	if (!is_service(&segment.flow, &owner) && !is_egress(&segment.flow, &owner))
-		return VERDICT_NOT_OURS;
-
 	state = bpf_map_lookup_elem(&control, &zero);
-	if (!state || queue >= QUEUES_MAX)
+	if (!state)
+		return VERDICT_NO_SOCKET;
+	if (!is_service(state, &segment.flow, &owner) && !is_egress(&segment.flow, &owner))
+		return VERDICT_NOT_OURS;
+	if (queue >= QUEUES_MAX)
 		return VERDICT_NO_SOCKET;
 	heartbeat = &state->heartbeats[queue];
 	is_new = owner.is_service && is_new_connection(&segment);
