@@ -58,6 +58,9 @@ pub const PREFIXES_MAX: usize = 65_536;
 /// in nanoseconds: with more it would not be exact.
 pub const SYN_RATE: RangeInclusive<u32> = 1..=10_000_000;
 
+/// Half-open connections \[connections\] of one core: as many as a core has room for.
+pub const HALF_OPEN: RangeInclusive<u32> = 1..=1 << 20;
+
 /// Initial windows \[segments\]. One is what the first TCPs did; beyond a hundred a lossless start
 /// is luck.
 pub const INITIAL_WINDOW: RangeInclusive<u32> = 1..=100;

@@ -22,6 +22,13 @@
 /* Flows that are remembered as the kernel's. The least recently used one gives way. */
 #define KERNEL_FLOWS_MAX 65536
 
+/* Words that a fingerprint is made of at most, an even number [32 bits]. */
+#define FINGERPRINT_WORDS_MAX 12
+
+/* Fingerprints in one bucket, and what each keeps besides its tag: a port index, say [bits]. */
+#define FINGERPRINTS_PER_BUCKET 15
+#define FINGERPRINT_NOTE_BITS 4
+
 /*
  * Prefixes of one address family that the operator denies or allows. Twice as many as the lists
  * may have: while they change, old and new ones stand side by side.
@@ -31,6 +38,11 @@
 /* What a prefix is listed for. */
 #define LISTED_DENY 1
 #define LISTED_ALLOW 2
+
+/* When new connections to a service are answered on the spot. */
+#define COOKIES_OFF 0
+#define COOKIES_ALWAYS 1
+#define COOKIES_UNDER_PRESSURE 2
 
 /* Sources whose SYNs are counted. The least recently seen one gives way. */
 #define SOURCES_MAX 65536

@@ -35,10 +35,11 @@ static __always_inline int is_same(const struct service_key_words *one,
  * NULL: none. What was met before the services changed counts no more; that is asked first, so that
  * what was found meanwhile is taken for older than it may be, and never for newer.
  */
-static __always_inline const struct service *find_service(const struct control *control,
-							  const struct service_key *key)
+static __always_inline const struct service *find_service_at_hand(const struct control *control,
+								  const struct flow_key *flow)
 {
-	const struct service_key_words *words = (const void *)key;
+	const struct service_key key = service_key(flow);
+	const struct service_key_words *words = (const void *)&key;
 	__u64 generation = read_once(control->services_generation);
 	__u32 place = place_of(words);
 	struct met_service *met = bpf_map_lookup_elem(&services_met, &place);
@@ -46,9 +47,9 @@ static __always_inline const struct service *find_service(const struct control *
 
 	if (met && met->generation == generation && is_same((void *)&met->key, words))
 		return &met->service;
-	found = bpf_map_lookup_elem(&services, key);
+	found = bpf_map_lookup_elem(&services, &key);
 	if (met && found) {
-		met->key = *key;
+		met->key = key;
 		met->service = *found;
 		met->generation = generation;
 	}

@@ -64,6 +64,21 @@ struct flow_key {
 	__u32 ifindex;
 };
 
+/* The first line of a table of fingerprints: see fingerprints.h. */
+struct fingerprint_key {
+	__u32 words[FINGERPRINT_WORDS_MAX];
+	/* Number of buckets, less one; they are a power of two. */
+	__u32 mask;
+	__u32 rest_of_line[3];
+};
+
+/* The others. A word is a tag and, in its lowest bits, a note; zero: free. */
+struct fingerprint_bucket {
+	__u32 words[FINGERPRINTS_PER_BUCKET];
+	/* Fingerprints that found no room. In a table that forgets: the word to give way next. */
+	__u32 unplaced;
+};
+
 /* An entry of the lists: the first `bits` of an address. */
 struct prefix_v4 {
 	__u32 bits;
@@ -78,6 +93,15 @@ struct prefix_v6 {
 /* When the lane that serves a receive queue last showed that it is alive [CLOCK_MONOTONIC ns]. */
 struct heartbeat {
 	__u64 at_ns;
+	/* Whether the lane is under pressure: see COOKIES_UNDER_PRESSURE. */
+	__u64 pressure;
+	__u64 rest_of_line[6];
+};
+
+/* What a receive queue of a port brings. Written by the program, on the CPU that serves the queue. */
+struct intake {
+	/* New connections for the engine, answered on the spot or not. */
+	__u64 new_connections;
 	__u64 rest_of_line[7];
 };
 
@@ -89,8 +113,8 @@ struct cookie_service {
 	/* In the answer, which is never scaled [octets]. */
 	__u16 window;
 	__u8 window_scale;
-	/* Whether they are answered at all. */
-	__u8 on;
+	/* Whether they are answered at all: COOKIES_OFF, … */
+	__u8 mode;
 };
 
 /* What cookies are sealed with. */
@@ -98,7 +122,9 @@ struct cookie_keys {
 	__u64 slots[2][2];
 	/* The slot in use. */
 	__u64 current;
-	__u64 rest_of_line[3];
+	/* Whether the kernel opens cookies too: see acceptor.bpf.c. */
+	__u64 kernel_opens;
+	__u64 rest_of_line[2];
 };
 
 /* Mapped by the engine, which writes all of it but what is said to be the program's. */
@@ -125,6 +151,8 @@ struct control {
 	struct cookie_service cookie_services[SERVICES_MAX];
 	/* By receive queue. */
 	struct heartbeat heartbeats[QUEUES_MAX];
+	/* At port index * QUEUES_MAX + receive queue. */
+	struct intake intakes[SOCKETS_MAX];
 	/* By service index: connections given to the kernel. Written by the program. */
 	__u64 fell_back[SERVICES_MAX];
 };
@@ -184,6 +212,11 @@ _Static_assert(sizeof(struct service_key) == 24, "no hidden padding");
 _Static_assert(sizeof(struct met_service) == 40, "no hidden padding");
 _Static_assert(sizeof(struct egress_key) == 20, "no hidden padding");
 _Static_assert(sizeof(struct flow_key) == 40, "no hidden padding");
+_Static_assert(sizeof(struct fingerprint_key) == CACHE_LINE, "one line of a table");
+_Static_assert(sizeof(struct fingerprint_bucket) == CACHE_LINE, "one line of a table");
+_Static_assert(FINGERPRINT_WORDS_MAX % 2 == 0, "words are hashed in pairs");
+_Static_assert(sizeof(struct flow_key) / 4 <= FINGERPRINT_WORDS_MAX, "flows have fingerprints");
+_Static_assert(PORTS_MAX <= 1 << FINGERPRINT_NOTE_BITS, "a note can be a port index");
 _Static_assert(sizeof(struct prefix_v4) == 8, "no hidden padding");
 _Static_assert(sizeof(struct prefix_v6) == 20, "no hidden padding");
 _Static_assert(__builtin_offsetof(struct control, kernel_flow_seen_ns) == CACHE_LINE,
@@ -191,6 +224,7 @@ _Static_assert(__builtin_offsetof(struct control, kernel_flow_seen_ns) == CACHE_
 _Static_assert(sizeof(struct cookie_service) == 8, "no hidden padding");
 _Static_assert(sizeof(struct cookie_keys) == CACHE_LINE, "keys on a cache line of their own");
 _Static_assert(sizeof(struct heartbeat) == CACHE_LINE, "one heartbeat, one cache line");
+_Static_assert(sizeof(struct intake) == CACHE_LINE, "one intake, one cache line");
 _Static_assert(SERVICES_MAX % CACHE_LINE == 0, "heartbeats start on a cache line");
 
 #endif

@@ -9,12 +9,15 @@
 
 #include "answer.h"
 #include "clock.h"
+#include "fingerprints.h"
 #include "limits.h"
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
+#include "pressure.h"
 #include "sanity.h"
 #include "services.h"
+#include "sockets.h"
 
 /* What the segment's local address and port mean on this interface. */
 struct owner {
@@ -26,13 +29,7 @@ struct owner {
 static __always_inline int is_service(const struct control *control, const struct flow_key *flow,
 				      struct owner *owner)
 {
-	struct service_key key = {
-		.address = flow->local,
-		.ifindex = flow->ifindex,
-		.port = flow->local_port,
-		.protocol = IPPROTO_TCP,
-	};
-	const struct service *found = find_service(control, &key);
+	const struct service *found = find_service_at_hand(control, flow);
 
 	if (!found)
 		return 0;
@@ -114,6 +111,22 @@ static __always_inline enum verdict to_engine(__u32 socket, int *action)
 	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
 }
 
+/* Why the engine does not have a new connection, or GO_ON. */
+static __always_inline enum verdict declined(const struct control *control,
+					     const struct heartbeat *heartbeat,
+					     __u32 service_index, __u32 socket)
+{
+	if (!read_once(control->accepting[service_index]))
+		return VERDICT_NOT_ACCEPTING;
+	if (is_stale(control, heartbeat))
+		return VERDICT_STALE;
+	return bpf_map_lookup_elem(&xsks, &socket) ? GO_ON : VERDICT_NO_SOCKET;
+}
+
+/*
+ * Answered where it can be: for the kernel as well, if a listener there opens the cookie. So a
+ * flood costs no more while the engine is away.
+ */
 static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct control *control,
 						   const struct heartbeat *heartbeat,
 						   const struct segment *segment,
@@ -123,32 +136,46 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 	const struct flow_key *flow = &segment->flow;
 	__u32 service_index = owner->service_index;
 	const struct cookie_service *cookies;
+	enum verdict why;
+	int answers;
 
-	if (service_index >= SERVICES_MAX || !read_once(control->accepting[service_index]))
-		return fall_open(control, flow, service_index, VERDICT_NOT_ACCEPTING);
-	if (is_stale(control, heartbeat))
-		return fall_open(control, flow, service_index, VERDICT_STALE);
-	if (!bpf_map_lookup_elem(&xsks, &socket))
-		return fall_open(control, flow, service_index, VERDICT_NO_SOCKET);
-	/* An earlier connection with these addresses and ports may have been the kernel's. */
-	if (kernel_flows_live(control, heartbeat))
-		bpf_map_delete_elem(&kernel_flows, flow);
+	if (service_index >= SERVICES_MAX)
+		return VERDICT_NOT_OURS;
 	cookies = &control->cookie_services[service_index];
-	if (!read_once(cookies->on) || !answer(ctx, segment, cookies, &control->cookie_keys))
-		return to_engine(socket, action);
-	*action = XDP_TX;
-	return VERDICT_ANSWERED;
+	answers = answers_now(cookies, heartbeat);
+	why = declined(control, heartbeat, service_index, socket);
+	if (why == GO_ON) {
+		/* An earlier connection with these addresses and ports may have been the kernel's. */
+		if (kernel_flows_live(control, heartbeat))
+			bpf_map_delete_elem(&kernel_flows, flow);
+		count_new_connection(control, socket);
+	} else {
+		answers = answers && read_once(control->cookie_keys.kernel_opens) &&
+			  kernel_listens(ctx, flow);
+	}
+	if (answers && answer(ctx, segment, cookies, &control->cookie_keys)) {
+		*action = XDP_TX;
+		return VERDICT_ANSWERED;
+	}
+	return why == GO_ON ? to_engine(socket, action)
+			    : fall_open(control, flow, service_index, why);
+}
+
+/* The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
+static __always_inline int known_port(const struct flow_key *flow)
+{
+	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
 }
 
 /*
  * What follows a SYN goes where the SYN went. A stale heartbeat changes nothing here: the
  * connection's state is the engine's, and it may only be late.
  */
-static __always_inline enum verdict known_connection(struct control *control,
-						     const struct heartbeat *heartbeat,
-						     const struct flow_key *flow,
-						     const struct owner *owner, __u32 socket,
-						     int *action)
+static __always_inline enum verdict later_segment(struct control *control,
+						  const struct heartbeat *heartbeat,
+						  const struct flow_key *flow,
+						  const struct owner *owner, __u32 socket,
+						  int *action)
 {
 	if (owner->is_service && kernel_flows_live(control, heartbeat) &&
 	    bpf_map_lookup_elem(&kernel_flows, flow)) {
@@ -188,7 +215,7 @@ static __always_inline enum verdict refuse(const struct control *control,
 static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 {
 	void *frame = (void *)(long)ctx->data;
-	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end };
+	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end, 0 };
 	struct segment segment = {};
 	struct owner owner = {};
 	__u32 queue = ctx->rx_queue_index;
@@ -197,7 +224,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	struct control *state;
 	enum verdict verdict;
 	__u32 socket;
-	int is_new;
+	int known, is_new;
 
 	verdict = parse(&cursor, &segment);
 	segment.flow.ifindex = ctx->ingress_ifindex;
@@ -210,12 +237,16 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	state = bpf_map_lookup_elem(&control, &zero);
 	if (!state)
 		return VERDICT_NO_SOCKET;
-	if (!is_service(state, &segment.flow, &owner) && !is_egress(&segment.flow, &owner))
+	is_new = is_new_connection(&segment);
+	known = is_new ? FINGERPRINT_ABSENT : known_port(&segment.flow);
+	if (known >= 0)
+		owner.port_index = known;
+	else if (!is_service(state, &segment.flow, &owner) && !is_egress(&segment.flow, &owner))
 		return VERDICT_NOT_OURS;
 	if (queue >= QUEUES_MAX)
 		return VERDICT_NO_SOCKET;
 	heartbeat = &state->heartbeats[queue];
-	is_new = owner.is_service && is_new_connection(&segment);
+	is_new = is_new && owner.is_service;
 	verdict = refuse(state, heartbeat, &segment, is_new);
 	if (verdict != GO_ON) {
 		*action = XDP_DROP;
@@ -223,9 +254,11 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	}
 
 	socket = owner.port_index * QUEUES_MAX + queue;
+	if (known >= 0)
+		return to_engine(socket, action);
 	if (is_new)
 		return new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
-	return known_connection(state, heartbeat, &segment.flow, &owner, socket, action);
+	return later_segment(state, heartbeat, &segment.flow, &owner, socket, action);
 }
 
 #endif

@@ -32,7 +32,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use bench::{BenchSkel, BenchSkelBuilder};
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{MapCore as _, MapFlags, ProgramInput};
-use ringroad_ebpf::{CookieService, Lists, ShieldSettings, SourceLimit, Verdict};
+use ringroad_ebpf::{CookieMode, CookieService, Lists, ShieldSettings, SourceLimit, Verdict};
 
 use packets::{ACK, FIN, SYN, TCP, ethernet, ip, syn, tcp};
 use rig::{LOOPBACK, Rig, settings};
@@ -43,8 +43,13 @@ const RUNS: usize = 9;
 /// What Linux offers: MSS 1460, SACK, timestamps, window scale 7. The answer is as long.
 const USUAL: [u8; 20] = [2, 4, 5, 180, 4, 2, 8, 10, 0xa, 0xb, 0xc, 0xd, 0, 0, 0, 0, 1, 3, 3, 7];
 
-const COOKIES: CookieService =
-    CookieService { mss_v4: 1460, mss_v6: 1440, window: 65_535, window_scale: 7, on: true };
+const COOKIES: CookieService = CookieService {
+    mss_v4: 1460,
+    mss_v6: 1440,
+    window: 65_535,
+    window_scale: 7,
+    mode: CookieMode::Always,
+};
 
 /// One new connection, then none for as long as it is measured.
 const SPENT_AT_ONCE: SourceLimit =

@@ -4,8 +4,8 @@ use std::io;
 
 use crate::AttachedMode;
 use crate::limits::{
-    EGRESS_ADDRESSES_MAX, EGRESS_RANGES_MAX, LIST_PREFIXES_MAX, PORTS_MAX, QUEUES_MAX,
-    SERVICE_ADDRESSES_MAX, SERVICES_MAX, SYN_RATE_MAX,
+    EGRESS_ADDRESSES_MAX, EGRESS_RANGES_MAX, FINGERPRINTS_MAX, LIST_PREFIXES_MAX, PORTS_MAX,
+    QUEUES_MAX, SERVICE_ADDRESSES_MAX, SERVICES_MAX, SYN_RATE_MAX,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,15 @@ pub enum ShieldError {
          at most {EGRESS_RANGES_MAX}: join some"
     )]
     TooManyEgressRanges { address: std::net::IpAddr, ranges: usize },
+
+    #[error("{0} connections to be known; the shield tells at most {FINGERPRINTS_MAX} apart")]
+    TooManyKnownFlows(usize),
+
+    #[error("the ports are not those of the shield whose connections are to stay known")]
+    OtherPorts,
+
+    #[error("cannot share a table with the XDP program: {0}")]
+    SharedTable(io::Error),
 
     #[error("{0} prefixes to deny or allow; the shield holds at most {LIST_PREFIXES_MAX}")]
     TooManyPrefixes(usize),
@@ -90,6 +99,16 @@ pub enum ShieldError {
 
     #[error("cannot attach the XDP program to {interface} in {mode} mode: {source}")]
     Attach { interface: String, mode: AttachedMode, source: io::Error },
+
+    #[error(
+        "cannot load the tc program{}: {source}{}",
+        privilege_hint(.source),
+        tail(.log)
+    )]
+    LoadAcceptor { source: libbpf_rs::Error, log: String },
+
+    #[error("cannot attach the tc program to {interface}: {source}")]
+    AttachAcceptor { interface: String, source: io::Error },
 
     #[error("cannot replace the XDP program on {interface}: {source}")]
     Replace { interface: String, source: io::Error },

@@ -8,20 +8,24 @@
 //!
 //! Ahead of that it drops what is sent to us and cannot be right, comes from where the operator
 //! denies ([`Lists`]), or asks for more new connections than its source may ([`SourceLimit`]).
-//! Where a service has cookies on ([`CookieService`]), the program answers new connections itself,
+//! Where a service has cookies on ([`CookieService`], [`CookieMode`]), the program answers new connections itself,
 //! before the engine remembers anything of them.
 //!
 //! It falls open: without a socket, a heartbeat or the engine's consent a new connection is the
-//! kernel's, and stays there.
+//! kernel's, and stays there. What was answered by then opens there too: the [`Acceptor`] is a
+//! second program, behind the shield, which has Linux's listeners accept the shield's cookies.
 //!
 //! Start reading at [`Shield`], and in C at `bpf/shield.bpf.c`. All `unsafe` is in `sys`,
-//! `control`, `abi` and the generated skeletons.
+//! `control`, `fingerprints`, `abi` and the generated skeletons.
 
 mod abi;
+mod acceptor;
 mod attach;
 mod control;
 mod counters;
 mod error;
+mod fingerprints;
+mod known_flows;
 pub mod limits;
 mod lists;
 mod log;
@@ -32,13 +36,18 @@ mod skeleton;
 mod source_limit;
 mod sys;
 
+pub use acceptor::Acceptor;
 pub use attach::{AttachMode, AttachedMode, vacant};
 pub use control::Control;
 pub use counters::{CountersReader, ShieldCounters, Verdict};
 pub use error::ShieldError;
+pub use fingerprints::{Fingerprint, FingerprintKey, Fingerprints, Found};
+pub use known_flows::{FLOW_OCTETS, Known, KnownFlows};
 pub use lists::Lists;
 pub use redirector::Redirector;
-pub use settings::{CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings};
+pub use settings::{
+    CookieMode, CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings,
+};
 pub use shield::Shield;
 pub use source_limit::SourceLimit;
 pub use sys::DryRun;

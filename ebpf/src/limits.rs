@@ -28,6 +28,16 @@ pub const EGRESS_ADDRESSES_MAX: usize = 1024;
 /// refused: the program looks at each in turn.
 pub const EGRESS_RANGES_MAX: usize = 8;
 
+/// Words that a fingerprint is made of at most [32 bits].
+pub const FINGERPRINT_WORDS_MAX: usize = 12;
+
+/// Fingerprints in one bucket, which is a cache line. One more is only counted: see
+/// [`crate::Fingerprints`].
+pub const FINGERPRINTS_PER_BUCKET: usize = 15;
+
+/// Fingerprints that one table can be made for, in half a gigabyte.
+pub const FINGERPRINTS_MAX: usize = 1 << 24;
+
 /// Prefixes in the lists of denied and allowed sources together, of each address family. More are
 /// refused. The program's tables hold twice as many: see [`crate::Shield::set_lists`].
 pub const LIST_PREFIXES_MAX: usize = 131_072;
@@ -52,13 +62,22 @@ const _: () = assert!(
         == SERVICES_MAX * size_of::<types::cookie_service>()
 );
 const _: () = assert!(
-    offset_of!(types::control, fell_back) - offset_of!(types::control, heartbeats)
+    offset_of!(types::control, intakes) - offset_of!(types::control, heartbeats)
         == QUEUES_MAX * size_of::<types::heartbeat>()
+);
+const _: () = assert!(
+    offset_of!(types::control, fell_back) - offset_of!(types::control, intakes)
+        == PORTS_MAX * QUEUES_MAX * size_of::<types::intake>()
 );
 const _: () = assert!(
     size_of::<types::control>() - offset_of!(types::control, fell_back)
         == SERVICES_MAX * size_of::<u64>()
 );
+const _: () = assert!(
+    size_of::<types::fingerprint_bucket>() == (FINGERPRINTS_PER_BUCKET + 1) * size_of::<u32>()
+);
+// A place in a table and a tag are of different bits of the hash.
+const _: () = assert!(FINGERPRINTS_MAX < 1 << 28);
 const _: () = assert!(
     size_of::<types::egress>() - offset_of!(types::egress, ranges)
         == EGRESS_RANGES_MAX * size_of::<types::port_range>()

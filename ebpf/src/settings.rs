@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::limits::{
-    EGRESS_ADDRESSES_MAX, EGRESS_RANGES_MAX, PORTS_MAX, SERVICE_ADDRESSES_MAX, SERVICES_MAX,
+    EGRESS_ADDRESSES_MAX, EGRESS_RANGES_MAX, FINGERPRINTS_MAX, PORTS_MAX, SERVICE_ADDRESSES_MAX,
+    SERVICES_MAX,
 };
 use crate::lists::ListEntries;
 use crate::skeleton::types;
@@ -14,6 +15,9 @@ use crate::{AttachMode, Lists, ShieldError, SourceLimit, abi};
 
 /// After this long without a heartbeat new connections are the kernel's, unless told otherwise.
 const HEARTBEAT_LIMIT: Duration = Duration::from_millis(100);
+
+/// Connections of the engine's that are told apart, unless told otherwise.
+const KNOWN_FLOWS: usize = 1 << 16;
 
 #[derive(Clone, Debug)]
 pub struct ShieldSettings {
@@ -29,6 +33,8 @@ pub struct ShieldSettings {
     /// By service index; of services beyond the end nothing is answered.
     pub cookies: Vec<CookieService>,
     pub heartbeat_limit: Duration,
+    /// Connections that the engine may have at a time; see [`crate::KnownFlows`].
+    pub known_flows: usize,
 }
 
 /// An interface to attach to.
@@ -48,6 +54,16 @@ pub struct ServiceAddress {
     pub service_index: u32,
 }
 
+/// When new connections to a service are answered without the engine, by SYN cookies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CookieMode {
+    #[default]
+    Off,
+    Always,
+    /// While the lane says so: see [`crate::Control::set_pressure`].
+    UnderPressure,
+}
+
 /// How new connections to a service are answered without the engine (RFC 4987 §3.6): by what is
 /// said to the client in the SYN-ACK. Off by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,7 +76,7 @@ pub struct CookieService {
     pub window: u16,
     /// Of our later windows, for clients that offer to scale theirs; at most 14.
     pub window_scale: u8,
-    pub on: bool,
+    pub mode: CookieMode,
 }
 
 /// An address that the engine connects from, and the source ports that are the engine's there.
@@ -82,6 +98,7 @@ impl Default for ShieldSettings {
             source_limit: None,
             cookies: Vec::new(),
             heartbeat_limit: HEARTBEAT_LIMIT,
+            known_flows: KNOWN_FLOWS,
         }
     }
 }
@@ -95,6 +112,7 @@ impl ShieldSettings {
         egress_entries(&self.ports, &self.egress)?;
         ListEntries::new(&self.lists)?;
         self.source_limit.map_or(Ok(()), |limit| limit.check())?;
+        check_known_flows(self.known_flows)?;
         check_cookies(&self.cookies)
     }
 }
@@ -105,6 +123,11 @@ pub(crate) type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
 /// Checks that there are not too many ports.
 pub(crate) fn check_ports(ports: &[PortSettings]) -> Result<(), ShieldError> {
     if ports.len() > PORTS_MAX { Err(ShieldError::TooManyPorts(ports.len())) } else { Ok(()) }
+}
+
+/// Checks that there are not too many connections to know.
+pub(crate) fn check_known_flows(count: usize) -> Result<(), ShieldError> {
+    if count > FINGERPRINTS_MAX { Err(ShieldError::TooManyKnownFlows(count)) } else { Ok(()) }
 }
 
 /// Checks that there are not too many services.

@@ -13,8 +13,9 @@ use crate::lists::{ListEntries, ListMaps};
 use crate::settings::{self, Entries};
 use crate::skeleton::{ShieldSkelBuilder, types};
 use crate::{
-    AttachedMode, Control, CountersReader, DryRun, EgressRange, Lists, PortSettings,
-    ServiceAddress, ShieldCounters, ShieldError, ShieldSettings, abi, log, sys,
+    AttachedMode, Control, CountersReader, DryRun, EgressRange, FingerprintKey, Fingerprints,
+    KnownFlows, Lists, PortSettings, ServiceAddress, ShieldCounters, ShieldError, ShieldSettings,
+    abi, fingerprints, log, sys,
 };
 
 /// A loaded shield and its attachments. Dropping it detaches them all.
@@ -27,10 +28,19 @@ pub struct Shield {
     drop_fragments: bool,
     xsks: MapHandle,
     kernel_flows: MapHandle,
+    known_flows_map: MapHandle,
+    known_flows: KnownFlows,
     lists: ListMaps,
     counters: CountersReader,
+    control_map: MapHandle,
     control: Control,
     ports: Vec<Port>,
+}
+
+/// What a program reads that goes by the same services and keys.
+pub(crate) struct SharedMaps<'a> {
+    pub(crate) services: BorrowedFd<'a>,
+    pub(crate) control: BorrowedFd<'a>,
 }
 
 #[derive(Debug)]
@@ -42,14 +52,32 @@ struct Port {
 impl Shield {
     /// Loads the program and fills its tables. Nothing is attached yet, and no service accepted.
     pub fn load(settings: &ShieldSettings) -> Result<Self, ShieldError> {
+        Shield::load_with(settings, None)
+    }
+
+    /// The same for a shield that is to [take over](Shield::take_over): what is known of the
+    /// engine's connections, both know. Its ports are those of `predecessor`, and maybe more.
+    pub fn load_successor(
+        settings: &ShieldSettings,
+        predecessor: &Shield,
+    ) -> Result<Self, ShieldError> {
+        let same =
+            |(port, settings): (&Port, &PortSettings)| port.settings.ifindex == settings.ifindex;
+        let ports = &predecessor.ports;
+        if ports.len() > settings.ports.len() || !ports.iter().zip(&settings.ports).all(same) {
+            return Err(ShieldError::OtherPorts);
+        }
+        Shield::load_with(settings, Some(predecessor))
+    }
+
+    fn load_with(
+        settings: &ShieldSettings,
+        predecessor: Option<&Shield>,
+    ) -> Result<Self, ShieldError> {
         settings::check_ports(&settings.ports)?;
+        settings::check_known_flows(settings.known_flows)?;
         settings::check_cookies(&settings.cookies)?;
-        let ports = settings
-            .ports
-            .iter()
-            .map(|settings| Port { settings: settings.clone(), attachment: None })
-            .collect();
-        let mut shield = Shield::load_program(ports)?;
+        let mut shield = Shield::load_program(settings, predecessor)?;
         shield.drop_fragments = settings.drop_fragments;
         shield.control.set_heartbeat_limit(settings.heartbeat_limit);
         if let Some(limit) = &settings.source_limit {
@@ -142,7 +170,8 @@ impl Shield {
     /// Takes the attachments of another shield to the same interfaces, each in one step: every
     /// packet meets either the old program or this one. The kernel's connections stay the kernel's.
     ///
-    /// Sockets have to be set here before. On an error the attachments not yet taken stay with
+    /// Sockets have to be set here before, and the engine's connections stay known to a shield that
+    /// was [loaded as the successor](Shield::load_successor). On an error the attachments not yet taken stay with
     /// `predecessor`.
     pub fn take_over(&mut self, predecessor: &mut Shield) -> Result<(), ShieldError> {
         self.adopt_kernel_flows(predecessor)?;
@@ -163,6 +192,11 @@ impl Shield {
     /// For the polling threads.
     pub fn control(&self) -> Control {
         self.control.clone()
+    }
+
+    /// For the engine, which says by it what connections it has.
+    pub fn known_flows(&self) -> KnownFlows {
+        self.known_flows.clone()
     }
 
     /// For other threads that read the counters.
@@ -193,11 +227,30 @@ impl Shield {
             .map_err(|source| ShieldError::DryRun { octets: packet.len(), source })
     }
 
+    pub(crate) fn shared_maps(&self) -> SharedMaps<'_> {
+        SharedMaps { services: self.services.as_fd(), control: self.control_map.as_fd() }
+    }
+
+    pub(crate) fn port_settings(&self) -> impl Iterator<Item = &PortSettings> {
+        self.ports.iter().map(|port| &port.settings)
+    }
+
     /// The object is only needed to load: the descriptors keep alive what it made.
-    fn load_program(ports: Vec<Port>) -> Result<Self, ShieldError> {
+    fn load_program(
+        settings: &ShieldSettings,
+        predecessor: Option<&Shield>,
+    ) -> Result<Self, ShieldError> {
         let mut object = MaybeUninit::uninit();
-        let (loaded, log) =
-            log::captured(|| ShieldSkelBuilder::default().open(&mut object)?.load());
+        let lines = fingerprints::lines_for(settings.known_flows);
+        let (loaded, log) = log::captured(|| {
+            let mut skeleton = ShieldSkelBuilder::default().open(&mut object)?;
+            let known_flows = &mut skeleton.maps.known_flows;
+            match predecessor {
+                Some(shield) => known_flows.reuse_fd(shield.known_flows_map.as_fd())?,
+                None => known_flows.set_max_entries(lines as u32)?,
+            }
+            skeleton.load()
+        });
         let skeleton = loaded.map_err(|source| ShieldError::Load { source, log })?;
         let own = |map| {
             MapHandle::try_from(map)
@@ -209,6 +262,15 @@ impl Shield {
             doing: "take hold of the descriptor",
             source: error.into(),
         })?;
+        let ifindexes: Vec<_> = settings.ports.iter().map(|port| port.ifindex).collect();
+        let table = match predecessor {
+            Some(shield) => shield.known_flows.table(),
+            None => FingerprintKey::draw()
+                .and_then(|key| Fingerprints::map(maps.known_flows.as_fd(), lines, key))
+                .map_err(ShieldError::SharedTable)?,
+        };
+        let unattached =
+            |settings: &PortSettings| Port { settings: settings.clone(), attachment: None };
         Ok(Shield {
             program,
             services: own(&maps.services)?,
@@ -217,10 +279,13 @@ impl Shield {
             drop_fragments: false,
             xsks: own(&maps.xsks)?,
             kernel_flows: own(&maps.kernel_flows)?,
+            known_flows_map: own(&maps.known_flows)?,
+            known_flows: KnownFlows::over(&ifindexes, table),
             lists: ListMaps { v4: own(&maps.lists_v4)?, v6: own(&maps.lists_v6)? },
             counters: CountersReader::new(own(&maps.counters)?),
+            control_map: own(&maps.control)?,
             control: Control::map(maps.control.as_fd()).map_err(ShieldError::ControlPage)?,
-            ports,
+            ports: settings.ports.iter().map(unattached).collect(),
         })
     }
 
@@ -276,7 +341,11 @@ impl AsFd for Shield {
 }
 
 /// Makes `map` hold exactly `entries`: first adds, then removes.
-fn bring_to(map: &MapHandle, entries: &Entries, doing: &'static str) -> Result<(), ShieldError> {
+pub(crate) fn bring_to(
+    map: &MapHandle,
+    entries: &Entries,
+    doing: &'static str,
+) -> Result<(), ShieldError> {
     let failed = |source| ShieldError::Map { doing, source };
     for (key, value) in entries {
         map.update(key, value, MapFlags::ANY).map_err(failed)?;

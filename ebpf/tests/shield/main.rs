@@ -3,10 +3,12 @@
 //!
 //! All of it needs root; without, each test says so and passes.
 
+mod acceptor;
 mod cookies;
 mod drops;
 mod foreign_loader;
 mod kernel_path;
+mod known_flows;
 mod lifecycle;
 mod packets;
 mod rig;

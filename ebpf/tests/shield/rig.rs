@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "AF_XDP sockets are made with libc")]
 
 use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd};
 use std::process::Command;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, unshare};
 use nix::time::{ClockId, clock_gettime};
 use ringroad_ebpf::{
-    AttachMode, Control, CookieService, EgressRange, PortSettings, ServiceAddress, Shield,
-    ShieldCounters, ShieldSettings, Verdict,
+    AttachMode, Control, CookieService, EgressRange, FLOW_OCTETS, PortSettings, ServiceAddress,
+    Shield, ShieldCounters, ShieldSettings, Verdict,
 };
 
 pub(crate) const XDP_DROP: u32 = 1;
@@ -159,6 +160,17 @@ impl Rig {
     pub(crate) fn counters(&self) -> ShieldCounters {
         self.shield.counters().expect("read the counters")
     }
+}
+
+/// The ends of a connection as [`KnownFlows`](ringroad_ebpf::KnownFlows) has them.
+pub(crate) fn ends(local: SocketAddr, remote: SocketAddr) -> [u8; FLOW_OCTETS] {
+    let address = |end: SocketAddr| match end.ip() {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    let ports = [local, remote].map(|end| end.port().to_be_bytes());
+    let octets = [&address(local)[..], &address(remote), ports.as_flattened()].concat();
+    octets.try_into().expect("two addresses and two ports")
 }
 
 /// Service 0 listens on port 80 of both versions, service 1 on 443; the engine connects from

@@ -219,7 +219,7 @@ fn many_services_are_told_apart() {
         let rig = Rig::new();
         rig.control.set_accepting(1, false);
         let at = |port| SocketAddr::from(([10, 1, 0, 1], port));
-        let index = |port: u16| u32::from(port % 3 == 0);
+        let index = |port: u16| u32::from(port.is_multiple_of(3));
         let ports = 1..=1000;
         let services: Vec<_> =
             ports.clone().map(|port| service(&at(port).to_string(), index(port))).collect();
