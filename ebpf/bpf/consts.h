@@ -12,6 +12,9 @@
 #define SERVICES_MAX 1024
 #define SERVICE_ADDRESSES_MAX 4096
 
+/* Addresses of services that each CPU keeps at hand, as a power of two. */
+#define SERVICES_MET_BITS 8
+
 /* Addresses that the engine connects from, and ranges of source ports of each. */
 #define EGRESS_ADDRESSES_MAX 1024
 #define EGRESS_RANGES_MAX 8

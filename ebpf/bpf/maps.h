@@ -4,6 +4,14 @@
 
 #include "shared_maps.h"
 
+/* See services.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1 << SERVICES_MET_BITS);
+	__type(key, __u32);
+	__type(value, struct met_service);
+} services_met SEC(".maps");
+
 /* Where the engine connects from. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -30,6 +30,13 @@ struct service {
 	__u32 service_index;
 };
 
+/* Of one CPU: a service that it met, when the services had changed this many times. */
+struct met_service {
+	struct service_key key;
+	struct service service;
+	__u64 generation;
+};
+
 /* An address of ours on one interface: one that the engine connects from, or a service's. */
 struct egress_key {
 	struct address address;
@@ -136,6 +143,9 @@ struct control {
 	/* When as many unknown segments as may at once are the kernel's again. Written by the program. */
 	__u64 unknown_full_at_ns;
 	__u64 rest_of_line[6];
+	/* How often what is served has changed. */
+	__u64 services_generation;
+	__u64 rest_of_generation_line[7];
 	struct cookie_keys cookie_keys;
 	/* Whether the kernel gets any segments of unknown connections. */
 	__u64 unknown_to_kernel;
@@ -239,6 +249,7 @@ struct sampler {
 
 _Static_assert(sizeof(struct sample) == 24 + SAMPLE_OCTETS_MAX, "no hidden padding");
 _Static_assert(sizeof(struct service_key) == 24, "no hidden padding");
+_Static_assert(sizeof(struct met_service) == 40, "no hidden padding");
 _Static_assert(sizeof(struct egress_key) == 20, "no hidden padding");
 _Static_assert(sizeof(struct flow_key) == 40, "no hidden padding");
 _Static_assert(sizeof(struct fingerprint_key) == CACHE_LINE, "one line of a table");

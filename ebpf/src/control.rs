@@ -158,6 +158,13 @@ impl Control {
             .store(limit_ns.unsigned_abs(), Ordering::Relaxed);
     }
 
+    /// What CPUs keep at hand of the services counts no more.
+    pub(crate) fn forget_met_services(&self) {
+        self.page
+            .word(offset_of!(types::control, services_generation))
+            .fetch_add(1, Ordering::Release);
+    }
+
     /// Whether any source is denied or allowed.
     pub(crate) fn set_lists_used(&self, used: bool) {
         self.page
