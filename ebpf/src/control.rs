@@ -158,11 +158,25 @@ impl Control {
             .store(limit_ns.unsigned_abs(), Ordering::Relaxed);
     }
 
+    /// What CPUs keep at hand of the services counts no more.
+    pub(crate) fn forget_met_services(&self) {
+        self.page
+            .word(offset_of!(types::control, services_generation))
+            .fetch_add(1, Ordering::Release);
+    }
+
     /// Whether any source is denied or allowed.
     pub(crate) fn set_lists_used(&self, used: bool) {
         self.page
             .word(offset_of!(types::control, lists_used))
             .store(used.into(), Ordering::Relaxed);
+    }
+
+    /// Whether the kernel gets segments of unknown connections, as long as they are few.
+    pub(crate) fn set_unknown_to_kernel(&self, given: bool) {
+        self.page
+            .word(offset_of!(types::control, unknown_to_kernel))
+            .store(given.into(), Ordering::Relaxed);
     }
 
     /// To be called before packets come: it takes several stores.
