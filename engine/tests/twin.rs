@@ -56,18 +56,23 @@ impl Both {
             ports,
             drop_fragments,
             lists,
+            drop_unknown,
             source_limit,
             cookies,
             ..
         } = settings;
+        let ifindexes: Vec<_> = ports.iter().map(|port| port.ifindex).collect();
+        let known_flows = KnownFlows::new(&ifindexes, 1000, FingerprintKey::new(&[7; 48]));
         let twin = Twin::new(&Settings {
             ports: ports.len(),
             services,
             egress,
             drop_fragments,
+            drop_unknown,
             lists,
             source_limit,
             cookies,
+            known_flows: known_flows.clone(),
             secret: [7; 16],
         });
         let now = Instant::from_nanos(now_ns()) + Duration::from_secs(600);

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use ringroad_ebpf::FingerprintKey;
+
 use super::*;
 use crate::frame::{Burst, FramePool};
 use crate::limits::{BURST, KERNEL_FLOW_MEMORY, KERNEL_LOOK_INTERVAL};
@@ -44,6 +46,8 @@ fn settings() -> Settings {
         lists: Lists::default(),
         source_limit: None,
         cookies: vec![],
+        drop_unknown: false,
+        known_flows: KnownFlows::new(&[1, 2], 1000, FingerprintKey::new(&[7; 48])),
         secret: [7; 16],
     }
 }
