@@ -5,6 +5,7 @@
  * Read parse.h (from frame to connection), then verdict.h (whose it is, and what is dropped:
  * sanity.h, lists.h, limits.h), and answer.h (how a new connection is answered on the spot;
  * pressure.h: whether it is).
+ * services.h and clock.h save calls that most packets would make.
  * structs.h is what the engine writes and reads, maps.h where.
  */
 #include "verdict.h"
