@@ -12,6 +12,9 @@
 #define SERVICES_MAX 1024
 #define SERVICE_ADDRESSES_MAX 4096
 
+/* Addresses of services that each CPU keeps at hand, as a power of two. */
+#define SERVICES_MET_BITS 8
+
 /* Addresses that the engine connects from, and ranges of source ports of each. */
 #define EGRESS_ADDRESSES_MAX 1024
 #define EGRESS_RANGES_MAX 8
@@ -73,6 +76,14 @@
 
 /* IPv6 extension headers that are skipped on the way to TCP. */
 #define EXTENSION_HEADERS_MAX 4
+
+/* Samples of dropped packets: how much of each, and memory for those that wait [octets]. */
+#define SAMPLE_OCTETS_MAX 128
+#define SAMPLES_OCTETS (256 * 1024)
+
+/* Between two samples of one CPU, and of a burst of them altogether [nanoseconds]. */
+#define SAMPLE_INTERVAL_NS (1000ULL * 1000 * 1000 / 256)
+#define SAMPLE_BURST_NS (64 * SAMPLE_INTERVAL_NS)
 
 /* struct control and the per-CPU counters are written by different CPUs. */
 #define CACHE_LINE 64

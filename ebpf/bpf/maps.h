@@ -4,6 +4,14 @@
 
 #include "shared_maps.h"
 
+/* See services.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1 << SERVICES_MET_BITS);
+	__type(key, __u32);
+	__type(value, struct met_service);
+} services_met SEC(".maps");
+
 /* Where the engine connects from. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -95,5 +103,26 @@ struct {
 	__type(key, __u32);
 	__type(value, struct counters);
 } counters SEC(".maps");
+
+/* By service index. As many as the services that the engine names when it loads the program. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct service_counters);
+} service_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sampler);
+} samplers SEC(".maps");
+
+/* struct sample, one after another. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SAMPLES_OCTETS);
+} samples SEC(".maps");
 
 #endif

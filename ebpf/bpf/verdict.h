@@ -16,6 +16,7 @@
 #include "parse.h"
 #include "pressure.h"
 #include "sanity.h"
+#include "services.h"
 #include "sockets.h"
 #include "unknown.h"
 
@@ -28,9 +29,10 @@ struct owner {
 	__u8 may_be_known;
 };
 
-static __always_inline int is_service(const struct flow_key *flow, struct owner *owner)
+static __always_inline int is_service(const struct control *control, const struct flow_key *flow,
+				      struct owner *owner)
 {
-	const struct service *found = find_service(flow);
+	const struct service *found = find_service_at_hand(control, flow);
 
 	if (!found)
 		return 0;
@@ -61,9 +63,10 @@ static __always_inline int is_egress(const struct flow_key *flow, struct owner *
 }
 
 /* A function by itself: what is known does not need it, nor its room on the stack. */
-static __always_inline int is_ours(const struct flow_key *flow, struct owner *owner)
+static __always_inline int is_ours(const struct control *control, const struct flow_key *flow,
+				   struct owner *owner)
 {
-	return is_service(flow, owner) || is_egress(flow, owner);
+	return is_service(control, flow, owner) || is_egress(flow, owner);
 }
 
 static __always_inline int is_new_connection(const struct segment *segment)
@@ -270,8 +273,11 @@ static __always_inline enum verdict refuse(const struct control *control,
 	return GO_ON;
 }
 
-/* The verdict on a packet. `action` is set to what the driver is to do when it is not to pass. */
-static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
+/*
+ * The verdict on a packet. `action` is set to what the driver is to do when it is not to pass, and
+ * `service_index` if it is for a service; where the engine's connection is known nobody asks.
+ */
+static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_index, int *action)
 {
 	void *frame = (void *)(long)ctx->data;
 	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end, 0 };
@@ -293,15 +299,18 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	}
 	if (verdict != GO_ON)
 		return verdict;
+	state = bpf_map_lookup_elem(&control, &zero);
+	if (!state)
+		return VERDICT_NO_SOCKET;
 	is_new = is_new_connection(&segment);
 	known = is_new ? FINGERPRINT_ABSENT : known_port(&segment.flow);
 	if (known >= 0)
 		owner.port_index = known;
-	else if (!is_ours(&segment.flow, &owner))
+	else if (!is_ours(state, &segment.flow, &owner))
 		return VERDICT_NOT_OURS;
-
-	state = bpf_map_lookup_elem(&control, &zero);
-	if (!state || queue >= QUEUES_MAX)
+	if (owner.is_service)
+		*service_index = owner.service_index;
+	if (queue >= QUEUES_MAX)
 		return VERDICT_NO_SOCKET;
 	heartbeat = &state->heartbeats[queue];
 	is_new = is_new && owner.is_service;

@@ -63,9 +63,19 @@ pub const UNKNOWN_TO_KERNEL_PER_SECOND: u32 = 1_000;
 /// be exact to a percent.
 pub const SYN_RATE_MAX: u32 = 10_000_000;
 
+/// Of a dropped packet in a sample [octets]: all headers, and a look at what follows.
+pub const SAMPLE_OCTETS_MAX: usize = 128;
+
+/// Samples that one CPU takes in a second, so that a flood costs nothing more. A quarter of them may
+/// come at once. The others are counted with their verdict alone.
+pub const SAMPLES_PER_SECOND: u32 = 256;
+pub const SAMPLES_AT_ONCE: u32 = SAMPLES_PER_SECOND / 4;
+
 /// Octets kept of what libbpf and the verifier say when a program does not load. The end is kept.
 pub const LOAD_LOG_OCTETS_MAX: usize = 2048;
 
+const _: () =
+    assert!(size_of::<types::sample>() - offset_of!(types::sample, head) == SAMPLE_OCTETS_MAX);
 const _: () = assert!(
     offset_of!(types::control, cookie_services) - offset_of!(types::control, accepting)
         == SERVICES_MAX
