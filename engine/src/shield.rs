@@ -31,6 +31,7 @@ mod limits;
 mod lists;
 mod parse;
 mod recent;
+mod samples;
 mod sanity;
 
 use std::net::{IpAddr, SocketAddr};
@@ -38,9 +39,10 @@ use std::net::{IpAddr, SocketAddr};
 pub use class::Class;
 pub use kernel_path::{KernelPath, KernelPathCounts, Rates};
 use ringroad_ebpf::{
-    CookieMode, CookieService, EgressRange, Lists, ServiceAddress, ShieldCounters, SourceLimit,
-    Verdict,
+    CookieMode, CookieService, EgressRange, Lists, Sample, ServiceAddress, ShieldCounters,
+    SourceLimit, Verdict,
 };
+pub use samples::Samples;
 
 use self::answer::Answer;
 use self::cookie::Keys;
@@ -48,6 +50,7 @@ use self::kernel_flows::KernelFlows;
 use self::limits::SourceLimits;
 use self::lists::{ListMaps, Listed};
 use self::parse::{NoSegment, Segment};
+use self::samples::Sampler;
 use crate::limits::{KERNEL_FLOWS_MAX, PORTS_PER_LANE_MAX};
 use crate::time::Instant;
 
@@ -65,6 +68,8 @@ pub struct Settings {
     pub source_limit: Option<SourceLimit>,
     /// By service index; of services beyond the end nothing is answered.
     pub cookies: Vec<CookieService>,
+    /// Where samples of what is dropped are put.
+    pub samples: Samples,
     /// Secret randomness of its own.
     pub secret: [u8; 16],
 }
@@ -85,7 +90,10 @@ pub struct Twin {
     new_connections: u64,
     /// To the packet that was judged last, if it was answered.
     answer: Answer,
+    /// The service that the packet was for which was judged last.
+    addressed: Option<usize>,
     counters: ShieldCounters,
+    sampler: Sampler,
 }
 
 /// What is ours on one port. Short lists, sorted: nobody outside can make a search longer.
@@ -103,6 +111,7 @@ struct Service {
     cookies: CookieService,
     /// Connections that were given to Linux.
     fell_back: u64,
+    counters: ShieldCounters,
 }
 
 impl Twin {
@@ -143,7 +152,9 @@ impl Twin {
             pressure: false,
             new_connections: 0,
             answer: Answer::EMPTY,
+            addressed: None,
             counters: ShieldCounters::default(),
+            sampler: Sampler::new(settings.samples.clone()),
         }
     }
 
@@ -151,6 +162,7 @@ impl Twin {
     /// ([`Verdict::is_drop`]) is Linux's, but for [`Verdict::ToEngine`] and [`Verdict::Answered`].
     #[inline]
     pub fn judge(&mut self, now: Instant, port: u8, packet: &[u8]) -> Verdict {
+        self.addressed = None;
         let verdict = match parse::parse(packet) {
             Ok(segment) => {
                 self.owner(now, port, packet, &segment).unwrap_or_else(|dropped| dropped)
@@ -162,6 +174,14 @@ impl Twin {
             Err(NoSegment::Other(verdict)) => verdict,
         };
         self.counters.count(verdict);
+        if let Some(service) = self.addressed {
+            self.services[service].counters.count(verdict);
+        }
+        if verdict.is_drop() {
+            let service = self.addressed.map(|service| service as u32);
+            self.sampler
+                .take(now, || Sample::of(packet, now.as_nanos(), port.into(), service, verdict));
+        }
         verdict
     }
 
@@ -234,6 +254,11 @@ impl Twin {
         &self.counters
     }
 
+    /// The same of packets for each service.
+    pub fn counters_by_service(&self) -> impl Iterator<Item = &ShieldCounters> {
+        self.services.iter().map(|service| &service.counters)
+    }
+
     /// Connections that were given to Linux, by service.
     pub fn fell_back(&self) -> impl Iterator<Item = u64> + '_ {
         self.services.iter().map(|service| service.fell_back)
@@ -262,6 +287,7 @@ impl Twin {
         if service.is_none() && !addresses.is_egress(segment) {
             return Ok(Verdict::NotOurs);
         }
+        self.addressed = service;
         let is_new = service.is_some() && segment.is_new_connection();
         self.refuse(now, segment, is_new)?;
         Ok(match service {

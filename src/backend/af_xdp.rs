@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{self, Config, Driver, XdpMode};
-use ringroad_ebpf::{AttachMode, Control, CountersReader, PortSettings, Shield, ShieldSettings};
+use ringroad_ebpf::{
+    AttachMode, Control, CountersReader, PortSettings, Sample, SampleReader, Shield, ShieldSettings,
+};
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, receive_queues};
 use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX};
@@ -76,8 +78,11 @@ impl Backend for AfXdpBackend {
 
     fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
         let shield = self.shield.as_ref().context(NOT_LOADED)?;
-        let (counters, control) = (shield.counters_reader(), shield.control());
-        Ok(Box::new(XdpShield { counters, control }))
+        Ok(Box::new(XdpShield {
+            counters: shield.counters_reader(),
+            samples: shield.samples(),
+            control: shield.control(),
+        }))
     }
 }
 
@@ -85,6 +90,7 @@ impl Backend for AfXdpBackend {
 #[derive(Debug)]
 struct XdpShield {
     counters: CountersReader,
+    samples: SampleReader,
     control: Control,
 }
 
@@ -103,11 +109,22 @@ impl ShieldHandle for XdpShield {
         for (service, index) in snapshot.services.iter_mut().zip(0..) {
             service.fell_back += self.control.fell_back(index);
         }
+        for (verdicts, index) in snapshot.verdicts.iter_mut().zip(0..) {
+            *verdicts = self.counters.of_service(index)?;
+        }
         Ok(())
     }
 
     fn set_cookie_keys(&self, keys: &Keys) {
         self.control.set_cookie_keys(&keys.slots, keys.current);
+    }
+
+    fn take_samples(&self) -> Result<Vec<Sample>> {
+        Ok(self.samples.take()?)
+    }
+
+    fn samples_lost(&self) -> Result<u64> {
+        Ok(self.samples.lost()?)
     }
 }
 

@@ -44,6 +44,7 @@ fn settings() -> Settings {
         lists: Lists::default(),
         source_limit: None,
         cookies: vec![],
+        samples: Samples::new(),
         secret: [7; 16],
     }
 }

@@ -19,7 +19,7 @@ use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 pub use ringroad_engine::random::Random;
-use ringroad_engine::shield::{self, KernelPathCounts, Rates, Twin};
+use ringroad_engine::shield::{self, KernelPathCounts, Rates, Samples, Twin};
 use ringroad_engine::stage::{
     Command, Commands, Cookies, Gate, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, TwinGate,
     Worker, WorkerSettings, mailbox,
@@ -281,6 +281,7 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
             lists: Lists::default(),
             source_limit: None,
             cookies: vec![plan.cookie_service()],
+            samples: Samples::new(),
             secret: [7; 16],
         });
         let (kernels, linux): (Vec<_>, Vec<_>) = [CLIENTS, ORIGINS]

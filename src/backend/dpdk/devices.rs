@@ -12,12 +12,13 @@ use anyhow::{Context, Result, bail};
 use dpdk_sys::limits;
 use dpdk_sys::{DeviceId, Eal, EalSettings, Level, LinkReader, Memory};
 use ringroad_config::schema::{self, Config, Driver};
+use ringroad_ebpf::Sample;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::KernelConnection;
 use ringroad_engine::port::dpdk::{self, Dpdk};
 use ringroad_engine::port::tap::{self, Carrier, Tap};
 use ringroad_engine::shield::cookie::Keys;
-use ringroad_engine::shield::{self, Rates, Twin};
+use ringroad_engine::shield::{self, Rates, Samples, Twin};
 use ringroad_engine::stage::{TwinGate, monotonic};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::wire::ethernet::MacAddr;
@@ -44,6 +45,8 @@ pub(crate) struct DpdkBackend {
     made_taps: bool,
     /// Largest MTU that the memory was taken for [octets].
     mtu_max: u16,
+    /// From the twin.
+    samples: Samples,
     eal: Arc<Eal>,
     _hugepages: Option<Reservation>,
 }
@@ -79,6 +82,7 @@ impl DpdkBackend {
             wires: Vec::new(),
             made_taps: false,
             mtu_max,
+            samples: Samples::new(),
             eal,
             _hugepages: hugepages,
         };
@@ -180,6 +184,7 @@ impl Backend for DpdkBackend {
             lists: plan.lists.clone(),
             source_limit: plan.source_limit,
             cookies: plan.cookies.clone(),
+            samples: self.samples.clone(),
             secret: secret::draw()?,
         });
         leave_to_linux(&plan.listening, |port, KernelConnection { local, remote }| {
@@ -190,7 +195,7 @@ impl Backend for DpdkBackend {
     }
 
     fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
-        Ok(Box::new(InTheLane))
+        Ok(Box::new(InTheLane { samples: self.samples.clone() }))
     }
 
     /// Linux is told when a link goes down or comes up, and its routes follow.
@@ -233,7 +238,9 @@ impl Wire {
 
 /// The twin is in the lane as a whole: its counts are among the lane's, and it is told with it.
 #[derive(Debug)]
-struct InTheLane;
+struct InTheLane {
+    samples: Samples,
+}
 
 impl ShieldHandle for InTheLane {
     fn add_to(&self, _snapshot: &mut Snapshot) -> Result<()> {
@@ -241,6 +248,14 @@ impl ShieldHandle for InTheLane {
     }
 
     fn set_cookie_keys(&self, _keys: &Keys) {}
+
+    fn take_samples(&self) -> Result<Vec<Sample>> {
+        Ok(self.samples.take())
+    }
+
+    fn samples_lost(&self) -> Result<u64> {
+        Ok(self.samples.lost())
+    }
 }
 
 fn drivers(config: &Config) -> impl Iterator<Item = &schema::Dpdk> {
