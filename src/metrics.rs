@@ -129,10 +129,10 @@ fn cookies(registry: &mut Registry, stats: &Stats) {
         set(&half_open, &[("lane", &lane)], state.half_open);
     }
     if let Some(age_s) = stats.cookies.key_age_s {
-        let age = Seconds::default();
+        let age = Gauge::<f64, AtomicU64>::default();
+        age.set(age_s as f64);
         let help = "Age of the key that cookies are sealed with";
-        registry.register_with_unit("cookie_key_age", help, Unit::Seconds, age.clone());
-        age.get_or_create(&labels(&[])).set(age_s as f64);
+        registry.register_with_unit("cookie_key_age", help, Unit::Seconds, age);
     }
 }
 
