@@ -44,10 +44,14 @@ pub enum Verdict {
     RateLimited,
     /// Dropped: a fragment of TCP to a service's address, by the operator's policy.
     FragmentDropped,
+    /// Of no connection that is known.
+    Unknown,
+    /// Dropped: of no connection that is known, by the operator's policy or as one too many.
+    UnknownDropped,
 }
 
 impl Verdict {
-    pub const ALL: [Verdict; 16] = [
+    pub const ALL: [Verdict; 18] = [
         Verdict::ToEngine,
         Verdict::Answered,
         Verdict::NotOurs,
@@ -64,6 +68,8 @@ impl Verdict {
         Verdict::Denied,
         Verdict::RateLimited,
         Verdict::FragmentDropped,
+        Verdict::Unknown,
+        Verdict::UnknownDropped,
     ];
 
     /// As in the ledger.
@@ -85,6 +91,8 @@ impl Verdict {
             Verdict::Denied => "denied",
             Verdict::RateLimited => "rate_limited",
             Verdict::FragmentDropped => "fragment_dropped",
+            Verdict::Unknown => "unknown",
+            Verdict::UnknownDropped => "unknown_dropped",
         }
     }
 
@@ -98,6 +106,7 @@ impl Verdict {
                 | Verdict::Denied
                 | Verdict::RateLimited
                 | Verdict::FragmentDropped
+                | Verdict::UnknownDropped
         )
     }
 }

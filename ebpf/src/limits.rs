@@ -4,6 +4,7 @@
 //! structures that the skeleton was given.
 
 use std::mem::{offset_of, size_of};
+use std::time::Duration;
 
 use crate::skeleton::types;
 
@@ -45,6 +46,18 @@ pub const LIST_PREFIXES_MAX: usize = 131_072;
 /// Sources whose SYNs are counted at a time. The least recently seen one gives way, and begins with
 /// a whole burst when it comes again.
 pub const SOURCES_MAX: usize = 65_536;
+
+/// Connections just made by cookies, which the engine may not have said yet to be its own. The least
+/// recently used one gives way: what of it then overtakes the engine's word is sent again.
+pub const PROVEN_FLOWS_MAX: usize = 16_384;
+
+/// How long segments pass for what an earlier one has proven: many times what a lane takes to say
+/// that it has the connection.
+pub const PROVEN_FLOW_MEMORY: Duration = Duration::from_secs(1);
+
+/// Segments of unknown connections that the kernel gets to answer, each second and at once: enough
+/// for what restarts and reboots leave behind, and no load. More are dropped.
+pub const UNKNOWN_TO_KERNEL_PER_SECOND: u32 = 1_000;
 
 /// SYNs of one source, a second and at once: with more the nanoseconds between two are too few to
 /// be exact to a percent.

@@ -81,6 +81,7 @@ impl Shield {
         let mut shield = Shield::load_program(settings, predecessor)?;
         shield.drop_fragments = settings.drop_fragments;
         shield.control.set_heartbeat_limit(settings.heartbeat_limit);
+        shield.control.set_unknown_to_kernel(!settings.drop_unknown);
         if let Some(limit) = &settings.source_limit {
             limit.check()?;
             shield.control.set_source_limit(limit);
@@ -103,7 +104,10 @@ impl Shield {
         let unfragmented = settings::address_entries(&ports, unfragmented)?;
         let services = settings::service_entries(&ports, services)?;
         let egress = settings::egress_entries(&ports, egress)?;
-        bring_to(&self.services, &services, "fill the services")?;
+        let served = bring_to(&self.services, &services, "fill the services");
+        // Also when it failed half-way.
+        self.control.forget_met_services();
+        served?;
         bring_to(&self.unfragmented, &unfragmented, "fill the addresses without fragments")?;
         bring_to(&self.egress, &egress, "fill the egress addresses")
     }

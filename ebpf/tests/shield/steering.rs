@@ -182,22 +182,55 @@ fn configuring_anew_adds_and_removes() {
         let rig = Rig::new();
         let ssh = segment(client(1), SocketAddr::from(([10, 1, 0, 1], 22)), SYN, 0);
         let reply = |port| segment(client(1), SocketAddr::from(([10, 2, 0, 1], port)), ACK, 0);
+        let gone = segment(client(1), SocketAddr::from(([10, 1, 0, 1], 443)), SYN, 0);
+        let moved = segment(client(1), SocketAddr::from(([10, 1, 0, 1], 8080)), SYN, 0);
+        let before = ["10.1.0.1:80", "10.1.0.1:443", "10.1.0.1:8080"].map(|at| service(at, 0));
+        rig.shield.configure(&before, &[]).expect("settings");
+        rig.control.set_accepting(1, false);
+        assert_eq!(rig.verdict(&gone), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&moved), Verdict::ToEngine);
         rig.shield
             .configure(
-                &[service("10.1.0.1:80", 0), service("10.1.0.1:22", 1)],
+                &[
+                    service("10.1.0.1:80", 0),
+                    service("10.1.0.1:22", 0),
+                    service("10.1.0.1:8080", 1),
+                ],
                 &[egress("10.2.0.1", 30_000, 30_009)],
             )
             .expect("new settings");
         assert_eq!(rig.verdict(&syn(1)), Verdict::ToEngine, "stayed");
         assert_eq!(rig.verdict(&ssh), Verdict::ToEngine, "came");
-        let gone = segment(client(1), SocketAddr::from(([10, 1, 0, 1], 443)), SYN, 0);
         assert_eq!(rig.verdict(&gone), Verdict::NotOurs);
+        assert_eq!(rig.verdict(&moved), Verdict::NotAccepting);
         assert_eq!(rig.verdict(&reply(30_005)), Verdict::ToEngine);
         assert_eq!(rig.verdict(&reply(20_000)), Verdict::NotOurs);
 
         let refused = [service("10.1.0.1:80", 0), service("10.1.0.1:80", 1)];
         assert!(rig.shield.configure(&refused, &[]).is_err());
         assert_eq!(rig.verdict(&ssh), Verdict::ToEngine, "refused settings change nothing");
+    });
+}
+
+/// More than a CPU keeps at hand, so that they take each other's places.
+#[test]
+fn many_services_are_told_apart() {
+    in_namespace(|| {
+        let rig = Rig::new();
+        rig.control.set_accepting(1, false);
+        let at = |port| SocketAddr::from(([10, 1, 0, 1], port));
+        let index = |port: u16| u32::from(port.is_multiple_of(3));
+        let ports = 1..=1000;
+        let services: Vec<_> =
+            ports.clone().map(|port| service(&at(port).to_string(), index(port))).collect();
+        rig.shield.configure(&services, &[]).expect("settings");
+        for _ in 0..2 {
+            for port in ports.clone() {
+                let verdict = rig.verdict(&segment(client(port), at(port), SYN, 0));
+                let expected = [Verdict::ToEngine, Verdict::NotAccepting][index(port) as usize];
+                assert_eq!(verdict, expected, "port {port}");
+            }
+        }
     });
 }
 
