@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use ringroad_config::schema::Config;
-use ringroad_ebpf::{KnownFlows, ServiceAddress};
+use ringroad_ebpf::{KnownFlows, Sample, ServiceAddress};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{KernelConnection, connections};
 use ringroad_engine::port::Port;
@@ -67,6 +67,12 @@ pub(crate) trait ShieldHandle: Debug + Send + Sync {
 
     /// Has SYN cookies sealed with these keys from now on, which the lane takes already.
     fn set_cookie_keys(&self, keys: &Keys);
+
+    /// Takes the samples of dropped packets that wait, oldest first.
+    fn take_samples(&self) -> Result<Vec<Sample>>;
+
+    /// Samples that found no room to wait, since the start.
+    fn samples_lost(&self) -> Result<u64>;
 }
 
 /// The connections that Linux serves on the services' addresses stay with it: `keep` is told of

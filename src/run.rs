@@ -168,7 +168,11 @@ async fn serve<B: Backend>(
         last
     })?;
 
-    let admin = Arc::new(Admin { commands: commands.clone(), shield, names });
+    let admin = Admin::new(commands.clone(), shield, names, config.shield.syn_cookies);
+    if cookies.is_some() {
+        admin.set_key_since(Cookies::keys_since());
+    }
+    let admin = Arc::new(admin);
     socket.serve(admin.clone());
     if let Some(metrics) = metrics {
         metrics.serve(admin.clone());
@@ -184,6 +188,7 @@ async fn serve<B: Backend>(
         _ = &mut lane_ended => true,
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
+        _ = admin.gather() => false,
     };
     if !lane_died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);

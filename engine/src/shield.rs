@@ -31,6 +31,7 @@ mod limits;
 mod lists;
 mod parse;
 mod recent;
+mod samples;
 mod sanity;
 mod unknown;
 
@@ -39,9 +40,10 @@ use std::net::{IpAddr, SocketAddr};
 pub use class::Class;
 pub use kernel_path::{KernelPath, KernelPathCounts, Rates};
 use ringroad_ebpf::{
-    CookieMode, CookieService, EgressRange, Known, KnownFlows, Lists, ServiceAddress,
+    CookieMode, CookieService, EgressRange, Known, KnownFlows, Lists, Sample, ServiceAddress,
     ShieldCounters, SourceLimit, Verdict,
 };
+pub use samples::Samples;
 
 use self::answer::Answer;
 use self::cookie::Keys;
@@ -49,6 +51,7 @@ use self::kernel_flows::KernelFlows;
 use self::limits::SourceLimits;
 use self::lists::{ListMaps, Listed};
 use self::parse::{NoSegment, RST, Segment};
+use self::samples::Sampler;
 use self::unknown::{ProvenFlows, UnknownLimit, brings_cookie};
 use crate::flow::FlowKey;
 use crate::limits::{KERNEL_FLOWS_MAX, PORTS_PER_LANE_MAX};
@@ -73,6 +76,8 @@ pub struct Settings {
     pub cookies: Vec<CookieService>,
     /// The engine's connections, as it says.
     pub known_flows: KnownFlows,
+    /// Where samples of what is dropped are put.
+    pub samples: Samples,
     /// Secret randomness of its own.
     pub secret: [u8; 16],
 }
@@ -97,7 +102,10 @@ pub struct Twin {
     new_connections: u64,
     /// To the packet that was judged last, if it was answered.
     answer: Answer,
+    /// The service that the packet was for which was judged last.
+    addressed: Option<usize>,
     counters: ShieldCounters,
+    sampler: Sampler,
 }
 
 /// What is ours on one port. Short lists, sorted: nobody outside can make a search longer.
@@ -115,6 +123,7 @@ struct Service {
     cookies: CookieService,
     /// Connections that were given to Linux.
     fell_back: u64,
+    counters: ShieldCounters,
 }
 
 impl Twin {
@@ -159,7 +168,9 @@ impl Twin {
             pressure: false,
             new_connections: 0,
             answer: Answer::EMPTY,
+            addressed: None,
             counters: ShieldCounters::default(),
+            sampler: Sampler::new(settings.samples.clone()),
         }
     }
 
@@ -167,6 +178,7 @@ impl Twin {
     /// ([`Verdict::is_drop`]) is Linux's, but for [`Verdict::ToEngine`] and [`Verdict::Answered`].
     #[inline]
     pub fn judge(&mut self, now: Instant, port: u8, packet: &[u8]) -> Verdict {
+        self.addressed = None;
         let verdict = match parse::parse(packet) {
             Ok(segment) => {
                 self.owner(now, port, packet, &segment).unwrap_or_else(|dropped| dropped)
@@ -178,6 +190,14 @@ impl Twin {
             Err(NoSegment::Other(verdict)) => verdict,
         };
         self.counters.count(verdict);
+        if let Some(service) = self.addressed {
+            self.services[service].counters.count(verdict);
+        }
+        if verdict.is_drop() {
+            let service = self.addressed.map(|service| service as u32);
+            self.sampler
+                .take(now, || Sample::of(packet, now.as_nanos(), port.into(), service, verdict));
+        }
         verdict
     }
 
@@ -250,6 +270,11 @@ impl Twin {
         &self.counters
     }
 
+    /// The same of packets for each service.
+    pub fn counters_by_service(&self) -> impl Iterator<Item = &ShieldCounters> {
+        self.services.iter().map(|service| &service.counters)
+    }
+
     /// Connections that were given to Linux, by service.
     pub fn fell_back(&self) -> impl Iterator<Item = u64> + '_ {
         self.services.iter().map(|service| service.fell_back)
@@ -284,6 +309,7 @@ impl Twin {
         if service.is_none() && !addresses.is_egress(segment) {
             return Ok(Verdict::NotOurs);
         }
+        self.addressed = service;
         let is_new = service.is_some() && opens;
         self.refuse(now, segment, is_new)?;
         match service {

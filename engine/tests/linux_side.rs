@@ -18,7 +18,7 @@ use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{NextHop, Routes};
 use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::port::tap::{self, Tap};
-use ringroad_engine::shield::{Rates, Settings, Twin};
+use ringroad_engine::shield::{Rates, Samples, Settings, Twin};
 use ringroad_engine::stage::{
     Command, IdlePolicy, Lane, Mailbox, Neighbours, PortIdentity, TwinGate, Worker, WorkerSettings,
     mailbox, monotonic,
@@ -66,6 +66,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
             1,
             FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
         ),
+        samples: Samples::new(),
         secret: [7; 16],
     };
     let gate = TwinGate::new(Twin::new(&nothing), vec![tap], Rates::default());

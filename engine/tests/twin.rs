@@ -24,7 +24,7 @@ use ringroad_ebpf::{
 use ringroad_engine::flow::FlowKey;
 use ringroad_engine::random::Random;
 use ringroad_engine::shield::cookie::{self, Keys};
-use ringroad_engine::shield::{Settings, Twin};
+use ringroad_engine::shield::{Samples, Settings, Twin};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::packet::{self, Transport};
 use ringroad_engine::wire::tcp::{Flags, SeqNum};
@@ -83,6 +83,7 @@ impl Both {
             source_limit,
             cookies,
             known_flows: known_flows.clone(),
+            samples: Samples::new(),
             secret: [7; 16],
         });
         let now = Instant::from_nanos(now_ns()) + Duration::from_secs(600);
@@ -181,6 +182,11 @@ impl Both {
     /// What both count over all packets.
     fn finish(self) {
         assert_eq!(*self.twin.counters(), self.rig.counters());
+        let reader = self.rig.shield.counters_reader();
+        for (service, twin) in (0..).zip(self.twin.counters_by_service()) {
+            let program = reader.of_service(service).expect("read the counters");
+            assert_eq!(*twin, program, "service {service}");
+        }
         let program = (0..2).map(|service| self.rig.control.fell_back(service));
         assert!(self.twin.fell_back().eq(program), "connections that fell back");
         assert_eq!(self.twin.new_connections(), self.rig.control.new_connections(0, 0));

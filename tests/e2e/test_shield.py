@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from pathlib import Path
 
 from harness.case import EdgeCase
 from harness.edge import service
@@ -73,6 +74,25 @@ class Shield(EdgeCase):
                 # What is not the engine's is none of the shield's business.
                 self.assert_served(SSH_LIKE_PORT, family, source=OTHERS[family])
             self.expect_dropped(edge, {"denied": 2})
+
+    def test_what_was_refused_can_be_looked_at(self):
+        with self.edge(service(PORT), shield={"deny": [OTHER_V4]}) as edge:
+            self.give_the_client_more_addresses()
+            with self.assertRaises(TimeoutError):
+                self.connect(PORT, timeout=AT_ONCE, source=OTHER_V4)
+            self.assert_served(PORT)
+            self.expect_dropped(edge, {"denied": 1})
+            stats = edge.stats()
+            (web,) = stats["services"]
+            self.assertEqual(web["shield"]["denied"], 1)
+            self.assertGreaterEqual(web["shield"]["to_engine"], 1)
+            worst = {"source": f"{OTHER_V4}/32", "verdict": "denied", "share": 1.0}
+            self.assertEqual(stats["refused"], {"samples": 1, "lost": 0, "worst": [worst]})
+            capture = Path(self.folder) / "refused.pcapng"
+            edge.refused(capture)
+            octets = capture.read_bytes()
+            self.assertEqual(octets.count(b"denied, service web"), 1)
+            self.assertIn(socket.inet_aton(OTHER_V4) + socket.inet_aton(EDGE_V4), octets)
 
     def test_a_source_beyond_its_rate_waits_and_no_one_else(self):
         limits = {"per_source": {"syn_per_second": 1, "burst": 3}}

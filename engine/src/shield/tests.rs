@@ -52,6 +52,7 @@ fn settings() -> Settings {
             1000,
             FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
         ),
+        samples: Samples::new(),
         secret: [7; 16],
     }
 }

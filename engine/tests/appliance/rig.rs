@@ -22,7 +22,7 @@ use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 pub use ringroad_engine::random::Random;
-use ringroad_engine::shield::{self, KernelPathCounts, Rates, Twin};
+use ringroad_engine::shield::{self, KernelPathCounts, Rates, Samples, Twin};
 use ringroad_engine::stage::{
     Command, Commands, Cookies, Gate, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, TwinGate,
     Worker, WorkerSettings, mailbox,
@@ -299,6 +299,7 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
             cookies: vec![plan.cookie_service()],
             drop_unknown: false,
             known_flows: plan.known_flows.clone(),
+            samples: Samples::new(),
             secret: [7; 16],
         });
         let (kernels, linux): (Vec<_>, Vec<_>) = [CLIENTS, ORIGINS]
