@@ -4,6 +4,7 @@
 //! stands ahead of the engine on them. The rest of a start (`run.rs`) and the lane are the same
 //! for all. Everything that a backend changes on the host is undone when it is dropped.
 
+mod acceptor;
 pub(crate) mod af_xdp;
 pub(crate) mod dpdk;
 
@@ -13,7 +14,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use ringroad_config::schema::Config;
-use ringroad_ebpf::ServiceAddress;
+use ringroad_ebpf::{KnownFlows, ServiceAddress};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{KernelConnection, connections};
 use ringroad_engine::port::Port;
@@ -39,15 +40,23 @@ pub(crate) trait Backend {
     /// Opens the ports over packet memory of their own. What arrives is still Linux's.
     fn open(&mut self, config: &Config, plan: &Plan) -> Result<(FramePool, Vec<Self::Port>)>;
 
-    /// Lets the engine have what is its own.
-    fn put_in_front(&mut self, plan: &Plan, ports: &[Self::Port]) -> Result<Self::Gate>;
+    /// What the worker is to tell of its connections, for the shield to know them.
+    fn known_flows(&self) -> Result<KnownFlows>;
 
     /// The part of the shield that is not in the lane.
     fn shield(&self) -> Result<Box<dyn ShieldHandle>>;
 
+    /// Lets the engine have what is its own.
+    fn put_in_front(&mut self, plan: &Plan, ports: &[Self::Port]) -> Result<Self::Gate>;
+
     /// Whatever is to be done while the lane runs; never ends.
     fn attend(&mut self) -> impl Future<Output = ()> {
         std::future::pending()
+    }
+
+    /// When the lane has ended: lets Linux have what was begun and will not be the engine's.
+    fn hand_over(&mut self) -> impl Future<Output = ()> {
+        std::future::ready(())
     }
 }
 

@@ -142,6 +142,7 @@ async fn serve<B: Backend>(
             })
             .collect(),
         services: plan.services.clone(),
+        known_flows: Some(backend.known_flows()?),
         secret: secret::load(&config.admin.socket)?,
     };
     let snapshot = Snapshot::new(names.services.len(), names.ports.len());
@@ -191,6 +192,7 @@ async fn serve<B: Backend>(
     }
     let last =
         lane.join().map_err(|_| anyhow!("the lane ended by a fault of its own; see above"))?;
+    backend.hand_over().await;
     drop(backend);
     drop(reserved);
     report(&last);

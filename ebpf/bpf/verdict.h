@@ -16,18 +16,23 @@
 #include "parse.h"
 #include "pressure.h"
 #include "sanity.h"
+#include "services.h"
 #include "sockets.h"
+#include "unknown.h"
 
 /* What the segment's local address and port mean on this interface. */
 struct owner {
 	__u32 port_index;
 	__u32 service_index;
 	__u8 is_service;
+	/* Whether the connection may be one of the engine's: FINGERPRINT_CROWDED. */
+	__u8 may_be_known;
 };
 
-static __always_inline int is_service(const struct flow_key *flow, struct owner *owner)
+static __always_inline int is_service(const struct control *control, const struct flow_key *flow,
+				      struct owner *owner)
 {
-	const struct service *found = find_service(flow);
+	const struct service *found = find_service_at_hand(control, flow);
 
 	if (!found)
 		return 0;
@@ -55,6 +60,13 @@ static __always_inline int is_egress(const struct flow_key *flow, struct owner *
 		}
 	}
 	return 0;
+}
+
+/* A function by itself: what is known does not need it, nor its room on the stack. */
+static __always_inline int is_ours(const struct control *control, const struct flow_key *flow,
+				   struct owner *owner)
+{
+	return is_service(control, flow, owner) || is_egress(flow, owner);
 }
 
 static __always_inline int is_new_connection(const struct segment *segment)
@@ -159,28 +171,80 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 			    : fall_open(control, flow, service_index, why);
 }
 
-/* The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
+/*
+ * The index of the port that a connection of the engine's comes by; see find_fingerprint(). A stale
+ * heartbeat changes nothing for one that is known: its state is the engine's, and it may only be
+ * late.
+ */
 static __always_inline int known_port(const struct flow_key *flow)
 {
 	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
 }
 
 /*
- * What follows a SYN goes where the SYN went. A stale heartbeat changes nothing here: the
- * connection's state is the engine's, and it may only be late.
+ * A segment that brings a cookie makes a new connection. It and those behind it pass until the
+ * engine says that it has it. GO_ON: none of this.
  */
-static __always_inline enum verdict later_segment(struct control *control,
-						  const struct heartbeat *heartbeat,
-						  const struct flow_key *flow,
-						  const struct owner *owner, __u32 socket,
-						  int *action)
+static __always_inline enum verdict proven_connection(struct xdp_md *ctx, struct control *control,
+						      const struct heartbeat *heartbeat,
+						      const struct segment *segment,
+						      __u32 service_index, __u32 socket,
+						      int *action)
 {
-	if (owner->is_service && kernel_flows_live(control, heartbeat) &&
+	const struct flow_key *flow = &segment->flow;
+	enum verdict why;
+
+	if (service_index >= SERVICES_MAX ||
+	    read_once(control->cookie_services[service_index].mode) == COOKIES_OFF)
+		return GO_ON;
+	if (is_proven(heartbeat, flow))
+		return to_engine(socket, action);
+	if (!brings_cookie(ctx, control, segment))
+		return GO_ON;
+	why = declined(control, heartbeat, service_index, socket);
+	if (why != GO_ON)
+		return fall_open(control, flow, service_index, why);
+	remember_proven(heartbeat, flow);
+	return to_engine(socket, action);
+}
+
+/*
+ * A segment that opens nothing, of a connection that the engine has not said to be its own. What
+ * follows a SYN to the kernel goes there too.
+ *
+ * A function by itself, so that the way of known connections stays short.
+ */
+static __noinline enum verdict other_segment(struct xdp_md *ctx, const struct segment *segment,
+					     const struct owner *owner, int *action)
+{
+	const struct flow_key *flow = &segment->flow;
+	__u32 queue = ctx->rx_queue_index, zero = 0;
+	__u32 socket = owner->port_index * QUEUES_MAX + queue;
+	struct control *state = bpf_map_lookup_elem(&control, &zero);
+	const struct heartbeat *heartbeat;
+	enum verdict verdict = GO_ON;
+
+	if (!state || queue >= QUEUES_MAX)
+		return VERDICT_NO_SOCKET;
+	heartbeat = &state->heartbeats[queue];
+	if (owner->is_service && kernel_flows_live(state, heartbeat) &&
 	    bpf_map_lookup_elem(&kernel_flows, flow)) {
-		kernel_flow_seen(control);
+		kernel_flow_seen(state);
 		return VERDICT_KERNEL_FLOW;
 	}
-	return to_engine(socket, action);
+	/* A SYN from an origin was not looked up before. */
+	if (owner->may_be_known ||
+	    (is_new_connection(segment) && known_port(flow) != FINGERPRINT_ABSENT))
+		return to_engine(socket, action);
+	if (owner->is_service)
+		verdict = proven_connection(ctx, state, heartbeat, segment, owner->service_index,
+					    socket, action);
+	if (verdict != GO_ON)
+		return verdict;
+	verdict = judge_unknown(state, heartbeat, segment);
+	if (verdict == VERDICT_UNKNOWN_DROPPED)
+		*action = XDP_DROP;
+	return verdict;
 }
 
 /* Ports are in the first fragment alone, so that all to a service's address have one fate. */
@@ -209,8 +273,11 @@ static __always_inline enum verdict refuse(const struct control *control,
 	return GO_ON;
 }
 
-/* The verdict on a packet. `action` is set to what the driver is to do when it is not to pass. */
-static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
+/*
+ * The verdict on a packet. `action` is set to what the driver is to do when it is not to pass, and
+ * `service_index` if it is for a service; where the engine's connection is known nobody asks.
+ */
+static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_index, int *action)
 {
 	void *frame = (void *)(long)ctx->data;
 	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end, 0 };
@@ -232,15 +299,18 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	}
 	if (verdict != GO_ON)
 		return verdict;
+	state = bpf_map_lookup_elem(&control, &zero);
+	if (!state)
+		return VERDICT_NO_SOCKET;
 	is_new = is_new_connection(&segment);
 	known = is_new ? FINGERPRINT_ABSENT : known_port(&segment.flow);
 	if (known >= 0)
 		owner.port_index = known;
-	else if (!is_service(&segment.flow, &owner) && !is_egress(&segment.flow, &owner))
+	else if (!is_ours(state, &segment.flow, &owner))
 		return VERDICT_NOT_OURS;
-
-	state = bpf_map_lookup_elem(&control, &zero);
-	if (!state || queue >= QUEUES_MAX)
+	if (owner.is_service)
+		*service_index = owner.service_index;
+	if (queue >= QUEUES_MAX)
 		return VERDICT_NO_SOCKET;
 	heartbeat = &state->heartbeats[queue];
 	is_new = is_new && owner.is_service;
@@ -255,7 +325,8 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 		return to_engine(socket, action);
 	if (is_new)
 		return new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
-	return later_segment(state, heartbeat, &segment.flow, &owner, socket, action);
+	owner.may_be_known = known == FINGERPRINT_CROWDED;
+	return other_segment(ctx, &segment, &owner, action);
 }
 
 #endif

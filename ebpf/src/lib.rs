@@ -4,7 +4,8 @@
 //! tables, attaches it to interfaces and lets go of them when it is dropped, or when the process
 //! ends in whatever way: an attachment is a file descriptor, and the kernel closes those.
 //! [`Control`] is what the polling threads hold: heartbeats and switches, plain stores into memory
-//! that the program reads. [`CountersReader`] is what the ledger holds.
+//! that the program reads. [`CountersReader`] is what the ledger holds, [`SampleReader`] what shows
+//! people packets that were dropped.
 //!
 //! Ahead of that it drops what is sent to us and cannot be right, comes from where the operator
 //! denies ([`Lists`]), or asks for more new connections than its source may ([`SourceLimit`]).
@@ -30,6 +31,7 @@ pub mod limits;
 mod lists;
 mod log;
 mod redirector;
+mod samples;
 mod settings;
 mod shield;
 mod skeleton;
@@ -45,6 +47,7 @@ pub use fingerprints::{Fingerprint, FingerprintKey, Fingerprints, Found};
 pub use known_flows::{FLOW_OCTETS, Known, KnownFlows};
 pub use lists::Lists;
 pub use redirector::Redirector;
+pub use samples::{Sample, SampleReader};
 pub use settings::{
     CookieMode, CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings,
 };

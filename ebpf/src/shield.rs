@@ -14,8 +14,8 @@ use crate::settings::{self, Entries};
 use crate::skeleton::{ShieldSkelBuilder, types};
 use crate::{
     AttachedMode, Control, CountersReader, DryRun, EgressRange, FingerprintKey, Fingerprints,
-    KnownFlows, Lists, PortSettings, ServiceAddress, ShieldCounters, ShieldError, ShieldSettings,
-    abi, fingerprints, log, sys,
+    KnownFlows, Lists, PortSettings, SampleReader, ServiceAddress, ShieldCounters, ShieldError,
+    ShieldSettings, abi, fingerprints, log, sys,
 };
 
 /// A loaded shield and its attachments. Dropping it detaches them all.
@@ -32,6 +32,7 @@ pub struct Shield {
     known_flows: KnownFlows,
     lists: ListMaps,
     counters: CountersReader,
+    samples: SampleReader,
     control_map: MapHandle,
     control: Control,
     ports: Vec<Port>,
@@ -80,6 +81,7 @@ impl Shield {
         let mut shield = Shield::load_program(settings, predecessor)?;
         shield.drop_fragments = settings.drop_fragments;
         shield.control.set_heartbeat_limit(settings.heartbeat_limit);
+        shield.control.set_unknown_to_kernel(!settings.drop_unknown);
         if let Some(limit) = &settings.source_limit {
             limit.check()?;
             shield.control.set_source_limit(limit);
@@ -102,7 +104,10 @@ impl Shield {
         let unfragmented = settings::address_entries(&ports, unfragmented)?;
         let services = settings::service_entries(&ports, services)?;
         let egress = settings::egress_entries(&ports, egress)?;
-        bring_to(&self.services, &services, "fill the services")?;
+        let served = bring_to(&self.services, &services, "fill the services");
+        // Also when it failed half-way.
+        self.control.forget_met_services();
+        served?;
         bring_to(&self.unfragmented, &unfragmented, "fill the addresses without fragments")?;
         bring_to(&self.egress, &egress, "fill the egress addresses")
     }
@@ -201,6 +206,11 @@ impl Shield {
         self.counters.clone()
     }
 
+    /// For whoever wants to see what is dropped.
+    pub fn samples(&self) -> SampleReader {
+        self.samples.clone()
+    }
+
     pub fn counters(&self) -> Result<ShieldCounters, ShieldError> {
         self.counters.read()
     }
@@ -239,6 +249,9 @@ impl Shield {
     ) -> Result<Self, ShieldError> {
         let mut object = MaybeUninit::uninit();
         let lines = fingerprints::lines_for(settings.known_flows);
+        let indices = settings.services.iter().map(|service| service.service_index + 1);
+        // A map has one entry at least.
+        let services = indices.max().unwrap_or(1);
         let (loaded, log) = log::captured(|| {
             let mut skeleton = ShieldSkelBuilder::default().open(&mut object)?;
             let known_flows = &mut skeleton.maps.known_flows;
@@ -246,6 +259,7 @@ impl Shield {
                 Some(shield) => known_flows.reuse_fd(shield.known_flows_map.as_fd())?,
                 None => known_flows.set_max_entries(lines as u32)?,
             }
+            skeleton.maps.service_counters.set_max_entries(services)?;
             skeleton.load()
         });
         let skeleton = loaded.map_err(|source| ShieldError::Load { source, log })?;
@@ -279,7 +293,8 @@ impl Shield {
             known_flows_map: own(&maps.known_flows)?,
             known_flows: KnownFlows::over(&ifindexes, table),
             lists: ListMaps { v4: own(&maps.lists_v4)?, v6: own(&maps.lists_v6)? },
-            counters: CountersReader::new(own(&maps.counters)?),
+            counters: CountersReader::new(own(&maps.counters)?, own(&maps.service_counters)?),
+            samples: SampleReader::new(&own(&maps.samples)?, own(&maps.samplers)?, ifindexes)?,
             control_map: own(&maps.control)?,
             control: Control::map(maps.control.as_fd()).map_err(ShieldError::ControlPage)?,
             ports: settings.ports.iter().map(unattached).collect(),

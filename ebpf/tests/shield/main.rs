@@ -12,5 +12,6 @@ mod known_flows;
 mod lifecycle;
 mod packets;
 mod rig;
+mod samples;
 mod steering;
 mod verdicts;

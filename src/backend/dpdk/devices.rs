@@ -12,13 +12,16 @@ use anyhow::{Context, Result, bail};
 use dpdk_sys::limits;
 use dpdk_sys::{DeviceId, Eal, EalSettings, Level, LinkReader, Memory};
 use ringroad_config::schema::{self, Config, Driver};
+use ringroad_ebpf::{
+    Acceptor, AttachMode, Control, FingerprintKey, KnownFlows, PortSettings, ShieldSettings,
+};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::KernelConnection;
 use ringroad_engine::port::dpdk::{self, Dpdk};
 use ringroad_engine::port::tap::{self, Carrier, Tap};
 use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::shield::{self, Rates, Twin};
-use ringroad_engine::stage::{TwinGate, monotonic};
+use ringroad_engine::stage::{TwinGate, flows_for, monotonic};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::wire::ethernet::MacAddr;
 use ringroad_hugepages::{
@@ -26,6 +29,7 @@ use ringroad_hugepages::{
 };
 
 use super::{FRAMING, HEADROOM, MTU_DEFAULT, Options, frame_size, is_pci, megabytes};
+use crate::backend::acceptor::LinuxAccepts;
 use crate::backend::{Backend, ShieldHandle, leave_to_linux};
 use crate::plan::Plan;
 use crate::{privileges, secret};
@@ -40,6 +44,9 @@ pub(crate) struct DpdkBackend {
     taps: Vec<Tap>,
     /// Of the devices that have a wire.
     wires: Vec<Wire>,
+    acceptor: Option<LinuxAccepts>,
+    /// As soon as the ports are open.
+    known_flows: Option<KnownFlows>,
     /// Whether a TAP was made here, so that its addresses are still to come.
     made_taps: bool,
     /// Largest MTU that the memory was taken for [octets].
@@ -77,6 +84,8 @@ impl DpdkBackend {
             devices: Vec::new(),
             taps: Vec::new(),
             wires: Vec::new(),
+            acceptor: None,
+            known_flows: None,
             made_taps: false,
             mtu_max,
             eal,
@@ -168,15 +177,31 @@ impl Backend for DpdkBackend {
                 .with_context(|| format!("port {:?}", port.name))?;
             ports.push(opened);
         }
+        let ifindexes: Vec<_> = plan.ports.iter().map(|port| port.identity.ifindex).collect();
+        let key = FingerprintKey::draw().context("no randomness from the kernel")?;
+        self.known_flows = Some(KnownFlows::new(&ifindexes, flows_for(&plan.services), key));
+        self.acceptor = LinuxAccepts::load(plan, || Acceptor::alone(&acceptor_settings(plan)));
         Ok((pool, ports))
     }
 
+    fn known_flows(&self) -> Result<KnownFlows> {
+        self.known_flows.clone().context("connections are known as soon as the ports are open")
+    }
+
+    fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
+        let acceptor = self.acceptor.as_ref().map(LinuxAccepts::control);
+        Ok(Box::new(InTheLane { acceptor }))
+    }
+
     fn put_in_front(&mut self, plan: &Plan, _ports: &[Dpdk]) -> Result<TwinGate<Tap>> {
+        self.acceptor = self.acceptor.take().and_then(|acceptor| acceptor.attach(plan));
         let mut twin = Twin::new(&shield::Settings {
             ports: plan.ports.len(),
             services: plan.listening.clone(),
             egress: plan.egress.clone(),
             drop_fragments: plan.drop_fragments,
+            drop_unknown: plan.drop_unknown,
+            known_flows: self.known_flows()?,
             lists: plan.lists.clone(),
             source_limit: plan.source_limit,
             cookies: plan.cookies.clone(),
@@ -189,14 +214,11 @@ impl Backend for DpdkBackend {
         Ok(TwinGate::new(twin, std::mem::take(&mut self.taps), Rates::default()))
     }
 
-    fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
-        Ok(Box::new(InTheLane))
-    }
-
     /// Linux is told when a link goes down or comes up, and its routes follow.
     async fn attend(&mut self) {
         loop {
             self.wires.iter_mut().for_each(Wire::look);
+            self.acceptor.iter_mut().for_each(LinuxAccepts::look);
             tokio::time::sleep(LINK_LOOK).await;
         }
     }
@@ -233,14 +255,36 @@ impl Wire {
 
 /// The twin is in the lane as a whole: its counts are among the lane's, and it is told with it.
 #[derive(Debug)]
-struct InTheLane;
+struct InTheLane {
+    /// Of Linux behind the TAPs.
+    acceptor: Option<Control>,
+}
 
 impl ShieldHandle for InTheLane {
     fn add_to(&self, _snapshot: &mut Snapshot) -> Result<()> {
         Ok(())
     }
 
-    fn set_cookie_keys(&self, _keys: &Keys) {}
+    fn set_cookie_keys(&self, keys: &Keys) {
+        if let Some(acceptor) = &self.acceptor {
+            acceptor.set_cookie_keys(&keys.slots, keys.current);
+        }
+    }
+}
+
+/// Linux knows the ports by their TAPs.
+fn acceptor_settings(plan: &Plan) -> ShieldSettings {
+    let ports = plan.ports.iter().map(|port| PortSettings {
+        ifindex: port.identity.ifindex,
+        interface: port.interface.clone(),
+        mode: AttachMode::Generic,
+    });
+    ShieldSettings {
+        ports: ports.collect(),
+        services: plan.listening.clone(),
+        cookies: plan.cookies.clone(),
+        ..ShieldSettings::default()
+    }
 }
 
 fn drivers(config: &Config) -> impl Iterator<Item = &schema::Dpdk> {
