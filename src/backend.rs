@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use ringroad_config::schema::Config;
-use ringroad_ebpf::ServiceAddress;
+use ringroad_ebpf::{ProvenSources, ServiceAddress};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{KernelConnection, connections};
 use ringroad_engine::port::Port;
@@ -38,6 +38,9 @@ pub(crate) trait Backend {
 
     /// Opens the ports over packet memory of their own. What arrives is still Linux's.
     fn open(&mut self, config: &Config, plan: &Plan) -> Result<(FramePool, Vec<Self::Port>)>;
+
+    /// Where the engine notes who has completed a handshake; `None`: nothing is limited.
+    fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>>;
 
     /// Lets the engine have what is its own.
     fn put_in_front(&mut self, plan: &Plan, ports: &[Self::Port]) -> Result<Self::Gate>;

@@ -35,21 +35,14 @@ static __always_inline __u64 fingerprint(const struct fingerprint_key *key, cons
 	return hash ^ hash >> 33;
 }
 
-/* The note of what has these words, or one of the above. */
-static __always_inline int find_fingerprint(void *table, const __u32 *words, __u32 count)
+/* The note of what has this hash in the table of the key, or one of the above. */
+static __always_inline int find_hashed(void *table, const struct fingerprint_key *key, __u64 hash)
 {
-	__u32 at = 0;
-	struct fingerprint_key *key = bpf_map_lookup_elem(table, &at);
-	struct fingerprint_bucket *bucket;
-	__u64 hash;
+	__u32 at = 1 + ((__u32)hash & key->mask);
+	struct fingerprint_bucket *bucket = bpf_map_lookup_elem(table, &at);
 	__u32 tag, found;
 	int i;
 
-	if (!key)
-		return FINGERPRINT_ABSENT;
-	hash = fingerprint(key, words, count);
-	at = 1 + ((__u32)hash & key->mask);
-	bucket = bpf_map_lookup_elem(table, &at);
 	if (!bucket)
 		return FINGERPRINT_ABSENT;
 	tag = hash >> 32 & ~FINGERPRINT_NOTE_MAX;
@@ -63,6 +56,15 @@ static __always_inline int find_fingerprint(void *table, const __u32 *words, __u
 			return found;
 	}
 	return read_once(bucket->unplaced) ? FINGERPRINT_CROWDED : FINGERPRINT_ABSENT;
+}
+
+/* The same of what has these words. */
+static __always_inline int find_fingerprint(void *table, const __u32 *words, __u32 count)
+{
+	__u32 at = 0;
+	const struct fingerprint_key *key = bpf_map_lookup_elem(table, &at);
+
+	return key ? find_hashed(table, key, fingerprint(key, words, count)) : FINGERPRINT_ABSENT;
 }
 
 #endif

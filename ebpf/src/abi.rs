@@ -36,6 +36,8 @@ unsafe impl Plain for types::prefix_v6 {}
 unsafe impl Plain for types::counters {}
 // SAFETY: as above.
 unsafe impl Plain for types::cookie_service {}
+// SAFETY: as above.
+unsafe impl Plain for types::rate_limit {}
 // SAFETY: an integer.
 unsafe impl Plain for u64 {}
 

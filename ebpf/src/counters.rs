@@ -42,12 +42,20 @@ pub enum Verdict {
     Denied,
     /// Dropped: a new connection beyond the rate of its source.
     RateLimited,
+    /// Dropped: a new connection beyond the rate of all unproven sources of its prefix.
+    PrefixLimited,
+    /// Dropped: a new connection beyond the rate of all unproven sources.
+    CapLimited,
+    /// Dropped: beyond the packets that its source may send, or its prefix.
+    PacketsLimited,
+    /// Dropped: beyond the octets that its source may send, or its prefix.
+    BytesLimited,
     /// Dropped: a fragment of TCP to a service's address, by the operator's policy.
     FragmentDropped,
 }
 
 impl Verdict {
-    pub const ALL: [Verdict; 16] = [
+    pub const ALL: [Verdict; 20] = [
         Verdict::ToEngine,
         Verdict::Answered,
         Verdict::NotOurs,
@@ -63,6 +71,10 @@ impl Verdict {
         Verdict::BadSource,
         Verdict::Denied,
         Verdict::RateLimited,
+        Verdict::PrefixLimited,
+        Verdict::CapLimited,
+        Verdict::PacketsLimited,
+        Verdict::BytesLimited,
         Verdict::FragmentDropped,
     ];
 
@@ -84,6 +96,10 @@ impl Verdict {
             Verdict::BadSource => "bad_source",
             Verdict::Denied => "denied",
             Verdict::RateLimited => "rate_limited",
+            Verdict::PrefixLimited => "prefix_limited",
+            Verdict::CapLimited => "cap_limited",
+            Verdict::PacketsLimited => "packets_limited",
+            Verdict::BytesLimited => "bytes_limited",
             Verdict::FragmentDropped => "fragment_dropped",
         }
     }
@@ -97,12 +113,16 @@ impl Verdict {
                 | Verdict::BadSource
                 | Verdict::Denied
                 | Verdict::RateLimited
+                | Verdict::PrefixLimited
+                | Verdict::CapLimited
+                | Verdict::PacketsLimited
+                | Verdict::BytesLimited
                 | Verdict::FragmentDropped
         )
     }
 }
 
-const _: () = assert!(size_of::<types::counters>() == 8 * (1 + Verdict::ALL.len()));
+const _: () = assert!(size_of::<types::counters>() == 8 * (2 + Verdict::ALL.len()));
 
 /// Packets counted since the program was loaded, over all CPUs and interfaces.
 ///
@@ -111,6 +131,9 @@ const _: () = assert!(size_of::<types::counters>() == 8 * (1 + Verdict::ALL.len(
 pub struct ShieldCounters {
     /// All that the program saw.
     pub received: u64,
+    /// Token buckets that gave way to others' before they were full; see
+    /// [`crate::limits::BUCKET_SETS`].
+    pub buckets_evicted: u64,
     by_verdict: [u64; Verdict::ALL.len()],
 }
 
@@ -177,6 +200,7 @@ impl CountersReader {
         for octets in by_cpu.unwrap_or_default() {
             let Some(counted) = abi::from_octets::<types::counters>(&octets) else { continue };
             total.received += counted.received;
+            total.buckets_evicted += counted.buckets_evicted;
             for (sum, count) in total.by_verdict.iter_mut().zip(counted.verdicts) {
                 *sum += count;
             }

@@ -42,13 +42,24 @@ pub const FINGERPRINTS_MAX: usize = 1 << 24;
 /// refused. The program's tables hold twice as many: see [`crate::Shield::set_lists`].
 pub const LIST_PREFIXES_MAX: usize = 131_072;
 
-/// Sources whose SYNs are counted at a time. The least recently seen one gives way, and begins with
-/// a whole burst when it comes again.
-pub const SOURCES_MAX: usize = 65_536;
+/// Sources that have completed a handshake. Of so many, the one that did so longest ago gives way to
+/// another, and counts as one of its prefix until it completes a handshake again.
+pub const PROVEN_SOURCES_MAX: usize = 262_144;
 
-/// SYNs of one source, a second and at once: with more the nanoseconds between two are too few to
-/// be exact to a percent.
-pub const SYN_RATE_MAX: u32 = 10_000_000;
+/// Sources, and prefixes of others, whose token buckets are kept: sets of so many places. A bucket
+/// gives way when it is full, as nothing is forgotten then; if none of a set is, the one that is full
+/// soonest gives way and is counted, and its source begins with a whole burst when it comes again.
+pub const BUCKET_SETS: usize = 16_384;
+pub const BUCKETS_PER_SET: usize = 4;
+
+/// SYNs or packets of one source, a second and at once: with more the nanoseconds between two are
+/// too few to be exact to a percent.
+pub const PACKET_RATE_MAX: u32 = 10_000_000;
+
+/// Octets of one source, a second and at once: with fewer the largest packet would never be within
+/// the rate; with more the time of one octet is too short to be exact to a percent.
+pub const BYTE_RATE_MIN: u64 = 65_536;
+pub const BYTE_RATE_MAX: u64 = 100_000_000_000;
 
 /// Octets kept of what libbpf and the verifier say when a program does not load. The end is kept.
 pub const LOAD_LOG_OCTETS_MAX: usize = 2048;
@@ -74,6 +85,10 @@ const _: () = assert!(
 );
 // A place in a table and a tag are of different bits of the hash.
 const _: () = assert!(FINGERPRINTS_MAX < 1 << 28);
+const _: () = assert!(
+    size_of::<types::bucket_set>() - offset_of!(types::bucket_set, buckets)
+        == BUCKETS_PER_SET * size_of::<types::buckets>() + 2 * size_of::<u64>()
+);
 const _: () = assert!(
     size_of::<types::egress>() - offset_of!(types::egress, ranges)
         == EGRESS_RANGES_MAX * size_of::<types::port_range>()

@@ -132,6 +132,7 @@ impl Bench {
                 .map(|ifindex| PortIdentity { ifindex, mtu: 1500, verified: false })
                 .collect(),
             services: vec![service],
+            proven_sources: None,
             secret: *b"not much of one.",
         };
         let worker =

@@ -38,13 +38,14 @@ use std::net::{IpAddr, SocketAddr};
 pub use class::Class;
 pub use kernel_path::{KernelPath, KernelPathCounts, Rates};
 use ringroad_ebpf::{
-    CookieService, EgressRange, Lists, ServiceAddress, ShieldCounters, SourceLimit, Verdict,
+    CookieService, EgressRange, Lists, ProvenSources, RateLimits, ServiceAddress, ShieldCounters,
+    Verdict,
 };
 
 use self::answer::Answer;
 use self::cookie::Keys;
 use self::kernel_flows::KernelFlows;
-use self::limits::SourceLimits;
+use self::limits::Limits;
 use self::lists::{ListMaps, Listed};
 use self::parse::{NoSegment, Segment};
 use crate::limits::{KERNEL_FLOWS_MAX, PORTS_PER_LANE_MAX};
@@ -60,8 +61,9 @@ pub struct Settings {
     /// Whether fragments of TCP to services' addresses are dropped, or Linux's.
     pub drop_fragments: bool,
     pub lists: Lists,
-    /// `None`: sources have no limit.
-    pub source_limit: Option<SourceLimit>,
+    /// What sources may send, and which of them have completed a handshake: the lane's worker adds
+    /// to those. `None`: no limit.
+    pub limits: Option<(RateLimits, ProvenSources)>,
     /// By service index; of services beyond the end nothing is answered.
     pub cookies: Vec<CookieService>,
     /// Secret randomness of its own.
@@ -75,7 +77,7 @@ pub struct Twin {
     services: Vec<Service>,
     drop_fragments: bool,
     lists: ListMaps,
-    source_limits: Option<SourceLimits>,
+    limits: Option<Limits>,
     kernel_flows: KernelFlows,
     cookie_keys: Keys,
     /// To the packet that was judged last, if it was answered.
@@ -132,7 +134,8 @@ impl Twin {
             services,
             drop_fragments: settings.drop_fragments,
             lists: ListMaps::new(&settings.lists),
-            source_limits: settings.source_limit.map(|limit| SourceLimits::new(limit, secret)),
+            limits: (settings.limits.as_ref())
+                .map(|(limits, proven)| Limits::new(limits, proven.clone())),
             kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, secret),
             cookie_keys: Keys { slots: [[0; 16]; 2], current: 0 },
             answer: Answer::EMPTY,
@@ -236,7 +239,7 @@ impl Twin {
             return Ok(Verdict::NotOurs);
         }
         let is_new = service.is_some() && segment.is_new_connection();
-        self.refuse(now, segment, is_new)?;
+        self.refuse(now, packet.len(), segment, service.is_some(), is_new)?;
         Ok(match service {
             Some(service) if is_new => self.new_connection(now, port, packet, segment, service),
             // What follows a SYN goes where the SYN went.
@@ -259,16 +262,22 @@ impl Twin {
 
     /// Why a packet to us is dropped whoever would have it.
     #[inline]
-    fn refuse(&mut self, now: Instant, segment: &Segment, is_new: bool) -> Result<(), Verdict> {
+    fn refuse(
+        &mut self,
+        now: Instant,
+        octets: usize,
+        segment: &Segment,
+        is_service: bool,
+        is_new: bool,
+    ) -> Result<(), Verdict> {
         sanity::check(segment)?;
         match self.lists.listed(segment) {
             Some(Listed::Deny) => return Err(Verdict::Denied),
             Some(Listed::Allow) => return Ok(()),
             None => {}
         }
-        let limits = self.source_limits.as_mut().filter(|_| is_new);
-        let is_within = limits.is_none_or(|limits| limits.take(now, segment));
-        is_within.then_some(()).ok_or(Verdict::RateLimited)
+        let Some(limits) = self.limits.as_mut().filter(|_| is_service) else { return Ok(()) };
+        limits.charge(now, segment, octets, is_new, &mut self.counters.buckets_evicted)
     }
 
     fn new_connection(

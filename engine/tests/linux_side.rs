@@ -47,6 +47,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
     let settings = WorkerSettings {
         ports: vec![PortIdentity { ifindex: 1, mtu: 1500, verified: false }],
         services: Vec::new(),
+        proven_sources: None,
         secret: [7; 16],
     };
     let pool = FramePool::in_memory(1024, 2048);
@@ -57,7 +58,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         egress: vec![],
         drop_fragments: false,
         lists: Lists::default(),
-        source_limit: None,
+        limits: None,
         cookies: vec![],
         secret: [7; 16],
     };

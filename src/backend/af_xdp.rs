@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{self, Config, Driver, XdpMode};
-use ringroad_ebpf::{AttachMode, Control, CountersReader, PortSettings, Shield, ShieldSettings};
+use ringroad_ebpf::{
+    AttachMode, Control, CountersReader, PortSettings, ProvenSources, Shield, ShieldSettings,
+};
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, receive_queues};
 use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX};
@@ -54,6 +56,11 @@ impl Backend for AfXdpBackend {
         }
         self.shield = Some(Shield::load(&shield_settings(config, plan))?);
         Ok((pool, ports))
+    }
+
+    fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>> {
+        let shield = self.shield.as_ref().context(NOT_LOADED)?;
+        Ok((!plan.rate_limits.is_off()).then(|| shield.proven_sources()))
     }
 
     /// Attached without sockets, the shield leaves all to Linux and remembers what is new there;
@@ -149,7 +156,7 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         egress: plan.egress.clone(),
         drop_fragments: plan.drop_fragments,
         lists: plan.lists.clone(),
-        source_limit: plan.source_limit,
+        rate_limits: plan.rate_limits,
         cookies: plan.cookies.clone(),
         heartbeat_limit: config.engine.heartbeat_limit,
     }

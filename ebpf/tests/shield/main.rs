@@ -9,6 +9,7 @@ mod foreign_loader;
 mod kernel_path;
 mod known_flows;
 mod lifecycle;
+mod limits;
 mod packets;
 mod rig;
 mod steering;

@@ -20,6 +20,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ringroad_ebpf::ProvenSources;
 use siphasher::sip128::SipHasher24;
 
 use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable};
@@ -42,6 +43,8 @@ pub struct WorkerSettings {
     /// The ports of the lane, in the order in which [`Worker::on_burst`] names them.
     pub ports: Vec<PortIdentity>,
     pub services: Vec<ServiceSettings>,
+    /// Where to note who has completed a handshake, if the shield asks.
+    pub proven_sources: Option<ProvenSources>,
     /// Secret randomness, from the kernel's source in a running engine, from the seed in a
     /// simulation.
     pub secret: [u8; 16],
@@ -90,6 +93,7 @@ pub struct Worker {
     ports: Vec<PortIdentity>,
     routes: Arc<Routes>,
     secret: Secret,
+    proven_sources: Option<ProvenSources>,
     /// Those of the SYN cookies that the shield hands out, if it does.
     cookie_keys: Option<Keys>,
     spent_cookies: SpentCookies,
@@ -117,7 +121,7 @@ impl Worker {
         routes: Arc<Routes>,
         now: Instant,
     ) -> Self {
-        let WorkerSettings { ports, services, secret } = settings;
+        let WorkerSettings { ports, services, proven_sources, secret } = settings;
         let wanted: usize = services.iter().map(|s| s.max_connections as usize).sum();
         let pairs = wanted.min(PAIRS_PER_LANE_MAX);
         let replies_max = BURST * ports.len();
@@ -147,6 +151,7 @@ impl Worker {
             ports,
             routes,
             secret: Secret::new(derive(&secret, b"sequence numbers")),
+            proven_sources,
             cookie_keys: None,
             spent_cookies: SpentCookies::new(),
             arrivals: Vec::with_capacity(BURST),

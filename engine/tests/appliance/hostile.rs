@@ -175,6 +175,7 @@ impl Bench {
                 .map(|ifindex| PortIdentity { ifindex, mtu: 1500, verified: false })
                 .to_vec(),
             services: vec![plan.service],
+            proven_sources: None,
             secret: [7; 16],
         };
         let mut pool = FramePool::in_memory(160, 2048);

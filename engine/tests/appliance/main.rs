@@ -19,4 +19,5 @@ mod kernel_path;
 mod limits;
 mod malformed;
 mod network;
+mod proven_sources;
 mod transfer;

@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringroad_ebpf::{EgressRange, Lists, ServiceAddress};
+use ringroad_ebpf::{EgressRange, Lists, ProvenSources, ServiceAddress};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::port::Port;
@@ -103,6 +103,7 @@ pub struct Plan {
     pub neighbours_known: bool,
     /// Whether the devices are said to verify checksums.
     pub verified: bool,
+    pub proven_sources: Option<ProvenSources>,
 }
 
 impl Plan {
@@ -125,6 +126,7 @@ impl Plan {
             },
             neighbours_known: true,
             verified: false,
+            proven_sources: None,
         }
     }
 
@@ -266,7 +268,7 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
             egress,
             drop_fragments: false,
             lists: Lists::default(),
-            source_limit: None,
+            limits: None,
             cookies: vec![],
             secret: [7; 16],
         });
@@ -324,6 +326,7 @@ impl<P: Wire, G: Gate> World<P, G> {
                 .map(|ifindex| PortIdentity { ifindex, mtu: 1500, verified: plan.verified })
                 .to_vec(),
             services: vec![plan.service],
+            proven_sources: plan.proven_sources,
             secret,
         };
         let worker = Worker::new(settings, pool, linux.snapshot(), now);

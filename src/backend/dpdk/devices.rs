@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use dpdk_sys::limits;
 use dpdk_sys::{DeviceId, Eal, EalSettings, Level, LinkReader, Memory};
 use ringroad_config::schema::{self, Config, Driver};
+use ringroad_ebpf::{FingerprintKey, ProvenSources};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::KernelConnection;
 use ringroad_engine::port::dpdk::{self, Dpdk};
@@ -40,6 +41,7 @@ pub(crate) struct DpdkBackend {
     taps: Vec<Tap>,
     /// Of the devices that have a wire.
     wires: Vec<Wire>,
+    proven_sources: Option<ProvenSources>,
     /// Whether a TAP was made here, so that its addresses are still to come.
     made_taps: bool,
     /// Largest MTU that the memory was taken for [octets].
@@ -77,6 +79,7 @@ impl DpdkBackend {
             devices: Vec::new(),
             taps: Vec::new(),
             wires: Vec::new(),
+            proven_sources: None,
             made_taps: false,
             mtu_max,
             eal,
@@ -171,6 +174,15 @@ impl Backend for DpdkBackend {
         Ok((pool, ports))
     }
 
+    fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>> {
+        if !plan.rate_limits.is_off() {
+            let key = FingerprintKey::draw().context("no randomness from the kernel")?;
+            let masks = plan.rate_limits.source_masks();
+            self.proven_sources = Some(ProvenSources::new(masks, key));
+        }
+        Ok(self.proven_sources.clone())
+    }
+
     fn put_in_front(&mut self, plan: &Plan, _ports: &[Dpdk]) -> Result<TwinGate<Tap>> {
         let mut twin = Twin::new(&shield::Settings {
             ports: plan.ports.len(),
@@ -178,7 +190,7 @@ impl Backend for DpdkBackend {
             egress: plan.egress.clone(),
             drop_fragments: plan.drop_fragments,
             lists: plan.lists.clone(),
-            source_limit: plan.source_limit,
+            limits: self.proven_sources.clone().map(|proven| (plan.rate_limits, proven)),
             cookies: plan.cookies.clone(),
             secret: secret::draw()?,
         });

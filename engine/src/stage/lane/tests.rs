@@ -54,7 +54,12 @@ fn lane() -> Lane<SimPort, Told, Nobody> {
             idle_timeout: SLEEP_MAX,
         }
     });
-    let settings = WorkerSettings { ports: Vec::new(), services: services.into(), secret: [7; 16] };
+    let settings = WorkerSettings {
+        ports: Vec::new(),
+        services: services.into(),
+        proven_sources: None,
+        secret: [7; 16],
+    };
     let pool = FramePool::in_memory(FRAMES, CHUNK_SIZE_MIN);
     let worker = Worker::new(settings, pool, Arc::new(Routes::default()), Instant::ZERO);
     let (_, mailbox) = mailbox().unwrap();
