@@ -1,4 +1,4 @@
-//! Compiles the XDP programs in `bpf/` and generates their skeletons.
+//! Compiles the programs in `bpf/` and generates their skeletons.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use libbpf_cargo::SkeletonBuilder;
 /// What Debian and Ubuntu need for this crate and the libbpf under it.
 const INSTALL: &str = "apt-get install clang libelf-dev zlib1g-dev linux-libc-dev pkg-config";
 
-const PROGRAMS: [&str; 3] = ["shield", "wire", "bench"];
+const PROGRAMS: [&str; 4] = ["shield", "acceptor", "wire", "bench"];
 
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=bpf");
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 fn build() -> Result<(), String> {
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
     Command::new(&clang).arg("--version").output().map_err(|error| {
-        format!("cannot run {clang}, which compiles the XDP programs: {error}; try: {INSTALL}")
+        format!("cannot run {clang}, which compiles the BPF programs: {error}; try: {INSTALL}")
     })?;
     let out_dir = env::var("OUT_DIR").map_err(|error| format!("OUT_DIR: {error}"))?;
     PROGRAMS.iter().try_for_each(|program| compile(program, &clang, Path::new(&out_dir)))

@@ -5,12 +5,24 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use ringroad_config::schema::{Shield, SynCookies};
+use ringroad_config::schema::{self, Shield, SynCookies};
 use ringroad_engine::shield::cookie::Keys;
-use ringroad_engine::stage::Command;
+use ringroad_engine::stage::{self, Command, Pressure, Thresholds};
 
 use crate::admin::Admin;
 use crate::secret;
+
+/// When the lane has SYNs answered by cookies.
+pub(crate) fn of_lane(shield: &Shield) -> stage::Cookies {
+    let schema::Pressure { syn_per_second, half_open } = shield.pressure;
+    match shield.syn_cookies {
+        SynCookies::Off => stage::Cookies::Off,
+        SynCookies::Always => stage::Cookies::Always,
+        SynCookies::Auto => {
+            stage::Cookies::UnderPressure(Pressure::new(Thresholds { syn_per_second, half_open }))
+        }
+    }
+}
 
 /// The secret of the cookies, if there are any.
 #[derive(Debug)]

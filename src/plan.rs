@@ -7,9 +7,11 @@ use anyhow::{Context, Result, bail};
 use ringroad_config::limits as config;
 use ringroad_config::schema::{self, Algorithm, Config, Driver, SynCookies};
 use ringroad_ebpf as shield;
-use ringroad_ebpf::{CookieService, EgressRange, Lists, RateLimit, RateLimits, ServiceAddress};
+use ringroad_ebpf::{
+    CookieMode, CookieService, EgressRange, Lists, RateLimit, RateLimits, ServiceAddress,
+};
 use ringroad_engine::kernel::{Link, NoPath, Routes, interface};
-use ringroad_engine::limits::{BURST, PORTS_PER_LANE_MAX};
+use ringroad_engine::limits::{BURST, PAIRS_PER_LANE_MAX, PORTS_PER_LANE_MAX};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 use ringroad_engine::stage::PortIdentity;
@@ -90,8 +92,8 @@ impl Plan {
         let client_leg = leg(&service.client_leg);
         let mtu = self.ports[port_index as usize].identity.mtu;
         self.cookies.push(CookieService {
-            on: config.shield.syn_cookies == SynCookies::Always,
-            // What the origins take is found out later; longer segments are split.
+            mode: cookie_mode(config.shield.syn_cookies),
+            // What the origins take is found out later; till then longer segments are split.
             ..cookie_service(&client_leg, mtu, u16::MAX)
         });
         let mut origins = Vec::new();
@@ -101,6 +103,7 @@ impl Plan {
         self.services.push(ServiceSettings {
             name: service.name.clone(),
             listen: service.listen.clone(),
+            port: port_index.try_into()?,
             origins,
             client_leg,
             origin_leg: leg(&service.origin_leg),
@@ -236,6 +239,14 @@ fn port_index(config: &Config, name: &str) -> Result<u32> {
     Ok(index.with_context(|| format!("no port is named {name:?}"))? as u32)
 }
 
+fn cookie_mode(cookies: SynCookies) -> CookieMode {
+    match cookies {
+        SynCookies::Auto => CookieMode::UnderPressure,
+        SynCookies::Always => CookieMode::Always,
+        SynCookies::Off => CookieMode::Off,
+    }
+}
+
 fn rate_limits(shield: &schema::Shield) -> RateLimits {
     let rate_limit = |limit: schema::RateLimit| RateLimit {
         syn_per_second: limit.syn_per_second,
@@ -287,4 +298,5 @@ const _: () = assert!(2 * config::PREFIXES_MAX <= shield::limits::LIST_PREFIXES_
 const _: () = assert!(*config::PACKET_RATE.end() <= shield::limits::PACKET_RATE_MAX);
 const _: () = assert!(*config::BYTE_RATE.start() >= shield::limits::BYTE_RATE_MIN);
 const _: () = assert!(*config::BYTE_RATE.end() <= shield::limits::BYTE_RATE_MAX);
+const _: () = assert!(*config::HALF_OPEN.end() as usize <= PAIRS_PER_LANE_MAX);
 const _: () = assert!(config::EGRESS_RANGES_MAX <= shield::limits::EGRESS_RANGES_MAX);

@@ -34,7 +34,7 @@ use crate::cli::EXIT_USAGE;
 use crate::cookies::Cookies;
 use crate::plan::Plan;
 use crate::stats::Names;
-use crate::{cores, secret};
+use crate::{cookies, cores, secret};
 
 /// Run the engine in the foreground
 ///
@@ -153,7 +153,8 @@ async fn serve<B: Backend>(
         Idle::Spin => IdlePolicy::Spin,
         Idle::Adaptive => IdlePolicy::Adaptive,
     };
-    let lane = Lane::new(worker, ports, gate, watcher.resolver(), mailbox, idle);
+    let mut lane = Lane::new(worker, ports, gate, watcher.resolver(), mailbox, idle);
+    lane.set_cookies(cookies::of_lane(&config.shield));
     let (ended, mut lane_ended) = oneshot::channel();
     let lane = thread::Builder::new().name("lane-0".to_owned()).spawn(move || {
         if let Err(error) = cores::pin(core) {

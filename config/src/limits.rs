@@ -62,6 +62,9 @@ pub const PACKET_RATE: RangeInclusive<u32> = 1..=10_000_000;
 /// would never be within the rate.
 pub const BYTE_RATE: RangeInclusive<u64> = 65_536..=100_000_000_000;
 
+/// Half-open connections \[connections\] of one core: as many as a core has room for.
+pub const HALF_OPEN: RangeInclusive<u32> = 1..=1 << 20;
+
 /// Initial windows \[segments\]. One is what the first TCPs did; beyond a hundred a lossless start
 /// is luck.
 pub const INITIAL_WINDOW: RangeInclusive<u32> = 1..=100;

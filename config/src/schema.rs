@@ -194,6 +194,8 @@ impl Default for Leg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shield {
     pub syn_cookies: SynCookies,
+    /// What counts as pressure.
+    pub pressure: Pressure,
     /// File with the secret that cookies follow from, for machines that are to take each other's;
     /// `None`: one of this machine's own, new at each start.
     pub cookie_secret: Option<PathBuf>,
@@ -214,7 +216,8 @@ pub struct Shield {
 impl Default for Shield {
     fn default() -> Self {
         Shield {
-            syn_cookies: SynCookies::Off,
+            syn_cookies: SynCookies::Auto,
+            pressure: Pressure::default(),
             cookie_secret: None,
             fragments: Fragments::Kernel,
             deny: Vec::new(),
@@ -223,6 +226,24 @@ impl Default for Shield {
             per_prefix: None,
             unproven_syn_per_second: None,
         }
+    }
+}
+
+/// From where on SYNs are answered with cookies if that is `auto`, on each core that polls. It ends
+/// below half of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pressure {
+    /// SYNs to the services \[SYN/s\].
+    pub syn_per_second: u32,
+    /// Connections whose client has not completed its handshake \[connections\].
+    pub half_open: u32,
+}
+
+impl Default for Pressure {
+    fn default() -> Self {
+        // More than a core accepts in earnest; and as many as Linux lets wait in a busy listener
+        // (`tcp_max_syn_backlog`, 128 to 4096 by memory).
+        Pressure { syn_per_second: 10_000, half_open: 1024 }
     }
 }
 
@@ -400,7 +421,7 @@ words! {
 
     /// When SYNs are answered with cookies.
     SynCookies {
-        /// Under pressure.
+        /// Under pressure; see [`Pressure`].
         Auto = "auto",
         Always = "always",
         Off = "off",

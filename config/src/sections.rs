@@ -15,14 +15,14 @@ use crate::document::{Content, Node};
 use crate::fields::{Expected, Fields};
 use crate::limits::{
     ADDRESSES_MAX, BURST_MAX, BUSY_POLL, BYTE_RATE, CONNECT_TIMEOUT, CONNECTIONS, CPU_MAX,
-    DRAIN_TIMEOUT, EGRESS_RANGES_MAX, FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE,
+    DRAIN_TIMEOUT, EGRESS_RANGES_MAX, FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE, HALF_OPEN,
     HEARTBEAT_LIMIT, IDLE_TIMEOUT, INITIAL_WINDOW, LISTEN_ADDRESSES_MAX, PACKET_RATE, PORTS_MAX,
     PREFIXES_MAX, QUEUES_MAX, SERVICES_MAX,
 };
 use crate::problem::{Located, Position, Problems};
 use crate::schema::{
     Admin, AfXdp, Config, Dpdk, Driver, DriverKind, Egress, Engine, Fallback, Leg, Metrics, Port,
-    ProxyProtocol, RateLimit, Service, Shield, XdpMode,
+    Pressure, ProxyProtocol, RateLimit, Service, Shield, XdpMode,
 };
 use crate::value;
 
@@ -480,6 +480,7 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
     let mut fields = Fields::of(node, "shield", problems)?;
     let default = Shield::default();
     let syn_cookies = fields.word("syn_cookies", problems);
+    let pressure = fields.node("pressure", problems).and_then(|node| pressure(node, problems));
     let cookie_secret = fields.value(
         "cookie_secret",
         |text| value::or_word(text, "own", value::file_path),
@@ -506,6 +507,7 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
     fields.finish(problems);
     Some(Shield {
         syn_cookies: or(syn_cookies, default.syn_cookies),
+        pressure: pressure.unwrap_or_default(),
         cookie_secret: or(cookie_secret, default.cookie_secret),
         fragments: or(fragments, default.fragments),
         deny: deny.map_or(default.deny, plain),
@@ -513,6 +515,19 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
         per_source,
         per_prefix,
         unproven_syn_per_second: or(unproven_syn_per_second, default.unproven_syn_per_second),
+    })
+}
+
+fn pressure(node: &Node, problems: &mut Problems) -> Option<Pressure> {
+    let mut fields = Fields::of(node, "pressure", problems)?;
+    let default = Pressure::default();
+    let syn_per_second =
+        fields.value("syn_per_second", |text| value::integer(text, PACKET_RATE), problems);
+    let half_open = fields.value("half_open", |text| value::integer(text, HALF_OPEN), problems);
+    fields.finish(problems);
+    Some(Pressure {
+        syn_per_second: or(syn_per_second, default.syn_per_second),
+        half_open: or(half_open, default.half_open),
     })
 }
 

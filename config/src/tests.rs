@@ -96,7 +96,8 @@ services:
     connect_timeout: 5s
     idle_timeout: 10m
 shield:
-  syn_cookies: off
+  syn_cookies: auto
+  pressure: { syn_per_second: 10000, half_open: 1024 }
   cookie_secret: own
   fragments: kernel
   deny: []
@@ -116,6 +117,7 @@ fn the_shields_lists_and_limits_are_kept() {
     let shield = "\
 shield:
   syn_cookies: off
+  pressure: { syn_per_second: 500, half_open: 1024 }
   cookie_secret: own
   fragments: drop
   deny: [192.0.2.0/24, \"2001:db8::/32\"]
@@ -136,7 +138,7 @@ shield:
     prefix_v6: 48
   unproven_syn_per_second: off
 ";
-    let file = "shield: { fragments: drop, deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
+    let file = "shield: { syn_cookies: off, pressure: { syn_per_second: 500 }, fragments: drop, deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
                 per_source: { syn_per_second: 50, bytes_per_second: 1000000, prefix_v4: 22 } }\n";
     let config = parse("f", &format!("{GOOD}{file}")).unwrap();
     assert!(config.to_yaml().contains(shield), "{}", config.to_yaml());

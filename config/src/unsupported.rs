@@ -25,7 +25,6 @@ const UNSUPPORTED: &[(&str, When, &str)] = &[
     ("arrangement", When::Is(&["pipeline"]), "use auto or run-to-completion"),
     ("cores", When::LongerThan(1), "give one core"),
     ("congestion", When::Is(&["bbr", "dctcp", "vegas"]), "use cubic or reno"),
-    ("syn_cookies", When::Is(&["auto"]), "use always or off"),
 ];
 
 /// Whether `word` is refused as the value of `key`.

@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write};
 
-use crate::schema::{Config, Driver, Leg, RateLimit, Service};
+use crate::schema::{Config, Driver, Leg, Pressure, RateLimit, Service};
 use crate::value::show_duration;
 
 /// The whole of `config` as YAML.
@@ -49,6 +49,8 @@ fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
     }
     writeln!(out, "shield:")?;
     writeln!(out, "  syn_cookies: {}", shield.syn_cookies)?;
+    let Pressure { syn_per_second, half_open } = shield.pressure;
+    writeln!(out, "  pressure: {{ syn_per_second: {syn_per_second}, half_open: {half_open} }}")?;
     let cookie_secret = shield.cookie_secret.as_ref().map(|path| text(&path.display().to_string()));
     writeln!(out, "  cookie_secret: {}", or_word(&cookie_secret, "own"))?;
     writeln!(out, "  fragments: {}", shield.fragments)?;

@@ -52,6 +52,11 @@
 #define SECOND_NS (1000ULL * 1000 * 1000)
 #define OCTET_INTERVAL_BITS 20
 
+/* When new connections to a service are answered on the spot. */
+#define COOKIES_OFF 0
+#define COOKIES_ALWAYS 1
+#define COOKIES_UNDER_PRESSURE 2
+
 /*
  * How long after the last packet of any flow of the kernel's the table is still consulted
  * [nanoseconds]: longer than the two hours after which keep-alives are sent (RFC 9293 §3.8.4),

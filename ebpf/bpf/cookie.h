@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * SYN cookies: what a SYN offers, in our sequence number and first timestamp, sealed by a keyed
- * hash. The engine's cookie.rs says what each bit is for, and opens what is baked here.
+ * hash. The engine's cookie.rs says what each bit is for. What is baked here is opened there and in
+ * open.h.
  */
 #ifndef RINGROAD_COOKIE_H
 #define RINGROAD_COOKIE_H
@@ -32,6 +33,7 @@ struct offer {
 	__u32 at; /* of the next option, in the frame [octets] */
 	__u32 stop;
 	__be32 timestamp; /* the client's */
+	__be32 echoed;
 	__u16 mss; /* zero: none */
 	__u8 window_scale;
 	__u8 sack;
@@ -60,6 +62,7 @@ static __always_inline void take_option(const __u8 *option, __u32 length, const 
 	} else if (kind == TCP_OPTION_TIMESTAMPS && length == 10 && (void *)(option + 10) <= end) {
 		offer->timestamps = 1;
 		offer->timestamp = *(const __be32 *)(option + 2);
+		offer->echoed = *(const __be32 *)(option + 6);
 	}
 }
 
@@ -70,7 +73,7 @@ static __always_inline void take_option(const __u8 *option, __u32 length, const 
  * A function by itself: the verifier looks at such once, and takes what it leaves in `offer` for
  * anything. Inlined, it would follow every order of options behind every chain of headers.
  */
-__noinline int read_option(struct xdp_md *ctx, struct offer *offer)
+__noinline int read_option(PACKET *ctx, struct offer *offer)
 {
 	const void *end = (void *)(long)ctx->data_end;
 	const __u8 *option;
@@ -99,7 +102,7 @@ __noinline int read_option(struct xdp_md *ctx, struct offer *offer)
 }
 
 /* What Linux offers, and so most clients, has this form; false for all others. */
-static __always_inline int read_usual_options(struct xdp_md *ctx, struct offer *offer)
+static __always_inline int read_usual_options(PACKET *ctx, struct offer *offer)
 {
 	const __be32 *words = (void *)(long)ctx->data + offer->at;
 
@@ -121,7 +124,7 @@ static __always_inline int read_usual_options(struct xdp_md *ctx, struct offer *
 	return 1;
 }
 
-static __always_inline void read_offer(struct xdp_md *ctx, const struct segment *segment,
+static __always_inline void read_offer(PACKET *ctx, const struct segment *segment,
 				       struct offer *offer)
 {
 	const __u8 ecn = TCP_FLAG_ECE | TCP_FLAG_CWR;

@@ -2,22 +2,7 @@
 #ifndef RINGROAD_MAPS_H
 #define RINGROAD_MAPS_H
 
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-
-#include "structs.h"
-
-/* Read once, from memory: another CPU or the engine writes it. */
-#define read_once(field) (*(const volatile typeof(field) *)&(field))
-#define write_once(field, value) (*(volatile typeof(field) *)&(field) = (value))
-
-/* Where services listen. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, SERVICE_ADDRESSES_MAX);
-	__type(key, struct service_key);
-	__type(value, struct service);
-} services SEC(".maps");
+#include "shared_maps.h"
 
 /* Where the engine connects from. */
 struct {
@@ -42,15 +27,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } xsks SEC(".maps");
-
-/* Written by the engine with plain stores: see struct control. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct control);
-} control SEC(".maps");
 
 /* Connections whose SYN went to the kernel: what follows goes there too. */
 struct {

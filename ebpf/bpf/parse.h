@@ -24,6 +24,11 @@
 #define NEXTHDR_DEST 60
 #endif
 
+/* What a program is given: an octet at `data` and more until `data_end`. A tc program has its own. */
+#ifndef PACKET
+#define PACKET struct xdp_md
+#endif
+
 struct vlan_tag {
 	__be16 control;
 	__be16 next_protocol;
@@ -72,6 +77,7 @@ struct segment {
 	/* Where they start in the frame [octets]. */
 	__u16 options_at;
 	__be32 sequence;
+	__be32 acknowledgment;
 };
 
 /* What a parser returns: go on, or the verdict that ends it. */
@@ -82,6 +88,8 @@ struct cursor {
 	void *start;
 	void *at;
 	void *end;
+	/* What belongs to the frame too, but is not in front of us [octets]. */
+	__u64 beyond;
 };
 
 /* `size` octets at the cursor, which moves behind them; NULL if they are not all there. */
@@ -97,7 +105,7 @@ static __always_inline void *take(struct cursor *cursor, __u32 size)
 
 static __always_inline __u64 octets_left(const struct cursor *cursor)
 {
-	return (__u64)cursor->end - (__u64)cursor->at;
+	return (__u64)cursor->end - (__u64)cursor->at + cursor->beyond;
 }
 
 static __always_inline struct address map_ipv4(__be32 address)
@@ -149,6 +157,7 @@ static __always_inline enum verdict parse_tcp(struct cursor *cursor, __u64 octet
 	segment->option_octets = header_octets - TCP_OCTETS_MIN;
 	segment->options_at = (void *)tcp + TCP_OCTETS_MIN - cursor->start;
 	segment->sequence = tcp->sequence;
+	segment->acknowledgment = tcp->acknowledgment;
 	return GO_ON;
 }
 

@@ -3,7 +3,8 @@
  * The shield: what ringroad serves goes to the engine's socket, all else to the kernel.
  *
  * Read parse.h (from frame to connection), then verdict.h (whose it is, and what is dropped:
- * sanity.h, lists.h, limits.h), and answer.h (how a new connection is answered on the spot).
+ * sanity.h, lists.h, limits.h), and answer.h (how a new connection is answered on the spot;
+ * pressure.h: whether it is).
  * structs.h is what the engine writes and reads, maps.h where.
  */
 #include "verdict.h"

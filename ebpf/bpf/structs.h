@@ -86,6 +86,15 @@ struct prefix_v6 {
 /* When the lane that serves a receive queue last showed that it is alive [CLOCK_MONOTONIC ns]. */
 struct heartbeat {
 	__u64 at_ns;
+	/* Whether the lane is under pressure: see COOKIES_UNDER_PRESSURE. */
+	__u64 pressure;
+	__u64 rest_of_line[6];
+};
+
+/* What a receive queue of a port brings. Written by the program, on the CPU that serves the queue. */
+struct intake {
+	/* New connections for the engine, answered on the spot or not. */
+	__u64 new_connections;
 	__u64 rest_of_line[7];
 };
 
@@ -97,8 +106,8 @@ struct cookie_service {
 	/* In the answer, which is never scaled [octets]. */
 	__u16 window;
 	__u8 window_scale;
-	/* Whether they are answered at all. */
-	__u8 on;
+	/* Whether they are answered at all: COOKIES_OFF, … */
+	__u8 mode;
 };
 
 /* What cookies are sealed with. */
@@ -106,7 +115,9 @@ struct cookie_keys {
 	__u64 slots[2][2];
 	/* The slot in use. */
 	__u64 current;
-	__u64 rest_of_line[3];
+	/* Whether the kernel opens cookies too: see acceptor.bpf.c. */
+	__u64 kernel_opens;
+	__u64 rest_of_line[2];
 };
 
 /* What a packet costs, by how much longer a bucket takes to be full. Zero: nothing, no limit. */
@@ -160,6 +171,8 @@ struct control {
 	struct cookie_service cookie_services[SERVICES_MAX];
 	/* By receive queue. */
 	struct heartbeat heartbeats[QUEUES_MAX];
+	/* At port index * QUEUES_MAX + receive queue. */
+	struct intake intakes[SOCKETS_MAX];
 	/* By service index: connections given to the kernel. Written by the program. */
 	__u64 fell_back[SERVICES_MAX];
 };
@@ -244,6 +257,7 @@ _Static_assert(sizeof(struct bucket_set) == 2 * CACHE_LINE, "a set is two lines"
 _Static_assert(sizeof(struct cookie_service) == 8, "no hidden padding");
 _Static_assert(sizeof(struct cookie_keys) == CACHE_LINE, "keys on a cache line of their own");
 _Static_assert(sizeof(struct heartbeat) == CACHE_LINE, "one heartbeat, one cache line");
+_Static_assert(sizeof(struct intake) == CACHE_LINE, "one intake, one cache line");
 _Static_assert(SERVICES_MAX % CACHE_LINE == 0, "heartbeats start on a cache line");
 
 #endif

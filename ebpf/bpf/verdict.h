@@ -8,12 +8,15 @@
 #define RINGROAD_VERDICT_H
 
 #include "answer.h"
+#include "clock.h"
 #include "fingerprints.h"
 #include "limits.h"
 #include "lists.h"
 #include "maps.h"
 #include "parse.h"
+#include "pressure.h"
 #include "sanity.h"
+#include "sockets.h"
 
 /* What the segment's local address and port mean on this interface. */
 struct owner {
@@ -24,13 +27,7 @@ struct owner {
 
 static __always_inline int is_service(const struct flow_key *flow, struct owner *owner)
 {
-	struct service_key key = {
-		.address = flow->local,
-		.ifindex = flow->ifindex,
-		.port = flow->local_port,
-		.protocol = IPPROTO_TCP,
-	};
-	struct service *found = bpf_map_lookup_elem(&services, &key);
+	const struct service *found = find_service(flow);
 
 	if (!found)
 		return 0;
@@ -112,6 +109,22 @@ static __always_inline enum verdict to_engine(__u32 socket, int *action)
 	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
 }
 
+/* Why the engine does not have a new connection, or GO_ON. */
+static __always_inline enum verdict declined(const struct control *control,
+					     const struct heartbeat *heartbeat,
+					     __u32 service_index, __u32 socket)
+{
+	if (!read_once(control->accepting[service_index]))
+		return VERDICT_NOT_ACCEPTING;
+	if (is_stale(control, heartbeat))
+		return VERDICT_STALE;
+	return bpf_map_lookup_elem(&xsks, &socket) ? GO_ON : VERDICT_NO_SOCKET;
+}
+
+/*
+ * Answered where it can be: for the kernel as well, if a listener there opens the cookie. So a
+ * flood costs no more while the engine is away.
+ */
 static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct control *control,
 						   const struct heartbeat *heartbeat,
 						   const struct segment *segment,
@@ -121,21 +134,29 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 	const struct flow_key *flow = &segment->flow;
 	__u32 service_index = owner->service_index;
 	const struct cookie_service *cookies;
+	enum verdict why;
+	int answers;
 
-	if (service_index >= SERVICES_MAX || !read_once(control->accepting[service_index]))
-		return fall_open(control, flow, service_index, VERDICT_NOT_ACCEPTING);
-	if (is_stale(control, heartbeat))
-		return fall_open(control, flow, service_index, VERDICT_STALE);
-	if (!bpf_map_lookup_elem(&xsks, &socket))
-		return fall_open(control, flow, service_index, VERDICT_NO_SOCKET);
-	/* An earlier connection with these addresses and ports may have been the kernel's. */
-	if (kernel_flows_live(control, heartbeat))
-		bpf_map_delete_elem(&kernel_flows, flow);
+	if (service_index >= SERVICES_MAX)
+		return VERDICT_NOT_OURS;
 	cookies = &control->cookie_services[service_index];
-	if (!read_once(cookies->on) || !answer(ctx, segment, cookies, &control->cookie_keys))
-		return to_engine(socket, action);
-	*action = XDP_TX;
-	return VERDICT_ANSWERED;
+	answers = answers_now(cookies, heartbeat);
+	why = declined(control, heartbeat, service_index, socket);
+	if (why == GO_ON) {
+		/* An earlier connection with these addresses and ports may have been the kernel's. */
+		if (kernel_flows_live(control, heartbeat))
+			bpf_map_delete_elem(&kernel_flows, flow);
+		count_new_connection(control, socket);
+	} else {
+		answers = answers && read_once(control->cookie_keys.kernel_opens) &&
+			  kernel_listens(ctx, flow);
+	}
+	if (answers && answer(ctx, segment, cookies, &control->cookie_keys)) {
+		*action = XDP_TX;
+		return VERDICT_ANSWERED;
+	}
+	return why == GO_ON ? to_engine(socket, action)
+			    : fall_open(control, flow, service_index, why);
 }
 
 /* The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
@@ -197,7 +218,7 @@ static __always_inline enum verdict refuse(struct control *control,
 static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 {
 	void *frame = (void *)(long)ctx->data;
-	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end };
+	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end, 0 };
 	__u64 octets = octets_left(&cursor);
 	struct segment segment = {};
 	struct owner owner = {};

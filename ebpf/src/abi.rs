@@ -5,8 +5,8 @@
 use std::mem::size_of;
 use std::net::IpAddr;
 
-use crate::CookieService;
 use crate::skeleton::types;
+use crate::{CookieMode, CookieService};
 
 /// A structure that is nothing but integers.
 ///
@@ -55,9 +55,19 @@ pub(crate) fn from_octets<T: Plain>(octets: &[u8]) -> Option<T> {
 
 /// A service's settings as the word that they are in the control page.
 pub(crate) fn cookie_service(service: &CookieService) -> u64 {
-    let &CookieService { mss_v4, mss_v6, window, window_scale, on } = service;
-    let plain = types::cookie_service { mss_v4, mss_v6, window, window_scale, on: on.into() };
+    let &CookieService { mss_v4, mss_v6, window, window_scale, mode } = service;
+    let mode = cookie_mode(mode);
+    let plain = types::cookie_service { mss_v4, mss_v6, window, window_scale, mode };
     from_octets(octets(&plain)).unwrap_or_default()
+}
+
+/// As in `bpf/consts.h`.
+pub(crate) const fn cookie_mode(mode: CookieMode) -> u8 {
+    match mode {
+        CookieMode::Off => 0,
+        CookieMode::Always => 1,
+        CookieMode::UnderPressure => 2,
+    }
 }
 
 /// Sixteen octets as on the wire, IPv4 mapped (RFC 4291 §2.5.5.2).

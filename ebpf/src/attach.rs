@@ -1,4 +1,4 @@
-//! An XDP program on an interface, for as long as somebody holds it.
+//! A program on an interface, for as long as somebody holds it.
 //!
 //! Attachments are links: the kernel undoes them when the last descriptor is closed, at the latest
 //! with the process. So none of ours outlives us; what an interface already runs is another's, or
@@ -52,11 +52,33 @@ impl fmt::Display for AttachedMode {
     }
 }
 
-/// A program on an interface. Dropping it detaches.
+/// What holds a program on an interface. Dropping it detaches.
+#[derive(Debug)]
+pub(crate) struct Link {
+    fd: OwnedFd,
+    interface: String,
+}
+
+impl Link {
+    pub(crate) fn new(fd: OwnedFd, interface: &str) -> Self {
+        Link { fd, interface: interface.to_owned() }
+    }
+}
+
+impl Drop for Link {
+    /// Closing the link would do, but only once a child process that is just being started has
+    /// closed its copy too.
+    fn drop(&mut self) {
+        if let Err(error) = sys::detach_link(self.fd.as_fd()) {
+            tracing::warn!(interface = self.interface, %error, "cannot detach; closing the link");
+        }
+    }
+}
+
+/// An XDP program on an interface. Dropping it detaches.
 #[derive(Debug)]
 pub(crate) struct Attachment {
-    link: OwnedFd,
-    interface: String,
+    link: Link,
     mode: AttachedMode,
 }
 
@@ -70,7 +92,7 @@ impl Attachment {
     ) -> Result<Self, ShieldError> {
         make_room(ifindex, interface)?;
         let attach = |mode: AttachedMode| match sys::xdp_link(program, ifindex, mode.flag()) {
-            Ok(link) => Ok(Attachment { link, interface: interface.to_owned(), mode }),
+            Ok(link) => Ok(Attachment { link: Link::new(link, interface), mode }),
             Err(source) => {
                 Err(ShieldError::Attach { interface: interface.to_owned(), mode, source })
             }
@@ -91,18 +113,9 @@ impl Attachment {
 
     /// Puts `program` in the place of the one attached; no packet goes without.
     pub(crate) fn replace(&self, program: BorrowedFd<'_>) -> Result<(), ShieldError> {
-        sys::replace_program(self.link.as_fd(), program)
-            .map_err(|source| ShieldError::Replace { interface: self.interface.clone(), source })
-    }
-}
-
-impl Drop for Attachment {
-    /// Closing the link would do, but only once a child process that is just being started has
-    /// closed its copy too.
-    fn drop(&mut self) {
-        if let Err(error) = sys::detach_link(self.link.as_fd()) {
-            tracing::warn!(interface = self.interface, %error, "cannot detach; closing the link");
-        }
+        let Link { fd, interface } = &self.link;
+        sys::replace_program(fd.as_fd(), program)
+            .map_err(|source| ShieldError::Replace { interface: interface.clone(), source })
     }
 }
 

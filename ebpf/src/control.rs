@@ -9,15 +9,15 @@ use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::limits::{QUEUES_MAX, SERVICES_MAX};
+use crate::limits::{PORTS_MAX, QUEUES_MAX, SERVICES_MAX};
 use crate::skeleton::types;
-use crate::{CookieService, Masks, RateLimit, RateLimits, abi};
+use crate::{CookieMode, CookieService, Masks, RateLimit, RateLimits, abi};
 
 /// What the polling threads hold of the shield. Each call is one store: no system call, no lock.
 ///
@@ -42,6 +42,32 @@ impl Control {
         }
     }
 
+    /// Whether the lane that serves `queue` is under pressure, and wants new connections answered
+    /// where that is [`CookieMode::UnderPressure`]. At first it is not.
+    #[inline]
+    pub fn set_pressure(&self, queue: u32, on: bool) {
+        if (queue as usize) < QUEUES_MAX {
+            let heartbeat = queue as usize * size_of::<types::heartbeat>();
+            let offset = offset_of!(types::control, heartbeats) + heartbeat;
+            self.page
+                .word(offset + offset_of!(types::heartbeat, pressure))
+                .store(on.into(), Ordering::Relaxed);
+        }
+    }
+
+    /// New connections for the engine that came by `queue` of a port, answered on the spot or not,
+    /// since the program was loaded.
+    #[inline]
+    pub fn new_connections(&self, port_index: u32, queue: u32) -> u64 {
+        if port_index as usize >= PORTS_MAX || queue as usize >= QUEUES_MAX {
+            return 0;
+        }
+        let intake =
+            (port_index as usize * QUEUES_MAX + queue as usize) * size_of::<types::intake>();
+        let offset = offset_of!(types::control, intakes) + intake;
+        self.page.word(offset + offset_of!(types::intake, new_connections)).load(Ordering::Relaxed)
+    }
+
     /// Whether new connections to a service are the engine's. At first none are.
     #[inline]
     pub fn set_accepting(&self, service_index: u32, accepting: bool) {
@@ -51,16 +77,31 @@ impl Control {
         }
     }
 
-    /// Whether new connections to a service are answered on the spot; see [`CookieService`].
+    /// When new connections to a service are answered on the spot; see [`CookieService`].
     #[inline]
-    pub fn set_cookies(&self, service_index: u32, on: bool) {
+    pub fn set_cookies(&self, service_index: u32, mode: CookieMode) {
         if (service_index as usize) < SERVICES_MAX {
             let service = service_index as usize * size_of::<types::cookie_service>();
             let offset = offset_of!(types::control, cookie_services) + service;
             self.page
-                .octet(offset + offset_of!(types::cookie_service, on))
-                .store(on.into(), Ordering::Relaxed);
+                .octet(offset + offset_of!(types::cookie_service, mode))
+                .store(abi::cookie_mode(mode), Ordering::Relaxed);
         }
+    }
+
+    /// The segment sizes that answers for a service say from now on; the rest of `service` is not
+    /// looked at.
+    #[inline]
+    pub fn set_cookie_mss(&self, service_index: u32, service: &CookieService) {
+        if service_index as usize >= SERVICES_MAX {
+            return;
+        }
+        let offset = offset_of!(types::control, cookie_services)
+            + service_index as usize * size_of::<types::cookie_service>();
+        let v4 = offset + offset_of!(types::cookie_service, mss_v4);
+        let v6 = offset + offset_of!(types::cookie_service, mss_v6);
+        self.page.half_word(v4).store(service.mss_v4, Ordering::Relaxed);
+        self.page.half_word(v6).store(service.mss_v6, Ordering::Relaxed);
     }
 
     /// What cookies are sealed with from now on. `current`: the slot to use, 0 or 1; the program
@@ -77,6 +118,15 @@ impl Control {
         self.page
             .word(keys + offset_of!(types::cookie_keys, current))
             .store(current.into(), Ordering::Release);
+    }
+
+    /// Whether new connections that are the kernel's are answered as well, where cookies are on and
+    /// a listener waits for them: see [`crate::Acceptor`].
+    pub fn set_kernel_opens(&self, opens: bool) {
+        let keys = offset_of!(types::control, cookie_keys);
+        self.page
+            .word(keys + offset_of!(types::cookie_keys, kernel_opens))
+            .store(opens.into(), Ordering::Relaxed);
     }
 
     /// Connections to a service that were given to the kernel, since the program was loaded.
@@ -201,6 +251,14 @@ impl Page {
         // multiple of eight); valid as long as `self` is borrowed; all access to it is atomic here
         // and by single loads and stores in the program.
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().byte_add(offset).cast()) }
+    }
+
+    /// The two aligned octets at `offset` [octets], a field of `types::control`.
+    #[inline]
+    fn half_word(&self, offset: usize) -> &AtomicU16 {
+        assert!(offset.is_multiple_of(2) && offset < size_of::<types::control>());
+        // SAFETY: within the mapping and aligned, as just checked; otherwise as in `word`.
+        unsafe { AtomicU16::from_ptr(self.start.as_ptr().byte_add(offset).cast()) }
     }
 
     /// The octet at `offset` [octets], a field of `types::control`.

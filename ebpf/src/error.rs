@@ -100,6 +100,16 @@ pub enum ShieldError {
     #[error("cannot attach the XDP program to {interface} in {mode} mode: {source}")]
     Attach { interface: String, mode: AttachedMode, source: io::Error },
 
+    #[error(
+        "cannot load the tc program{}: {source}{}",
+        privilege_hint(.source),
+        tail(.log)
+    )]
+    LoadAcceptor { source: libbpf_rs::Error, log: String },
+
+    #[error("cannot attach the tc program to {interface}: {source}")]
+    AttachAcceptor { interface: String, source: io::Error },
+
     #[error("cannot replace the XDP program on {interface}: {source}")]
     Replace { interface: String, source: io::Error },
 

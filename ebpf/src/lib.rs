@@ -8,16 +8,18 @@
 //!
 //! Ahead of that it drops what is sent to us and cannot be right, comes from where the operator
 //! denies ([`Lists`]), or is more than its source may send ([`RateLimits`]).
-//! Where a service has cookies on ([`CookieService`]), the program answers new connections itself,
+//! Where a service has cookies on ([`CookieService`], [`CookieMode`]), the program answers new connections itself,
 //! before the engine remembers anything of them.
 //!
 //! It falls open: without a socket, a heartbeat or the engine's consent a new connection is the
-//! kernel's, and stays there.
+//! kernel's, and stays there. What was answered by then opens there too: the [`Acceptor`] is a
+//! second program, behind the shield, which has Linux's listeners accept the shield's cookies.
 //!
 //! Start reading at [`Shield`], and in C at `bpf/shield.bpf.c`. All `unsafe` is in `sys`,
 //! `control`, `fingerprints`, `abi` and the generated skeletons.
 
 mod abi;
+mod acceptor;
 mod attach;
 mod control;
 mod counters;
@@ -35,6 +37,7 @@ mod shield;
 mod skeleton;
 mod sys;
 
+pub use acceptor::Acceptor;
 pub use attach::{AttachMode, AttachedMode, vacant};
 pub use control::Control;
 pub use counters::{CountersReader, ShieldCounters, Verdict};
@@ -45,7 +48,9 @@ pub use lists::Lists;
 pub use proven_sources::ProvenSources;
 pub use rate_limits::{Masks, OCTET_INTERVAL_BITS, RateLimit, RateLimits, SECOND_NS};
 pub use redirector::Redirector;
-pub use settings::{CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings};
+pub use settings::{
+    CookieMode, CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings,
+};
 pub use shield::Shield;
 pub use sys::DryRun;
 

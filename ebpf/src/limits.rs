@@ -73,8 +73,12 @@ const _: () = assert!(
         == SERVICES_MAX * size_of::<types::cookie_service>()
 );
 const _: () = assert!(
-    offset_of!(types::control, fell_back) - offset_of!(types::control, heartbeats)
+    offset_of!(types::control, intakes) - offset_of!(types::control, heartbeats)
         == QUEUES_MAX * size_of::<types::heartbeat>()
+);
+const _: () = assert!(
+    offset_of!(types::control, fell_back) - offset_of!(types::control, intakes)
+        == PORTS_MAX * QUEUES_MAX * size_of::<types::intake>()
 );
 const _: () = assert!(
     size_of::<types::control>() - offset_of!(types::control, fell_back)

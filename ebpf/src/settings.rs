@@ -53,6 +53,16 @@ pub struct ServiceAddress {
     pub service_index: u32,
 }
 
+/// When new connections to a service are answered without the engine, by SYN cookies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CookieMode {
+    #[default]
+    Off,
+    Always,
+    /// While the lane says so: see [`crate::Control::set_pressure`].
+    UnderPressure,
+}
+
 /// How new connections to a service are answered without the engine (RFC 4987 §3.6): by what is
 /// said to the client in the SYN-ACK. Off by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +75,7 @@ pub struct CookieService {
     pub window: u16,
     /// Of our later windows, for clients that offer to scale theirs; at most 14.
     pub window_scale: u8,
-    pub on: bool,
+    pub mode: CookieMode,
 }
 
 /// An address that the engine connects from, and the source ports that are the engine's there.

@@ -34,8 +34,15 @@ pub struct Shield {
     proven_sources: ProvenSources,
     lists: ListMaps,
     counters: CountersReader,
+    control_map: MapHandle,
     control: Control,
     ports: Vec<Port>,
+}
+
+/// What a program reads that goes by the same services and keys.
+pub(crate) struct SharedMaps<'a> {
+    pub(crate) services: BorrowedFd<'a>,
+    pub(crate) control: BorrowedFd<'a>,
 }
 
 #[derive(Debug)]
@@ -222,6 +229,14 @@ impl Shield {
             .map_err(|source| ShieldError::DryRun { octets: packet.len(), source })
     }
 
+    pub(crate) fn shared_maps(&self) -> SharedMaps<'_> {
+        SharedMaps { services: self.services.as_fd(), control: self.control_map.as_fd() }
+    }
+
+    pub(crate) fn port_settings(&self) -> impl Iterator<Item = &PortSettings> {
+        self.ports.iter().map(|port| &port.settings)
+    }
+
     /// The object is only needed to load: the descriptors keep alive what it made.
     fn load_program(
         settings: &ShieldSettings,
@@ -281,6 +296,7 @@ impl Shield {
             proven_sources: ProvenSources::over(proven, settings.rate_limits.source_masks()),
             lists: ListMaps { v4: own(&maps.lists_v4)?, v6: own(&maps.lists_v6)? },
             counters: CountersReader::new(own(&maps.counters)?),
+            control_map: own(&maps.control)?,
             control: Control::map(maps.control.as_fd()).map_err(ShieldError::ControlPage)?,
             ports: settings.ports.iter().map(unattached).collect(),
         })
@@ -345,7 +361,11 @@ fn shared_table(map: BorrowedFd<'_>, lines: usize) -> Result<Fingerprints, Shiel
 }
 
 /// Makes `map` hold exactly `entries`: first adds, then removes.
-fn bring_to(map: &MapHandle, entries: &Entries, doing: &'static str) -> Result<(), ShieldError> {
+pub(crate) fn bring_to(
+    map: &MapHandle,
+    entries: &Entries,
+    doing: &'static str,
+) -> Result<(), ShieldError> {
     let failed = |source| ShieldError::Map { doing, source };
     for (key, value) in entries {
         map.update(key, value, MapFlags::ANY).map_err(failed)?;

@@ -6,6 +6,10 @@
 #![allow(clippy::all, clippy::undocumented_unsafe_blocks, reason = "generated")]
 #![allow(clippy::allow_attributes_without_reason, reason = "generated")]
 
+mod acceptor {
+    include!(concat!(env!("OUT_DIR"), "/acceptor.skel.rs"));
+}
+
 mod shield {
     include!(concat!(env!("OUT_DIR"), "/shield.skel.rs"));
 }
@@ -14,5 +18,6 @@ mod wire {
     include!(concat!(env!("OUT_DIR"), "/wire.skel.rs"));
 }
 
+pub(crate) use acceptor::AcceptorSkelBuilder;
 pub(crate) use shield::{ShieldSkelBuilder, types};
 pub(crate) use wire::WireSkelBuilder;

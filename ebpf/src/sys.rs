@@ -12,13 +12,26 @@ use libbpf_rs::libbpf_sys as raw;
 
 /// Attaches an XDP program for as long as the returned descriptor is open in some process.
 pub(crate) fn xdp_link(program: BorrowedFd<'_>, ifindex: u32, flags: u32) -> io::Result<OwnedFd> {
+    link(program, ifindex, raw::BPF_XDP, flags)
+}
+
+/// The same for a tc program that is to see what an interface receives (Linux 6.6).
+pub(crate) fn tcx_link(program: BorrowedFd<'_>, ifindex: u32) -> io::Result<OwnedFd> {
+    link(program, ifindex, raw::BPF_TCX_INGRESS, 0)
+}
+
+fn link(
+    program: BorrowedFd<'_>,
+    ifindex: u32,
+    place: raw::bpf_attach_type,
+    flags: u32,
+) -> io::Result<OwnedFd> {
     // SAFETY: the structure is plain data, for which zeroes mean "not given".
     let mut options: raw::bpf_link_create_opts = unsafe { std::mem::zeroed() };
     options.sz = size_of_val(&options) as raw::size_t;
     options.flags = flags;
     // SAFETY: `options` outlives the call and says its own size.
-    let fd =
-        unsafe { raw::bpf_link_create(program.as_raw_fd(), int(ifindex)?, raw::BPF_XDP, &options) };
+    let fd = unsafe { raw::bpf_link_create(program.as_raw_fd(), int(ifindex)?, place, &options) };
     result(fd)?;
     // SAFETY: the call succeeded: `fd` is open, and nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })

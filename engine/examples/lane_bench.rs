@@ -113,6 +113,7 @@ impl Bench {
         let service = ServiceSettings {
             name: "bench".to_owned(),
             listen: vec![address("10.0.0.1:80")],
+            port: 0,
             origins: vec![OriginSettings {
                 address: address("10.1.0.2:8080"),
                 egress_address: ip("10.1.0.1"),

@@ -258,6 +258,18 @@ pub const KERNEL_LOOK_INTERVAL: Duration = Duration::from_micros(50);
 /// after its retransmission timeouts of one, two, four and eight seconds (RFC 6298 §2, §5.5).
 pub const COOKIE_PERIOD: Duration = Duration::from_secs(32);
 
+/// How often it is asked whether SYN cookies are to be on: a flood of a million a second has brought
+/// a thousand SYNs by then.
+pub const PRESSURE_INTERVAL: Duration = Duration::from_millis(1);
+
+/// SYNs may exceed their rate by what it makes in this time: browsers open several connections at
+/// once, and a lane may be late.
+pub const PRESSURE_WINDOW: Duration = Duration::from_millis(100);
+
+/// How long there has to be calm before SYN cookies go off: longer than a client waits before it
+/// sends its SYN for the third time (RFC 6298 §2, §5.5), and floods come in waves.
+pub const PRESSURE_HOLD: Duration = Duration::from_secs(10);
+
 /// A leg's send queue holds at most one frame in this many of those that are free.
 pub const SEND_QUEUE_SHARE: usize = 16;
 

@@ -38,8 +38,8 @@ use std::net::{IpAddr, SocketAddr};
 pub use class::Class;
 pub use kernel_path::{KernelPath, KernelPathCounts, Rates};
 use ringroad_ebpf::{
-    CookieService, EgressRange, Lists, ProvenSources, RateLimits, ServiceAddress, ShieldCounters,
-    Verdict,
+    CookieMode, CookieService, EgressRange, Lists, ProvenSources, RateLimits, ServiceAddress,
+    ShieldCounters, Verdict,
 };
 
 use self::answer::Answer;
@@ -80,6 +80,10 @@ pub struct Twin {
     limits: Option<Limits>,
     kernel_flows: KernelFlows,
     cookie_keys: Keys,
+    /// Whether the lane wants new connections answered.
+    pressure: bool,
+    /// For the engine, answered here or not.
+    new_connections: u64,
     /// To the packet that was judged last, if it was answered.
     answer: Answer,
     counters: ShieldCounters,
@@ -138,6 +142,8 @@ impl Twin {
                 .map(|(limits, proven)| Limits::new(limits, proven.clone())),
             kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, secret),
             cookie_keys: Keys { slots: [[0; 16]; 2], current: 0 },
+            pressure: false,
+            new_connections: 0,
             answer: Answer::EMPTY,
             counters: ShieldCounters::default(),
         }
@@ -173,11 +179,31 @@ impl Twin {
         self.cookie_keys = keys;
     }
 
-    /// Whether new connections to a service are answered here.
-    pub fn set_cookies(&mut self, service: usize, on: bool) {
+    /// When new connections to a service are answered here.
+    pub fn set_cookies(&mut self, service: usize, mode: CookieMode) {
         if let Some(service) = self.services.get_mut(service) {
-            service.cookies.on = on;
+            service.cookies.mode = mode;
         }
+    }
+
+    /// The segment sizes that answers for a service say from now on; the rest of `says` is not
+    /// looked at.
+    pub fn set_cookie_mss(&mut self, service: usize, says: &CookieService) {
+        if let Some(service) = self.services.get_mut(service) {
+            service.cookies.mss_v4 = says.mss_v4;
+            service.cookies.mss_v6 = says.mss_v6;
+        }
+    }
+
+    /// Whether the lane is under pressure, and wants new connections answered where that is
+    /// [`CookieMode::UnderPressure`].
+    pub fn set_pressure(&mut self, on: bool) {
+        self.pressure = on;
+    }
+
+    /// New connections for the engine, answered here or not.
+    pub fn new_connections(&self) -> u64 {
+        self.new_connections
     }
 
     /// Whether new connections to a service are the engine's. At first none are.
@@ -300,8 +326,14 @@ impl Twin {
         if self.kernel_flows.are_live(now) {
             self.kernel_flows.remove(port, &segment.flow());
         }
+        self.new_connections += 1;
         let cookies = &service.cookies;
-        if cookies.on && self.answer.write(packet, segment, cookies, &self.cookie_keys) {
+        let answers_now = match cookies.mode {
+            CookieMode::Off => false,
+            CookieMode::Always => true,
+            CookieMode::UnderPressure => self.pressure,
+        };
+        if answers_now && self.answer.write(packet, segment, cookies, &self.cookie_keys) {
             Verdict::Answered
         } else {
             Verdict::ToEngine

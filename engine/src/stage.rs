@@ -9,11 +9,13 @@ mod control;
 mod gate;
 mod idle;
 mod lane;
+mod pressure;
 mod worker;
 
 pub use clock::monotonic;
 pub use control::{Command, Commands, Mailbox, Neighbours, mailbox};
 pub use gate::{Gate, NoGate, ShieldGate, TwinGate};
 pub use idle::IdlePolicy;
-pub use lane::Lane;
+pub use lane::{Cookies, Lane};
+pub use pressure::{Load, Pressure, Thresholds};
 pub use worker::{Outlet, PortIdentity, Worker, WorkerSettings};

@@ -17,7 +17,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use ringroad_ebpf::{CookieService, Lists, RateLimit, RateLimits, ShieldSettings, Verdict};
+use ringroad_ebpf::{
+    CookieMode, CookieService, Lists, RateLimit, RateLimits, ShieldSettings, Verdict,
+};
 use ringroad_engine::flow::FlowKey;
 use ringroad_engine::random::Random;
 use ringroad_engine::shield::cookie::{self, Keys};
@@ -86,9 +88,20 @@ impl Both {
         keys
     }
 
-    fn set_cookies(&mut self, service: usize, on: bool) {
-        self.rig.control.set_cookies(service as u32, on);
-        self.twin.set_cookies(service, on);
+    fn set_cookies(&mut self, service: usize, mode: CookieMode) {
+        self.rig.control.set_cookies(service as u32, mode);
+        self.twin.set_cookies(service, mode);
+    }
+
+    fn set_cookie_mss(&mut self, service: usize, mss: u16) {
+        let says = CookieService { mss_v4: mss, mss_v6: mss - 20, ..COOKIES[service] };
+        self.rig.control.set_cookie_mss(service as u32, &says);
+        self.twin.set_cookie_mss(service, &says);
+    }
+
+    fn set_pressure(&mut self, on: bool) {
+        self.rig.control.set_pressure(0, on);
+        self.twin.set_pressure(on);
     }
 
     fn set_accepting(&mut self, service: usize, accepting: bool) {
@@ -133,6 +146,7 @@ impl Both {
         assert_eq!(*self.twin.counters(), self.rig.counters());
         let program = (0..2).map(|service| self.rig.control.fell_back(service));
         assert!(self.twin.fell_back().eq(program), "connections that fell back");
+        assert_eq!(self.twin.new_connections(), self.rig.control.new_connections(0, 0));
         assert_eq!(self.twin.kernel_flow_count(), self.rig.shield.kernel_flow_count());
         eprintln!("{} packets: {:?}", self.judged, self.twin.counters());
     }
@@ -150,9 +164,23 @@ impl std::fmt::Debug for Octets<'_> {
 
 /// Service 0 answers, service 1 does only where a test says so.
 const COOKIES: [CookieService; 2] = [
-    CookieService { mss_v4: 1460, mss_v6: 1440, window: 65_535, window_scale: 9, on: true },
-    CookieService { mss_v4: 8960, mss_v6: 8940, window: 14_600, window_scale: 0, on: false },
+    CookieService {
+        mss_v4: 1460,
+        mss_v6: 1440,
+        window: 65_535,
+        window_scale: 9,
+        mode: CookieMode::Always,
+    },
+    CookieService {
+        mss_v4: 8960,
+        mss_v6: 8940,
+        window: 14_600,
+        window_scale: 0,
+        mode: CookieMode::Off,
+    },
 ];
+
+const MODES: [CookieMode; 3] = [CookieMode::Off, CookieMode::Always, CookieMode::UnderPressure];
 
 fn at(address: &str) -> SocketAddr {
     address.parse().expect("an address and port")
@@ -339,8 +367,8 @@ fn sequences_of_damaged_packets_have_the_same_verdicts() {
                     both.set_accepting(service, accepting);
                 }
                 if random.below(50) == 0 {
-                    let (service, on) = (random.below(2) as usize, random.below(2) == 0);
-                    both.set_cookies(service, on);
+                    both.set_cookies(random.below(2) as usize, pick(&mut random, &MODES));
+                    both.set_pressure(random.below(2) == 0);
                     both.set_keys(random.below(1000));
                 }
                 let packet = plausible(&mut random);
@@ -616,7 +644,9 @@ fn syns_with_any_options_have_the_same_answers() {
             let mut both = Both::new();
             for number in 0..20_000 {
                 if random.below(100) == 0 {
-                    both.set_cookies(1, random.below(2) == 0);
+                    both.set_cookies(1, pick(&mut random, &MODES));
+                    both.set_pressure(random.below(2) == 0);
+                    both.set_cookie_mss(random.below(2) as usize, 500 + random.below(9000) as u16);
                     both.set_keys(random.below(1000));
                 }
                 let packet = any_new_connection(&mut random);

@@ -7,7 +7,7 @@ use ringroad_ebpf::{
 };
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, receive_queues};
-use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX};
+use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX};
 use ringroad_engine::port::af_xdp::{self, AfXdp, BusyPoll, Umem, frame_size_for};
 use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::stage::ShieldGate;
@@ -78,7 +78,7 @@ impl Backend for AfXdpBackend {
             let fd = port.fd().context("a port that was just opened is open")?;
             shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
         }
-        Ok(ShieldGate::new(shield.control(), FIRST_QUEUE))
+        Ok(ShieldGate::new(shield.control(), FIRST_QUEUE, ports.len() as u32))
     }
 
     fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
@@ -159,6 +159,7 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         rate_limits: plan.rate_limits,
         cookies: plan.cookies.clone(),
         heartbeat_limit: config.engine.heartbeat_limit,
+        known_flows: 2 * PAIRS_PER_LANE_MAX + TIME_WAIT_MAX,
     }
 }
 

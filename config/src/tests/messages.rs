@@ -138,7 +138,7 @@ fn keys() {
     assert_says_behind(
         "shield: { \"a\\nb\": 7 }\n",
         &[
-            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, cookie_secret, fragments, deny, allow, per_source, per_prefix, unproven_syn_per_second",
+            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, pressure, cookie_secret, fragments, deny, allow, per_source, per_prefix, unproven_syn_per_second",
         ],
     );
     assert_says_behind(
@@ -590,7 +590,7 @@ fn services() {
 fn shield_and_admin() {
     assert_says_behind(
         "shield: { syn_cookies: on }\n",
-        &["10:24: \"syn_cookies\" cannot be \"on\"; give one of always, off"],
+        &["10:24: \"syn_cookies\" cannot be \"on\"; give one of auto, always, off"],
     );
     assert_says_behind(
         "shield: { deny: [10.0.0.1/8] }\n",
@@ -653,6 +653,14 @@ fn shield_and_admin() {
         "shield: { unproven_syn_per_second: 0 }\n",
         &[
             "10:36: \"unproven_syn_per_second\" cannot be \"0\"; give a whole number from 1 to 10000000, or off",
+        ],
+    );
+    assert_says_behind(
+        "shield: { pressure: { syn_per_second: 0, half_open: 2000000, backlog: 1 } }\n",
+        &[
+            "10:39: \"syn_per_second\" cannot be \"0\"; give a whole number from 1 to 10000000",
+            "10:53: \"half_open\" cannot be \"2000000\"; give a whole number from 1 to 1048576",
+            "10:62: unknown key \"backlog\" in pressure; known are syn_per_second, half_open",
         ],
     );
     assert_says_behind(
@@ -762,10 +770,6 @@ fn what_this_version_cannot_do() {
             )],
         );
     }
-    assert_says_behind(
-        "shield: { syn_cookies: auto }\n",
-        &["10:24: syn_cookies auto is not available in this version; use always or off"],
-    );
     assert_says_behind(
         "shield: { cookie_secret: secret }\n",
         &["10:26: \"cookie_secret\" cannot be \"secret\"; give an absolute path, or own"],

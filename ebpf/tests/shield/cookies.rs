@@ -1,15 +1,20 @@
 //! When new connections are answered on the spot. What the answers look like is shown where the
 //! twin is compared, in the engine's `tests/twin.rs`.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use ringroad_ebpf::{CookieService, Verdict};
+use ringroad_ebpf::{CookieMode, CookieService, Verdict};
 
 use crate::packets::{ACK, CWR, ECE, FIN, RST, SYN, TCP, ethernet, ip, segment, syn};
-use crate::rig::{Rig, in_namespace, now_ns};
+use crate::rig::{Rig, in_namespace, ip_command, now_ns};
 
-const ON: CookieService =
-    CookieService { mss_v4: 1460, mss_v6: 1440, window: 65_535, window_scale: 7, on: true };
+const ON: CookieService = CookieService {
+    mss_v4: 1460,
+    mss_v6: 1440,
+    window: 65_535,
+    window_scale: 7,
+    mode: CookieMode::Always,
+};
 
 /// Timestamps alone.
 const OPTIONS: [u8; 12] = [1, 1, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0];
@@ -44,8 +49,8 @@ fn only_plain_syns_are_answered_where_cookies_are_on() {
         }
         let to_the_other = segment(client(1), service(443), SYN, 0);
         assert_eq!(rig.verdict(&to_the_other), Verdict::ToEngine);
-        rig.control.set_cookies(1, true);
-        rig.control.set_cookies(0, false);
+        rig.control.set_cookies(1, CookieMode::Always);
+        rig.control.set_cookies(0, CookieMode::Off);
         assert_eq!(rig.verdict(&to_the_other), Verdict::Answered);
         assert_eq!(rig.verdict(&from_client(1, SYN)), Verdict::ToEngine);
     });
@@ -67,6 +72,101 @@ fn what_makes_a_new_connection_linuxs_comes_first() {
         assert_eq!(rig.verdict(&from_client(2, ACK)), Verdict::KernelFlow);
         rig.shield.clear_socket(0, 0).expect("forget the socket");
         assert_eq!(rig.verdict(&from_client(3, SYN)), Verdict::NoSocket);
+    });
+}
+
+#[test]
+fn under_pressure_means_while_the_lane_says_so() {
+    in_namespace(|| {
+        let rig = Rig::with_cookies(vec![CookieService { mode: CookieMode::UnderPressure, ..ON }]);
+        let syn = from_client(1, SYN);
+        assert_eq!(rig.verdict(&syn), Verdict::ToEngine, "at first it is not");
+        rig.control.set_pressure(1, true);
+        assert_eq!(rig.verdict(&syn), Verdict::ToEngine, "another lane");
+        rig.control.set_pressure(0, true);
+        assert_eq!(rig.verdict(&syn), Verdict::Answered);
+        assert_eq!(rig.verdict(&segment(client(1), service(443), SYN, 0)), Verdict::ToEngine);
+        rig.control.beat(0, now_ns());
+        assert_eq!(rig.verdict(&syn), Verdict::Answered, "a sign of life changes nothing");
+        rig.control.set_pressure(0, false);
+        assert_eq!(rig.verdict(&syn), Verdict::ToEngine);
+    });
+}
+
+#[test]
+fn new_connections_are_counted_where_they_are_the_engines() {
+    in_namespace(|| {
+        let rig = rig();
+        let counted = || rig.control.new_connections(0, 0);
+        rig.verdict(&from_client(1, SYN));
+        assert_eq!(counted(), 1, "answered");
+        rig.verdict(&segment(client(1), service(443), SYN, 0));
+        assert_eq!(counted(), 2, "for the engine to answer");
+        rig.verdict(&from_client(1, ACK));
+        rig.verdict(&from_client(1, SYN | FIN));
+        rig.control.set_accepting(0, false);
+        rig.verdict(&from_client(1, SYN));
+        assert_eq!(counted(), 2, "no new ones, nor the engine's");
+        let elsewhere = [(0, 1), (1, 0), (u32::MAX, 0), (0, u32::MAX)];
+        assert!(
+            elsewhere.iter().all(|&(port, queue)| rig.control.new_connections(port, queue) == 0)
+        );
+    });
+}
+
+#[test]
+fn answers_say_the_segment_size_of_the_moment() {
+    in_namespace(|| {
+        let rig = rig();
+        let said = |client: &str, service: &str| {
+            let (client, service): (SocketAddr, SocketAddr) =
+                (client.parse().expect("a client"), service.parse().expect("a service"));
+            let (verdict, answer) = rig.judge(&segment(client, service, SYN, 0));
+            assert_eq!(verdict, Verdict::Answered);
+            let option = if client.is_ipv4() { 14 + 20 + 20 } else { 14 + 40 + 20 };
+            assert_eq!(answer[option..option + 2], [2, 4]);
+            u16::from_be_bytes([answer[option + 2], answer[option + 3]])
+        };
+        let both =
+            || (said("192.0.2.7:1", "10.1.0.1:80"), said("[2001:db8::7]:1", "[fd00:1::1]:80"));
+        assert_eq!(both(), (1460, 1440));
+        rig.control.set_cookie_mss(0, &CookieService { mss_v4: 1360, mss_v6: 1350, ..ON });
+        rig.control.set_cookie_mss(1, &CookieService { mss_v4: 536, mss_v6: 536, ..ON });
+        assert_eq!(both(), (1360, 1350));
+    });
+}
+
+#[test]
+fn a_listener_in_linux_that_opens_cookies_is_answered_for() {
+    in_namespace(|| {
+        let rig = rig();
+        ip_command("link set lo up");
+        ip_command("addr add 10.1.0.1/32 dev lo");
+        let listener = TcpListener::bind(service(80)).expect("listen");
+        rig.control.set_accepting(0, false);
+        assert_eq!(rig.verdict(&from_client(1, SYN)), Verdict::NotAccepting, "nobody opens it");
+        rig.control.set_kernel_opens(true);
+        let answered = |port| {
+            assert_eq!(rig.verdict(&from_client(port, SYN)), Verdict::Answered);
+            assert_eq!(rig.control.fell_back(0), 1, "not before the client has proved itself");
+        };
+        answered(2);
+        rig.control.set_accepting(0, true);
+        rig.control.beat(0, 0);
+        answered(3);
+        rig.control.beat(0, now_ns());
+        rig.shield.clear_socket(0, 0).expect("forget the socket");
+        answered(4);
+
+        let open = TcpStream::connect(service(80)).expect("connect");
+        let there = open.local_addr().expect("its own address");
+        let again = segment(there, service(80), SYN, 0);
+        assert_eq!(rig.verdict(&again), Verdict::NoSocket, "Linux has that connection");
+        drop(listener);
+        assert_eq!(rig.verdict(&from_client(5, SYN)), Verdict::NoSocket, "nobody listens");
+        rig.control.set_cookies(0, CookieMode::Off);
+        let _listener = TcpListener::bind(service(80)).expect("listen again");
+        assert_eq!(rig.verdict(&from_client(6, SYN)), Verdict::NoSocket, "not wanted");
     });
 }
 

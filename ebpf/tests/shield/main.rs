@@ -3,6 +3,7 @@
 //!
 //! All of it needs root; without, each test says so and passes.
 
+mod acceptor;
 mod cookies;
 mod drops;
 mod foreign_loader;

@@ -124,3 +124,34 @@ pub(crate) fn icmp(kind: u8, code: u8, packet: &[u8]) -> Vec<u8> {
     message.extend(packet);
     message
 }
+
+/// The TCP segment in an untagged frame with a plain IP header.
+pub(crate) fn tcp_of(frame: &[u8]) -> &[u8] {
+    &frame[if frame[14] >> 4 == 4 { 34 } else { 54 }..]
+}
+
+/// The frame, untagged and with a plain IP header, as a receiver takes it: checksums filled in.
+pub(crate) fn checksummed(mut frame: Vec<u8>) -> Vec<u8> {
+    let (addresses, segment) = if frame[14] >> 4 == 4 { (26..34, 34) } else { (22..54, 54) };
+    if segment == 34 {
+        let sum = checksum(&[&frame[14..34]]);
+        frame[24..26].copy_from_slice(&sum);
+    }
+    let length = (frame.len() - segment) as u16;
+    let pseudo = [&frame[addresses], &[0, TCP], &length.to_be_bytes()].concat();
+    let sum = checksum(&[&pseudo, &frame[segment..]]);
+    frame[segment + 16..segment + 18].copy_from_slice(&sum);
+    frame
+}
+
+/// RFC 1071. All parts but the last are of whole words.
+fn checksum(parts: &[&[u8]]) -> [u8; 2] {
+    let words = parts.iter().flat_map(|part| part.chunks(2));
+    let mut sum: u32 = words
+        .map(|word| u32::from(u16::from_be_bytes([word[0], *word.get(1).unwrap_or(&0)])))
+        .sum();
+    while sum > 0xffff {
+        sum = (sum >> 16) + (sum & 0xffff);
+    }
+    (!(sum as u16)).to_be_bytes()
+}

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use ringroad_ebpf::CookieService;
+use ringroad_ebpf::{CookieMode, CookieService};
 
 use super::SourcePorts;
 use super::proxy_protocol::Version;
@@ -17,6 +17,8 @@ use crate::telemetry::ServiceCounters;
 pub struct ServiceSettings {
     pub name: String,
     pub listen: Vec<SocketAddr>,
+    /// The port of the lane that clients come by.
+    pub port: u8,
     pub origins: Vec<OriginSettings>,
     pub client_leg: LegSettings,
     pub origin_leg: LegSettings,
@@ -58,7 +60,7 @@ pub fn cookie_service(leg: &LegSettings, mtu: u16, origin_mss: u16) -> CookieSer
         mss_v6: mss_within(mtu, Family::V6).min(origin_mss),
         window: leg.initial_window(),
         window_scale: leg.window_scale(),
-        on: true,
+        mode: CookieMode::Always,
     }
 }
 
@@ -69,6 +71,8 @@ pub struct Service {
     pub origins: Vec<Origin>,
     pub counters: ServiceCounters,
     next_origin: usize,
+    /// The least of the origins'.
+    origin_mss: u16,
 }
 
 /// An origin at work on one lane.
@@ -92,7 +96,13 @@ impl Service {
             mss: u16::MAX,
         });
         let origins = origins.collect();
-        Service { settings, origins, counters: ServiceCounters::default(), next_origin: 0 }
+        Service {
+            settings,
+            origins,
+            counters: ServiceCounters::default(),
+            next_origin: 0,
+            origin_mss: u16::MAX,
+        }
     }
 
     /// The next origin in turn (round robin).
@@ -103,8 +113,18 @@ impl Service {
     }
 
     /// The MSS that every origin is known to take [octets].
+    #[inline]
     pub fn origin_mss(&self) -> u16 {
-        self.origins.iter().map(|origin| origin.mss).min().unwrap_or(u16::MAX)
+        self.origin_mss
+    }
+
+    /// An origin has offered its MSS [octets].
+    pub fn learn_origin_mss(&mut self, origin: usize, mss: u16) {
+        if self.origins[origin].mss != mss {
+            self.origins[origin].mss = mss;
+            let least = self.origins.iter().map(|origin| origin.mss).min();
+            self.origin_mss = least.unwrap_or(u16::MAX);
+        }
     }
 
     /// Whether another connection may be taken.

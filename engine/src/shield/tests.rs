@@ -353,8 +353,13 @@ fn syns_are_answered_by_the_port_that_they_came_by_and_accounted_for() {
     let (kernels, mut linux): (Vec<_>, Vec<_>) =
         (0..2).map(|_| SimPort::with_peer(sim::Settings::default())).unzip();
     let mut twin = twin();
-    twin.services[0].cookies =
-        CookieService { mss_v4: 1460, mss_v6: 1440, window: 65_535, window_scale: 7, on: true };
+    twin.services[0].cookies = CookieService {
+        mode: CookieMode::Always,
+        mss_v4: 1460,
+        mss_v6: 1440,
+        window: 65_535,
+        window_scale: 7,
+    };
     let mut gate = TwinGate::new(twin, kernels, Rates::default());
     gate.set_accepting(0, true);
     let mut pool = FramePool::in_memory(512, 2048);

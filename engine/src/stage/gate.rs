@@ -5,7 +5,7 @@ mod twin;
 
 use std::os::fd::BorrowedFd;
 
-use ringroad_ebpf::Control;
+use ringroad_ebpf::{Control, CookieService};
 
 pub use twin::TwinGate;
 
@@ -25,6 +25,19 @@ pub trait Gate {
 
     /// Has SYN cookies sealed with these keys from now on, if they are sealed here.
     fn set_cookie_keys(&mut self, _keys: Keys) {}
+
+    /// What answers to new connections to a service say of segment sizes from now on, if they are
+    /// written here.
+    fn set_cookie_mss(&mut self, _service: usize, _says: &CookieService) {}
+
+    /// Has new connections answered by SYN cookies from now on, or not any more, where they are to
+    /// be under pressure alone.
+    fn set_pressure(&mut self, _on: bool) {}
+
+    /// New connections that came for the lane, answered before it or not.
+    fn new_connections(&self) -> u64 {
+        0
+    }
 
     /// Takes out of a burst that `port` received what is not the engine's. What stays keeps its
     /// order. Called once a turn for each port, also when it received nothing.
@@ -63,12 +76,13 @@ impl Gate for NoGate {
 pub struct ShieldGate {
     control: Control,
     queue: u32,
+    ports: u32,
 }
 
 impl ShieldGate {
-    /// For the lane that serves `queue` of each port.
-    pub fn new(control: Control, queue: u32) -> Self {
-        ShieldGate { control, queue }
+    /// For the lane that serves `queue` of each of the first `ports` ports.
+    pub fn new(control: Control, queue: u32, ports: u32) -> Self {
+        ShieldGate { control, queue, ports }
     }
 }
 
@@ -80,5 +94,17 @@ impl Gate for ShieldGate {
 
     fn set_accepting(&mut self, service: usize, accepting: bool) {
         self.control.set_accepting(service as u32, accepting);
+    }
+
+    fn set_cookie_mss(&mut self, service: usize, says: &CookieService) {
+        self.control.set_cookie_mss(service as u32, says);
+    }
+
+    fn set_pressure(&mut self, on: bool) {
+        self.control.set_pressure(self.queue, on);
+    }
+
+    fn new_connections(&self) -> u64 {
+        (0..self.ports).map(|port| self.control.new_connections(port, self.queue)).sum()
     }
 }

@@ -3,6 +3,7 @@
 use super::control::{Command, Mailbox, Neighbours};
 use super::gate::Gate;
 use super::idle::{Idle, IdlePolicy, Pause};
+use super::pressure::{Load, Pressure};
 use super::worker::{Outlet, Worker};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::kernel::NextHop;
@@ -20,8 +21,28 @@ pub struct Lane<P: Port, G: Gate, N: Neighbours> {
     gate: G,
     mailbox: Mailbox,
     idle: Idle,
+    cookies: Cookies,
     /// What the gate was last told of each service.
     told: Vec<Told>,
+}
+
+/// When new connections are answered by SYN cookies ahead of the lane.
+#[derive(Clone, Debug, Default)]
+pub enum Cookies {
+    #[default]
+    Off,
+    Always,
+    UnderPressure(Pressure),
+}
+
+impl Cookies {
+    fn are_on(&self) -> bool {
+        match self {
+            Cookies::Off => false,
+            Cookies::Always => true,
+            Cookies::UnderPressure(pressure) => pressure.is_on(),
+        }
+    }
 }
 
 /// What the gate was last told of a service, and when.
@@ -29,6 +50,7 @@ pub struct Lane<P: Port, G: Gate, N: Neighbours> {
 struct Told {
     accepting: bool,
     at: Instant,
+    origin_mss: u16,
 }
 
 impl Told {
@@ -37,7 +59,7 @@ impl Told {
     #[inline]
     fn update(self, accepting: bool, now: Instant) -> Option<Told> {
         let due = !accepting || now.since(self.at) >= REOPEN_AFTER;
-        (accepting != self.accepting && due).then_some(Told { accepting, at: now })
+        (accepting != self.accepting && due).then_some(Told { accepting, at: now, ..self })
     }
 }
 
@@ -61,7 +83,8 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
     ) -> Self {
         let out = ports.iter().map(|_| Burst::new()).collect();
         // Nothing was told yet: the first turn tells all.
-        let told = vec![Told { accepting: false, at: Instant::ZERO }; worker.services()];
+        let nothing = Told { accepting: false, at: Instant::ZERO, origin_mss: u16::MAX };
+        let told = vec![nothing; worker.services()];
         Lane {
             worker,
             io: LaneIo { ports, out, neighbours },
@@ -69,8 +92,19 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             gate,
             mailbox,
             idle: Idle::new(idle),
+            cookies: Cookies::Off,
             told,
         }
+    }
+
+    /// When the shield ahead answers new connections. Unless this is said, it never does.
+    pub fn set_cookies(&mut self, cookies: Cookies) {
+        self.worker.set_cookies_on(cookies.are_on());
+        self.cookies = cookies;
+    }
+
+    pub fn cookies(&self) -> &Cookies {
+        &self.cookies
     }
 
     /// Polls until told to stop; returns the last counts. `clock` is read twice a turn.
@@ -128,14 +162,34 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         self.gate.fill(snapshot);
     }
 
-    /// Shows the gate a sign of life, and which services still take connections.
+    /// Shows the gate a sign of life, whether there is pressure, which services still take
+    /// connections, and what segments their origins take.
     fn report(&mut self, now: Instant) {
         self.gate.beat(now);
+        self.look_at_pressure(now);
         for (service, told) in self.told.iter_mut().enumerate() {
             if let Some(news) = told.update(self.worker.is_accepting(service), now) {
                 self.gate.set_accepting(service, news.accepting);
                 *told = news;
             }
+            let origin_mss = self.worker.origin_mss(service);
+            if origin_mss != told.origin_mss {
+                told.origin_mss = origin_mss;
+                self.gate.set_cookie_mss(service, &self.worker.cookie_service(service));
+            }
+        }
+    }
+
+    #[inline]
+    fn look_at_pressure(&mut self, now: Instant) {
+        let Cookies::UnderPressure(pressure) = &mut self.cookies else { return };
+        if !pressure.is_due(now) {
+            return;
+        }
+        let load = Load { syns: self.gate.new_connections(), half_open: self.worker.half_open() };
+        if let Some(on) = pressure.look(now, load) {
+            self.worker.set_cookies_on(on);
+            self.gate.set_pressure(on);
         }
     }
 

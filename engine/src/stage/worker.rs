@@ -20,18 +20,21 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ringroad_ebpf::ProvenSources;
+use ringroad_ebpf::{CookieService, ProvenSources};
 use siphasher::sip128::SipHasher24;
 
 use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::{NextHop, Routes};
 use crate::limits::{BURST, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX, WHEEL_TICK};
-use crate::proxy::{Fallback, PairTable, Service, ServiceSettings, SpentCookies, TimeWaitTable};
+use crate::proxy::{
+    Fallback, PairTable, Service, ServiceSettings, Side, SpentCookies, TimeWaitTable,
+    cookie_service,
+};
 use crate::shield::cookie::Keys;
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
-use crate::tcp::{ChunkSlab, TcpCounters};
+use crate::tcp::{ChunkSlab, State, TcpCounters};
 use crate::telemetry::{FrameCounts, Ledger, ServiceCounters, Snapshot, Telemetry};
 use crate::time::Instant;
 
@@ -86,6 +89,8 @@ pub struct Worker {
     flows: FlowTable,
     hasher: FlowHasher,
     pairs: PairTable,
+    /// Of the pairs, those whose client has yet to acknowledge our SYN-ACK.
+    half_open: usize,
     waiting: TimeWaitTable,
     wheel: TimingWheel,
     services: Vec<Service>,
@@ -96,6 +101,8 @@ pub struct Worker {
     proven_sources: Option<ProvenSources>,
     /// Those of the SYN cookies that the shield hands out, if it does.
     cookie_keys: Option<Keys>,
+    /// Whether it does at present.
+    cookies_on: bool,
     spent_cookies: SpentCookies,
     /// Segments of the burst being worked on.
     arrivals: Vec<Arrival>,
@@ -140,6 +147,7 @@ impl Worker {
             flows: FlowTable::new(2 * pairs + TIME_WAIT_MAX),
             hasher: FlowHasher::new(&derive(&secret, b"flows")),
             pairs: PairTable::new(pairs),
+            half_open: 0,
             waiting: TimeWaitTable::new(TIME_WAIT_MAX),
             wheel: TimingWheel::new(pairs, WHEEL_TICK, now),
             services: services
@@ -153,6 +161,7 @@ impl Worker {
             secret: Secret::new(derive(&secret, b"sequence numbers")),
             proven_sources,
             cookie_keys: None,
+            cookies_on: false,
             spent_cookies: SpentCookies::new(),
             arrivals: Vec::with_capacity(BURST),
             queue: VecDeque::with_capacity(pairs),
@@ -169,6 +178,32 @@ impl Worker {
     /// Connections that are proxied now.
     pub fn active(&self) -> usize {
         self.pairs.len()
+    }
+
+    /// Connections whose client has yet to acknowledge our SYN-ACK.
+    #[inline]
+    pub fn half_open(&self) -> usize {
+        self.half_open
+    }
+
+    /// The same, counted one by one, for tests.
+    pub fn count_half_open(&self) -> usize {
+        let pairs = self.pairs.indices().filter_map(|index| self.pairs.get(index));
+        let clients = pairs.filter_map(|pair| pair.leg(Side::Client));
+        clients.filter(|client| client.tcp.state() == State::SynReceived).count()
+    }
+
+    /// The MSS that every origin of service `index` is known to take [octets].
+    #[inline]
+    pub fn origin_mss(&self, index: usize) -> u16 {
+        self.services[index].origin_mss()
+    }
+
+    /// What a SYN-ACK of service `index` says of us, where the shield writes it.
+    pub fn cookie_service(&self, index: usize) -> CookieService {
+        let service = &self.services[index];
+        let mtu = self.ports[usize::from(service.settings.port)].mtu;
+        cookie_service(&service.settings.client_leg, mtu, service.origin_mss())
     }
 
     /// Whether new connections to service `index` are to come here; else the shield leaves them to
@@ -194,6 +229,12 @@ impl Worker {
     /// Takes SYN cookies of these keys from now on, and of no others.
     pub fn set_cookie_keys(&mut self, keys: Keys) {
         self.cookie_keys = Some(keys);
+    }
+
+    /// Whether the shield answers SYNs at present. If so, segments that prove nothing may be a flood of
+    /// forged proofs, and get no answer.
+    pub fn set_cookies_on(&mut self, on: bool) {
+        self.cookies_on = on;
     }
 
     /// Takes over what Linux knows now. Paths are looked up again as they are next used.
@@ -272,7 +313,7 @@ fn derive(secret: &[u8; 16], purpose: &[u8]) -> [u8; 16] {
 /// What the flow table says of a flow, in its 32-bit values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
-    Leg { pair: u32, side: crate::proxy::Side },
+    Leg { pair: u32, side: Side },
     TimeWait { index: u32 },
 }
 
@@ -287,7 +328,6 @@ impl Slot {
     }
 
     fn decode(value: u32) -> Self {
-        use crate::proxy::Side;
         if value & Slot::TIME_WAIT != 0 {
             return Slot::TimeWait { index: value & !Slot::TIME_WAIT };
         }

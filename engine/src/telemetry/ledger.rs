@@ -111,8 +111,8 @@ macro_rules! drop_reasons {
 drop_reasons! {
     /// A segment for no connection that we know; answered with a reset within the rate limit.
     NoConnection = "no_connection",
-    /// A segment for no connection that we know and which proves no SYN cookie, or a spent one. Never
-    /// answered: a flood of them must not draw one of resets.
+    /// A segment for no connection that we know and which proves no SYN cookie, or a spent one, while
+    /// cookies are on. Never answered: a flood of them must not draw one of resets.
     BadCookie = "bad_cookie",
     /// A new connection beyond `max_connections`, or while draining; its next try goes to the
     /// kernel.

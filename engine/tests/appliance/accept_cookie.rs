@@ -6,6 +6,7 @@ use ringroad_engine::limits::COOKIE_PERIOD;
 use ringroad_engine::port::impair;
 use ringroad_engine::proxy::Fallback;
 use ringroad_engine::shield::cookie::Keys;
+use ringroad_engine::stage::Cookies;
 
 use crate::apps::{echo, idle, request, respond, send, send_then_wait};
 use crate::cookies::{CookieShield, MASTER, THEN, give_keys, shield};
@@ -333,6 +334,18 @@ fn without_keys_an_unknown_ack_gets_its_reset() {
     world.run_for(ms(1));
     assert_eq!(clients(&mut world).stats.resets, 1);
     assert_eq!(dropped(&world, "no_connection"), 1);
+    world.finish();
+}
+
+#[test]
+fn what_proves_nothing_gets_its_reset_while_cookies_are_off() {
+    let mut world = shielded(Plan::new(seed()));
+    world.lane.set_cookies(Cookies::Off);
+    let packet = forged(&mut Random::new(seed()), ACK).build();
+    clients(&mut world).cable.send(&packet);
+    world.run_for(ms(1));
+    assert_eq!(clients(&mut world).stats.resets, 1);
+    assert_eq!((dropped(&world, "no_connection"), dropped(&world, "bad_cookie")), (1, 0));
     world.finish();
 }
 

@@ -7,7 +7,7 @@ use ringroad_ebpf::CookieService;
 use ringroad_engine::flow::FlowKey;
 use ringroad_engine::proxy::cookie_service;
 use ringroad_engine::shield::cookie::{Keys, SynOptions, bake};
-use ringroad_engine::stage::Command;
+use ringroad_engine::stage::{Command, Cookies, Gate};
 use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::wire::tcp::SeqNum;
 
@@ -40,9 +40,10 @@ pub fn shield<P: Wire>(world: &mut World<P>) {
     let says = cookie_service(&LegSettings::default(), 1500, u16::MAX);
     world.hosts.0[CLIENTS].cookies = Some(CookieShield::new(Keys::at(&MASTER, THEN), says));
     give_keys(world, Keys::at(&MASTER, THEN));
+    world.lane.set_cookies(Cookies::Always);
 }
 
-pub fn give_keys<P: Wire>(world: &mut World<P>, keys: Keys) {
+pub fn give_keys<P: Wire, G: Gate>(world: &mut World<P, G>, keys: Keys) {
     world.commands.send(Command::CookieKeys(keys)).expect("room for a command");
     world.lane.obey();
 }

@@ -19,5 +19,6 @@ mod kernel_path;
 mod limits;
 mod malformed;
 mod network;
+mod pressure;
 mod proven_sources;
 mod transfer;

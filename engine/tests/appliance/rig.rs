@@ -10,19 +10,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringroad_ebpf::{EgressRange, Lists, ProvenSources, ServiceAddress};
+use ringroad_ebpf::{CookieMode, CookieService, EgressRange, Lists, ProvenSources, ServiceAddress};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::port::Port;
 use ringroad_engine::port::impair::{self, Impair};
 use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::proxy::proxy_protocol::Version;
-use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings};
+use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 pub use ringroad_engine::random::Random;
 use ringroad_engine::shield::{self, KernelPathCounts, Rates, Twin};
 use ringroad_engine::stage::{
-    Command, Commands, Gate, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, TwinGate, Worker,
-    WorkerSettings, mailbox,
+    Command, Commands, Cookies, Gate, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, TwinGate,
+    Worker, WorkerSettings, mailbox,
 };
 use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
@@ -101,6 +101,8 @@ pub struct Plan {
     pub device: sim::Settings,
     pub service: ServiceSettings,
     pub neighbours_known: bool,
+    /// When the twin answers SYNs, where there is one.
+    pub cookies: Cookies,
     /// Whether the devices are said to verify checksums.
     pub verified: bool,
     pub proven_sources: Option<ProvenSources>,
@@ -115,6 +117,7 @@ impl Plan {
             service: ServiceSettings {
                 name: "web".to_owned(),
                 listen: vec![service(), address("[2001:db8:1::1]:80")],
+                port: CLIENTS as u8,
                 origins: vec![origin_settings(origin(1))],
                 client_leg: LegSettings::default(),
                 origin_leg: LegSettings::default(),
@@ -125,6 +128,7 @@ impl Plan {
                 idle_timeout: secs(60),
             },
             neighbours_known: true,
+            cookies: Cookies::Off,
             verified: false,
             proven_sources: None,
         }
@@ -132,6 +136,15 @@ impl Plan {
 
     fn pool(&self) -> FramePool {
         FramePool::in_memory(self.frames, 2048)
+    }
+
+    fn cookie_service(&self) -> CookieService {
+        let mode = match self.cookies {
+            Cookies::Off => CookieMode::Off,
+            Cookies::Always => CookieMode::Always,
+            Cookies::UnderPressure(_) => CookieMode::UnderPressure,
+        };
+        CookieService { mode, ..cookie_service(&self.service.client_leg, 1500, u16::MAX) }
     }
 
     pub fn origins(mut self, count: u8) -> Plan {
@@ -269,7 +282,7 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
             drop_fragments: false,
             lists: Lists::default(),
             limits: None,
-            cookies: vec![],
+            cookies: vec![plan.cookie_service()],
             secret: [7; 16],
         });
         let (kernels, linux): (Vec<_>, Vec<_>) = [CLIENTS, ORIGINS]
@@ -340,7 +353,8 @@ impl<P: Wire, G: Gate> World<P, G> {
             .into_iter()
             .unzip();
         let Ok(sides) = <[Side; 2]>::try_from(sides) else { unreachable!("two were made") };
-        let lane = Lane::new(worker, ports, gate, asked.clone(), mailbox, IdlePolicy::Spin);
+        let mut lane = Lane::new(worker, ports, gate, asked.clone(), mailbox, IdlePolicy::Spin);
+        lane.set_cookies(plan.cookies);
         World { lane, hosts: Hosts(sides, behind), commands, now, asked, linux, random, _replay }
     }
 
@@ -437,6 +451,13 @@ impl<P: Wire, G: Gate> World<P, G> {
         while self.now < end {
             self.step(end);
         }
+        self.assert_half_open();
+    }
+
+    /// Counted on the way, and counted one by one.
+    fn assert_half_open(&self) {
+        let worker = self.lane.worker();
+        assert_eq!(worker.half_open(), worker.count_half_open());
     }
 
     /// Until every client's and every origin's connection is over.

@@ -2,7 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use ringroad_ebpf::Verdict;
+use ringroad_ebpf::{CookieService, Verdict};
 
 use super::Gate;
 use crate::frame::{Burst, Frame, FramePool};
@@ -93,6 +93,18 @@ impl<K: Port> Gate for TwinGate<K> {
 
     fn set_cookie_keys(&mut self, keys: Keys) {
         self.twin.set_cookie_keys(keys);
+    }
+
+    fn set_cookie_mss(&mut self, service: usize, says: &CookieService) {
+        self.twin.set_cookie_mss(service, says);
+    }
+
+    fn set_pressure(&mut self, on: bool) {
+        self.twin.set_pressure(on);
+    }
+
+    fn new_connections(&self) -> u64 {
+        self.twin.new_connections()
     }
 
     #[inline]

@@ -44,6 +44,7 @@ fn lane() -> Lane<SimPort, Told, Nobody> {
         ServiceSettings {
             name: format!("{fallback:?}"),
             listen: Vec::new(),
+            port: 0,
             origins: vec![origin],
             client_leg: LegSettings::default(),
             origin_leg: LegSettings::default(),

@@ -85,6 +85,7 @@ impl Worker {
         let counters = &mut self.services[usize::from(service)].counters;
         counters.active += 1;
         counters.accepted += 1;
+        self.half_open += 1;
         Some(index)
     }
 
@@ -131,6 +132,7 @@ impl Worker {
                 _ => (pair.origin + 1) % service.origins.len() as u16,
             };
             pair.tries += 1;
+            self.half_open -= usize::from(pair.phase == Phase::ClientHandshake);
             pair.phase = Phase::OriginHandshake;
             pair.moved_at = self.now;
             if self.connect(index, outlet) {

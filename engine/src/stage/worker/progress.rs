@@ -95,7 +95,7 @@ impl Worker {
         let Some(pair) = self.pairs.get_mut(index) else { return };
         let [Some(client), Some(origin)] = &mut pair.legs else { return };
         let service = &mut self.services[usize::from(pair.service)];
-        service.origins[usize::from(pair.origin)].mss = origin.tcp.path_mss();
+        service.learn_origin_mss(usize::from(pair.origin), origin.tcp.path_mss());
         let Some(version) = service.settings.proxy_protocol else { return };
         let mut header = [0; HEADER_MAX];
         let len =
@@ -225,6 +225,7 @@ impl Worker {
                 self.awaiting_path.retain(|awaiting| *awaiting != index);
             }
             self.services[usize::from(pair.service)].counters.active -= 1;
+            self.half_open -= usize::from(pair.phase == Phase::ClientHandshake);
             self.wheel.cancel(index);
             self.pairs.remove(index);
         }

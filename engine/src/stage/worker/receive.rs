@@ -180,8 +180,10 @@ impl Worker {
         }
         match self.prove(&arrival) {
             Ok(proven) => self.accept_cookie(&proven, arrival),
-            Err(Unproven::BadCookie) => self.drop_frame(arrival.frame, DropReason::BadCookie),
-            Err(Unproven::NoCookie) => self.refuse(arrival),
+            Err(Unproven::BadCookie) if self.cookies_on => {
+                self.drop_frame(arrival.frame, DropReason::BadCookie);
+            }
+            Err(_) => self.refuse(arrival),
         }
     }
 
