@@ -24,20 +24,26 @@ class Proxy:
 
     address = EDGE_V4
 
-    def __init__(self, kind, needs):
-        self.name = kind.name
+    def __init__(self, kind, needs, name=None, shield=None):
+        self.name = name or kind.name
         self.needs = needs
         self._kind = kind
+        self._shield = shield
 
     def start(self, ground):
         engine = {"cores": [EDGE_CORE]}
         folder = ground.new_folder()
-        self._edge = self._kind(ground.lab, folder, SERVICES, engine, pin=EDGE_PIN)
+        self._edge = self._kind(ground.lab, folder, SERVICES, engine, self._shield, EDGE_PIN)
         self._edge.start()
 
     @property
     def pid(self):
         return self._edge.pid
+
+    @property
+    def frames_held(self):
+        """Frames of packet memory in use; `None` where there is no such thing."""
+        return self._edge.stats()["frames"]["held"] if "ledger" in self._edge.traits else None
 
     def stop(self):
         # With all its checks: figures of an edge whose books do not balance are worth nothing.

@@ -9,7 +9,10 @@ import time
 from pathlib import Path
 
 import backend
+import flood
+import shield
 from measures import FIGURES
+from text import aligned
 
 # What the others are compared with.
 BASE = "haproxy"
@@ -23,6 +26,10 @@ class Results:
         self.failures = []
         # Of the DPDK backend: by measure, then contender.
         self.backend = {}
+        # Of HTTP under floods: one a contender, load, kind of flood and round.
+        self.floods = []
+        # Of the shield's program: by what the packet is, then name of the figure.
+        self.shield = []
 
     def add(self, contender, figures):
         kept = self.samples.setdefault(contender, {})
@@ -40,6 +47,8 @@ class Results:
         """A row for each figure, a column for each contender: median, and ratio to the base's."""
         tables = [self._edge_table()] if self.samples else []
         tables += [backend.table(self.backend)] if self.backend else []
+        tables += [shield.table(self.shield)] if self.shield else []
+        tables += [flood.table(self.floods)] if self.floods else []
         return "\n\n".join(tables)
 
     def _edge_table(self):
@@ -49,11 +58,7 @@ class Results:
             base = self.median(BASE, figure.key)
             cells = [_cell(figure, self.median(name, figure.key), base) for name in names]
             rows.append([f"{figure.title} [{figure.unit}]", *cells])
-        widths = [max(len(row[column]) for row in rows) for column in range(len(names) + 1)]
-        return "\n".join(
-            "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])
-            for row in rows
-        )
+        return aligned(rows)
 
     def write(self, folder, settings):
         """Writes samples, medians and the circumstances to a new file; returns its path."""
@@ -69,6 +74,8 @@ class Results:
             },
             "samples": self.samples,
             "backend": self.backend,
+            "shield": self.shield,
+            "floods": self.floods,
             "failures": self.failures,
         }
         path.write_text(json.dumps(content, indent=2) + "\n")

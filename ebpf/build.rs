@@ -9,7 +9,7 @@ use libbpf_cargo::SkeletonBuilder;
 /// What Debian and Ubuntu need for this crate and the libbpf under it.
 const INSTALL: &str = "apt-get install clang libelf-dev zlib1g-dev linux-libc-dev pkg-config";
 
-const PROGRAMS: [&str; 4] = ["shield", "acceptor", "wire", "bench"];
+const PROGRAMS: [&str; 5] = ["shield", "acceptor", "wire", "bench", "flood"];
 
 fn main() -> ExitCode {
     println!("cargo::rerun-if-changed=bpf");

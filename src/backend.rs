@@ -4,6 +4,7 @@
 //! stands ahead of the engine on them. The rest of a start (`run.rs`) and the lane are the same
 //! for all. Everything that a backend changes on the host is undone when it is dropped.
 
+mod acceptor;
 pub(crate) mod af_xdp;
 pub(crate) mod dpdk;
 
@@ -39,18 +40,23 @@ pub(crate) trait Backend {
     /// Opens the ports over packet memory of their own. What arrives is still Linux's.
     fn open(&mut self, config: &Config, plan: &Plan) -> Result<(FramePool, Vec<Self::Port>)>;
 
+    /// The part of the shield that is not in the lane.
+    fn shield(&self) -> Result<Box<dyn ShieldHandle>>;
+
     /// Where the engine notes who has completed a handshake; `None`: nothing is limited.
     fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>>;
 
     /// Lets the engine have what is its own.
     fn put_in_front(&mut self, plan: &Plan, ports: &[Self::Port]) -> Result<Self::Gate>;
 
-    /// The part of the shield that is not in the lane.
-    fn shield(&self) -> Result<Box<dyn ShieldHandle>>;
-
     /// Whatever is to be done while the lane runs; never ends.
     fn attend(&mut self) -> impl Future<Output = ()> {
         std::future::pending()
+    }
+
+    /// When the lane has ended: lets Linux have what was begun and will not be the engine's.
+    fn hand_over(&mut self) -> impl Future<Output = ()> {
+        std::future::ready(())
     }
 }
 

@@ -170,7 +170,12 @@ impl Plan {
         if !self.egress.contains(&range) {
             self.egress.push(range);
         }
-        Ok(OriginSettings { address: origin, egress_address: address, source_ports })
+        Ok(OriginSettings {
+            address: origin,
+            egress_port: u8::try_from(port_index)?,
+            egress_address: address,
+            source_ports,
+        })
     }
 }
 

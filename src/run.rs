@@ -192,6 +192,7 @@ async fn serve<B: Backend>(
     }
     let last =
         lane.join().map_err(|_| anyhow!("the lane ended by a fault of its own; see above"))?;
+    backend.hand_over().await;
     drop(backend);
     drop(reserved);
     report(&last);

@@ -9,6 +9,7 @@
 #define PACKET struct __sk_buff
 
 #include <linux/bpf.h>
+#include <linux/errno.h>
 #include <linux/pkt_cls.h>
 
 #include "open.h"
@@ -60,31 +61,32 @@ static __always_inline int parse_skb(struct __sk_buff *skb, struct segment *segm
 	return parsed;
 }
 
-static __always_inline void assign(struct __sk_buff *skb, const struct segment *segment,
-				   struct bpf_tcp_req_attrs *attrs)
+/* The kernel's error, if any. */
+static __always_inline int assign(struct __sk_buff *skb, const struct flow_key *flow,
+				  struct bpf_tcp_req_attrs *attrs)
 {
-	struct bpf_sock *found = find_socket(skb, &segment->flow);
-	struct sock *listener;
+	struct bpf_sock *found = find_socket(skb, flow);
+	struct sock *listener = NULL;
+	int error = 0;
 
 	if (!found)
-		return;
-	if (found->state == BPF_TCP_LISTEN) {
+		return 0;
+	if (found->state == BPF_TCP_LISTEN)
 		listener = (struct sock *)bpf_skc_to_tcp_sock(found);
-		/*
-		 * An error may mean that Linux does no SACK: a client can do without. If it does no
-		 * window scaling or no timestamps, the client, which relies on them, is reset.
-		 */
-		if (listener && bpf_sk_assign_tcp_reqsk(skb, listener, attrs, sizeof(*attrs)) &&
-		    attrs->sack_ok) {
+	if (listener) {
+		error = bpf_sk_assign_tcp_reqsk(skb, listener, attrs, sizeof(*attrs));
+		/* It may be that Linux does no SACK: a client can do without. */
+		if (error && attrs->sack_ok) {
 			attrs->sack_ok = 0;
-			bpf_sk_assign_tcp_reqsk(skb, listener, attrs, sizeof(*attrs));
+			error = bpf_sk_assign_tcp_reqsk(skb, listener, attrs, sizeof(*attrs));
 		}
 	}
 	bpf_sk_release(found);
+	return error;
 }
 
 static __always_inline void accept(struct __sk_buff *skb, const struct segment *segment,
-				   const struct service *service, const struct control *control)
+				   const struct service *service, struct control *control)
 {
 	struct timestamps timestamps = read_timestamps(skb, segment);
 	struct bpf_tcp_req_attrs attrs = {};
@@ -105,14 +107,19 @@ static __always_inline void accept(struct __sk_buff *skb, const struct segment *
 		attrs.rcv_tsval = timestamps.value;
 		attrs.rcv_tsecr = timestamps.echoed;
 	}
-	assign(skb, segment, &attrs);
+	/*
+	 * A listener of Multipath TCP, or a Linux that does no timestamps or no window scaling, which
+	 * a client that was promised them relies on. It is no use to answer for it.
+	 */
+	if (assign(skb, &segment->flow, &attrs) == -EINVAL)
+		write_once(control->cookie_keys.kernel_opens, 0);
 }
 
 SEC("tcx/ingress")
 int ringroad_accept(struct __sk_buff *skb)
 {
 	const struct service *service;
-	const struct control *state;
+	struct control *state;
 	struct segment segment = {};
 	__u32 zero = 0;
 

@@ -12,6 +12,9 @@
 #define SERVICES_MAX 1024
 #define SERVICE_ADDRESSES_MAX 4096
 
+/* Addresses of services that each CPU keeps at hand, as a power of two. */
+#define SERVICES_MET_BITS 8
+
 /* Addresses that the engine connects from, and ranges of source ports of each. */
 #define EGRESS_ADDRESSES_MAX 1024
 #define EGRESS_RANGES_MAX 8
@@ -67,8 +70,33 @@
 /* The time of the last such packet is written at most this often [nanoseconds]. */
 #define KERNEL_FLOW_REFRESH_NS (1000ULL * 1000 * 1000)
 
+/* Connections just made by cookies. The least recently used one gives way. */
+#define PROVEN_FLOWS_MAX 16384
+
+/*
+ * How long segments pass for what an earlier one has proven [nanoseconds]: many times what a lane
+ * takes to say that it has the connection.
+ */
+#define PROVEN_FLOW_MEMORY_NS (1000LL * 1000 * 1000)
+
+/*
+ * Segments of unknown connections that the kernel gets to answer, each second and at once: enough
+ * for what restarts and reboots leave behind, and no load.
+ */
+#define UNKNOWN_TO_KERNEL_PER_SECOND 1000
+#define UNKNOWN_INTERVAL_NS (1000ULL * 1000 * 1000 / UNKNOWN_TO_KERNEL_PER_SECOND)
+#define UNKNOWN_BURST_NS (1000ULL * 1000 * 1000)
+
 /* IPv6 extension headers that are skipped on the way to TCP. */
 #define EXTENSION_HEADERS_MAX 4
+
+/* Samples of dropped packets: how much of each, and memory for those that wait [octets]. */
+#define SAMPLE_OCTETS_MAX 128
+#define SAMPLES_OCTETS (256 * 1024)
+
+/* Between two samples of one CPU, and of a burst of them altogether [nanoseconds]. */
+#define SAMPLE_INTERVAL_NS (1000ULL * 1000 * 1000 / 256)
+#define SAMPLE_BURST_NS (64 * SAMPLE_INTERVAL_NS)
 
 /* struct control and the per-CPU counters are written by different CPUs. */
 #define CACHE_LINE 64

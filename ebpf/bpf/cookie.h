@@ -165,15 +165,6 @@ static __always_inline __u32 scale_class(__u8 scale)
 }
 
 /*
- * Two words of four octets as they lie in memory, as one of SipHash's. Right where the lowest octet
- * comes first, as on all hosts that we are built for.
- */
-static __always_inline __u64 hash_word(__be32 first, __be32 second)
-{
-	return (__u64)second << 32 | first;
-}
-
-/*
  * Over both ends, the client's initial sequence number, and two octets of what is sealed. What all
  * mapped addresses begin with is left out: the length, hashed as well, tells the families apart.
  */
@@ -185,13 +176,13 @@ static __always_inline __u64 cookie_mac(const __u64 *key, const struct flow_key 
 	__u64 octets = COOKIE_OCTETS_V4;
 
 	if (!is_mapped(&flow->local)) {
-		siphash_word(&hash, hash_word(client[0], client[1]));
-		siphash_word(&hash, hash_word(client[2], ours[0]));
-		siphash_word(&hash, hash_word(ours[1], ours[2]));
+		siphash_word(&hash, pair_of(client[0], client[1]));
+		siphash_word(&hash, pair_of(client[2], ours[0]));
+		siphash_word(&hash, pair_of(ours[1], ours[2]));
 		octets = COOKIE_OCTETS_V6;
 	}
-	siphash_word(&hash, hash_word(client[3], ours[3]));
-	siphash_word(&hash, hash_word((__u32)flow->local_port << 16 | flow->remote_port, client_isn));
+	siphash_word(&hash, pair_of(client[3], ours[3]));
+	siphash_word(&hash, pair_of((__u32)flow->local_port << 16 | flow->remote_port, client_isn));
 	return siphash_finish(&hash, sealed, octets);
 }
 

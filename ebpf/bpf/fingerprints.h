@@ -35,19 +35,30 @@ static __always_inline __u64 fingerprint(const struct fingerprint_key *key, cons
 	return hash ^ hash >> 33;
 }
 
+static __always_inline struct fingerprint_bucket *
+find_bucket(void *table, const struct fingerprint_key *key, __u64 hash)
+{
+	__u32 at = 1 + ((__u32)hash & key->mask);
+
+	return bpf_map_lookup_elem(table, &at);
+}
+
+static __always_inline __u32 tag_of(__u64 hash)
+{
+	__u32 tag = hash >> 32 & ~FINGERPRINT_NOTE_MAX;
+
+	return tag ? tag : 1 << FINGERPRINT_NOTE_BITS;
+}
+
 /* The note of what has this hash in the table of the key, or one of the above. */
 static __always_inline int find_hashed(void *table, const struct fingerprint_key *key, __u64 hash)
 {
-	__u32 at = 1 + ((__u32)hash & key->mask);
-	struct fingerprint_bucket *bucket = bpf_map_lookup_elem(table, &at);
-	__u32 tag, found;
+	struct fingerprint_bucket *bucket = find_bucket(table, key, hash);
+	__u32 tag = tag_of(hash), found;
 	int i;
 
 	if (!bucket)
 		return FINGERPRINT_ABSENT;
-	tag = hash >> 32 & ~FINGERPRINT_NOTE_MAX;
-	if (!tag)
-		tag = 1 << FINGERPRINT_NOTE_BITS;
 	/* A word with this tag leaves its note. */
 #pragma unroll
 	for (i = 0; i < FINGERPRINTS_PER_BUCKET; i++) {
@@ -56,6 +67,29 @@ static __always_inline int find_hashed(void *table, const struct fingerprint_key
 			return found;
 	}
 	return read_once(bucket->unplaced) ? FINGERPRINT_CROWDED : FINGERPRINT_ABSENT;
+}
+
+/*
+ * Whether a table that forgets has this hash. Its places have no notes and are taken in turn from the
+ * first on, so that most buckets are seen through soon.
+ */
+static __always_inline int is_remembered(void *table, const struct fingerprint_key *key, __u64 hash)
+{
+	struct fingerprint_bucket *bucket = find_bucket(table, key, hash);
+	__u32 tag = tag_of(hash), word;
+	int i;
+
+	if (!bucket)
+		return 0;
+#pragma unroll
+	for (i = 0; i < FINGERPRINTS_PER_BUCKET; i++) {
+		word = read_once(bucket->words[i]);
+		if (word == tag)
+			return 1;
+		if (!word)
+			return 0;
+	}
+	return 0;
 }
 
 /* The same of what has these words. */

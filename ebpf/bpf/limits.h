@@ -41,13 +41,11 @@ static __always_inline __u64 hash_source(const struct control *control,
 					 const struct segment *segment, __u32 whose)
 {
 	const struct address *mask = &control->rate_limits[whose].masks[is_ipv4(segment)];
-	struct address source = segment->source;
+	const __u32 *of = segment->source.words;
+	const __u32 words[4] = { of[0] & mask->words[0], of[1] & mask->words[1],
+				 of[2] & mask->words[2], of[3] & mask->words[3] };
 
-	source.words[0] &= mask->words[0];
-	source.words[1] &= mask->words[1];
-	source.words[2] &= mask->words[2];
-	source.words[3] &= mask->words[3];
-	return fingerprint(key, source.words, 4);
+	return fingerprint(key, words, 4);
 }
 
 /* When the last of its buckets is full. */
@@ -157,7 +155,7 @@ static __always_inline enum verdict charge(struct control *control,
 		return GO_ON;
 	now = cheap_now(heartbeat);
 	hash = hash_source(control, key, segment, PER_SOURCE);
-	if (find_hashed(&proven_sources, key, hash) < 0) {
+	if (!is_remembered(&proven_sources, key, hash)) {
 		whose = PER_PREFIX;
 		hash = hash_source(control, key, segment, PER_PREFIX);
 		if (is_syn) {

@@ -4,6 +4,14 @@
 
 #include "shared_maps.h"
 
+/* See services.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1 << SERVICES_MET_BITS);
+	__type(key, __u32);
+	__type(value, struct met_service);
+} services_met SEC(".maps");
+
 /* Where the engine connects from. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -47,6 +55,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct fingerprint_bucket);
 } known_flows SEC(".maps");
+
+/* When connections were last proven by a cookie, since which the engine has them [ns]. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PROVEN_FLOWS_MAX);
+	__type(key, struct flow_key);
+	__type(value, __u64);
+} proven_flows SEC(".maps");
 
 /* Sources that are denied or allowed: LISTED_DENY, LISTED_ALLOW. The longest prefix counts. */
 struct {
@@ -96,5 +112,26 @@ struct {
 	__type(key, __u32);
 	__type(value, struct counters);
 } counters SEC(".maps");
+
+/* By service index. As many as the services that the engine names when it loads the program. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct service_counters);
+} service_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sampler);
+} samplers SEC(".maps");
+
+/* struct sample, one after another. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SAMPLES_OCTETS);
+} samples SEC(".maps");
 
 #endif

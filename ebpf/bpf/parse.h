@@ -103,24 +103,43 @@ static __always_inline void *take(struct cursor *cursor, __u32 size)
 	return here;
 }
 
+/*
+ * Two words as they lie in memory. Right where the lowest octet comes first, as on all hosts that we
+ * are built for.
+ */
+static __always_inline __u64 pair_of(__be32 first, __be32 second)
+{
+	return (__u64)second << 32 | first;
+}
+
 static __always_inline __u64 octets_left(const struct cursor *cursor)
 {
 	return (__u64)cursor->end - (__u64)cursor->at + cursor->beyond;
 }
 
+/*
+ * Addresses are written by halves, as they are read and copied: what is stored in smaller parts has
+ * to reach memory before it can be loaded as one.
+ */
+static __always_inline struct address address_of(__u64 first, __u64 second)
+{
+	const __u64 halves[2] = { first, second };
+	struct address address;
+
+	__builtin_memcpy(&address, halves, sizeof(address));
+	return address;
+}
+
 static __always_inline struct address map_ipv4(__be32 address)
 {
-	struct address mapped = { .words = { 0, 0, bpf_htonl(0xffff), address } };
-
-	return mapped;
+	return address_of(0, pair_of(bpf_htonl(0xffff), address));
 }
 
 static __always_inline struct address copy_ipv6(const struct in6_addr *from)
 {
-	struct address to = { .words = { from->in6_u.u6_addr32[0], from->in6_u.u6_addr32[1],
-					 from->in6_u.u6_addr32[2], from->in6_u.u6_addr32[3] } };
+	const __u64 *halves = (const __u64 *)from;
 
-	return to;
+	return address_of(halves[0], halves[1]);
 }
 
 /*

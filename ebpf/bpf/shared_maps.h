@@ -30,7 +30,7 @@ struct {
 	__type(value, struct control);
 } control SEC(".maps");
 
-static __always_inline const struct service *find_service(const struct flow_key *flow)
+static __always_inline struct service_key service_key(const struct flow_key *flow)
 {
 	struct service_key key = {
 		.address = flow->local,
@@ -38,6 +38,13 @@ static __always_inline const struct service *find_service(const struct flow_key 
 		.port = flow->local_port,
 		.protocol = IPPROTO_TCP,
 	};
+
+	return key;
+}
+
+static __always_inline const struct service *find_service(const struct flow_key *flow)
+{
+	struct service_key key = service_key(flow);
 
 	return bpf_map_lookup_elem(&services, &key);
 }

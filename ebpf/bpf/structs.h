@@ -30,6 +30,13 @@ struct service {
 	__u32 service_index;
 };
 
+/* Of one CPU: a service that it met, when the services had changed this many times. */
+struct met_service {
+	struct service_key key;
+	struct service service;
+	__u64 generation;
+};
+
 /* An address of ours on one interface: one that the engine connects from, or a service's. */
 struct egress_key {
 	struct address address;
@@ -115,7 +122,7 @@ struct cookie_keys {
 	__u64 slots[2][2];
 	/* The slot in use. */
 	__u64 current;
-	/* Whether the kernel opens cookies too: see acceptor.bpf.c. */
+	/* Whether the kernel opens cookies too. Taken back by acceptor.bpf.c if it does not. */
 	__u64 kernel_opens;
 	__u64 rest_of_line[2];
 };
@@ -158,13 +165,21 @@ struct control {
 	__u64 rest_of_first_line[4];
 	/* Last packet of a flow of the kernel's; zero: never any. Written by the program. */
 	__u64 kernel_flow_seen_ns;
-	__u64 rest_of_line[7];
+	/* When as many unknown segments as may at once are the kernel's again. Written by the program. */
+	__u64 unknown_full_at_ns;
+	__u64 rest_of_line[6];
 	/* When the bucket of all unproven sources will be full again. Written by the program. */
 	__u64 unproven_full_at_ns;
 	__u64 rest_of_cap_line[7];
 	/* By PER_SOURCE, PER_PREFIX. */
 	struct rate_limit rate_limits[2];
+	/* How often what is served has changed. */
+	__u64 services_generation;
+	__u64 rest_of_generation_line[7];
 	struct cookie_keys cookie_keys;
+	/* Whether the kernel gets any segments of unknown connections. */
+	__u64 unknown_to_kernel;
+	__u64 rest_of_policy_line[7];
 	/* By service index: whether the engine takes new connections. */
 	__u8 accepting[SERVICES_MAX];
 	/* By service index. */
@@ -227,6 +242,10 @@ enum verdict {
 	VERDICT_BYTES_LIMITED,
 	/* Dropped: a fragment of TCP to a service's address, by the operator's policy. */
 	VERDICT_FRAGMENT_DROPPED,
+	/* Of no connection that is known; the kernel answers. */
+	VERDICT_UNKNOWN,
+	/* Dropped: of no connection that is known, by the operator's policy or as one too many. */
+	VERDICT_UNKNOWN_DROPPED,
 	VERDICTS,
 };
 
@@ -238,7 +257,39 @@ struct counters {
 	__u64 buckets_evicted;
 };
 
+/* Of one CPU and one service [packets]; without those of connections that the engine was known to have. */
+struct service_counters {
+	__u64 verdicts[VERDICTS];
+};
+
+/* A packet that was dropped. */
+struct sample {
+	/* CLOCK_MONOTONIC, by the coarse clock [ns]. */
+	__u64 at_ns;
+	/* Of the packet [octets]. */
+	__u32 octets;
+	__u32 ifindex;
+	/* SERVICES_MAX: none. */
+	__u32 service_index;
+	__u16 verdict;
+	/* How much of it is here [octets]. */
+	__u16 captured;
+	__u8 head[SAMPLE_OCTETS_MAX];
+};
+
+/* Of one CPU. */
+struct sampler {
+	/* When it may have a whole burst of samples again [ns]. */
+	__u64 full_at_ns;
+	/* Samples that found no room. */
+	__u64 lost;
+	/* The one in the making. */
+	struct sample next;
+};
+
+_Static_assert(sizeof(struct sample) == 24 + SAMPLE_OCTETS_MAX, "no hidden padding");
 _Static_assert(sizeof(struct service_key) == 24, "no hidden padding");
+_Static_assert(sizeof(struct met_service) == 40, "no hidden padding");
 _Static_assert(sizeof(struct egress_key) == 20, "no hidden padding");
 _Static_assert(sizeof(struct flow_key) == 40, "no hidden padding");
 _Static_assert(sizeof(struct fingerprint_key) == CACHE_LINE, "one line of a table");

@@ -16,18 +16,23 @@
 #include "parse.h"
 #include "pressure.h"
 #include "sanity.h"
+#include "services.h"
 #include "sockets.h"
+#include "unknown.h"
 
 /* What the segment's local address and port mean on this interface. */
 struct owner {
 	__u32 port_index;
 	__u32 service_index;
 	__u8 is_service;
+	/* Whether the connection may be one of the engine's: FINGERPRINT_CROWDED. */
+	__u8 may_be_known;
 };
 
-static __always_inline int is_service(const struct flow_key *flow, struct owner *owner)
+static __always_inline int is_service(const struct control *control, const struct flow_key *flow,
+				      struct owner *owner)
 {
-	const struct service *found = find_service(flow);
+	const struct service *found = find_service_at_hand(control, flow);
 
 	if (!found)
 		return 0;
@@ -55,6 +60,13 @@ static __always_inline int is_egress(const struct flow_key *flow, struct owner *
 		}
 	}
 	return 0;
+}
+
+/* A function by itself: what is known does not need it, nor its room on the stack. */
+static __always_inline int is_ours(const struct control *control, const struct flow_key *flow,
+				   struct owner *owner)
+{
+	return is_service(control, flow, owner) || is_egress(flow, owner);
 }
 
 static __always_inline int is_new_connection(const struct segment *segment)
@@ -122,8 +134,8 @@ static __always_inline enum verdict declined(const struct control *control,
 }
 
 /*
- * Answered where it can be: for the kernel as well, if a listener there opens the cookie. So a
- * flood costs no more while the engine is away.
+ * Who gets a new connection, or that it is to be answered: for the kernel as well, if a listener
+ * there opens the cookie. So a flood costs no more while the engine is away.
  */
 static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct control *control,
 						   const struct heartbeat *heartbeat,
@@ -133,54 +145,114 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 {
 	const struct flow_key *flow = &segment->flow;
 	__u32 service_index = owner->service_index;
-	const struct cookie_service *cookies;
 	enum verdict why;
 	int answers;
 
 	if (service_index >= SERVICES_MAX)
 		return VERDICT_NOT_OURS;
-	cookies = &control->cookie_services[service_index];
-	answers = answers_now(cookies, heartbeat);
+	answers = answers_now(&control->cookie_services[service_index], heartbeat);
 	why = declined(control, heartbeat, service_index, socket);
-	if (why == GO_ON) {
-		/* An earlier connection with these addresses and ports may have been the kernel's. */
-		if (kernel_flows_live(control, heartbeat))
-			bpf_map_delete_elem(&kernel_flows, flow);
-		count_new_connection(control, socket);
-	} else {
-		answers = answers && read_once(control->cookie_keys.kernel_opens) &&
-			  kernel_listens(ctx, flow);
+	if (why != GO_ON) {
+		if (answers && read_once(control->cookie_keys.kernel_opens) &&
+		    kernel_listens(ctx, flow))
+			return VERDICT_ANSWERED;
+		return fall_open(control, flow, service_index, why);
 	}
-	if (answers && answer(ctx, segment, cookies, &control->cookie_keys)) {
-		*action = XDP_TX;
-		return VERDICT_ANSWERED;
-	}
-	return why == GO_ON ? to_engine(socket, action)
-			    : fall_open(control, flow, service_index, why);
+	/* An earlier connection with these addresses and ports may have been the kernel's. */
+	if (kernel_flows_live(control, heartbeat))
+		bpf_map_delete_elem(&kernel_flows, flow);
+	count_new_connection(control, socket);
+	return answers ? VERDICT_ANSWERED : to_engine(socket, action);
 }
 
-/* The index of the port that a connection of the engine's comes by; see find_fingerprint(). */
+/*
+ * Zero, and the frame as it was, if it cannot be answered. A function by itself: the verifier looks
+ * at such once, and what an answer takes of the stack is not taken from the rest.
+ */
+__noinline int answer_new(struct xdp_md *ctx, const struct segment *segment, __u32 service_index)
+{
+	__u32 zero = 0;
+	const struct control *state = bpf_map_lookup_elem(&control, &zero);
+
+	if (!segment || !state || service_index >= SERVICES_MAX)
+		return 0;
+	return answer(ctx, segment, &state->cookie_services[service_index], &state->cookie_keys);
+}
+
+/*
+ * The index of the port that a connection of the engine's comes by; see find_fingerprint(). A stale
+ * heartbeat changes nothing for one that is known: its state is the engine's, and it may only be
+ * late.
+ */
 static __always_inline int known_port(const struct flow_key *flow)
 {
 	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
 }
 
 /*
- * What follows a SYN goes where the SYN went. A stale heartbeat changes nothing here: the
- * connection's state is the engine's, and it may only be late.
+ * A segment that brings a cookie makes a new connection. It and those behind it pass until the
+ * engine says that it has it. GO_ON: none of this.
  */
-static __always_inline enum verdict later_segment(struct control *control,
-						  const struct heartbeat *heartbeat,
-						  const struct flow_key *flow,
-						  const struct owner *owner, __u32 socket,
-						  int *action)
+static __always_inline enum verdict proven_connection(struct xdp_md *ctx, struct control *control,
+						      const struct heartbeat *heartbeat,
+						      const struct segment *segment,
+						      __u32 service_index, __u32 socket,
+						      int *action)
 {
-	if (owner->is_service && kernel_flows_live(control, heartbeat) &&
+	const struct flow_key *flow = &segment->flow;
+	enum verdict why;
+
+	if (service_index >= SERVICES_MAX ||
+	    read_once(control->cookie_services[service_index].mode) == COOKIES_OFF)
+		return GO_ON;
+	if (is_proven(heartbeat, flow))
+		return to_engine(socket, action);
+	if (!brings_cookie(ctx, control, segment))
+		return GO_ON;
+	why = declined(control, heartbeat, service_index, socket);
+	if (why != GO_ON)
+		return fall_open(control, flow, service_index, why);
+	remember_proven(heartbeat, flow);
+	return to_engine(socket, action);
+}
+
+/*
+ * A segment that opens nothing, of a connection that the engine has not said to be its own. What
+ * follows a SYN to the kernel goes there too.
+ *
+ * A function by itself, so that the way of known connections stays short.
+ */
+static __noinline enum verdict other_segment(struct xdp_md *ctx, const struct segment *segment,
+					     const struct owner *owner, int *action)
+{
+	const struct flow_key *flow = &segment->flow;
+	__u32 queue = ctx->rx_queue_index, zero = 0;
+	__u32 socket = owner->port_index * QUEUES_MAX + queue;
+	struct control *state = bpf_map_lookup_elem(&control, &zero);
+	const struct heartbeat *heartbeat;
+	enum verdict verdict = GO_ON;
+
+	if (!state || queue >= QUEUES_MAX)
+		return VERDICT_NO_SOCKET;
+	heartbeat = &state->heartbeats[queue];
+	if (owner->is_service && kernel_flows_live(state, heartbeat) &&
 	    bpf_map_lookup_elem(&kernel_flows, flow)) {
-		kernel_flow_seen(control);
+		kernel_flow_seen(state);
 		return VERDICT_KERNEL_FLOW;
 	}
-	return to_engine(socket, action);
+	/* A SYN from an origin was not looked up before. */
+	if (owner->may_be_known ||
+	    (is_new_connection(segment) && known_port(flow) != FINGERPRINT_ABSENT))
+		return to_engine(socket, action);
+	if (owner->is_service)
+		verdict = proven_connection(ctx, state, heartbeat, segment, owner->service_index,
+					    socket, action);
+	if (verdict != GO_ON)
+		return verdict;
+	verdict = judge_unknown(state, heartbeat, segment);
+	if (verdict == VERDICT_UNKNOWN_DROPPED)
+		*action = XDP_DROP;
+	return verdict;
 }
 
 /* Ports are in the first fragment alone, so that all to a service's address have one fate. */
@@ -189,6 +261,23 @@ static __always_inline int drops_fragment(const struct segment *segment)
 	struct egress_key key = { .address = segment->flow.local, .ifindex = segment->flow.ifindex };
 
 	return segment->is_fragment && bpf_map_lookup_elem(&unfragmented, &key);
+}
+
+/*
+ * Why a packet is too much, or GO_ON, as it is for all that origins send. A function by itself: most
+ * have no limits, and need not keep room for it on the stack.
+ */
+static __noinline enum verdict charge_client(struct control *control,
+					     const struct heartbeat *heartbeat,
+					     const struct segment *segment, struct owner *owner,
+					     __u64 octets)
+{
+	int is_new = is_new_connection(segment);
+
+	/* Of a connection of the engine's it is not known yet which end of it we are. */
+	if (!owner->is_service && !is_service(control, &segment->flow, owner))
+		return GO_ON;
+	return charge(control, heartbeat, segment, octets, is_new);
 }
 
 /* Why a packet to us is dropped whoever would have it, or GO_ON. */
@@ -208,14 +297,14 @@ static __always_inline enum verdict refuse(struct control *control,
 		return VERDICT_DENIED;
 	if (!(limited & (is_new ? LIMITED_SYNS : LIMITED_PACKETS)) || list == LISTED_ALLOW)
 		return GO_ON;
-	/* Of a connection of the engine's it is not known yet which end of it we are. */
-	if (!owner->is_service && !is_service(&segment->flow, owner))
-		return GO_ON;
-	return charge(control, heartbeat, segment, octets, is_new);
+	return charge_client(control, heartbeat, segment, owner, octets);
 }
 
-/* The verdict on a packet. `action` is set to what the driver is to do when it is not to pass. */
-static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
+/*
+ * The verdict on a packet. `action` is set to what the driver is to do when it is not to pass, and
+ * `service_index` if it is for a service; where the engine's connection is known nobody asks.
+ */
+static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_index, int *action)
 {
 	void *frame = (void *)(long)ctx->data;
 	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end, 0 };
@@ -238,15 +327,18 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	}
 	if (verdict != GO_ON)
 		return verdict;
+	state = bpf_map_lookup_elem(&control, &zero);
+	if (!state)
+		return VERDICT_NO_SOCKET;
 	is_new = is_new_connection(&segment);
 	known = is_new ? FINGERPRINT_ABSENT : known_port(&segment.flow);
 	if (known >= 0)
 		owner.port_index = known;
-	else if (!is_service(&segment.flow, &owner) && !is_egress(&segment.flow, &owner))
+	else if (!is_ours(state, &segment.flow, &owner))
 		return VERDICT_NOT_OURS;
-
-	state = bpf_map_lookup_elem(&control, &zero);
-	if (!state || queue >= QUEUES_MAX)
+	if (owner.is_service)
+		*service_index = owner.service_index;
+	if (queue >= QUEUES_MAX)
 		return VERDICT_NO_SOCKET;
 	heartbeat = &state->heartbeats[queue];
 	is_new = is_new && owner.is_service;
@@ -259,9 +351,17 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, int *action)
 	socket = owner.port_index * QUEUES_MAX + queue;
 	if (known >= 0)
 		return to_engine(socket, action);
-	if (is_new)
-		return new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
-	return later_segment(state, heartbeat, &segment.flow, &owner, socket, action);
+	if (is_new) {
+		verdict = new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
+		if (verdict != VERDICT_ANSWERED)
+			return verdict;
+		if (!answer_new(ctx, &segment, owner.service_index))
+			return to_engine(socket, action);
+		*action = XDP_TX;
+		return VERDICT_ANSWERED;
+	}
+	owner.may_be_known = known == FINGERPRINT_CROWDED;
+	return other_segment(ctx, &segment, &owner, action);
 }
 
 #endif

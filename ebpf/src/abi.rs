@@ -38,6 +38,12 @@ unsafe impl Plain for types::counters {}
 unsafe impl Plain for types::cookie_service {}
 // SAFETY: as above.
 unsafe impl Plain for types::rate_limit {}
+// SAFETY: as above.
+unsafe impl Plain for types::service_counters {}
+// SAFETY: as above; `structs.h` asserts that a sample has no padding.
+unsafe impl Plain for types::sample {}
+// SAFETY: as above.
+unsafe impl Plain for types::sampler {}
 // SAFETY: an integer.
 unsafe impl Plain for u64 {}
 

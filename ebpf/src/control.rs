@@ -123,10 +123,12 @@ impl Control {
     /// Whether new connections that are the kernel's are answered as well, where cookies are on and
     /// a listener waits for them: see [`crate::Acceptor`].
     pub fn set_kernel_opens(&self, opens: bool) {
-        let keys = offset_of!(types::control, cookie_keys);
-        self.page
-            .word(keys + offset_of!(types::cookie_keys, kernel_opens))
-            .store(opens.into(), Ordering::Relaxed);
+        self.kernel_opens_word().store(opens.into(), Ordering::Relaxed);
+    }
+
+    /// The same as it is now: no more, once Linux has refused one.
+    pub fn kernel_opens(&self) -> bool {
+        self.kernel_opens_word().load(Ordering::Relaxed) != 0
     }
 
     /// Connections to a service that were given to the kernel, since the program was loaded.
@@ -156,11 +158,25 @@ impl Control {
             .store(limit_ns.unsigned_abs(), Ordering::Relaxed);
     }
 
+    /// What CPUs keep at hand of the services counts no more.
+    pub(crate) fn forget_met_services(&self) {
+        self.page
+            .word(offset_of!(types::control, services_generation))
+            .fetch_add(1, Ordering::Release);
+    }
+
     /// Whether any source is denied or allowed.
     pub(crate) fn set_lists_used(&self, used: bool) {
         self.page
             .word(offset_of!(types::control, lists_used))
             .store(used.into(), Ordering::Relaxed);
+    }
+
+    /// Whether the kernel gets segments of unknown connections, as long as they are few.
+    pub(crate) fn set_unknown_to_kernel(&self, given: bool) {
+        self.page
+            .word(offset_of!(types::control, unknown_to_kernel))
+            .store(given.into(), Ordering::Relaxed);
     }
 
     /// To be called before packets come: it takes several stores.
@@ -207,6 +223,11 @@ impl Control {
     /// nanoseconds); 0: never.
     fn kernel_flow_seen_ns(&self) -> &AtomicU64 {
         self.page.word(offset_of!(types::control, kernel_flow_seen_ns))
+    }
+
+    fn kernel_opens_word(&self) -> &AtomicU64 {
+        let keys = offset_of!(types::control, cookie_keys);
+        self.page.word(keys + offset_of!(types::cookie_keys, kernel_opens))
     }
 
     /// Maps the value of the `control` map behind `map`.

@@ -10,7 +10,7 @@ use crate::{ShieldError, abi};
 
 /// What became of a packet; in the order of `enum verdict` in `bpf/structs.h`. What was not dropped
 /// was left to the kernel, but for [`Verdict::ToEngine`] and [`Verdict::Answered`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Verdict {
     /// Redirected to the socket of its queue.
     ToEngine,
@@ -52,10 +52,14 @@ pub enum Verdict {
     BytesLimited,
     /// Dropped: a fragment of TCP to a service's address, by the operator's policy.
     FragmentDropped,
+    /// Of no connection that is known.
+    Unknown,
+    /// Dropped: of no connection that is known, by the operator's policy or as one too many.
+    UnknownDropped,
 }
 
 impl Verdict {
-    pub const ALL: [Verdict; 20] = [
+    pub const ALL: [Verdict; 22] = [
         Verdict::ToEngine,
         Verdict::Answered,
         Verdict::NotOurs,
@@ -76,6 +80,8 @@ impl Verdict {
         Verdict::PacketsLimited,
         Verdict::BytesLimited,
         Verdict::FragmentDropped,
+        Verdict::Unknown,
+        Verdict::UnknownDropped,
     ];
 
     /// As in the ledger.
@@ -101,6 +107,8 @@ impl Verdict {
             Verdict::PacketsLimited => "packets_limited",
             Verdict::BytesLimited => "bytes_limited",
             Verdict::FragmentDropped => "fragment_dropped",
+            Verdict::Unknown => "unknown",
+            Verdict::UnknownDropped => "unknown_dropped",
         }
     }
 
@@ -118,6 +126,7 @@ impl Verdict {
                 | Verdict::PacketsLimited
                 | Verdict::BytesLimited
                 | Verdict::FragmentDropped
+                | Verdict::UnknownDropped
         )
     }
 }
@@ -143,6 +152,12 @@ impl ShieldCounters {
     pub fn count(&mut self, verdict: Verdict) {
         self.received += 1;
         self.by_verdict[verdict as usize] += 1;
+    }
+
+    fn add(&mut self, verdicts: &[u64; Verdict::ALL.len()]) {
+        for (sum, count) in self.by_verdict.iter_mut().zip(verdicts) {
+            *sum += count;
+        }
     }
 
     pub fn of(&self, verdict: Verdict) -> u64 {
@@ -182,29 +197,45 @@ impl ShieldCounters {
 /// Reads the counters of a shield, from any thread, also after it is gone.
 #[derive(Clone, Debug)]
 pub struct CountersReader {
-    map: Arc<MapHandle>,
+    all: Arc<MapHandle>,
+    by_service: Arc<MapHandle>,
 }
 
 impl CountersReader {
-    pub(crate) fn new(map: MapHandle) -> Self {
-        CountersReader { map: Arc::new(map) }
+    pub(crate) fn new(all: MapHandle, by_service: MapHandle) -> Self {
+        CountersReader { all: Arc::new(all), by_service: Arc::new(by_service) }
     }
 
     /// One system call.
     pub fn read(&self) -> Result<ShieldCounters, ShieldError> {
-        let by_cpu = self
-            .map
-            .lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY)
-            .map_err(|source| ShieldError::Map { doing: "read the counters", source })?;
         let mut total = ShieldCounters::default();
-        for octets in by_cpu.unwrap_or_default() {
+        for octets in by_cpu(&self.all, 0)? {
             let Some(counted) = abi::from_octets::<types::counters>(&octets) else { continue };
             total.received += counted.received;
             total.buckets_evicted += counted.buckets_evicted;
-            for (sum, count) in total.by_verdict.iter_mut().zip(counted.verdicts) {
-                *sum += count;
-            }
+            total.add(&counted.verdicts);
         }
         Ok(total)
     }
+
+    /// What was decided on packets for a service, but for those of connections that the engine was
+    /// known to have. One system call.
+    pub fn of_service(&self, service_index: u32) -> Result<ShieldCounters, ShieldError> {
+        let mut total = ShieldCounters::default();
+        for octets in by_cpu(&self.by_service, service_index)? {
+            if let Some(counted) = abi::from_octets::<types::service_counters>(&octets) {
+                total.add(&counted.verdicts);
+            }
+        }
+        total.received = total.by_verdict.iter().sum();
+        Ok(total)
+    }
+}
+
+/// The values of one index; none beyond the end.
+fn by_cpu(map: &MapHandle, index: u32) -> Result<Vec<Vec<u8>>, ShieldError> {
+    let values = map
+        .lookup_percpu(&index.to_ne_bytes(), MapFlags::ANY)
+        .map_err(|source| ShieldError::Map { doing: "read the counters", source })?;
+    Ok(values.unwrap_or_default())
 }

@@ -4,7 +4,8 @@
 //! tables, attaches it to interfaces and lets go of them when it is dropped, or when the process
 //! ends in whatever way: an attachment is a file descriptor, and the kernel closes those.
 //! [`Control`] is what the polling threads hold: heartbeats and switches, plain stores into memory
-//! that the program reads. [`CountersReader`] is what the ledger holds.
+//! that the program reads. [`CountersReader`] is what the ledger holds, [`SampleReader`] what shows
+//! people packets that were dropped.
 //!
 //! Ahead of that it drops what is sent to us and cannot be right, comes from where the operator
 //! denies ([`Lists`]), or is more than its source may send ([`RateLimits`]).
@@ -32,6 +33,7 @@ mod log;
 mod proven_sources;
 mod rate_limits;
 mod redirector;
+mod samples;
 mod settings;
 mod shield;
 mod skeleton;
@@ -48,6 +50,7 @@ pub use lists::Lists;
 pub use proven_sources::ProvenSources;
 pub use rate_limits::{Masks, OCTET_INTERVAL_BITS, RateLimit, RateLimits, SECOND_NS};
 pub use redirector::Redirector;
+pub use samples::{Sample, SampleReader};
 pub use settings::{
     CookieMode, CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings,
 };

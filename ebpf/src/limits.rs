@@ -4,6 +4,7 @@
 //! structures that the skeleton was given.
 
 use std::mem::{offset_of, size_of};
+use std::time::Duration;
 
 use crate::skeleton::types;
 
@@ -61,9 +62,31 @@ pub const PACKET_RATE_MAX: u32 = 10_000_000;
 pub const BYTE_RATE_MIN: u64 = 65_536;
 pub const BYTE_RATE_MAX: u64 = 100_000_000_000;
 
+/// Connections just made by cookies, which the engine may not have said yet to be its own. The least
+/// recently used one gives way: what of it then overtakes the engine's word is sent again.
+pub const PROVEN_FLOWS_MAX: usize = 16_384;
+
+/// How long segments pass for what an earlier one has proven: many times what a lane takes to say
+/// that it has the connection.
+pub const PROVEN_FLOW_MEMORY: Duration = Duration::from_secs(1);
+
+/// Segments of unknown connections that the kernel gets to answer, each second and at once: enough
+/// for what restarts and reboots leave behind, and no load. More are dropped.
+pub const UNKNOWN_TO_KERNEL_PER_SECOND: u32 = 1_000;
+
+/// Of a dropped packet in a sample [octets]: all headers, and a look at what follows.
+pub const SAMPLE_OCTETS_MAX: usize = 128;
+
+/// Samples that one CPU takes in a second, so that a flood costs nothing more. A quarter of them may
+/// come at once. The others are counted with their verdict alone.
+pub const SAMPLES_PER_SECOND: u32 = 256;
+pub const SAMPLES_AT_ONCE: u32 = SAMPLES_PER_SECOND / 4;
+
 /// Octets kept of what libbpf and the verifier say when a program does not load. The end is kept.
 pub const LOAD_LOG_OCTETS_MAX: usize = 2048;
 
+const _: () =
+    assert!(size_of::<types::sample>() - offset_of!(types::sample, head) == SAMPLE_OCTETS_MAX);
 const _: () = assert!(
     offset_of!(types::control, cookie_services) - offset_of!(types::control, accepting)
         == SERVICES_MAX

@@ -27,6 +27,10 @@ pub struct ShieldSettings {
     pub egress: Vec<EgressRange>,
     /// Whether fragments of TCP to services' addresses are dropped, or the kernel's.
     pub drop_fragments: bool,
+    /// Whether segments of no connection that is known, to services and egress ranges, are dropped.
+    /// The kernel gets them else, and answers with a reset, up to
+    /// [`UNKNOWN_TO_KERNEL_PER_SECOND`](crate::limits::UNKNOWN_TO_KERNEL_PER_SECOND).
+    pub drop_unknown: bool,
     pub lists: Lists,
     pub rate_limits: RateLimits,
     /// By service index; of services beyond the end nothing is answered.
@@ -93,6 +97,7 @@ impl Default for ShieldSettings {
             services: Vec::new(),
             egress: Vec::new(),
             drop_fragments: false,
+            drop_unknown: false,
             lists: Lists::default(),
             rate_limits: RateLimits::default(),
             cookies: Vec::new(),

@@ -14,8 +14,8 @@ use crate::settings::{self, Entries};
 use crate::skeleton::{ShieldSkelBuilder, types};
 use crate::{
     AttachedMode, Control, CountersReader, DryRun, EgressRange, FingerprintKey, Fingerprints,
-    KnownFlows, Lists, PortSettings, ProvenSources, ServiceAddress, ShieldCounters, ShieldError,
-    ShieldSettings, abi, fingerprints, log, sys,
+    KnownFlows, Lists, PortSettings, ProvenSources, SampleReader, ServiceAddress, ShieldCounters,
+    ShieldError, ShieldSettings, abi, fingerprints, log, sys,
 };
 
 /// A loaded shield and its attachments. Dropping it detaches them all.
@@ -34,6 +34,7 @@ pub struct Shield {
     proven_sources: ProvenSources,
     lists: ListMaps,
     counters: CountersReader,
+    samples: SampleReader,
     control_map: MapHandle,
     control: Control,
     ports: Vec<Port>,
@@ -82,6 +83,7 @@ impl Shield {
         let mut shield = Shield::load_program(settings, predecessor)?;
         shield.drop_fragments = settings.drop_fragments;
         shield.control.set_heartbeat_limit(settings.heartbeat_limit);
+        shield.control.set_unknown_to_kernel(!settings.drop_unknown);
         settings.rate_limits.check()?;
         shield.control.set_rate_limits(&settings.rate_limits);
         shield.set_lists(&settings.lists)?;
@@ -102,7 +104,10 @@ impl Shield {
         let unfragmented = settings::address_entries(&ports, unfragmented)?;
         let services = settings::service_entries(&ports, services)?;
         let egress = settings::egress_entries(&ports, egress)?;
-        bring_to(&self.services, &services, "fill the services")?;
+        let served = bring_to(&self.services, &services, "fill the services");
+        // Also when it failed half-way.
+        self.control.forget_met_services();
+        served?;
         bring_to(&self.unfragmented, &unfragmented, "fill the addresses without fragments")?;
         bring_to(&self.egress, &egress, "fill the egress addresses")
     }
@@ -206,6 +211,11 @@ impl Shield {
         self.counters.clone()
     }
 
+    /// For whoever wants to see what is dropped.
+    pub fn samples(&self) -> SampleReader {
+        self.samples.clone()
+    }
+
     pub fn counters(&self) -> Result<ShieldCounters, ShieldError> {
         self.counters.read()
     }
@@ -245,6 +255,9 @@ impl Shield {
         let mut object = MaybeUninit::uninit();
         let lines = fingerprints::lines_for(settings.known_flows);
         let proven_lines = fingerprints::lines_for(PROVEN_SOURCES_MAX);
+        let indices = settings.services.iter().map(|service| service.service_index + 1);
+        // A map has one entry at least.
+        let services = indices.max().unwrap_or(1);
         let (loaded, log) = log::captured(|| {
             let mut skeleton = ShieldSkelBuilder::default().open(&mut object)?;
             let (known_flows, proven_sources) =
@@ -259,6 +272,7 @@ impl Shield {
                     proven_sources.set_max_entries(proven_lines as u32)?;
                 }
             }
+            skeleton.maps.service_counters.set_max_entries(services)?;
             skeleton.load()
         });
         let skeleton = loaded.map_err(|source| ShieldError::Load { source, log })?;
@@ -295,7 +309,8 @@ impl Shield {
             proven_sources_map: own(&maps.proven_sources)?,
             proven_sources: ProvenSources::over(proven, settings.rate_limits.source_masks()),
             lists: ListMaps { v4: own(&maps.lists_v4)?, v6: own(&maps.lists_v6)? },
-            counters: CountersReader::new(own(&maps.counters)?),
+            counters: CountersReader::new(own(&maps.counters)?, own(&maps.service_counters)?),
+            samples: SampleReader::new(&own(&maps.samples)?, own(&maps.samplers)?, ifindexes)?,
             control_map: own(&maps.control)?,
             control: Control::map(maps.control.as_fd()).map_err(ShieldError::ControlPage)?,
             ports: settings.ports.iter().map(unattached).collect(),

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use ringroad_ebpf::{
-    CookieMode, CookieService, Lists, RateLimit, RateLimits, ShieldSettings, Verdict,
+    CookieMode, CookieService, FingerprintKey, KnownFlows, Lists, RateLimit, RateLimits,
+    ShieldSettings, Verdict,
 };
 use ringroad_engine::flow::FlowKey;
 use ringroad_engine::random::Random;
@@ -58,18 +59,23 @@ impl Both {
             ports,
             drop_fragments,
             lists,
+            drop_unknown,
             rate_limits,
             cookies,
             ..
         } = settings;
+        let ifindexes: Vec<_> = ports.iter().map(|port| port.ifindex).collect();
+        let known_flows = KnownFlows::new(&ifindexes, 1000, FingerprintKey::new(&[7; 48]));
         let twin = Twin::new(&Settings {
             ports: ports.len(),
             services,
             egress,
             drop_fragments,
+            drop_unknown,
             lists,
             limits: Some((rate_limits, rig.shield.proven_sources())),
             cookies,
+            known_flows: known_flows.clone(),
             secret: [7; 16],
         });
         let now = Instant::from_nanos(now_ns()) + Duration::from_secs(600);
@@ -477,7 +483,7 @@ fn lists_and_limits_have_the_same_verdicts_at_the_same_times() {
                 };
                 both.verdict(&format!("RINGROAD_SEED={seed}, packet {number}"), &packet);
             }
-            for verdict in [Verdict::ToEngine, Verdict::Land, Verdict::Denied] {
+            for verdict in [Verdict::Answered, Verdict::Land, Verdict::Denied] {
                 assert!(both.twin.counters().of(verdict) > 0, "{verdict:?}");
             }
             both.finish();

@@ -1,9 +1,12 @@
 //! Ports on Linux's own drivers, behind the shield in XDP.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{self, Config, Driver, XdpMode};
 use ringroad_ebpf::{
-    AttachMode, Control, CountersReader, PortSettings, ProvenSources, Shield, ShieldSettings,
+    Acceptor, AttachMode, Control, CountersReader, PortSettings, ProvenSources, Shield,
+    ShieldSettings,
 };
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, receive_queues};
@@ -14,6 +17,7 @@ use ringroad_engine::stage::ShieldGate;
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_hugepages::Request;
 
+use super::acceptor::LinuxAccepts;
 use super::{Backend, ShieldHandle, leave_to_linux};
 use crate::plan::{Plan, PortPlan};
 use crate::privileges;
@@ -22,6 +26,9 @@ use crate::privileges;
 #[derive(Debug, Default)]
 pub(crate) struct AfXdpBackend {
     shield: Option<Shield>,
+    acceptor: Option<LinuxAccepts>,
+    /// New connections that the shield had answered, a while ago and at the last look.
+    answered: [u64; 2],
 }
 
 impl AfXdpBackend {
@@ -54,8 +61,16 @@ impl Backend for AfXdpBackend {
         for (planned, driver) in plan.ports.iter().zip(drivers(config)) {
             ports.push(AfXdp::open(&mut pool, &umem, socket(planned, driver))?);
         }
-        self.shield = Some(Shield::load(&shield_settings(config, plan))?);
+        let shield = Shield::load(&shield_settings(config, plan))?;
+        self.acceptor = LinuxAccepts::load(plan, || Acceptor::beside(&shield));
+        self.shield = Some(shield);
         Ok((pool, ports))
+    }
+
+    fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
+        let shield = self.shield.as_ref().context(NOT_LOADED)?;
+        let (counters, control) = (shield.counters_reader(), shield.control());
+        Ok(Box::new(XdpShield { counters, control }))
     }
 
     fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>> {
@@ -66,6 +81,7 @@ impl Backend for AfXdpBackend {
     /// Attached without sockets, the shield leaves all to Linux and remembers what is new there;
     /// what is older is told before it has sockets. So no connection of Linux's is taken from it.
     fn put_in_front(&mut self, plan: &Plan, ports: &[AfXdp]) -> Result<ShieldGate> {
+        self.acceptor = self.acceptor.take().and_then(|acceptor| acceptor.attach(plan));
         let shield = self.shield.as_mut().context(NOT_LOADED)?;
         for (index, port) in plan.ports.iter().enumerate() {
             let mode = shield.attach(index as u32)?;
@@ -81,10 +97,29 @@ impl Backend for AfXdpBackend {
         Ok(ShieldGate::new(shield.control(), FIRST_QUEUE, ports.len() as u32))
     }
 
-    fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
-        let shield = self.shield.as_ref().context(NOT_LOADED)?;
-        let (counters, control) = (shield.counters_reader(), shield.control());
-        Ok(Box::new(XdpShield { counters, control }))
+    async fn attend(&mut self) {
+        loop {
+            self.acceptor.iter_mut().for_each(LinuxAccepts::look);
+            self.answered = [self.answered[1], self.answered_now()];
+            tokio::time::sleep(HAND_OVER_TIME).await;
+        }
+    }
+
+    /// Clients that were answered just now are Linux's when they have proved themselves: as long
+    /// as that takes, all stays attached. Of new ones Linux sees the SYN.
+    async fn hand_over(&mut self) {
+        let Some(acceptor) = &self.acceptor else { return };
+        acceptor.control().set_kernel_opens(false);
+        if self.answered_now() > self.answered[0] {
+            tokio::time::sleep(HAND_OVER_TIME).await;
+        }
+    }
+}
+
+impl AfXdpBackend {
+    fn answered_now(&self) -> u64 {
+        let counters = self.shield.as_ref().and_then(|shield| shield.counters().ok());
+        counters.map_or(0, |counters| counters.answered())
     }
 }
 
@@ -206,6 +241,10 @@ fn frame_size(mtu: u16) -> Result<usize> {
 
 /// What a caller hears who asks too early.
 const NOT_LOADED: &str = "the shield is loaded with the ports";
+
+/// How long a client has to acknowledge what it was answered before the end, and so how often is
+/// looked whether any was: a round trip, and one more for a segment that was lost.
+const HAND_OVER_TIME: Duration = Duration::from_secs(1);
 
 /// One lane polls the first queue.
 const FIRST_QUEUE: u32 = 0;

@@ -6,9 +6,8 @@ import socket
 import tempfile
 import unittest
 from contextlib import contextmanager
-from pathlib import Path
 
-from . import programs
+from . import programs, xdp
 from .driver import DRIVERS
 from .edge import EDGES
 from .content import random_file
@@ -22,13 +21,6 @@ ADDRESSES = {
     ("origin", socket.AF_INET): ORIGIN_V4,
     ("origin", socket.AF_INET6): ORIGIN_V6,
 }
-
-
-# Does nothing; stands for what another program has attached.
-FOREIGN_XDP = """
-__attribute__((section("xdp"), used)) int pass_all(void *context) { return 2; }
-char _license[] __attribute__((section("license"), used)) = "GPL";
-"""
 
 
 class EdgeCase(unittest.TestCase):
@@ -114,14 +106,7 @@ class EdgeCase(unittest.TestCase):
 
     def attach_foreign_xdp(self, interface, host="edge"):
         """Somebody else's XDP program, which passes all, on an interface for the rest of the test."""
-        source, program = Path(self.folder, "foreign.c"), Path(self.folder, "foreign.o")
-        source.write_text(FOREIGN_XDP)
-        compile_ = ("clang", "-O2", "-g", "-target", "bpf", "-c", str(source), "-o", str(program))
-        self.lab.run(host, *compile_)
-        # `ip` mounts a BPF file system for this; on a host of the lab it goes with the command.
-        link = ("ip", "link", "set", "dev", interface, "xdp")
-        self.lab.run(host, *link, "obj", str(program), "sec", "xdp")
-        self.addCleanup(self.lab.run, host, *link, "off")
+        self.addCleanup(xdp.attach(self.lab, host, interface, xdp.PASS_ALL))
 
     def listen(self, host, port, family=socket.AF_INET, receive_buffer=None):
         """A listening socket of ours on a host."""

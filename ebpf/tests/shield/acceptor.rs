@@ -292,13 +292,29 @@ fn a_linux_without_sack_accepts_without_sack() {
     in_namespace(|| {
         let lab = Lab::new();
         sysctl("net.ipv4.tcp_sack=0");
+        lab.control.set_kernel_opens(true);
         let stream = lab.accepted(V4, &lab.proof(V4, &WITH_TIMESTAMPS));
         let connection = connection();
+        assert!(lab.control.kernel_opens());
         assert!(
             connection.contains("wscale:9,11") && !connection.contains(" sack "),
             "{connection}"
         );
         drop(stream);
+    });
+}
+
+#[test]
+fn a_linux_that_cannot_keep_what_was_promised_is_answered_for_no_more() {
+    in_namespace(|| {
+        let lab = Lab::new();
+        lab.control.set_kernel_opens(true);
+        sysctl("net.ipv4.tcp_timestamps=0");
+        let plain = lab.proof(V4, &PLAIN);
+        close_hard(lab.accepted(V4, &plain));
+        assert!(lab.control.kernel_opens());
+        lab.reset(V4, &lab.proof(V4, &WITH_TIMESTAMPS));
+        assert!(!lab.control.kernel_opens());
     });
 }
 

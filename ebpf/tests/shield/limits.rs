@@ -101,9 +101,9 @@ fn who_has_proved_nothing_shares_what_the_prefix_has() {
         assert_eq!(syns(&rig, "2001:db8:2:1::7", 10, PrefixLimited), 5, "another prefix");
         assert_eq!(syns(&rig, "198.51.100.7", 50, PrefixLimited), 50, "the allowed have no limit");
         let data = to_service(at("192.0.2.7:1"), ACK, 10);
-        assert_eq!(rig.verdict(&data), Verdict::ToEngine, "what is no SYN is not counted");
+        assert_eq!(rig.verdict(&data), Verdict::Unknown, "what is no SYN is not counted");
         let answer = segment(at("192.0.2.7:80"), at("10.2.0.1:20000"), SYN | ACK, 0);
-        assert_eq!(rig.verdict(&answer), Verdict::ToEngine, "nor an origin's answer");
+        assert_eq!(rig.verdict(&answer), Verdict::Unknown, "nor an origin's answer");
 
         clock.advance(&rig, Duration::from_millis(49));
         assert_eq!(syns(&rig, "192.0.2.7", 10, PrefixLimited), 0, "a moment too early");
@@ -181,6 +181,11 @@ fn packets_and_octets_are_counted_of_all_that_is_sent_to_services() {
         prove(&rig, "192.0.2.7");
         let (proven, other) = (at("192.0.2.7:1"), at("192.0.2.8:1"));
         let data = |client, payload| vec![to_service(client, ACK | PSH, payload); 200];
+        for (ours, theirs) in
+            [("10.1.0.1:80", proven), ("10.1.0.1:80", other), ("10.2.0.1:20000", proven)]
+        {
+            rig.shield.known_flows().insert(0, &ends(at(ours), theirs));
+        }
 
         assert_eq!(let_through(&rig, PacketsLimited, data(proven, 1000)), 100, "a second's worth");
         assert_eq!(rig.verdict(&to_service(proven, SYN, 0)), PacketsLimited, "SYNs are packets");
@@ -191,8 +196,8 @@ fn packets_and_octets_are_counted_of_all_that_is_sent_to_services() {
         assert_eq!(let_through(&rig, PacketsLimited, data(proven, 0)), 10);
         assert_eq!(let_through(&rig, BytesLimited, data(other, 946)), 10);
 
-        rig.shield.known_flows().insert(0, &ends(at("10.1.0.1:80"), proven));
-        assert_eq!(rig.verdict(&to_service(proven, ACK, 0)), PacketsLimited, "a known connection");
+        let unknown = to_service(at("192.0.2.7:2"), ACK, 0);
+        assert_eq!(rig.verdict(&unknown), PacketsLimited, "of whatever connection");
         let origin = segment(proven, at("10.2.0.1:20000"), ACK, 1000);
         assert_eq!(rig.verdict(&origin), ToEngine, "origins have no limit");
         let sent = ip(at("10.1.0.1:80").ip(), proven.ip(), TCP, &tcp(80, 1, ACK, 0));

@@ -13,5 +13,6 @@ mod lifecycle;
 mod limits;
 mod packets;
 mod rig;
+mod samples;
 mod steering;
 mod verdicts;

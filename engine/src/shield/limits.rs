@@ -65,6 +65,12 @@ impl Limits {
         }
     }
 
+    /// Whether any limit is on such packets.
+    #[inline]
+    pub(super) fn concern(&self, is_syn: bool) -> bool {
+        is_syn || self.limits_packets
+    }
+
     /// Why a packet to a service is too much; otherwise it is paid for, and a SYN for the connection
     /// that it opens as well.
     #[inline]
@@ -76,9 +82,6 @@ impl Limits {
         is_syn: bool,
         evicted: &mut u64,
     ) -> Result<(), Verdict> {
-        if !is_syn && !self.limits_packets {
-            return Ok(());
-        }
         let now_ns = now.as_nanos();
         let source = self.proven.fingerprint(&self.per_source.prefix_of(segment));
         let is_proven = self.proven.contains(source);

@@ -46,6 +46,8 @@ fn settings() -> Settings {
         lists: Lists::default(),
         limits: None,
         cookies: vec![],
+        drop_unknown: false,
+        known_flows: KnownFlows::new(&[1, 2], 1000, FingerprintKey::new(&[7; 48])),
         secret: [7; 16],
     }
 }

@@ -12,7 +12,9 @@ use anyhow::{Context, Result, bail};
 use dpdk_sys::limits;
 use dpdk_sys::{DeviceId, Eal, EalSettings, Level, LinkReader, Memory};
 use ringroad_config::schema::{self, Config, Driver};
-use ringroad_ebpf::{FingerprintKey, ProvenSources};
+use ringroad_ebpf::{
+    Acceptor, AttachMode, Control, FingerprintKey, PortSettings, ProvenSources, ShieldSettings,
+};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::KernelConnection;
 use ringroad_engine::port::dpdk::{self, Dpdk};
@@ -27,6 +29,7 @@ use ringroad_hugepages::{
 };
 
 use super::{FRAMING, HEADROOM, MTU_DEFAULT, Options, frame_size, is_pci, megabytes};
+use crate::backend::acceptor::LinuxAccepts;
 use crate::backend::{Backend, ShieldHandle, leave_to_linux};
 use crate::plan::Plan;
 use crate::{privileges, secret};
@@ -41,6 +44,7 @@ pub(crate) struct DpdkBackend {
     taps: Vec<Tap>,
     /// Of the devices that have a wire.
     wires: Vec<Wire>,
+    acceptor: Option<LinuxAccepts>,
     proven_sources: Option<ProvenSources>,
     /// Whether a TAP was made here, so that its addresses are still to come.
     made_taps: bool,
@@ -79,6 +83,7 @@ impl DpdkBackend {
             devices: Vec::new(),
             taps: Vec::new(),
             wires: Vec::new(),
+            acceptor: None,
             proven_sources: None,
             made_taps: false,
             mtu_max,
@@ -171,7 +176,13 @@ impl Backend for DpdkBackend {
                 .with_context(|| format!("port {:?}", port.name))?;
             ports.push(opened);
         }
+        self.acceptor = LinuxAccepts::load(plan, || Acceptor::alone(&acceptor_settings(plan)));
         Ok((pool, ports))
+    }
+
+    fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
+        let acceptor = self.acceptor.as_ref().map(LinuxAccepts::control);
+        Ok(Box::new(InTheLane { acceptor }))
     }
 
     fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>> {
@@ -184,6 +195,7 @@ impl Backend for DpdkBackend {
     }
 
     fn put_in_front(&mut self, plan: &Plan, _ports: &[Dpdk]) -> Result<TwinGate<Tap>> {
+        self.acceptor = self.acceptor.take().and_then(|acceptor| acceptor.attach(plan));
         let mut twin = Twin::new(&shield::Settings {
             ports: plan.ports.len(),
             services: plan.listening.clone(),
@@ -201,14 +213,11 @@ impl Backend for DpdkBackend {
         Ok(TwinGate::new(twin, std::mem::take(&mut self.taps), Rates::default()))
     }
 
-    fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
-        Ok(Box::new(InTheLane))
-    }
-
     /// Linux is told when a link goes down or comes up, and its routes follow.
     async fn attend(&mut self) {
         loop {
             self.wires.iter_mut().for_each(Wire::look);
+            self.acceptor.iter_mut().for_each(LinuxAccepts::look);
             tokio::time::sleep(LINK_LOOK).await;
         }
     }
@@ -245,14 +254,36 @@ impl Wire {
 
 /// The twin is in the lane as a whole: its counts are among the lane's, and it is told with it.
 #[derive(Debug)]
-struct InTheLane;
+struct InTheLane {
+    /// Of Linux behind the TAPs.
+    acceptor: Option<Control>,
+}
 
 impl ShieldHandle for InTheLane {
     fn add_to(&self, _snapshot: &mut Snapshot) -> Result<()> {
         Ok(())
     }
 
-    fn set_cookie_keys(&self, _keys: &Keys) {}
+    fn set_cookie_keys(&self, keys: &Keys) {
+        if let Some(acceptor) = &self.acceptor {
+            acceptor.set_cookie_keys(&keys.slots, keys.current);
+        }
+    }
+}
+
+/// Linux knows the ports by their TAPs.
+fn acceptor_settings(plan: &Plan) -> ShieldSettings {
+    let ports = plan.ports.iter().map(|port| PortSettings {
+        ifindex: port.identity.ifindex,
+        interface: port.interface.clone(),
+        mode: AttachMode::Generic,
+    });
+    ShieldSettings {
+        ports: ports.collect(),
+        services: plan.listening.clone(),
+        cookies: plan.cookies.clone(),
+        ..ShieldSettings::default()
+    }
 }
 
 fn drivers(config: &Config) -> impl Iterator<Item = &schema::Dpdk> {
