@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) cookies: Vec<CookieService>,
     /// Whether fragments of TCP to services' addresses are dropped, or Linux's.
     pub(crate) drop_fragments: bool,
+    /// Whether segments of no connection that is known are dropped, or Linux's.
+    pub(crate) drop_unknown: bool,
     /// Who is denied, and who is never limited.
     pub(crate) lists: Lists,
     pub(crate) rate_limits: RateLimits,
@@ -58,6 +60,7 @@ impl Plan {
             egress: Vec::new(),
             cookies: Vec::new(),
             drop_fragments: config.shield.fragments == schema::Fragments::Drop,
+            drop_unknown: config.shield.unknown_acks == schema::UnknownAcks::Drop,
             lists: Lists { deny: config.shield.deny.clone(), allow: config.shield.allow.clone() },
             rate_limits: rate_limits(&config.shield),
         };

@@ -100,6 +100,7 @@ shield:
   pressure: { syn_per_second: 10000, half_open: 1024 }
   cookie_secret: own
   fragments: kernel
+  unknown_acks: kernel
   deny: []
   allow: []
   per_source: off
@@ -120,6 +121,7 @@ shield:
   pressure: { syn_per_second: 500, half_open: 1024 }
   cookie_secret: own
   fragments: drop
+  unknown_acks: drop
   deny: [192.0.2.0/24, \"2001:db8::/32\"]
   allow: [192.0.2.7/32]
   per_source:
@@ -138,7 +140,7 @@ shield:
     prefix_v6: 48
   unproven_syn_per_second: off
 ";
-    let file = "shield: { syn_cookies: off, pressure: { syn_per_second: 500 }, fragments: drop, deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
+    let file = "shield: { syn_cookies: off, pressure: { syn_per_second: 500 }, fragments: drop, unknown_acks: drop, deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
                 per_source: { syn_per_second: 50, bytes_per_second: 1000000, prefix_v4: 22 } }\n";
     let config = parse("f", &format!("{GOOD}{file}")).unwrap();
     assert!(config.to_yaml().contains(shield), "{}", config.to_yaml());

@@ -62,7 +62,11 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         limits: None,
         cookies: vec![],
         drop_unknown: false,
-        known_flows: KnownFlows::new(&[1], 1, FingerprintKey::new(&[7; 48])),
+        known_flows: KnownFlows::new(
+            &[1],
+            1,
+            FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
+        ),
         secret: [7; 16],
     };
     let gate = TwinGate::new(Twin::new(&nothing), vec![tap], Rates::default());

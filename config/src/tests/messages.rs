@@ -138,7 +138,7 @@ fn keys() {
     assert_says_behind(
         "shield: { \"a\\nb\": 7 }\n",
         &[
-            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, pressure, cookie_secret, fragments, deny, allow, per_source, per_prefix, unproven_syn_per_second",
+            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, pressure, cookie_secret, fragments, unknown_acks, deny, allow, per_source, per_prefix, unproven_syn_per_second",
         ],
     );
     assert_says_behind(

@@ -136,7 +136,11 @@ impl Plan {
             neighbours_known: true,
             cookies: Cookies::Off,
             verified: false,
-            known_flows: KnownFlows::new(&IFINDEX, 4096, FingerprintKey::new(&[7; 48])),
+            known_flows: KnownFlows::new(
+                &IFINDEX,
+                4096,
+                FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
+            ),
             proven_sources: None,
         }
     }
