@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Samples of what is dropped, for people to look at. A flood has no more of them than a trickle: so
+ * Samples of what is refused, for people to look at: what is dropped, and what belongs to no
+ * connection. A flood has no more of them than a trickle: so
  * many a second of each CPU, by a token bucket as in limits.h.
  */
 #ifndef RINGROAD_SAMPLES_H

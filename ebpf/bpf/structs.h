@@ -222,7 +222,7 @@ struct service_counters {
 	__u64 verdicts[VERDICTS];
 };
 
-/* A packet that was dropped. */
+/* A packet that was refused. */
 struct sample {
 	/* CLOCK_MONOTONIC, by the coarse clock [ns]. */
 	__u64 at_ns;

@@ -68,7 +68,7 @@ pub struct Settings {
     pub source_limit: Option<SourceLimit>,
     /// By service index; of services beyond the end nothing is answered.
     pub cookies: Vec<CookieService>,
-    /// Where samples of what is dropped are put.
+    /// Where samples of what is refused are put.
     pub samples: Samples,
     /// Secret randomness of its own.
     pub secret: [u8; 16],
@@ -177,7 +177,7 @@ impl Twin {
         if let Some(service) = self.addressed {
             self.services[service].counters.count(verdict);
         }
-        if verdict.is_drop() {
+        if verdict.is_refusal() {
             let service = self.addressed.map(|service| service as u32);
             self.sampler
                 .take(now, || Sample::of(packet, now.as_nanos(), port.into(), service, verdict));
