@@ -241,6 +241,8 @@ struct sample {
 struct sampler {
 	/* When it may have a whole burst of samples again [ns]. */
 	__u64 full_at_ns;
+	/* The tick at which there was no more. */
+	__u64 empty_at_jiffies;
 	/* Samples that found no room. */
 	__u64 lost;
 	/* The one in the making. */
