@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use ringroad_config::schema::Config;
-use ringroad_ebpf::{Sample, ServiceAddress};
+use ringroad_ebpf::{KnownFlows, Sample, ServiceAddress};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{KernelConnection, connections};
 use ringroad_engine::port::Port;
@@ -39,6 +39,9 @@ pub(crate) trait Backend {
 
     /// Opens the ports over packet memory of their own. What arrives is still Linux's.
     fn open(&mut self, config: &Config, plan: &Plan) -> Result<(FramePool, Vec<Self::Port>)>;
+
+    /// What the worker is to tell of its connections, for the shield to know them.
+    fn known_flows(&self) -> Result<KnownFlows>;
 
     /// The part of the shield that is not in the lane.
     fn shield(&self) -> Result<Box<dyn ShieldHandle>>;

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) cookies: Vec<CookieService>,
     /// Whether fragments of TCP to services' addresses are dropped, or Linux's.
     pub(crate) drop_fragments: bool,
+    /// Whether segments of no connection that is known are dropped, or Linux's.
+    pub(crate) drop_unknown: bool,
     /// Who is denied, and who is never limited.
     pub(crate) lists: Lists,
     pub(crate) source_limit: Option<SourceLimit>,
@@ -56,6 +58,7 @@ impl Plan {
             egress: Vec::new(),
             cookies: Vec::new(),
             drop_fragments: config.shield.fragments == schema::Fragments::Drop,
+            drop_unknown: config.shield.unknown_acks == schema::UnknownAcks::Drop,
             lists: Lists { deny: config.shield.deny.clone(), allow: config.shield.allow.clone() },
             source_limit: config.shield.per_source.map(source_limit),
         };
@@ -168,7 +171,12 @@ impl Plan {
         if !self.egress.contains(&range) {
             self.egress.push(range);
         }
-        Ok(OriginSettings { address: origin, egress_address: address, source_ports })
+        Ok(OriginSettings {
+            address: origin,
+            egress_port: u8::try_from(port_index)?,
+            egress_address: address,
+            source_ports,
+        })
     }
 }
 

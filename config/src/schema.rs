@@ -200,6 +200,7 @@ pub struct Shield {
     /// `None`: one of this machine's own, new at each start.
     pub cookie_secret: Option<PathBuf>,
     pub fragments: Fragments,
+    pub unknown_acks: UnknownAcks,
     /// Sources that services and egress addresses hear nothing of. No prefix is in both lists: the
     /// longest counts.
     pub deny: Vec<IpNet>,
@@ -216,6 +217,7 @@ impl Default for Shield {
             pressure: Pressure::default(),
             cookie_secret: None,
             fragments: Fragments::Kernel,
+            unknown_acks: UnknownAcks::Kernel,
             deny: Vec::new(),
             allow: Vec::new(),
             per_source: None,
@@ -388,6 +390,14 @@ words! {
     /// What becomes of fragments of TCP to a service's address, which the engine cannot put together.
     Fragments {
         /// Linux puts them together, for nobody.
+        Kernel = "kernel",
+        /// They are dropped.
+        Drop = "drop",
+    }
+
+    /// What becomes of segments of no connection that is known.
+    UnknownAcks {
+        /// Linux answers them with a reset, as long as they are few.
         Kernel = "kernel",
         /// They are dropped.
         Drop = "drop",

@@ -487,6 +487,7 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
         problems,
     );
     let fragments = fields.word("fragments", problems);
+    let unknown_acks = fields.word("unknown_acks", problems);
     let deny = fields.list("deny", 0..=PREFIXES_MAX, value::prefix, problems);
     let allow = fields.list("allow", 0..=PREFIXES_MAX, value::prefix, problems);
     listed_once(&deny, &allow, problems);
@@ -500,6 +501,7 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
         pressure: pressure.unwrap_or_default(),
         cookie_secret: or(cookie_secret, default.cookie_secret),
         fragments: or(fragments, default.fragments),
+        unknown_acks: or(unknown_acks, default.unknown_acks),
         deny: deny.map_or(default.deny, plain),
         allow: allow.map_or(default.allow, plain),
         per_source,

@@ -98,6 +98,7 @@ shield:
   pressure: { syn_per_second: 10000, half_open: 1024 }
   cookie_secret: own
   fragments: kernel
+  unknown_acks: kernel
   deny: []
   allow: []
   per_source: off
@@ -116,11 +117,12 @@ shield:
   pressure: { syn_per_second: 500, half_open: 1024 }
   cookie_secret: own
   fragments: drop
+  unknown_acks: drop
   deny: [192.0.2.0/24, \"2001:db8::/32\"]
   allow: [192.0.2.7/32]
   per_source: { syn_per_second: 50, burst: 400, prefix_v4: 24, prefix_v6: 64 }
 ";
-    let file = "shield: { syn_cookies: off, pressure: { syn_per_second: 500 }, fragments: drop, deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
+    let file = "shield: { syn_cookies: off, pressure: { syn_per_second: 500 }, fragments: drop, unknown_acks: drop, deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
                 per_source: { syn_per_second: 50, prefix_v4: 24 } }\n";
     let config = parse("f", &format!("{GOOD}{file}")).unwrap();
     assert!(config.to_yaml().contains(shield), "{}", config.to_yaml());

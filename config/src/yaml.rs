@@ -54,6 +54,7 @@ fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
     let cookie_secret = shield.cookie_secret.as_ref().map(|path| text(&path.display().to_string()));
     writeln!(out, "  cookie_secret: {}", or_word(&cookie_secret, "own"))?;
     writeln!(out, "  fragments: {}", shield.fragments)?;
+    writeln!(out, "  unknown_acks: {}", shield.unknown_acks)?;
     writeln!(out, "  deny: {}", texts(&shield.deny))?;
     writeln!(out, "  allow: {}", texts(&shield.allow))?;
     match &shield.per_source {

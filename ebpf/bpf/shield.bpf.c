@@ -5,8 +5,8 @@
  * Read parse.h (from frame to connection), then verdict.h (whose it is, and what is dropped:
  * sanity.h, lists.h, limits.h), and answer.h (how a new connection is answered on the spot;
  * pressure.h: whether it is).
- * samples.h is what people see of what was dropped. structs.h is what the engine writes and reads,
- * maps.h where.
+ * services.h and clock.h save calls that most packets would make. samples.h is what people see of
+ * what was dropped. structs.h is what the engine writes and reads, maps.h where.
  */
 #include "samples.h"
 #include "verdict.h"

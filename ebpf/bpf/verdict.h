@@ -134,8 +134,8 @@ static __always_inline enum verdict declined(const struct control *control,
 }
 
 /*
- * Answered where it can be: for the kernel as well, if a listener there opens the cookie. So a
- * flood costs no more while the engine is away.
+ * Who gets a new connection, or that it is to be answered: for the kernel as well, if a listener
+ * there opens the cookie. So a flood costs no more while the engine is away.
  */
 static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct control *control,
 						   const struct heartbeat *heartbeat,
@@ -145,30 +145,38 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 {
 	const struct flow_key *flow = &segment->flow;
 	__u32 service_index = owner->service_index;
-	const struct cookie_service *cookies;
 	enum verdict why;
 	int answers;
 
 	if (service_index >= SERVICES_MAX)
 		return VERDICT_NOT_OURS;
-	cookies = &control->cookie_services[service_index];
-	answers = answers_now(cookies, heartbeat);
+	answers = answers_now(&control->cookie_services[service_index], heartbeat);
 	why = declined(control, heartbeat, service_index, socket);
-	if (why == GO_ON) {
-		/* An earlier connection with these addresses and ports may have been the kernel's. */
-		if (kernel_flows_live(control, heartbeat))
-			bpf_map_delete_elem(&kernel_flows, flow);
-		count_new_connection(control, socket);
-	} else {
-		answers = answers && read_once(control->cookie_keys.kernel_opens) &&
-			  kernel_listens(ctx, flow);
+	if (why != GO_ON) {
+		if (answers && read_once(control->cookie_keys.kernel_opens) &&
+		    kernel_listens(ctx, flow))
+			return VERDICT_ANSWERED;
+		return fall_open(control, flow, service_index, why);
 	}
-	if (answers && answer(ctx, segment, cookies, &control->cookie_keys)) {
-		*action = XDP_TX;
-		return VERDICT_ANSWERED;
-	}
-	return why == GO_ON ? to_engine(socket, action)
-			    : fall_open(control, flow, service_index, why);
+	/* An earlier connection with these addresses and ports may have been the kernel's. */
+	if (kernel_flows_live(control, heartbeat))
+		bpf_map_delete_elem(&kernel_flows, flow);
+	count_new_connection(control, socket);
+	return answers ? VERDICT_ANSWERED : to_engine(socket, action);
+}
+
+/*
+ * Zero, and the frame as it was, if it cannot be answered. A function by itself: the verifier looks
+ * at such once, and what an answer takes of the stack is not taken from the rest.
+ */
+__noinline int answer_new(struct xdp_md *ctx, const struct segment *segment, __u32 service_index)
+{
+	__u32 zero = 0;
+	const struct control *state = bpf_map_lookup_elem(&control, &zero);
+
+	if (!segment || !state || service_index >= SERVICES_MAX)
+		return 0;
+	return answer(ctx, segment, &state->cookie_services[service_index], &state->cookie_keys);
 }
 
 /*
@@ -323,8 +331,15 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_in
 	socket = owner.port_index * QUEUES_MAX + queue;
 	if (known >= 0)
 		return to_engine(socket, action);
-	if (is_new)
-		return new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
+	if (is_new) {
+		verdict = new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
+		if (verdict != VERDICT_ANSWERED)
+			return verdict;
+		if (!answer_new(ctx, &segment, owner.service_index))
+			return to_engine(socket, action);
+		*action = XDP_TX;
+		return VERDICT_ANSWERED;
+	}
 	owner.may_be_known = known == FINGERPRINT_CROWDED;
 	return other_segment(ctx, &segment, &owner, action);
 }

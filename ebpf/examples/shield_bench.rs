@@ -51,6 +51,9 @@ const COOKIES: CookieService = CookieService {
     mode: CookieMode::Always,
 };
 
+const CLIENTS: [&str; 2] = ["192.0.2.7:51234", "[2001:db8::7]:51234"];
+const SERVICES: [&str; 2] = ["10.1.0.1:80", "[fd00:1::1]:80"];
+
 /// One new connection, then none for as long as it is measured.
 const SPENT_AT_ONCE: SourceLimit =
     SourceLimit { syn_per_second: 1, burst: 1, prefix_v4: 32, prefix_v6: 64 };
@@ -80,10 +83,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let source_limit = Some(SPENT_AT_ONCE);
     let limited = rig(ShieldSettings { source_limit, ..settings() });
 
-    let drop = cost_of_drop(&bench, &rows(&plain, &listed, &limited)?[0].packet)?;
+    let drop = cost_of_drop(&bench, &rows(&plain, &listed, &limited)[0].packet)?;
     let mut table = vec![("drop", drop.alone, 0)];
     let dropped = drop.restored as i128;
-    for row in rows(&plain, &listed, &limited)? {
+    for row in rows(&plain, &listed, &limited) {
         let cost = cost(&bench, &row)?;
         table.push((row.name, cost.alone, cost.restored as i128 - dropped));
     }
@@ -94,14 +97,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn rows<'a>(
-    plain: &'a Rig,
-    listed: &'a Rig,
-    limited: &'a Rig,
-) -> Result<Vec<Row<'a>>, Box<dyn Error>> {
-    let (client4, client6) = ("192.0.2.7:51234".parse()?, "[2001:db8::7]:51234".parse()?);
-    let (service4, service6) = ("10.1.0.1:80".parse()?, "[fd00:1::1]:80".parse()?);
-    let (other, denied) = ("10.1.0.1:443".parse()?, "198.51.100.7:51234".parse()?);
+fn rows<'a>(plain: &'a Rig, listed: &'a Rig, limited: &'a Rig) -> Vec<Row<'a>> {
+    let [client4, client6] = CLIENTS.map(at);
+    let [service4, service6] = SERVICES.map(at);
+    let (other, denied) = (at("10.1.0.1:443"), at("198.51.100.7:51234"));
     let frame = |client: SocketAddr, service: SocketAddr, segment: &[u8]| {
         ethernet(&ip(client.ip(), service.ip(), TCP, segment))
     };
@@ -115,7 +114,7 @@ fn rows<'a>(
     };
     let bad_flags = frame(client4, service4, &tcp(51234, 80, SYN | FIN, 20));
     let row = |name, rig, packet, verdict| Row { name, rig, packet, verdict };
-    Ok(vec![
+    vec![
         row(
             "redirect of a known connection, IPv4",
             plain,
@@ -134,13 +133,21 @@ fn rows<'a>(
         row("drop by list, IPv4", listed, new(denied, service4), Verdict::Denied),
         row("drop by bucket, IPv4", limited, new(client4, other), Verdict::RateLimited),
         row("drop of impossible flags, IPv4", plain, bad_flags, Verdict::BadFlags),
-    ])
+    ]
 }
 
-/// Cookies are on for the first of the rig's services.
+fn at(address: &str) -> SocketAddr {
+    address.parse().expect("an address and port")
+}
+
+/// Cookies are on for the first of the rig's services, where the engine knows a connection of each
+/// client.
 fn rig(settings: ShieldSettings) -> Rig {
     let rig = Rig::with(&ShieldSettings { cookies: vec![COOKIES], ..settings });
     rig.control.set_cookie_keys(&[[1; 16], [2; 16]], 0);
+    for (client, service) in CLIENTS.into_iter().zip(SERVICES) {
+        rig.shield.known_flows().insert(0, &ends(at(service), at(client)));
+    }
     rig
 }
 

@@ -184,7 +184,7 @@ impl FingerprintKey {
     }
 
     /// One from the kernel's source of randomness.
-    pub(crate) fn draw() -> io::Result<Self> {
+    pub fn draw() -> io::Result<Self> {
         let mut octets = [0; 4 * FINGERPRINT_WORDS_MAX];
         getrandom::fill(&mut octets)?;
         Ok(FingerprintKey::new(&octets))

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
-use ringroad_ebpf::Lists;
+use ringroad_ebpf::{FingerprintKey, KnownFlows, Lists};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{NextHop, Routes};
 use ringroad_engine::port::sim::{self, SimPeer, SimPort};
@@ -47,6 +47,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
     let settings = WorkerSettings {
         ports: vec![PortIdentity { ifindex: 1, mtu: 1500, verified: false }],
         services: Vec::new(),
+        known_flows: None,
         secret: [7; 16],
     };
     let pool = FramePool::in_memory(1024, 2048);
@@ -59,6 +60,12 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         lists: Lists::default(),
         source_limit: None,
         cookies: vec![],
+        drop_unknown: false,
+        known_flows: KnownFlows::new(
+            &[1],
+            1,
+            FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
+        ),
         samples: Samples::new(),
         secret: [7; 16],
     };

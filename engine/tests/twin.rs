@@ -17,7 +17,10 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use ringroad_ebpf::{CookieMode, CookieService, Lists, ShieldSettings, SourceLimit, Verdict};
+use ringroad_ebpf::{
+    CookieMode, CookieService, FingerprintKey, KnownFlows, Lists, ShieldSettings, SourceLimit,
+    Verdict,
+};
 use ringroad_engine::flow::FlowKey;
 use ringroad_engine::random::Random;
 use ringroad_engine::shield::cookie::{self, Keys};
@@ -39,6 +42,9 @@ struct Both {
     /// What both take for the time: the heartbeat is the program's clock while it is ahead of the
     /// real one.
     now: Instant,
+    /// The twin's, and the connections in it: our end and the other.
+    known_flows: KnownFlows,
+    known: Vec<(SocketAddr, SocketAddr)>,
     judged: u64,
 }
 
@@ -56,28 +62,61 @@ impl Both {
             ports,
             drop_fragments,
             lists,
+            drop_unknown,
             source_limit,
             cookies,
             ..
         } = settings;
+        let ifindexes: Vec<_> = ports.iter().map(|port| port.ifindex).collect();
+        let known_flows = KnownFlows::new(
+            &ifindexes,
+            1000,
+            FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
+        );
         let twin = Twin::new(&Settings {
             ports: ports.len(),
             services,
             egress,
             drop_fragments,
+            drop_unknown,
             lists,
             source_limit,
             cookies,
+            known_flows: known_flows.clone(),
             samples: Samples::new(),
             secret: [7; 16],
         });
         let now = Instant::from_nanos(now_ns()) + Duration::from_secs(600);
-        let mut both = Both { rig, twin, now, judged: 0 };
+        let mut both = Both { rig, twin, now, known_flows, known: Vec::new(), judged: 0 };
         both.advance(Duration::ZERO);
         both.set_accepting(0, true);
         both.set_accepting(1, true);
         both.set_keys(0);
         both
+    }
+
+    /// The engine has a connection more, if it has not this one.
+    fn know(&mut self, local: SocketAddr, remote: SocketAddr) {
+        if self.known.contains(&(local, remote)) {
+            return;
+        }
+        self.known.push((local, remote));
+        let flow = FlowKey::new(local, remote).to_octets();
+        for known in [&self.rig.shield.known_flows(), &self.known_flows] {
+            known.insert(0, &flow);
+        }
+    }
+
+    /// One of the engine's connections is gone.
+    fn forget(&mut self, which: usize) {
+        if self.known.is_empty() {
+            return;
+        }
+        let (local, remote) = self.known.swap_remove(which % self.known.len());
+        let flow = FlowKey::new(local, remote).to_octets();
+        for known in [&self.rig.shield.known_flows(), &self.known_flows] {
+            known.remove(0, &flow);
+        }
     }
 
     fn set_keys(&mut self, unix_seconds: u64) -> Keys {
@@ -218,16 +257,20 @@ fn pick<T: Copy>(random: &mut Random, of: &[T]) -> T {
     of[random.below(of.len() as u64) as usize]
 }
 
+/// A client, and what it is connected to.
+fn ends(random: &mut Random) -> (SocketAddr, SocketAddr) {
+    let port = 1 + random.below(4) as u16;
+    if random.below(2) == 0 {
+        return (SocketAddr::from(([192, 0, 2, 7], port)), at(pick(random, &LOCAL_V4)));
+    }
+    let clients = ["2001:db8::7", "::ffff:192.0.2.7"];
+    let client = pick(random, &clients).parse().expect("an address");
+    (SocketAddr::new(client, port), at(pick(random, &LOCAL_V6)))
+}
+
 /// A packet between few clients and few addresses, so that what came before matters.
 fn plausible(random: &mut Random) -> Vec<u8> {
-    let port = 1 + random.below(4) as u16;
-    let (client, local) = if random.below(2) == 0 {
-        (SocketAddr::from(([192, 0, 2, 7], port)), at(pick(random, &LOCAL_V4)))
-    } else {
-        let clients = ["2001:db8::7", "::ffff:192.0.2.7"];
-        let client = pick(random, &clients).parse().expect("an address");
-        (SocketAddr::new(client, port), at(pick(random, &LOCAL_V6)))
-    };
+    let (client, local) = ends(random);
     let payload = pick(random, &[0, 1, 100, 1000]);
     let segment_of = if random.below(2) == 0 {
         any_syn(random, client.port(), local.port())
@@ -364,8 +407,15 @@ fn sequences_of_damaged_packets_have_the_same_verdicts() {
         for seed in seeds(4) {
             let mut random = Random::new(seed);
             let drop_fragments = seed % 2 == 0;
-            let mut both = Both::with(ShieldSettings { drop_fragments, ..settings() });
+            let drop_unknown = seed % 4 == 3;
+            let mut both =
+                Both::with(ShieldSettings { drop_fragments, drop_unknown, ..settings() });
             for number in 0..20_000 {
+                if random.below(50) == 0 {
+                    let (client, local) = ends(&mut random);
+                    both.know(local, client);
+                    (0..random.below(3)).for_each(|_| both.forget(random.draw() as usize));
+                }
                 if random.below(50) == 0 {
                     let (service, accepting) = (random.below(2) as usize, random.below(2) == 0);
                     both.set_accepting(service, accepting);
@@ -383,6 +433,7 @@ fn sequences_of_damaged_packets_have_the_same_verdicts() {
             for verdict in Verdict::ALL {
                 use Verdict::{Denied, Land, NoSocket, RateLimited, Stale};
                 let cannot_be = verdict == Verdict::FragmentDropped && !drop_fragments
+                    || verdict == Verdict::Unknown && drop_unknown
                     || matches!(verdict, Stale | NoSocket | Land | Denied | RateLimited);
                 let seen = both.twin.counters().of(verdict);
                 assert_eq!(seen == 0, cannot_be, "{verdict:?} {seen} times");
@@ -456,8 +507,8 @@ fn lists_and_limits_have_the_same_verdicts_at_the_same_times() {
                 };
                 both.verdict(&format!("RINGROAD_SEED={seed}, packet {number}"), &packet);
             }
-            for verdict in [Verdict::ToEngine, Verdict::Land, Verdict::Denied, Verdict::RateLimited]
-            {
+            use Verdict::{Answered, Denied, Land, RateLimited, Unknown};
+            for verdict in [Answered, Land, Denied, RateLimited, Unknown] {
                 assert!(both.twin.counters().of(verdict) > 0, "{verdict:?}");
             }
             both.finish();
@@ -536,6 +587,8 @@ fn what_linux_had_before_is_its_own_to_both() {
         assert_eq!(both.verdict("data", &data), Verdict::KernelFlow);
         let syn = segment(client, service, SYN, 0);
         assert_eq!(both.verdict("the same ports again", &syn), Verdict::Answered);
+        assert_eq!(both.verdict("data", &data), Verdict::Unknown);
+        both.know(service, client);
         assert_eq!(both.verdict("data", &data), Verdict::ToEngine);
         both.finish();
     });
@@ -562,6 +615,107 @@ fn syns_with_any_options_have_the_same_answers() {
             both.finish();
         }
     });
+}
+
+/// Answers are acknowledged, some of them as they should be, at once or later; what follows, too.
+#[test]
+fn cookies_that_come_back_have_the_same_verdicts() {
+    in_namespace(|| {
+        for seed in seeds(4) {
+            let mut random = Random::new(seed);
+            let mut both = Both::new();
+            let mut answers: Vec<Vec<u8>> = Vec::new();
+            let mut minutes = 0;
+            for number in 0..20_000 {
+                match random.below(400) {
+                    0 => both.set_cookies(random.below(2) as usize, pick(&mut random, &MODES)),
+                    1 => both.set_pressure(random.below(2) == 0),
+                    2 => both.set_accepting(random.below(2) as usize, random.below(4) > 0),
+                    3 => {
+                        minutes += 1;
+                        both.set_keys(32 * minutes);
+                    }
+                    4 => both.forget(random.draw() as usize),
+                    5..20 => both.advance(Duration::from_millis(random.below(400))),
+                    _ => {}
+                }
+                let what = format!("RINGROAD_SEED={seed}, packet {number}");
+                if answers.is_empty() || random.below(4) == 0 {
+                    let syn = any_new_connection(&mut random);
+                    if both.verdict(&what, &syn) == Verdict::Answered {
+                        answers.push(both.twin.answer().to_vec());
+                    }
+                    answers.drain(..answers.len().saturating_sub(16));
+                    continue;
+                }
+                let answer = &answers[random.below(answers.len() as u64) as usize];
+                let proof = acknowledgment(&mut random, answer);
+                let proof = if random.below(4) == 0 { damaged(&mut random, proof) } else { proof };
+                let verdict = both.verdict(&what, &proof);
+                if verdict == Verdict::ToEngine && random.below(4) == 0 {
+                    let (local, remote) = ends_of(answer);
+                    both.know(local, remote);
+                }
+            }
+            for verdict in [Verdict::ToEngine, Verdict::NotAccepting, Verdict::KernelFlow] {
+                assert!(both.twin.counters().of(verdict) > 100, "{verdict:?}");
+            }
+            for verdict in [Verdict::Unknown, Verdict::UnknownDropped] {
+                assert!(both.twin.counters().of(verdict) > 100, "{verdict:?}");
+            }
+            both.finish();
+        }
+    });
+}
+
+/// Ours and the client's, of an answer.
+fn ends_of(answer: &[u8]) -> (SocketAddr, SocketAddr) {
+    let packet = packet::parse(answer).expect("an answer");
+    let Transport::Tcp { header, .. } = packet.transport else { panic!("a segment") };
+    (
+        SocketAddr::new(packet.source, header.source_port),
+        SocketAddr::new(packet.destination, header.destination_port),
+    )
+}
+
+/// What a client may send that has an answer: the acknowledgment, or something like it.
+fn acknowledgment(random: &mut Random, answer: &[u8]) -> Vec<u8> {
+    let (ours, client) = ends_of(answer);
+    let Ok(packet) = packet::parse(answer) else { panic!("an answer") };
+    let Transport::Tcp { header, .. } = packet.transport else { panic!("a segment") };
+    let next = |number: SeqNum, random: &mut Random| {
+        number.0.wrapping_add(pick(random, &[0, 0, 0, 0, 0, 1, 1000, u32::MAX]))
+    };
+    let options = match header.options.timestamps {
+        Some(timestamps) if random.below(8) > 0 => {
+            let echoed = timestamps.value ^ pick(random, &[0, 0, 0, 0, 0, 1, 1 << 31]);
+            timestamps_option(random, echoed)
+        }
+        None if random.below(8) == 0 => timestamps_option(random, 7),
+        _ => Vec::new(),
+    };
+    let more = pick(random, &[0, 0, PSH, FIN]);
+    let payload = pick(random, &[0, 0, 1, 100]);
+    let mut segment = packets::syn(client.port(), ours.port(), more, &options, payload);
+    let sequence = next(header.acknowledgment, random);
+    let acknowledged = next(SeqNum(header.sequence.0.wrapping_add(1)), random);
+    segment[4..8].copy_from_slice(&sequence.to_be_bytes());
+    segment[8..12].copy_from_slice(&acknowledged.to_be_bytes());
+    segment[13] = more | pick(random, &[ACK, ACK, ACK, ACK, ACK, RST, SYN | ACK, RST | ACK]);
+    let frame = ethernet(&ip(client.ip(), ours.ip(), TCP, &segment));
+    if random.below(4) == 0 { tagged(&[100], &frame) } else { frame }
+}
+
+/// In the place where all have it, or in another, or with more beside it.
+fn timestamps_option(random: &mut Random, echoed: u32) -> Vec<u8> {
+    let option = [&[8, 10, 1, 2, 3, 4][..], &echoed.to_be_bytes()].concat();
+    let (before, behind): (&[u8], &[u8]) = match random.below(6) {
+        0 => (&[], &[0, 0]),
+        1 => (&[1, 1, 5, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1], &[]),
+        2 => (&[1, 1], &[8, 10, 9, 9, 9, 9, 0, 0, 0, 7, 1, 1]),
+        _ => (&[1, 1], &[]),
+    };
+    [before, &option, behind].concat()
 }
 
 /// A SYN to a service, in whatever it may be wrapped.

@@ -5,15 +5,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{self, Config, Driver, XdpMode};
 use ringroad_ebpf::{
-    Acceptor, AttachMode, Control, CountersReader, PortSettings, Sample, SampleReader, Shield,
-    ShieldSettings,
+    Acceptor, AttachMode, Control, CountersReader, KnownFlows, PortSettings, Sample, SampleReader,
+    Shield, ShieldSettings,
 };
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, receive_queues};
-use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX};
+use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX};
 use ringroad_engine::port::af_xdp::{self, AfXdp, BusyPoll, Umem, frame_size_for};
 use ringroad_engine::shield::cookie::Keys;
-use ringroad_engine::stage::ShieldGate;
+use ringroad_engine::stage::{ShieldGate, flows_for};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_hugepages::Request;
 
@@ -65,6 +65,10 @@ impl Backend for AfXdpBackend {
         self.acceptor = LinuxAccepts::load(plan, || Acceptor::beside(&shield));
         self.shield = Some(shield);
         Ok((pool, ports))
+    }
+
+    fn known_flows(&self) -> Result<KnownFlows> {
+        Ok(self.shield.as_ref().context(NOT_LOADED)?.known_flows())
     }
 
     fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
@@ -200,12 +204,12 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         services: plan.listening.clone(),
         egress: plan.egress.clone(),
         drop_fragments: plan.drop_fragments,
-        drop_unknown: false,
+        drop_unknown: plan.drop_unknown,
         lists: plan.lists.clone(),
         source_limit: plan.source_limit,
         cookies: plan.cookies.clone(),
         heartbeat_limit: config.engine.heartbeat_limit,
-        known_flows: 2 * PAIRS_PER_LANE_MAX + TIME_WAIT_MAX,
+        known_flows: flows_for(&plan.services),
     }
 }
 

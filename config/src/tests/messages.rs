@@ -138,7 +138,7 @@ fn keys() {
     assert_says_behind(
         "shield: { \"a\\nb\": 7 }\n",
         &[
-            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, pressure, cookie_secret, fragments, deny, allow, per_source",
+            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, pressure, cookie_secret, fragments, unknown_acks, deny, allow, per_source",
         ],
     );
     assert_says_behind(

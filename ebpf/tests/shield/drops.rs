@@ -37,7 +37,7 @@ fn syn_from(client: SocketAddr) -> Vec<u8> {
 
 #[test]
 fn what_no_connection_sends_is_dropped_where_it_is_ours() {
-    use Verdict::{BadFlags, BadSource, Land, NotOurs, ToEngine};
+    use Verdict::{BadFlags, BadSource, Land, NotOurs, ToEngine, Unknown};
     let from = |client: &str, flags| segment(at(client), at("10.1.0.1:80"), flags, 0);
     let from6 = |client: &str| segment(at(client), at("[fd00:1::1]:80"), ACK, 0);
     let about = |router: &str| {
@@ -67,7 +67,7 @@ fn what_no_connection_sends_is_dropped_where_it_is_ours() {
         ("to itself", from("10.1.0.1:80", SYN), Land),
         ("to itself, IPv6", from6("[fd00:1::1]:80"), Land),
         ("from its address, another port", from("10.1.0.1:81", SYN), ToEngine),
-        ("an error from its own address", about("10.1.0.1:0"), ToEngine),
+        ("an error from its own address", about("10.1.0.1:0"), Unknown),
         ("this network", from("0.0.0.0:1", SYN), BadSource),
         ("a host of this network", from("0.1.2.3:1", SYN), BadSource),
         ("loopback", from("127.0.0.1:1", SYN), BadSource),
@@ -76,14 +76,14 @@ fn what_no_connection_sends_is_dropped_where_it_is_ours() {
         ("reserved", from("240.0.0.1:1", SYN), ToEngine),
         ("broadcast", from("255.255.255.255:1", SYN), BadSource),
         ("an error from loopback", about("127.0.0.1:0"), BadSource),
-        ("an error from a router", about("203.0.113.1:0"), ToEngine),
+        ("an error from a router", about("203.0.113.1:0"), Unknown),
         ("unspecified", from6("[::]:1"), BadSource),
         ("loopback, IPv6", from6("[::1]:1"), BadSource),
-        ("beside loopback", from6("[::2]:1"), ToEngine),
+        ("beside loopback", from6("[::2]:1"), Unknown),
         ("multicast, IPv6", from6("[ff02::1]:1"), BadSource),
         ("mapped", from6("[::ffff:192.0.2.7]:1"), BadSource),
         ("an error from a mapped address", about6("[::ffff:192.0.2.7]:1"), BadSource),
-        ("an error from a neighbour", about6("[fe80::1]:1"), ToEngine),
+        ("an error from a neighbour", about6("[fe80::1]:1"), Unknown),
     ];
     in_namespace(|| {
         let rig = Rig::new();
@@ -130,7 +130,7 @@ fn fragments_to_services_addresses_can_be_dropped() {
 
 #[test]
 fn the_longest_prefix_of_both_lists_counts() {
-    use Verdict::{Denied, NotOurs, ToEngine};
+    use Verdict::{Denied, NotOurs, ToEngine, Unknown};
     let lists = lists(
         "192.0.2.0/24 198.51.100.0/24 203.0.113.9/32 2001:db8::/32 ::/3",
         "192.0.2.128/25 198.51.0.0/16 2001:db8:1::/48",
@@ -154,7 +154,7 @@ fn the_longest_prefix_of_both_lists_counts() {
         ("IPv6, in no list", syn("[fd00:9::9]:1"), ToEngine),
         ("to the egress address", segment(at("192.0.2.7:1"), at("10.2.0.1:20000"), ACK, 0), Denied),
         ("an error that a denied router reports", icmp_from("192.0.2.7:0"), Denied),
-        ("an error that another reports", icmp_from("203.0.113.1:0"), ToEngine),
+        ("an error that another reports", icmp_from("203.0.113.1:0"), Unknown),
         ("to SSH", segment(at("192.0.2.7:1"), at("10.1.0.1:22"), SYN, 0), NotOurs),
     ];
     in_namespace(|| {
@@ -265,9 +265,9 @@ fn each_source_has_a_burst_and_then_its_rate() {
         assert_eq!(let_through(&rig, "[2001:db8:2:1::7]:0", 10), 3, "another source");
         assert_eq!(let_through(&rig, "198.51.100.7:0", 50), 50, "an allowed source has no limit");
         let data = segment(at("192.0.2.7:1"), at("10.1.0.1:80"), ACK, 10);
-        assert_eq!(rig.verdict(&data), Verdict::ToEngine, "what is no SYN is not counted");
+        assert_eq!(rig.verdict(&data), Verdict::Unknown, "what is no SYN is not counted");
         let answer = segment(at("192.0.2.7:80"), at("10.2.0.1:20000"), SYN | ACK, 0);
-        assert_eq!(rig.verdict(&answer), Verdict::ToEngine, "nor an origin's answer");
+        assert_eq!(rig.verdict(&answer), Verdict::Unknown, "nor an origin's answer");
 
         clock.advance(&rig, Duration::from_millis(99));
         assert_eq!(let_through(&rig, "192.0.2.7:0", 10), 0, "a moment too early");

@@ -23,8 +23,8 @@ fn aya_loads_fills_and_attaches_the_same_object() {
         services.insert([0; 24], [0; 8], 0).expect("insert a service");
         assert!(XskMap::try_from(ebpf.map("xsks").expect("the map of sockets")).is_ok());
         let counters = ebpf.map("counters").expect("the map of counters");
-        let counters: PerCpuArray<_, [u64; 17]> = counters.try_into().expect("a per-CPU array");
-        assert!(counters.get(&0, 0).expect("counters").iter().all(|cpu| *cpu == [0; 17]));
+        let counters: PerCpuArray<_, [u64; 19]> = counters.try_into().expect("a per-CPU array");
+        assert!(counters.get(&0, 0).expect("counters").iter().all(|cpu| *cpu == [0; 19]));
 
         let program = ebpf.program_mut("ringroad_shield").expect("the program");
         let program: &mut Xdp = program.try_into().expect("an XDP program");

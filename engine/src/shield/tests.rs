@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use ringroad_ebpf::FingerprintKey;
+
 use super::*;
 use crate::frame::{Burst, FramePool};
 use crate::limits::{BURST, KERNEL_FLOW_MEMORY, KERNEL_LOOK_INTERVAL};
@@ -44,6 +46,12 @@ fn settings() -> Settings {
         lists: Lists::default(),
         source_limit: None,
         cookies: vec![],
+        drop_unknown: false,
+        known_flows: KnownFlows::new(
+            &[1, 2],
+            1000,
+            FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
+        ),
         samples: Samples::new(),
         secret: [7; 16],
     }
@@ -66,6 +74,13 @@ fn from_client(port: u16, flags: u8) -> Vec<u8> {
     segment(&format!("192.0.2.7:{port}"), "10.1.0.1:80", flags)
 }
 
+/// The engine says that it has this connection with a client.
+fn know(twin: &Twin, port: u8, client: u16) {
+    let client = SocketAddr::from(([192, 0, 2, 7], client));
+    let flow = FlowKey::new(at("10.1.0.1:80"), client);
+    twin.known_flows.insert(port.into(), &flow.to_octets());
+}
+
 #[test]
 fn a_connection_stays_linuxs_until_a_new_one_takes_its_place() {
     let mut twin = twin();
@@ -74,15 +89,18 @@ fn a_connection_stays_linuxs_until_a_new_one_takes_its_place() {
     assert_eq!(judge(&mut twin, &from_client(1, SYN)), Verdict::NotAccepting, "sent again");
     assert_eq!(twin.fell_back().collect::<Vec<_>>(), [1, 0]);
     assert_eq!(judge(&mut twin, &from_client(1, ACK)), Verdict::KernelFlow);
-    assert_eq!(judge(&mut twin, &from_client(2, ACK)), Verdict::ToEngine, "another connection");
+    assert_eq!(judge(&mut twin, &from_client(2, ACK)), Verdict::Unknown, "another connection");
+    know(&twin, 0, 2);
+    assert_eq!(judge(&mut twin, &from_client(2, ACK)), Verdict::ToEngine, "one of the engine's");
     twin.set_accepting(0, true);
     assert_eq!(judge(&mut twin, &from_client(1, FIN | ACK)), Verdict::KernelFlow);
     assert_eq!(judge(&mut twin, &from_client(1, SYN)), Verdict::ToEngine, "the same ports again");
+    know(&twin, 0, 1);
     assert_eq!(judge(&mut twin, &from_client(1, ACK)), Verdict::ToEngine);
     assert_eq!(twin.kernel_flow_count(), 0);
-    assert_eq!(twin.counters().received, 7);
+    assert_eq!(twin.counters().received, 8);
     assert_eq!(twin.counters().to_engine(), 3);
-    assert_eq!(twin.counters().passed(), 4);
+    assert_eq!(twin.counters().passed(), 5);
 }
 
 #[test]
@@ -90,10 +108,11 @@ fn ports_are_told_apart() {
     let mut twin = twin();
     twin.keep_with_kernel(START, 1, at("10.1.0.1:80"), at("192.0.2.7:1"));
     assert_eq!(twin.judge(START, 1, &from_client(1, ACK)), Verdict::KernelFlow);
-    assert_eq!(twin.judge(START, 0, &from_client(1, ACK)), Verdict::ToEngine, "the other port");
+    assert_eq!(twin.judge(START, 0, &from_client(1, ACK)), Verdict::Unknown, "the other port");
     twin.keep_with_kernel(START, 0, at("10.1.0.1:80"), at("192.0.2.7:1"));
     twin.set_accepting(0, true);
     assert_eq!(twin.judge(START, 0, &from_client(1, SYN)), Verdict::ToEngine);
+    know(&twin, 0, 1);
     assert_eq!(twin.judge(START, 0, &from_client(1, ACK)), Verdict::ToEngine);
     assert_eq!(twin.judge(START, 1, &from_client(1, ACK)), Verdict::KernelFlow, "as it was");
     assert_eq!(twin.fell_back().collect::<Vec<_>>(), [0, 0], "kept is not fallen back");
@@ -101,10 +120,10 @@ fn ports_are_told_apart() {
     let reply = |port| segment("10.9.0.1:80", &format!("10.2.0.1:{port}"), ACK);
     for (port, expected) in [
         (19_999, Verdict::NotOurs),
-        (20_000, Verdict::ToEngine),
-        (20_009, Verdict::ToEngine),
+        (20_000, Verdict::Unknown),
+        (20_009, Verdict::Unknown),
         (20_010, Verdict::NotOurs),
-        (40_009, Verdict::ToEngine),
+        (40_009, Verdict::Unknown),
     ] {
         assert_eq!(twin.judge(START, 0, &reply(port)), expected, "port {port}");
         assert_eq!(twin.judge(START, 1, &reply(port)), Verdict::NotOurs, "no egress there");
@@ -144,7 +163,7 @@ fn a_connection_that_was_quiet_for_too_long_is_nobodys() {
     let almost = START + (KERNEL_FLOW_MEMORY - Duration::from_nanos(1));
     assert_eq!(twin.judge(almost, 0, &from_client(1, ACK)), Verdict::KernelFlow);
     let over = almost + KERNEL_FLOW_MEMORY;
-    assert_eq!(twin.judge(over, 0, &from_client(1, ACK)), Verdict::ToEngine);
+    assert_eq!(twin.judge(over, 0, &from_client(1, ACK)), Verdict::Unknown);
 }
 
 #[test]

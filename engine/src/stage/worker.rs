@@ -21,9 +21,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ringroad_ebpf::CookieService;
+use ringroad_ebpf::KnownFlows;
 use siphasher::sip128::SipHasher24;
 
-use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable};
+use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable, Full};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::{NextHop, Routes};
 use crate::limits::{BURST, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX, WHEEL_TICK};
@@ -46,6 +47,8 @@ pub struct WorkerSettings {
     /// The ports of the lane, in the order in which [`Worker::on_burst`] names them.
     pub ports: Vec<PortIdentity>,
     pub services: Vec<ServiceSettings>,
+    /// The shield's, if there is one: to be told which flows are the worker's.
+    pub known_flows: Option<KnownFlows>,
     /// Secret randomness, from the kernel's source in a running engine, from the seed in a
     /// simulation.
     pub secret: [u8; 16],
@@ -85,6 +88,7 @@ pub struct Worker {
     chunks: ChunkSlab,
     tcp_counters: TcpCounters,
     flows: FlowTable,
+    known_flows: Option<KnownFlows>,
     hasher: FlowHasher,
     pairs: PairTable,
     /// Of the pairs, those whose client has yet to acknowledge our SYN-ACK.
@@ -125,9 +129,8 @@ impl Worker {
         routes: Arc<Routes>,
         now: Instant,
     ) -> Self {
-        let WorkerSettings { ports, services, secret } = settings;
-        let wanted: usize = services.iter().map(|s| s.max_connections as usize).sum();
-        let pairs = wanted.min(PAIRS_PER_LANE_MAX);
+        let WorkerSettings { ports, services, known_flows, secret } = settings;
+        let pairs = pairs_for(&services);
         let replies_max = BURST * ports.len();
         // Who has seen many of our source ports may find this seed, and from it nothing else.
         let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = derive(&secret, b"source ports");
@@ -141,7 +144,8 @@ impl Worker {
             chunks: ChunkSlab::for_pool(&pool),
             pool,
             tcp_counters: TcpCounters::default(),
-            flows: FlowTable::new(2 * pairs + TIME_WAIT_MAX),
+            flows: FlowTable::new(flows_for(&services)),
+            known_flows,
             hasher: FlowHasher::new(&derive(&secret, b"flows")),
             pairs: PairTable::new(pairs),
             half_open: 0,
@@ -215,6 +219,11 @@ impl Worker {
 
     pub fn services(&self) -> usize {
         self.services.len()
+    }
+
+    /// Flows that are the worker's, those in TIME-WAIT included.
+    pub fn flows(&self) -> usize {
+        self.flows.len()
     }
 
     /// Stops taking new connections; what is open goes on.
@@ -299,6 +308,41 @@ impl Worker {
     fn hash(&self, key: &FlowKey) -> FlowHash {
         self.hasher.hash(key)
     }
+
+    /// A flow that is not in the table is ours from now on. `port`: what its segments come by.
+    fn add_flow(
+        &mut self,
+        key: &FlowKey,
+        hash: FlowHash,
+        port: u8,
+        slot: Slot,
+    ) -> Result<(), Full> {
+        let earlier = self.flows.insert(*key, hash, slot.encode())?;
+        debug_assert_eq!(earlier, None, "{key} had an entry");
+        if let Some(known_flows) = &self.known_flows {
+            known_flows.insert(port.into(), &key.to_octets());
+        }
+        Ok(())
+    }
+
+    /// A flow that was added is ours no more.
+    fn remove_flow(&mut self, key: &FlowKey, hash: FlowHash, port: u8) {
+        let removed = self.flows.remove(key, hash);
+        debug_assert!(removed.is_some(), "{key} had no entry");
+        if let Some(known_flows) = &self.known_flows {
+            known_flows.remove(port.into(), &key.to_octets());
+        }
+    }
+}
+
+/// Flows that a worker of these services has at most.
+pub fn flows_for(services: &[ServiceSettings]) -> usize {
+    2 * pairs_for(services) + TIME_WAIT_MAX
+}
+
+fn pairs_for(services: &[ServiceSettings]) -> usize {
+    let wanted: usize = services.iter().map(|service| service.max_connections as usize).sum();
+    wanted.min(PAIRS_PER_LANE_MAX)
 }
 
 /// A secret for one purpose, which tells nothing of the others.

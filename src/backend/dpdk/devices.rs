@@ -12,14 +12,16 @@ use anyhow::{Context, Result, bail};
 use dpdk_sys::limits;
 use dpdk_sys::{DeviceId, Eal, EalSettings, Level, LinkReader, Memory};
 use ringroad_config::schema::{self, Config, Driver};
-use ringroad_ebpf::{Acceptor, AttachMode, Control, PortSettings, Sample, ShieldSettings};
+use ringroad_ebpf::{
+    Acceptor, AttachMode, Control, FingerprintKey, KnownFlows, PortSettings, Sample, ShieldSettings,
+};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::KernelConnection;
 use ringroad_engine::port::dpdk::{self, Dpdk};
 use ringroad_engine::port::tap::{self, Carrier, Tap};
 use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::shield::{self, Rates, Samples, Twin};
-use ringroad_engine::stage::{TwinGate, monotonic};
+use ringroad_engine::stage::{TwinGate, flows_for, monotonic};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::wire::ethernet::MacAddr;
 use ringroad_hugepages::{
@@ -43,6 +45,8 @@ pub(crate) struct DpdkBackend {
     /// Of the devices that have a wire.
     wires: Vec<Wire>,
     acceptor: Option<LinuxAccepts>,
+    /// As soon as the ports are open.
+    known_flows: Option<KnownFlows>,
     /// Whether a TAP was made here, so that its addresses are still to come.
     made_taps: bool,
     /// Largest MTU that the memory was taken for [octets].
@@ -83,6 +87,7 @@ impl DpdkBackend {
             taps: Vec::new(),
             wires: Vec::new(),
             acceptor: None,
+            known_flows: None,
             made_taps: false,
             mtu_max,
             samples: Samples::new(),
@@ -175,8 +180,15 @@ impl Backend for DpdkBackend {
                 .with_context(|| format!("port {:?}", port.name))?;
             ports.push(opened);
         }
+        let ifindexes: Vec<_> = plan.ports.iter().map(|port| port.identity.ifindex).collect();
+        let key = FingerprintKey::draw().context("no randomness from the kernel")?;
+        self.known_flows = Some(KnownFlows::new(&ifindexes, flows_for(&plan.services), key));
         self.acceptor = LinuxAccepts::load(plan, || Acceptor::alone(&acceptor_settings(plan)));
         Ok((pool, ports))
+    }
+
+    fn known_flows(&self) -> Result<KnownFlows> {
+        self.known_flows.clone().context("connections are known as soon as the ports are open")
     }
 
     fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
@@ -191,6 +203,8 @@ impl Backend for DpdkBackend {
             services: plan.listening.clone(),
             egress: plan.egress.clone(),
             drop_fragments: plan.drop_fragments,
+            drop_unknown: plan.drop_unknown,
+            known_flows: self.known_flows()?,
             lists: plan.lists.clone(),
             source_limit: plan.source_limit,
             cookies: plan.cookies.clone(),
