@@ -262,7 +262,7 @@ struct service_counters {
 	__u64 verdicts[VERDICTS];
 };
 
-/* A packet that was dropped. */
+/* A packet that was refused. */
 struct sample {
 	/* CLOCK_MONOTONIC, by the coarse clock [ns]. */
 	__u64 at_ns;
@@ -281,6 +281,8 @@ struct sample {
 struct sampler {
 	/* When it may have a whole burst of samples again [ns]. */
 	__u64 full_at_ns;
+	/* The tick at which there was no more. */
+	__u64 empty_at_jiffies;
 	/* Samples that found no room. */
 	__u64 lost;
 	/* The one in the making. */

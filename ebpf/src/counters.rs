@@ -112,6 +112,11 @@ impl Verdict {
         }
     }
 
+    /// Whether samples are taken of such packets: it is dropped, or belongs to no connection.
+    pub const fn is_refusal(self) -> bool {
+        self.is_drop() || matches!(self, Verdict::Unknown)
+    }
+
     /// Whether the packet ended here.
     pub const fn is_drop(self) -> bool {
         matches!(

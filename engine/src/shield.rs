@@ -77,7 +77,7 @@ pub struct Settings {
     pub cookies: Vec<CookieService>,
     /// The engine's connections, as it says.
     pub known_flows: KnownFlows,
-    /// Where samples of what is dropped are put.
+    /// Where samples of what is refused are put.
     pub samples: Samples,
     /// Secret randomness of its own.
     pub secret: [u8; 16],
@@ -195,7 +195,7 @@ impl Twin {
         if let Some(service) = self.addressed {
             self.services[service].counters.count(verdict);
         }
-        if verdict.is_drop() {
+        if verdict.is_refusal() {
             let service = self.addressed.map(|service| service as u32);
             self.sampler
                 .take(now, || Sample::of(packet, now.as_nanos(), port.into(), service, verdict));

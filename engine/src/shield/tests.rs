@@ -422,3 +422,19 @@ fn syns_are_answered_by_the_port_that_they_came_by_and_accounted_for() {
     gate.close(&mut pool);
     assert_eq!(pool.free_count(), pool.capacity());
 }
+
+#[test]
+fn what_is_dropped_can_be_looked_at() {
+    let samples = Samples::new();
+    let mut twin = Twin::new(&Settings { samples: samples.clone(), ..settings() });
+    let null = from_client(7, 0);
+    let land = segment("10.1.0.1:80", "10.1.0.1:80", SYN);
+    for packet in [&from_client(7, SYN), &null, &arp(), &land] {
+        twin.judge(START, 0, packet);
+    }
+    let taken = samples.take();
+    let seen: Vec<_> = taken.iter().map(|sample| (sample.verdict, sample.service_index)).collect();
+    assert_eq!(seen, [(Verdict::BadFlags, Some(0)), (Verdict::Land, Some(0))]);
+    assert_eq!((taken[0].head(), taken[0].octets as usize), (&null[..], null.len()));
+    assert_eq!((taken[0].at_ns, taken[0].port_index), (START.as_nanos(), 0));
+}
