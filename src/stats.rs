@@ -27,6 +27,8 @@ pub(crate) struct Stats {
     pub(crate) ports: Vec<Port>,
     /// What the shield decided, by its reasons [packets].
     pub(crate) shield: BTreeMap<String, u64>,
+    /// Its token buckets that gave way to others' before they were full.
+    pub(crate) buckets_evicted: u64,
 }
 
 /// Every packet on the ports, by what became of it:
@@ -198,6 +200,7 @@ impl Stats {
             },
             ports: ports.collect(),
             shield: shield.collect(),
+            buckets_evicted: lane.shield.buckets_evicted,
         }
     }
 
@@ -255,6 +258,9 @@ impl Stats {
         );
         for (verdict, count) in self.shield.iter().filter(|(_, count)| **count > 0) {
             let _ = writeln!(out, "shield  {verdict} {count}");
+        }
+        if self.buckets_evicted > 0 {
+            let _ = writeln!(out, "shield  {} token buckets evicted", self.buckets_evicted);
         }
         for p in &self.ports {
             let _ = writeln!(
