@@ -152,12 +152,14 @@ class Shield(EdgeCase):
         ) as edge:
             client = self.connect(PORT + 1, timeout=50)
             begin = time.monotonic()
-            received = in_background(digest_of, self.accept(listener, timeout=50))
+            server = self.accept(listener, timeout=50)
+            received = in_background(digest_of, server)
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
             self.assertEqual(received(50), (size, hashlib.sha256(data).hexdigest()))
             took = time.monotonic() - begin
             client.close()
+            server.close()
             # A second's worth may come at once.
             self.assertGreater(took, size / rate - 1)
             self.assertGreater(self.dropped(edge, "bytes_limited"), 0)
