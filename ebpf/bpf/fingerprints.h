@@ -35,26 +35,33 @@ static __always_inline __u64 fingerprint(const struct fingerprint_key *key, cons
 	return hash ^ hash >> 33;
 }
 
-/* The note of what has these words, or one of the above. */
-static __always_inline int find_fingerprint(void *table, const __u32 *words, __u32 count)
+/* Where the fingerprint of these words is if it is there, and its tag. */
+static __always_inline struct fingerprint_bucket *bucket_of(void *table, const __u32 *words,
+							    __u32 count, __u32 *tag)
 {
 	__u32 at = 0;
 	struct fingerprint_key *key = bpf_map_lookup_elem(table, &at);
-	struct fingerprint_bucket *bucket;
 	__u64 hash;
-	__u32 tag, found;
-	int i;
 
 	if (!key)
-		return FINGERPRINT_ABSENT;
+		return NULL;
 	hash = fingerprint(key, words, count);
 	at = 1 + ((__u32)hash & key->mask);
-	bucket = bpf_map_lookup_elem(table, &at);
+	*tag = hash >> 32 & ~FINGERPRINT_NOTE_MAX;
+	if (!*tag)
+		*tag = 1 << FINGERPRINT_NOTE_BITS;
+	return bpf_map_lookup_elem(table, &at);
+}
+
+/* The note of what has these words, or one of the above. */
+static __always_inline int find_fingerprint(void *table, const __u32 *words, __u32 count)
+{
+	__u32 tag = 0, found;
+	struct fingerprint_bucket *bucket = bucket_of(table, words, count, &tag);
+	int i;
+
 	if (!bucket)
 		return FINGERPRINT_ABSENT;
-	tag = hash >> 32 & ~FINGERPRINT_NOTE_MAX;
-	if (!tag)
-		tag = 1 << FINGERPRINT_NOTE_BITS;
 	/* A word with this tag leaves its note. */
 #pragma unroll
 	for (i = 0; i < FINGERPRINTS_PER_BUCKET; i++) {
@@ -63,6 +70,24 @@ static __always_inline int find_fingerprint(void *table, const __u32 *words, __u
 			return found;
 	}
 	return read_once(bucket->unplaced) ? FINGERPRINT_CROWDED : FINGERPRINT_ABSENT;
+}
+
+/* Takes it out ahead of the engine, which will not find it. */
+static __always_inline void drop_fingerprint(void *table, const __u32 *words, __u32 count)
+{
+	__u32 tag = 0;
+	struct fingerprint_bucket *bucket = bucket_of(table, words, count, &tag);
+	int i;
+
+	if (!bucket)
+		return;
+#pragma unroll
+	for (i = 0; i < FINGERPRINTS_PER_BUCKET; i++) {
+		if ((read_once(bucket->words[i]) ^ tag) <= FINGERPRINT_NOTE_MAX) {
+			write_once(bucket->words[i], 0);
+			return;
+		}
+	}
 }
 
 #endif

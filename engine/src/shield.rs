@@ -387,6 +387,10 @@ impl Twin {
         if self.kernel_flows.insert(now, port, flow) {
             self.services[service].fell_back += 1;
         }
+        // Its ends may have had one of the engine's before.
+        if let Known::Yes { .. } = self.known(port, &flow) {
+            self.known_flows.remove(port.into(), &flow.to_octets());
+        }
         Verdict::NotAccepting
     }
 
