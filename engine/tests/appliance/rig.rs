@@ -30,7 +30,7 @@ use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 
 use crate::cookies::{CookieShield, Fate};
-use crate::packet::{self, Link, RST, SYN, Segment};
+use crate::packet::{self, Link, RST, SYN, Segment, Tags};
 use crate::peer::{App, Peer, Settings};
 
 /// The two sides of the appliance, each behind a port of its own.
@@ -373,8 +373,14 @@ impl<P: Wire, G: Gate> World<P, G> {
         self.client_at((from, service()), None, settings, app)
     }
 
-    pub fn client_at(&mut self, key: Key, vlan: Option<u16>, settings: Settings, app: App) -> Key {
-        let link = Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan };
+    pub fn client_at(
+        &mut self,
+        key: Key,
+        tags: impl Into<Tags>,
+        settings: Settings,
+        app: App,
+    ) -> Key {
+        let link = Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], tags: tags.into() };
         let peer = Peer::connect(settings, key, link, self.random.draw() as u32, app);
         self.hosts.0[CLIENTS].peers.insert(key, peer);
         key
