@@ -27,6 +27,10 @@ REPLY = "x" * 128
 class Ground:
     """Lab, origin servers and folder, from `with` to its end."""
 
+    def __init__(self, peers=PEERS_PIN):
+        """`peers`: what the origin's programs are started with."""
+        self._peers = peers
+
     def __enter__(self):
         if len(os.sched_getaffinity(0)) < 2:
             raise SystemExit("bench: needs two cores, one for the edge and one for its peers")
@@ -75,7 +79,7 @@ class Ground:
             self.lab.run(host, "ethtool", "-K", "eth0", *offloads)
         reply = f'location / {{ return 200 "{REPLY}"; }}'
         http = f"server {{ listen {HTTP_PORT} backlog=4096; {reply} }}"
-        nginx = programs.nginx(self.lab, "origin", self.new_folder(), http, pin=PEERS_PIN)
+        nginx = programs.nginx(self.lab, "origin", self.new_folder(), http, pin=self._peers)
         self._open.callback(nginx.kill)
-        self.iperf3 = self.lab.spawn("origin", *PEERS_PIN, "iperf3", "-s", "-p", str(STREAM_PORT))
+        self.iperf3 = self.lab.spawn("origin", *self._peers, "iperf3", "-s", "-p", str(STREAM_PORT))
         self._open.callback(self.iperf3.kill)

@@ -40,10 +40,10 @@ use libbpf_rs::libbpf_sys::BPF_F_TEST_XDP_LIVE_FRAMES;
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{ErrorKind, ProgramInput, ProgramMut};
 use nix::net::if_::if_nametoindex;
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike as _;
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::alarm;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGALRM, SIGINT, SIGTERM};
 
 use packets::{ACK, FIN, PSH, RST, TCP, ethernet, ipv4, syn, tcp};
 use skeleton::FloodSkelBuilder;
@@ -66,8 +66,8 @@ struct Arguments {
     #[arg(long, value_enum)]
     kind: Kind,
     /// How long at most [seconds].
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=SECONDS_MAX))]
-    seconds: u64,
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=SECONDS_MAX))]
+    seconds: u32,
     /// Packets per second at most; without it as many as there can be.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=RATE_MAX))]
     rate: Option<u32>,
@@ -100,34 +100,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut loaded = opened.load()?;
 
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT] {
+    for signal in [SIGTERM, SIGINT, SIGALRM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    let length = Duration::from_secs(arguments.seconds);
-    let start = Instant::now();
-    flood(&mut loaded.progs.ringroad_flood, length, arguments.rate, &stop)?;
-    let seconds = start.elapsed().as_secs_f64();
+    // Interrupts a call that has not sent all of its packets yet.
+    alarm::set(arguments.seconds);
+    let (start, cpu_before) = (Instant::now(), cpu_time()?);
+    flood(&mut loaded.progs.ringroad_flood, arguments.rate, &stop)?;
+    let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_time()? - cpu_before);
     let packets = loaded.maps.bss_data.as_deref().ok_or("the program counts nothing")?.packets;
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    let cpu_us = (usage.user_time() + usage.system_time()).num_microseconds();
-    let cpu_seconds = cpu_us as f64 / 1e6;
     println!(
-        r#"{{"packets": {packets}, "seconds": {seconds:.3}, "rate": {:.0}, "cpu_seconds": {cpu_seconds:.3}}}"#,
-        packets as f64 / seconds
+        r#"{{"packets": {packets}, "seconds": {seconds:.3}, "rate": {:.0}, "cpu_seconds": {:.3}}}"#,
+        packets as f64 / seconds,
+        cpu.as_secs_f64(),
     );
     Ok(())
 }
 
-/// Runs the program for `length` or until `stop`, in portions between which the clock is read.
+/// Sends until `stop`.
 fn flood(
     program: &mut ProgramMut<'_>,
-    length: Duration,
     rate: Option<u32>,
     stop: &AtomicBool,
-) -> Result<(), Box<dyn Error>> {
-    let portion = rate.map_or(PORTION, |rate| (rate / PORTIONS_PER_SECOND).clamp(1, PORTION));
+) -> Result<(), libbpf_rs::Error> {
+    let portion = rate.map_or(PORTION, |rate| (rate / PORTIONS_PER_SECOND).max(1));
     let (start, mut sent) = (Instant::now(), 0_u64);
-    while start.elapsed() < length && !stop.load(Ordering::Relaxed) {
+    while !stop.load(Ordering::Relaxed) {
         let run = program.test_run(ProgramInput {
             data_in: Some(&[0; ROOM]),
             repeat: portion,
@@ -141,10 +139,15 @@ fn flood(
         sent += u64::from(portion);
         if let Some(rate) = rate {
             let due = Duration::from_secs_f64(sent as f64 / f64::from(rate));
-            thread::sleep(due.min(length).saturating_sub(start.elapsed()));
+            thread::sleep(due.saturating_sub(start.elapsed()));
         }
     }
     Ok(())
+}
+
+/// The core's time so far, the kernel's for us included.
+fn cpu_time() -> Result<Duration, nix::Error> {
+    Ok(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?.into())
 }
 
 /// The packets of a kind, one of two by chance, from a source and with numbers that are all zero.
@@ -219,8 +222,9 @@ const LATER_OFFSET: u16 = 1480 / 8;
 /// As long as the program makes a packet before it cuts it [octets].
 const ROOM: usize = 96;
 
-const SECONDS_MAX: u64 = 60;
+const SECONDS_MAX: i64 = 60;
 const RATE_MAX: i64 = 100_000_000;
-/// A tenth of a second, or so, at full speed [packets].
-const PORTION: u32 = 1 << 17;
-const PORTIONS_PER_SECOND: u32 = 1000;
+/// A second or more at full speed: the kernel takes a while between two calls [packets].
+const PORTION: u32 = 1 << 22;
+/// A call sleeps some 20 ms, as the kernel sets up and takes down its memory for it.
+const PORTIONS_PER_SECOND: u32 = 20;

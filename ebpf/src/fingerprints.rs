@@ -184,7 +184,7 @@ impl FingerprintKey {
     }
 
     /// One from the kernel's source of randomness.
-    pub(crate) fn draw() -> io::Result<Self> {
+    pub fn draw() -> io::Result<Self> {
         let mut octets = [0; 4 * FINGERPRINT_WORDS_MAX];
         getrandom::fill(&mut octets)?;
         Ok(FingerprintKey::new(&octets))
@@ -204,6 +204,12 @@ impl Fingerprint {
     fn tag(self) -> u32 {
         let tag = (self.0 >> 32) as u32 & !NOTE_MASK;
         if tag == 0 { NOTE_MASK + 1 } else { tag }
+    }
+
+    /// The lower and the upper half of the hash, for tables that others keep.
+    #[inline]
+    pub fn halves(self) -> (u32, u32) {
+        (self.0 as u32, (self.0 >> 32) as u32)
     }
 
     fn word(self, note: u8) -> u32 {

@@ -116,6 +116,7 @@ impl Bench {
             port: 0,
             origins: vec![OriginSettings {
                 address: address("10.1.0.2:8080"),
+                egress_port: 1,
                 egress_address: ip("10.1.0.1"),
                 source_ports: 10_000..=60_000,
             }],
@@ -133,6 +134,8 @@ impl Bench {
                 .map(|ifindex| PortIdentity { ifindex, mtu: 1500, verified: false })
                 .collect(),
             services: vec![service],
+            known_flows: None,
+            proven_sources: None,
             secret: *b"not much of one.",
         };
         let worker =

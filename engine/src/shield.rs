@@ -31,23 +31,29 @@ mod limits;
 mod lists;
 mod parse;
 mod recent;
+mod samples;
 mod sanity;
+mod unknown;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use class::Class;
 pub use kernel_path::{KernelPath, KernelPathCounts, Rates};
 use ringroad_ebpf::{
-    CookieMode, CookieService, EgressRange, Lists, ServiceAddress, ShieldCounters, SourceLimit,
-    Verdict,
+    CookieMode, CookieService, EgressRange, Known, KnownFlows, Lists, ProvenSources, RateLimits,
+    Sample, ServiceAddress, ShieldCounters, Verdict,
 };
+pub use samples::Samples;
 
 use self::answer::Answer;
 use self::cookie::Keys;
 use self::kernel_flows::KernelFlows;
-use self::limits::SourceLimits;
+use self::limits::Limits;
 use self::lists::{ListMaps, Listed};
-use self::parse::{NoSegment, Segment};
+use self::parse::{NoSegment, RST, Segment};
+use self::samples::Sampler;
+use self::unknown::{ProvenFlows, UnknownLimit, brings_cookie};
+use crate::flow::FlowKey;
 use crate::limits::{KERNEL_FLOWS_MAX, PORTS_PER_LANE_MAX};
 use crate::time::Instant;
 
@@ -60,11 +66,19 @@ pub struct Settings {
     pub egress: Vec<EgressRange>,
     /// Whether fragments of TCP to services' addresses are dropped, or Linux's.
     pub drop_fragments: bool,
+    /// Whether segments of no connection that is known are dropped, or Linux's as long as they are
+    /// few.
+    pub drop_unknown: bool,
     pub lists: Lists,
-    /// `None`: sources have no limit.
-    pub source_limit: Option<SourceLimit>,
+    /// What sources may send, and which of them have completed a handshake: the lane's worker adds
+    /// to those. `None`: no limit.
+    pub limits: Option<(RateLimits, ProvenSources)>,
     /// By service index; of services beyond the end nothing is answered.
     pub cookies: Vec<CookieService>,
+    /// The engine's connections, as it says.
+    pub known_flows: KnownFlows,
+    /// Where samples of what is refused are put.
+    pub samples: Samples,
     /// Secret randomness of its own.
     pub secret: [u8; 16],
 }
@@ -75,9 +89,13 @@ pub struct Twin {
     ports: Vec<PortAddresses>,
     services: Vec<Service>,
     drop_fragments: bool,
+    drop_unknown: bool,
+    unknown_limit: UnknownLimit,
     lists: ListMaps,
-    source_limits: Option<SourceLimits>,
+    limits: Option<Limits>,
     kernel_flows: KernelFlows,
+    known_flows: KnownFlows,
+    proven_flows: ProvenFlows,
     cookie_keys: Keys,
     /// Whether the lane wants new connections answered.
     pressure: bool,
@@ -85,7 +103,10 @@ pub struct Twin {
     new_connections: u64,
     /// To the packet that was judged last, if it was answered.
     answer: Answer,
+    /// The service that the packet was for which was judged last.
+    addressed: Option<usize>,
     counters: ShieldCounters,
+    sampler: Sampler,
 }
 
 /// What is ours on one port. Short lists, sorted: nobody outside can make a search longer.
@@ -103,6 +124,7 @@ struct Service {
     cookies: CookieService,
     /// Connections that were given to Linux.
     fell_back: u64,
+    counters: ShieldCounters,
 }
 
 impl Twin {
@@ -136,14 +158,21 @@ impl Twin {
             ports,
             services,
             drop_fragments: settings.drop_fragments,
+            drop_unknown: settings.drop_unknown,
+            unknown_limit: UnknownLimit::default(),
             lists: ListMaps::new(&settings.lists),
-            source_limits: settings.source_limit.map(|limit| SourceLimits::new(limit, secret)),
+            limits: (settings.limits.as_ref())
+                .map(|(limits, proven)| Limits::new(limits, proven.clone())),
             kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, secret),
+            known_flows: settings.known_flows.clone(),
+            proven_flows: ProvenFlows::new(secret),
             cookie_keys: Keys { slots: [[0; 16]; 2], current: 0 },
             pressure: false,
             new_connections: 0,
             answer: Answer::EMPTY,
+            addressed: None,
             counters: ShieldCounters::default(),
+            sampler: Sampler::new(settings.samples.clone()),
         }
     }
 
@@ -151,6 +180,7 @@ impl Twin {
     /// ([`Verdict::is_drop`]) is Linux's, but for [`Verdict::ToEngine`] and [`Verdict::Answered`].
     #[inline]
     pub fn judge(&mut self, now: Instant, port: u8, packet: &[u8]) -> Verdict {
+        self.addressed = None;
         let verdict = match parse::parse(packet) {
             Ok(segment) => {
                 self.owner(now, port, packet, &segment).unwrap_or_else(|dropped| dropped)
@@ -162,6 +192,14 @@ impl Twin {
             Err(NoSegment::Other(verdict)) => verdict,
         };
         self.counters.count(verdict);
+        if let Some(service) = self.addressed {
+            self.services[service].counters.count(verdict);
+        }
+        if verdict.is_refusal() {
+            let service = self.addressed.map(|service| service as u32);
+            self.sampler
+                .take(now, || Sample::of(packet, now.as_nanos(), port.into(), service, verdict));
+        }
         verdict
     }
 
@@ -234,6 +272,11 @@ impl Twin {
         &self.counters
     }
 
+    /// The same of packets for each service.
+    pub fn counters_by_service(&self) -> impl Iterator<Item = &ShieldCounters> {
+        self.services.iter().map(|service| &service.counters)
+    }
+
     /// Connections that were given to Linux, by service.
     pub fn fell_back(&self) -> impl Iterator<Item = u64> + '_ {
         self.services.iter().map(|service| service.fell_back)
@@ -257,25 +300,101 @@ impl Twin {
         packet: &[u8],
         segment: &Segment<'_>,
     ) -> Result<Verdict, Verdict> {
+        let opens = segment.is_new_connection();
+        let known = if opens { Known::No } else { self.known(port, &segment.flow()) };
+        if let Known::Yes { .. } = known {
+            self.refuse(now, port, packet.len(), segment, false)?;
+            return Ok(Verdict::ToEngine);
+        }
         let addresses = &self.ports[usize::from(port)];
         let service = addresses.service(segment);
         if service.is_none() && !addresses.is_egress(segment) {
             return Ok(Verdict::NotOurs);
         }
-        let is_new = service.is_some() && segment.is_new_connection();
-        self.refuse(now, segment, is_new)?;
-        Ok(match service {
-            Some(service) if is_new => self.new_connection(now, port, packet, segment, service),
-            // What follows a SYN goes where the SYN went.
-            Some(_) if self.kernel_flows.are_live(now) => {
-                if self.kernel_flows.contains(now, port, &segment.flow()) {
-                    Verdict::KernelFlow
-                } else {
-                    Verdict::ToEngine
-                }
-            }
-            _ => Verdict::ToEngine,
-        })
+        self.addressed = service;
+        let is_new = service.is_some() && opens;
+        self.refuse(now, port, packet.len(), segment, is_new)?;
+        match service {
+            Some(service) if is_new => Ok(self.new_connection(now, port, packet, segment, service)),
+            _ => self.other_segment(now, port, segment, service, known),
+        }
+    }
+
+    /// A segment that opens nothing, of a connection that the engine has not said to be its own.
+    /// What follows a SYN to Linux goes there too.
+    fn other_segment(
+        &mut self,
+        now: Instant,
+        port: u8,
+        segment: &Segment<'_>,
+        service: Option<usize>,
+        known: Known,
+    ) -> Result<Verdict, Verdict> {
+        let flow = segment.flow();
+        if service.is_some()
+            && self.kernel_flows.are_live(now)
+            && self.kernel_flows.contains(now, port, &flow)
+        {
+            return Ok(Verdict::KernelFlow);
+        }
+        // A SYN from an origin was not looked up before.
+        let may_be_known = known == Known::Maybe
+            || (segment.is_new_connection() && self.known(port, &flow) != Known::No);
+        if may_be_known {
+            return Ok(Verdict::ToEngine);
+        }
+        let proven = service.and_then(|service| self.proven(now, port, segment, service));
+        proven.map_or_else(|| self.unknown(now, segment), Ok)
+    }
+
+    /// A segment that brings a cookie makes a new connection. It and those behind it pass until the
+    /// engine says that it has it. `None`: none of this.
+    fn proven(
+        &mut self,
+        now: Instant,
+        port: u8,
+        segment: &Segment<'_>,
+        service: usize,
+    ) -> Option<Verdict> {
+        let flow = segment.flow();
+        if self.services[service].cookies.mode == CookieMode::Off {
+            return None;
+        }
+        if self.proven_flows.contains(now, port, &flow) {
+            return Some(Verdict::ToEngine);
+        }
+        if !brings_cookie(&self.cookie_keys, segment) {
+            return None;
+        }
+        if !self.services[service].accepting {
+            return Some(self.fall_open(now, port, flow, service));
+        }
+        self.proven_flows.insert(now, port, &flow);
+        Some(Verdict::ToEngine)
+    }
+
+    /// Linux answers with a reset (RFC 9293 §3.10.7.1), where the operator wants that, and as long as
+    /// they are few. Nobody answers a reset. An error about a segment may be about one of Linux's.
+    fn unknown(&mut self, now: Instant, segment: &Segment<'_>) -> Result<Verdict, Verdict> {
+        let is_for_linux = !self.drop_unknown
+            && match segment.flags {
+                Some(flags) => flags & RST == 0 && self.unknown_limit.take(now),
+                None => true,
+            };
+        is_for_linux.then_some(Verdict::Unknown).ok_or(Verdict::UnknownDropped)
+    }
+
+    /// Linux gets this new connection, and all that follows. A SYN sent again is no news.
+    fn fall_open(&mut self, now: Instant, port: u8, flow: FlowKey, service: usize) -> Verdict {
+        if self.kernel_flows.insert(now, port, flow) {
+            self.services[service].fell_back += 1;
+        }
+        Verdict::NotAccepting
+    }
+
+    #[inline]
+    fn known(&self, port: u8, flow: &FlowKey) -> Known {
+        self.known_flows.find(port.into(), &flow.to_octets())
     }
 
     /// Ports are in the first fragment alone, so that all to a service's address have one fate.
@@ -286,16 +405,25 @@ impl Twin {
 
     /// Why a packet to us is dropped whoever would have it.
     #[inline]
-    fn refuse(&mut self, now: Instant, segment: &Segment, is_new: bool) -> Result<(), Verdict> {
+    fn refuse(
+        &mut self,
+        now: Instant,
+        port: u8,
+        octets: usize,
+        segment: &Segment,
+        is_new: bool,
+    ) -> Result<(), Verdict> {
         sanity::check(segment)?;
         match self.lists.listed(segment) {
             Some(Listed::Deny) => return Err(Verdict::Denied),
             Some(Listed::Allow) => return Ok(()),
             None => {}
         }
-        let limits = self.source_limits.as_mut().filter(|_| is_new);
-        let is_within = limits.is_none_or(|limits| limits.take(now, segment));
-        is_within.then_some(()).ok_or(Verdict::RateLimited)
+        let Some(limits) = &mut self.limits else { return Ok(()) };
+        if !limits.concern(is_new) || self.ports[usize::from(port)].service(segment).is_none() {
+            return Ok(());
+        }
+        limits.charge(now, segment, octets, is_new, &mut self.counters.buckets_evicted)
     }
 
     fn new_connection(
@@ -306,20 +434,15 @@ impl Twin {
         segment: &Segment<'_>,
         service: usize,
     ) -> Verdict {
-        let service = &mut self.services[service];
-        if !service.accepting {
-            // Linux gets it, and all that follows. A SYN sent again is no news.
-            if self.kernel_flows.insert(now, port, segment.flow()) {
-                service.fell_back += 1;
-            }
-            return Verdict::NotAccepting;
+        if !self.services[service].accepting {
+            return self.fall_open(now, port, segment.flow(), service);
         }
         // An earlier connection with these addresses and ports may have been Linux's.
         if self.kernel_flows.are_live(now) {
             self.kernel_flows.remove(port, &segment.flow());
         }
         self.new_connections += 1;
-        let cookies = &service.cookies;
+        let cookies = &self.services[service].cookies;
         let answers_now = match cookies.mode {
             CookieMode::Off => false,
             CookieMode::Always => true,

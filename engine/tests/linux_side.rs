@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
-use ringroad_ebpf::Lists;
+use ringroad_ebpf::{FingerprintKey, KnownFlows, Lists};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{NextHop, Routes};
 use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::port::tap::{self, Tap};
-use ringroad_engine::shield::{Rates, Settings, Twin};
+use ringroad_engine::shield::{Rates, Samples, Settings, Twin};
 use ringroad_engine::stage::{
     Command, IdlePolicy, Lane, Mailbox, Neighbours, PortIdentity, TwinGate, Worker, WorkerSettings,
     mailbox, monotonic,
@@ -47,6 +47,8 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
     let settings = WorkerSettings {
         ports: vec![PortIdentity { ifindex: 1, mtu: 1500, verified: false }],
         services: Vec::new(),
+        known_flows: None,
+        proven_sources: None,
         secret: [7; 16],
     };
     let pool = FramePool::in_memory(1024, 2048);
@@ -57,8 +59,15 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         egress: vec![],
         drop_fragments: false,
         lists: Lists::default(),
-        source_limit: None,
+        limits: None,
         cookies: vec![],
+        drop_unknown: false,
+        known_flows: KnownFlows::new(
+            &[1],
+            1,
+            FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
+        ),
+        samples: Samples::new(),
         secret: [7; 16],
     };
     let gate = TwinGate::new(Twin::new(&nothing), vec![tap], Rates::default());

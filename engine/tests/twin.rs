@@ -17,11 +17,14 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use ringroad_ebpf::{CookieMode, CookieService, Lists, ShieldSettings, SourceLimit, Verdict};
+use ringroad_ebpf::{
+    CookieMode, CookieService, FingerprintKey, KnownFlows, Lists, RateLimit, RateLimits,
+    ShieldSettings, Verdict,
+};
 use ringroad_engine::flow::FlowKey;
 use ringroad_engine::random::Random;
 use ringroad_engine::shield::cookie::{self, Keys};
-use ringroad_engine::shield::{Settings, Twin};
+use ringroad_engine::shield::{Samples, Settings, Twin};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::packet::{self, Transport};
 use ringroad_engine::wire::tcp::{Flags, SeqNum};
@@ -39,6 +42,9 @@ struct Both {
     /// What both take for the time: the heartbeat is the program's clock while it is ahead of the
     /// real one.
     now: Instant,
+    /// The twin's, and the connections in it: our end and the other.
+    known_flows: KnownFlows,
+    known: Vec<(SocketAddr, SocketAddr)>,
     judged: u64,
 }
 
@@ -56,27 +62,61 @@ impl Both {
             ports,
             drop_fragments,
             lists,
-            source_limit,
+            drop_unknown,
+            rate_limits,
             cookies,
             ..
         } = settings;
+        let ifindexes: Vec<_> = ports.iter().map(|port| port.ifindex).collect();
+        let known_flows = KnownFlows::new(
+            &ifindexes,
+            1000,
+            FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
+        );
         let twin = Twin::new(&Settings {
             ports: ports.len(),
             services,
             egress,
             drop_fragments,
+            drop_unknown,
             lists,
-            source_limit,
+            limits: Some((rate_limits, rig.shield.proven_sources())),
             cookies,
+            known_flows: known_flows.clone(),
+            samples: Samples::new(),
             secret: [7; 16],
         });
         let now = Instant::from_nanos(now_ns()) + Duration::from_secs(600);
-        let mut both = Both { rig, twin, now, judged: 0 };
+        let mut both = Both { rig, twin, now, known_flows, known: Vec::new(), judged: 0 };
         both.advance(Duration::ZERO);
         both.set_accepting(0, true);
         both.set_accepting(1, true);
         both.set_keys(0);
         both
+    }
+
+    /// The engine has a connection more, if it has not this one.
+    fn know(&mut self, local: SocketAddr, remote: SocketAddr) {
+        if self.known.contains(&(local, remote)) {
+            return;
+        }
+        self.known.push((local, remote));
+        let flow = FlowKey::new(local, remote).to_octets();
+        for known in [&self.rig.shield.known_flows(), &self.known_flows] {
+            known.insert(0, &flow);
+        }
+    }
+
+    /// One of the engine's connections is gone.
+    fn forget(&mut self, which: usize) {
+        if self.known.is_empty() {
+            return;
+        }
+        let (local, remote) = self.known.swap_remove(which % self.known.len());
+        let flow = FlowKey::new(local, remote).to_octets();
+        for known in [&self.rig.shield.known_flows(), &self.known_flows] {
+            known.remove(0, &flow);
+        }
     }
 
     fn set_keys(&mut self, unix_seconds: u64) -> Keys {
@@ -142,6 +182,11 @@ impl Both {
     /// What both count over all packets.
     fn finish(self) {
         assert_eq!(*self.twin.counters(), self.rig.counters());
+        let reader = self.rig.shield.counters_reader();
+        for (service, twin) in (0..).zip(self.twin.counters_by_service()) {
+            let program = reader.of_service(service).expect("read the counters");
+            assert_eq!(*twin, program, "service {service}");
+        }
         let program = (0..2).map(|service| self.rig.control.fell_back(service));
         assert!(self.twin.fell_back().eq(program), "connections that fell back");
         assert_eq!(self.twin.new_connections(), self.rig.control.new_connections(0, 0));
@@ -212,16 +257,20 @@ fn pick<T: Copy>(random: &mut Random, of: &[T]) -> T {
     of[random.below(of.len() as u64) as usize]
 }
 
+/// A client, and what it is connected to.
+fn ends(random: &mut Random) -> (SocketAddr, SocketAddr) {
+    let port = 1 + random.below(4) as u16;
+    if random.below(2) == 0 {
+        return (SocketAddr::from(([192, 0, 2, 7], port)), at(pick(random, &LOCAL_V4)));
+    }
+    let clients = ["2001:db8::7", "::ffff:192.0.2.7"];
+    let client = pick(random, &clients).parse().expect("an address");
+    (SocketAddr::new(client, port), at(pick(random, &LOCAL_V6)))
+}
+
 /// A packet between few clients and few addresses, so that what came before matters.
 fn plausible(random: &mut Random) -> Vec<u8> {
-    let port = 1 + random.below(4) as u16;
-    let (client, local) = if random.below(2) == 0 {
-        (SocketAddr::from(([192, 0, 2, 7], port)), at(pick(random, &LOCAL_V4)))
-    } else {
-        let clients = ["2001:db8::7", "::ffff:192.0.2.7"];
-        let client = pick(random, &clients).parse().expect("an address");
-        (SocketAddr::new(client, port), at(pick(random, &LOCAL_V6)))
-    };
+    let (client, local) = ends(random);
     let payload = pick(random, &[0, 1, 100, 1000]);
     let segment_of = if random.below(2) == 0 {
         any_syn(random, client.port(), local.port())
@@ -357,8 +406,15 @@ fn sequences_of_damaged_packets_have_the_same_verdicts() {
         for seed in seeds(4) {
             let mut random = Random::new(seed);
             let drop_fragments = seed % 2 == 0;
-            let mut both = Both::with(ShieldSettings { drop_fragments, ..settings() });
+            let drop_unknown = seed % 4 == 3;
+            let mut both =
+                Both::with(ShieldSettings { drop_fragments, drop_unknown, ..settings() });
             for number in 0..20_000 {
+                if random.below(50) == 0 {
+                    let (client, local) = ends(&mut random);
+                    both.know(local, client);
+                    (0..random.below(3)).for_each(|_| both.forget(random.draw() as usize));
+                }
                 if random.below(50) == 0 {
                     let (service, accepting) = (random.below(2) as usize, random.below(2) == 0);
                     both.set_accepting(service, accepting);
@@ -374,9 +430,11 @@ fn sequences_of_damaged_packets_have_the_same_verdicts() {
                 both.verdict(&format!("RINGROAD_SEED={seed}, packet {number}"), &packet);
             }
             for verdict in Verdict::ALL {
-                use Verdict::{Denied, Land, NoSocket, RateLimited, Stale};
+                use Verdict::{Denied, Land, NoSocket, Stale};
                 let cannot_be = verdict == Verdict::FragmentDropped && !drop_fragments
-                    || matches!(verdict, Stale | NoSocket | Land | Denied | RateLimited);
+                    || verdict == Verdict::Unknown && drop_unknown
+                    || matches!(verdict, Stale | NoSocket | Land | Denied)
+                    || LIMITED.contains(&verdict);
                 let seen = both.twin.counters().of(verdict);
                 assert_eq!(seen == 0, cannot_be, "{verdict:?} {seen} times");
             }
@@ -414,24 +472,47 @@ fn any_lists(random: &mut Random) -> Lists {
     Lists { deny, allow }
 }
 
+/// What limits say.
+const LIMITED: [Verdict; 5] = [
+    Verdict::RateLimited,
+    Verdict::PrefixLimited,
+    Verdict::CapLimited,
+    Verdict::PacketsLimited,
+    Verdict::BytesLimited,
+];
+
+/// Low ones, so that all of them are met; those on packets and octets not always.
+fn any_limits(random: &mut Random) -> RateLimits {
+    let mut limit = |prefixes_v4: &[u8], prefixes_v6: &[u8]| RateLimit {
+        syn_per_second: pick(random, &[1, 7, 100, 500]),
+        burst: pick(random, &[1, 3, 20]),
+        packets_per_second: pick(random, &[None, Some(50), Some(300)]),
+        bytes_per_second: pick(random, &[None, Some(65_536), Some(1_000_000)]),
+        prefix_v4: pick(random, prefixes_v4),
+        prefix_v6: pick(random, prefixes_v6),
+    };
+    RateLimits {
+        per_source: Some(limit(&[30, 31, 32], &[62, 64, 128])),
+        per_prefix: Some(limit(&[0, 24, 25, 30], &[0, 48, 61, 62])),
+        unproven_syn_per_second: pick(random, &[None, Some(10), Some(500)]),
+    }
+}
+
 #[test]
 fn lists_and_limits_have_the_same_verdicts_at_the_same_times() {
     in_namespace(|| {
         for seed in seeds(4) {
             let mut random = Random::new(seed);
-            let source_limit = Some(SourceLimit {
-                syn_per_second: pick(&mut random, &[1, 7, 100, 500]),
-                burst: pick(&mut random, &[1, 3, 20]),
-                prefix_v4: pick(&mut random, &[0, 24, 31, 32]),
-                prefix_v6: pick(&mut random, &[0, 48, 64, 128]),
-            });
-            let mut both = Both::with(ShieldSettings { source_limit, ..settings() });
+            let rate_limits = any_limits(&mut random);
+            let mut both = Both::with(ShieldSettings { rate_limits, ..settings() });
+            let proven_sources = both.rig.shield.proven_sources();
             for number in 0..20_000 {
                 match random.below(200) {
                     0 => both.set_lists(&any_lists(&mut random)),
                     1 => both.set_accepting(0, random.below(2) == 0),
                     2 => both.advance(Duration::from_millis(random.below(500))),
                     3..20 => both.advance(Duration::from_nanos(random.below(2_000_000))),
+                    20..22 => proven_sources.prove(source(&mut random).ip()),
                     _ => {}
                 }
                 let client = source(&mut random);
@@ -445,16 +526,92 @@ fn lists_and_limits_have_the_same_verdicts_at_the_same_times() {
                     0 => icmp_about(&mut random, client, at(local)),
                     1 => segment(client, at(local), random.draw() as u8, 0),
                     2 => segment(at(local), at(local), ACK, 0),
+                    3 | 4 => segment(client, at(local), ACK, random.below(1400) as usize),
                     _ => segment(client, at(local), SYN, 0),
                 };
                 both.verdict(&format!("RINGROAD_SEED={seed}, packet {number}"), &packet);
             }
-            for verdict in [Verdict::ToEngine, Verdict::Land, Verdict::Denied, Verdict::RateLimited]
-            {
+            use Verdict::{Answered, Denied, Land, Unknown};
+            for verdict in [Answered, Land, Denied, Unknown] {
                 assert!(both.twin.counters().of(verdict) > 0, "{verdict:?}");
             }
             both.finish();
         }
+    });
+}
+
+/// A client of a few prefixes.
+fn near(random: &mut Random) -> SocketAddr {
+    let (low, port) = (random.below(4), 1 + random.below(200) as u16);
+    let v4 = 0xc633_6400 | (low as u32 & 1) << 8 | (low as u32 & 2);
+    let v6 = 0x2001_0db8_u128 << 96 | u128::from(low & 1) << 80 | u128::from(low & 2) << 64;
+    let address = match random.below(2) {
+        0 => Ipv4Addr::from_bits(v4).into(),
+        _ => Ipv6Addr::from_bits(v6).into(),
+    };
+    SocketAddr::new(address, port)
+}
+
+#[test]
+fn limits_have_the_same_verdicts_near_their_bounds() {
+    in_namespace(|| {
+        let mut seen = [0; Verdict::ALL.len()];
+        for seed in seeds(8) {
+            let mut random = Random::new(seed);
+            let rate_limits = any_limits(&mut random);
+            let mut both = Both::with(ShieldSettings { rate_limits, ..settings() });
+            let proven_sources = both.rig.shield.proven_sources();
+            for number in 0..20_000 {
+                match random.below(2000) {
+                    0 => both.advance(Duration::from_millis(random.below(2000))),
+                    1 | 2 => proven_sources.prove(near(&mut random).ip()),
+                    3..200 => both.advance(Duration::from_nanos(random.below(2_000_000))),
+                    _ => {}
+                }
+                let client = near(&mut random);
+                let service = at(if client.is_ipv4() { LOCAL_V4[0] } else { LOCAL_V6[0] });
+                let packet = match random.below(4) {
+                    0 => segment(client, service, SYN, 0),
+                    1 => icmp_about(&mut random, client, service),
+                    _ => segment(client, service, ACK, random.below(1400) as usize),
+                };
+                both.verdict(&format!("RINGROAD_SEED={seed}, packet {number}"), &packet);
+            }
+            for (verdict, count) in both.twin.counters().iter() {
+                seen[verdict as usize] += count;
+            }
+            both.finish();
+        }
+        for verdict in LIMITED {
+            assert!(seen[verdict as usize] > 0, "{verdict:?}");
+        }
+    });
+}
+
+/// Whose buckets give way to others' is the same, too.
+#[test]
+fn more_sources_than_have_buckets_have_the_same_verdicts() {
+    in_namespace(|| {
+        let mut random = Random::new(1);
+        let per_prefix = Some(RateLimit {
+            syn_per_second: 1,
+            burst: 1,
+            packets_per_second: None,
+            bytes_per_second: None,
+            prefix_v4: 32,
+            prefix_v6: 64,
+        });
+        let rate_limits = RateLimits { per_prefix, ..RateLimits::default() };
+        let mut both = Both::with(ShieldSettings { rate_limits, ..settings() });
+        for number in 0..60_000 {
+            let client = Ipv4Addr::from_bits(0x0b00_0000 | random.below(1 << 17) as u32);
+            let syn = segment(SocketAddr::from((client, 1)), at(LOCAL_V4[0]), SYN, 0);
+            both.verdict(&format!("SYN {number}"), &syn);
+        }
+        let counters = *both.twin.counters();
+        assert!(counters.buckets_evicted > 1000, "{counters:?}");
+        assert!(counters.of(Verdict::PrefixLimited) > 1000, "{counters:?}");
+        both.finish();
     });
 }
 
@@ -529,6 +686,8 @@ fn what_linux_had_before_is_its_own_to_both() {
         assert_eq!(both.verdict("data", &data), Verdict::KernelFlow);
         let syn = segment(client, service, SYN, 0);
         assert_eq!(both.verdict("the same ports again", &syn), Verdict::Answered);
+        assert_eq!(both.verdict("data", &data), Verdict::Unknown);
+        both.know(service, client);
         assert_eq!(both.verdict("data", &data), Verdict::ToEngine);
         both.finish();
     });
@@ -555,6 +714,107 @@ fn syns_with_any_options_have_the_same_answers() {
             both.finish();
         }
     });
+}
+
+/// Answers are acknowledged, some of them as they should be, at once or later; what follows, too.
+#[test]
+fn cookies_that_come_back_have_the_same_verdicts() {
+    in_namespace(|| {
+        for seed in seeds(4) {
+            let mut random = Random::new(seed);
+            let mut both = Both::new();
+            let mut answers: Vec<Vec<u8>> = Vec::new();
+            let mut minutes = 0;
+            for number in 0..20_000 {
+                match random.below(400) {
+                    0 => both.set_cookies(random.below(2) as usize, pick(&mut random, &MODES)),
+                    1 => both.set_pressure(random.below(2) == 0),
+                    2 => both.set_accepting(random.below(2) as usize, random.below(4) > 0),
+                    3 => {
+                        minutes += 1;
+                        both.set_keys(32 * minutes);
+                    }
+                    4 => both.forget(random.draw() as usize),
+                    5..20 => both.advance(Duration::from_millis(random.below(400))),
+                    _ => {}
+                }
+                let what = format!("RINGROAD_SEED={seed}, packet {number}");
+                if answers.is_empty() || random.below(4) == 0 {
+                    let syn = any_new_connection(&mut random);
+                    if both.verdict(&what, &syn) == Verdict::Answered {
+                        answers.push(both.twin.answer().to_vec());
+                    }
+                    answers.drain(..answers.len().saturating_sub(16));
+                    continue;
+                }
+                let answer = &answers[random.below(answers.len() as u64) as usize];
+                let proof = acknowledgment(&mut random, answer);
+                let proof = if random.below(4) == 0 { damaged(&mut random, proof) } else { proof };
+                let verdict = both.verdict(&what, &proof);
+                if verdict == Verdict::ToEngine && random.below(4) == 0 {
+                    let (local, remote) = ends_of(answer);
+                    both.know(local, remote);
+                }
+            }
+            for verdict in [Verdict::ToEngine, Verdict::NotAccepting, Verdict::KernelFlow] {
+                assert!(both.twin.counters().of(verdict) > 100, "{verdict:?}");
+            }
+            for verdict in [Verdict::Unknown, Verdict::UnknownDropped] {
+                assert!(both.twin.counters().of(verdict) > 100, "{verdict:?}");
+            }
+            both.finish();
+        }
+    });
+}
+
+/// Ours and the client's, of an answer.
+fn ends_of(answer: &[u8]) -> (SocketAddr, SocketAddr) {
+    let packet = packet::parse(answer).expect("an answer");
+    let Transport::Tcp { header, .. } = packet.transport else { panic!("a segment") };
+    (
+        SocketAddr::new(packet.source, header.source_port),
+        SocketAddr::new(packet.destination, header.destination_port),
+    )
+}
+
+/// What a client may send that has an answer: the acknowledgment, or something like it.
+fn acknowledgment(random: &mut Random, answer: &[u8]) -> Vec<u8> {
+    let (ours, client) = ends_of(answer);
+    let Ok(packet) = packet::parse(answer) else { panic!("an answer") };
+    let Transport::Tcp { header, .. } = packet.transport else { panic!("a segment") };
+    let next = |number: SeqNum, random: &mut Random| {
+        number.0.wrapping_add(pick(random, &[0, 0, 0, 0, 0, 1, 1000, u32::MAX]))
+    };
+    let options = match header.options.timestamps {
+        Some(timestamps) if random.below(8) > 0 => {
+            let echoed = timestamps.value ^ pick(random, &[0, 0, 0, 0, 0, 1, 1 << 31]);
+            timestamps_option(random, echoed)
+        }
+        None if random.below(8) == 0 => timestamps_option(random, 7),
+        _ => Vec::new(),
+    };
+    let more = pick(random, &[0, 0, PSH, FIN]);
+    let payload = pick(random, &[0, 0, 1, 100]);
+    let mut segment = packets::syn(client.port(), ours.port(), more, &options, payload);
+    let sequence = next(header.acknowledgment, random);
+    let acknowledged = next(SeqNum(header.sequence.0.wrapping_add(1)), random);
+    segment[4..8].copy_from_slice(&sequence.to_be_bytes());
+    segment[8..12].copy_from_slice(&acknowledged.to_be_bytes());
+    segment[13] = more | pick(random, &[ACK, ACK, ACK, ACK, ACK, RST, SYN | ACK, RST | ACK]);
+    let frame = ethernet(&ip(client.ip(), ours.ip(), TCP, &segment));
+    if random.below(4) == 0 { tagged(&[100], &frame) } else { frame }
+}
+
+/// In the place where all have it, or in another, or with more beside it.
+fn timestamps_option(random: &mut Random, echoed: u32) -> Vec<u8> {
+    let option = [&[8, 10, 1, 2, 3, 4][..], &echoed.to_be_bytes()].concat();
+    let (before, behind): (&[u8], &[u8]) = match random.below(6) {
+        0 => (&[], &[0, 0]),
+        1 => (&[1, 1, 5, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1], &[]),
+        2 => (&[1, 1], &[8, 10, 9, 9, 9, 9, 0, 0, 0, 7, 1, 1]),
+        _ => (&[1, 1], &[]),
+    };
+    [before, &option, behind].concat()
 }
 
 /// A SYN to a service, in whatever it may be wrapped.

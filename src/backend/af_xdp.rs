@@ -5,14 +5,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{self, Config, Driver, XdpMode};
 use ringroad_ebpf::{
-    Acceptor, AttachMode, Control, CountersReader, PortSettings, Shield, ShieldSettings,
+    Acceptor, AttachMode, Control, CountersReader, KnownFlows, PortSettings, ProvenSources, Sample,
+    SampleReader, Shield, ShieldSettings,
 };
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, receive_queues};
-use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX};
+use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX};
 use ringroad_engine::port::af_xdp::{self, AfXdp, BusyPoll, Umem, frame_size_for};
 use ringroad_engine::shield::cookie::Keys;
-use ringroad_engine::stage::ShieldGate;
+use ringroad_engine::stage::{ShieldGate, flows_for};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_hugepages::Request;
 
@@ -66,10 +67,22 @@ impl Backend for AfXdpBackend {
         Ok((pool, ports))
     }
 
+    fn known_flows(&self) -> Result<KnownFlows> {
+        Ok(self.shield.as_ref().context(NOT_LOADED)?.known_flows())
+    }
+
     fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
         let shield = self.shield.as_ref().context(NOT_LOADED)?;
-        let (counters, control) = (shield.counters_reader(), shield.control());
-        Ok(Box::new(XdpShield { counters, control }))
+        Ok(Box::new(XdpShield {
+            counters: shield.counters_reader(),
+            samples: shield.samples(),
+            control: shield.control(),
+        }))
+    }
+
+    fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>> {
+        let shield = self.shield.as_ref().context(NOT_LOADED)?;
+        Ok((!plan.rate_limits.is_off()).then(|| shield.proven_sources()))
     }
 
     /// Attached without sockets, the shield leaves all to Linux and remembers what is new there;
@@ -121,6 +134,7 @@ impl AfXdpBackend {
 #[derive(Debug)]
 struct XdpShield {
     counters: CountersReader,
+    samples: SampleReader,
     control: Control,
 }
 
@@ -139,11 +153,22 @@ impl ShieldHandle for XdpShield {
         for (service, index) in snapshot.services.iter_mut().zip(0..) {
             service.fell_back += self.control.fell_back(index);
         }
+        for (verdicts, index) in snapshot.verdicts.iter_mut().zip(0..) {
+            *verdicts = self.counters.of_service(index)?;
+        }
         Ok(())
     }
 
     fn set_cookie_keys(&self, keys: &Keys) {
         self.control.set_cookie_keys(&keys.slots, keys.current);
+    }
+
+    fn take_samples(&self) -> Result<Vec<Sample>> {
+        Ok(self.samples.take()?)
+    }
+
+    fn samples_lost(&self) -> Result<u64> {
+        Ok(self.samples.lost()?)
     }
 }
 
@@ -184,11 +209,12 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         services: plan.listening.clone(),
         egress: plan.egress.clone(),
         drop_fragments: plan.drop_fragments,
+        drop_unknown: plan.drop_unknown,
         lists: plan.lists.clone(),
-        source_limit: plan.source_limit,
+        rate_limits: plan.rate_limits,
         cookies: plan.cookies.clone(),
         heartbeat_limit: config.engine.heartbeat_limit,
-        known_flows: 2 * PAIRS_PER_LANE_MAX + TIME_WAIT_MAX,
+        known_flows: flows_for(&plan.services),
     }
 }
 

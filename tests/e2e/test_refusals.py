@@ -50,6 +50,24 @@ class Refusals(RefusalCase):
         config["services"][1]["egress"]["source_ports"] = "40000-49999"
         self.refused(config, "one", f"{EGRESS_V4}:30000", codes=(2,))
 
+    def test_shield_that_contradicts_itself(self):
+        prefix = "192.0.2.0/24"
+        lists = {"deny": ["198.51.100.0/24", prefix], "allow": [prefix]}
+        self.refused(self.config(shield=lists), prefix, '"deny"', "once", codes=(2,))
+
+    def test_shield_whose_limits_let_nothing_through(self):
+        for key, limits in (("syn_per_second", {"burst": 10}), ("burst", {"syn_per_second": 10})):
+            shield = {"per_source": {**limits, key: 0}}
+            self.refused(self.config(shield=shield), f'"{key}" cannot be "0"', codes=(2,))
+
+    def test_shield_with_prefixes_that_cannot_be(self):
+        for key, length in (("prefix_v4", 33), ("prefix_v6", 129)):
+            shield = {"per_source": {"syn_per_second": 10, key: length}}
+            said = (f'"{key}" cannot be "{length}"', "edge.yaml:")
+            self.refused(self.config(shield=shield), *said, codes=(2,))
+        for prefix in ("10.0.0.0/33", "2001:db8::/129", "10.0.0.1/8"):
+            self.refused(self.config(shield={"deny": [prefix]}), prefix, codes=(2,))
+
     def test_missing_interface(self):
         config = self.config(ports=self.lab.driver.ports(lan="nosuch0"))
         self.refused(config, "nosuch0")

@@ -47,6 +47,7 @@ fn a_stale_heartbeat_gives_new_connections_to_the_kernel_and_keeps_the_others() 
         assert_eq!(rig.verdict(&syn(2)), Verdict::ToEngine);
         beat_before(&rig, Duration::from_millis(100) + CLOCK_LATE_MAX);
         assert_eq!(rig.verdict(&syn(3)), Verdict::Stale);
+        rig.know(web(), client(2));
         assert_eq!(rig.verdict(&data(2)), Verdict::ToEngine, "the engine is only late");
         rig.control.beat(0, now_ns() + 1_000_000_000);
         assert_eq!(rig.verdict(&data(2)), Verdict::ToEngine);
@@ -62,7 +63,9 @@ fn a_connection_stays_the_kernels_until_a_new_one_takes_its_place() {
         rig.control.set_accepting(0, false);
         assert_eq!(rig.verdict(&syn(1)), Verdict::NotAccepting);
         assert_eq!(rig.verdict(&data(1)), Verdict::KernelFlow);
-        assert_eq!(rig.verdict(&data(2)), Verdict::ToEngine, "another connection");
+        assert_eq!(rig.verdict(&data(2)), Verdict::Unknown, "another connection");
+        rig.know(web(), client(3));
+        assert_eq!(rig.verdict(&data(3)), Verdict::ToEngine, "one of the engine's");
         let other = segment(client(1), SocketAddr::from(([10, 1, 0, 1], 443)), SYN, 0);
         assert_eq!(rig.verdict(&other), Verdict::ToEngine, "a service that accepts");
         assert_eq!(rig.shield.kernel_flow_count(), 1);
@@ -71,6 +74,7 @@ fn a_connection_stays_the_kernels_until_a_new_one_takes_its_place() {
         assert_eq!(rig.verdict(&data(1)), Verdict::KernelFlow, "it began with the kernel");
         assert_eq!(rig.verdict(&segment(client(1), web(), RST, 0)), Verdict::KernelFlow);
         assert_eq!(rig.verdict(&syn(1)), Verdict::ToEngine, "the same ports again");
+        rig.know(web(), client(1));
         assert_eq!(rig.verdict(&data(1)), Verdict::ToEngine);
         assert_eq!(rig.shield.kernel_flow_count(), 0);
     });
@@ -89,8 +93,8 @@ fn what_linux_had_before_stays_its_own() {
         rig.shield.keep_with_kernel(0, six(1).1, six(1).0).expect("keep a flow of IPv6");
         assert_eq!(rig.verdict(&data(1)), Verdict::KernelFlow);
         assert_eq!(rig.verdict(&data_six(1)), Verdict::KernelFlow);
-        assert_eq!(rig.verdict(&data(2)), Verdict::ToEngine);
-        assert_eq!(rig.verdict(&data_six(2)), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&data(2)), Verdict::Unknown);
+        assert_eq!(rig.verdict(&data_six(2)), Verdict::Unknown);
         assert_eq!(rig.verdict(&syn(1)), Verdict::ToEngine, "the same ports again");
         assert_eq!(rig.control.fell_back(0), 0, "nothing fell back");
         assert!(rig.shield.keep_with_kernel(1, web(), client(1)).is_err(), "no such port");
@@ -109,7 +113,9 @@ fn icmp_errors_follow_the_connection_that_they_are_about() {
         rig.control.set_accepting(0, false);
         assert_eq!(rig.verdict(&syn(1)), Verdict::NotAccepting);
         assert_eq!(rig.verdict(&error(1)), Verdict::KernelFlow);
+        rig.know(web(), client(2));
         assert_eq!(rig.verdict(&error(2)), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&error(3)), Verdict::Unknown);
     });
 }
 
@@ -120,6 +126,8 @@ fn without_a_socket_all_is_the_kernels_and_new_connections_stay_so() {
         rig.shield.clear_socket(0, 0).expect("forget the socket");
         rig.shield.clear_socket(0, 0).expect("forget it twice");
         let reply = segment(client(1), SocketAddr::from(([10, 2, 0, 1], 20_000)), ACK, 0);
+        rig.know(web(), client(2));
+        rig.know(SocketAddr::from(([10, 2, 0, 1], 20_000)), client(1));
         assert_eq!(rig.verdict(&syn(1)), Verdict::NoSocket);
         assert_eq!(rig.verdict(&data(2)), Verdict::NoSocket);
         assert_eq!(rig.verdict(&reply), Verdict::NoSocket);
@@ -139,6 +147,7 @@ fn egress_connections_ask_for_no_heartbeat() {
     in_namespace(|| {
         let rig = Rig::new();
         rig.control.beat(0, 0);
+        rig.know(SocketAddr::from(([10, 2, 0, 1], 20_000)), client(1));
         let reply = segment(client(1), SocketAddr::from(([10, 2, 0, 1], 20_000)), SYN | ACK, 0);
         assert_eq!(rig.verdict(&reply), Verdict::ToEngine);
     });
@@ -203,7 +212,7 @@ fn configuring_anew_adds_and_removes() {
         assert_eq!(rig.verdict(&ssh), Verdict::ToEngine, "came");
         assert_eq!(rig.verdict(&gone), Verdict::NotOurs);
         assert_eq!(rig.verdict(&moved), Verdict::NotAccepting);
-        assert_eq!(rig.verdict(&reply(30_005)), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&reply(30_005)), Verdict::Unknown);
         assert_eq!(rig.verdict(&reply(20_000)), Verdict::NotOurs);
 
         let refused = [service("10.1.0.1:80", 0), service("10.1.0.1:80", 1)];

@@ -41,9 +41,12 @@ fn service6() -> SocketAddr {
     at("[fd00:1::1]:80")
 }
 
+/// The engine has a connection between each client and the service of its family.
 fn check(fixtures: Vec<Fixture>) {
     in_namespace(|| {
         let rig = Rig::new();
+        rig.know(service4(), client4());
+        rig.know(service6(), client6());
         for (what, packet, expected) in fixtures {
             assert_eq!(rig.verdict(&packet), expected, "{what}");
         }
@@ -52,7 +55,7 @@ fn check(fixtures: Vec<Fixture>) {
 
 #[test]
 fn services_go_to_the_engine() {
-    use Verdict::{NotOurs, ToEngine};
+    use Verdict::{NotOurs, ToEngine, Unknown, UnknownDropped};
     check(vec![
         ("IPv4 SYN", segment(client4(), service4(), SYN, 0), ToEngine),
         ("IPv4 SYN with data", segment(client4(), service4(), SYN, 100), ToEngine),
@@ -61,6 +64,9 @@ fn services_go_to_the_engine() {
         ("IPv4 RST", segment(client4(), service4(), RST, 0), ToEngine),
         ("IPv6 SYN", segment(client6(), service6(), SYN, 0), ToEngine),
         ("IPv6 data", segment(client6(), service6(), ACK, 1000), ToEngine),
+        ("data of no connection", segment(at("192.0.2.8:1"), service4(), ACK, 1000), Unknown),
+        ("its end", segment(at("192.0.2.8:1"), service4(), RST | ACK, 0), UnknownDropped),
+        ("data to the second service", segment(client4(), at("10.1.0.1:443"), ACK, 0), Unknown),
         ("the second service", segment(client4(), at("10.1.0.1:443"), SYN, 0), ToEngine),
         ("another port", segment(client4(), at("10.1.0.1:22"), SYN, 0), NotOurs),
         ("another address", segment(client4(), at("10.1.0.2:80"), SYN, 0), NotOurs),
@@ -88,21 +94,36 @@ fn vlan_tags_are_understood() {
 }
 
 #[test]
-fn egress_addresses_go_to_the_engine_within_their_ports() {
-    use Verdict::{NotOurs, ToEngine};
+fn what_comes_to_egress_addresses_is_ours_within_their_ports() {
+    use Verdict::{NotOurs, ToEngine, Unknown};
     let origin4 = at("10.2.0.9:8080");
     let origin6 = at("[fd00:2::9]:8080");
     let reply = |to: &str| segment(origin4, at(to), SYN | ACK, 0);
+    in_namespace(|| {
+        let rig = Rig::new();
+        rig.know(at("10.2.0.1:20000"), origin4);
+        rig.know(at("[fd00:2::1]:20000"), origin6);
+        let known = [
+            ("reply", reply("10.2.0.1:20000")),
+            ("data", segment(origin4, at("10.2.0.1:20000"), ACK, 1400)),
+            ("SYN", segment(origin4, at("10.2.0.1:20000"), SYN, 0)),
+            ("IPv6", segment(origin6, at("[fd00:2::1]:20000"), SYN | ACK, 0)),
+        ];
+        for (what, packet) in known {
+            assert_eq!(rig.verdict(&packet), ToEngine, "{what}");
+        }
+    });
     check(vec![
-        ("first port", reply("10.2.0.1:20000"), ToEngine),
-        ("last port", reply("10.2.0.1:29999"), ToEngine),
+        ("first port", reply("10.2.0.1:20000"), Unknown),
+        ("last port", reply("10.2.0.1:29999"), Unknown),
         ("below", reply("10.2.0.1:19999"), NotOurs),
         ("between two ranges", reply("10.2.0.1:30000"), NotOurs),
-        ("second range", reply("10.2.0.1:45000"), ToEngine),
+        ("second range", reply("10.2.0.1:45000"), Unknown),
         ("above", reply("10.2.0.1:50000"), NotOurs),
-        ("data", segment(origin4, at("10.2.0.1:20000"), ACK, 1400), ToEngine),
+        ("data", segment(origin4, at("10.2.0.1:20000"), ACK, 1400), Unknown),
+        ("SYN", segment(origin4, at("10.2.0.1:20000"), SYN, 0), Unknown),
         ("another address", reply("10.2.0.2:20000"), NotOurs),
-        ("IPv6", segment(origin6, at("[fd00:2::1]:20000"), SYN | ACK, 0), ToEngine),
+        ("IPv6", segment(origin6, at("[fd00:2::1]:20000"), SYN | ACK, 0), Unknown),
         ("IPv6 above", segment(origin6, at("[fd00:2::1]:40000"), SYN | ACK, 0), NotOurs),
     ]);
 }
@@ -178,7 +199,7 @@ fn extension_headers_of_ipv6() {
 
 #[test]
 fn icmp_errors_about_our_segments_go_to_the_engine() {
-    use Verdict::{NotOurs, ToEngine};
+    use Verdict::{NotOurs, ToEngine, Unknown};
     let router4 = at("203.0.113.1:0").ip();
     let router6 = at("[2001:db8:1::1]:0").ip();
     let error4 = |kind, code, from: SocketAddr, to: SocketAddr, octets: usize| {
@@ -205,7 +226,8 @@ fn icmp_errors_about_our_segments_go_to_the_engine() {
         ("about a later fragment, which has no ports", quoting(&fragment), NotOurs),
         ("about a header that is too short", quoting(&brief), NotOurs),
         ("fragmentation needed, service", error4(3, 4, service4(), client4(), 28), ToEngine),
-        ("fragmentation needed, egress", error4(3, 4, at("10.2.0.1:20000"), origin, 28), ToEngine),
+        ("fragmentation needed, egress", error4(3, 4, at("10.2.0.1:20000"), origin, 28), Unknown),
+        ("about no connection", error4(3, 4, service4(), at("192.0.2.8:1"), 28), Unknown),
         ("quoted at length", error4(3, 4, service4(), client4(), 500), ToEngine),
         ("host unreachable", error4(3, 1, service4(), client4(), 28), ToEngine),
         ("about another port", error4(3, 4, at("10.1.0.1:22"), client4(), 28), NotOurs),
@@ -214,7 +236,8 @@ fn icmp_errors_about_our_segments_go_to_the_engine() {
         ("quoted too briefly", error4(3, 4, service4(), client4(), 27), NotOurs),
         ("source quench", error4(4, 0, service4(), client4(), 28), NotOurs),
         ("packet too big", error6(2, service6(), client6()), ToEngine),
-        ("unreachable, IPv6", error6(1, at("[fd00:2::1]:20000"), client6()), ToEngine),
+        ("unreachable, IPv6", error6(1, service6(), client6()), ToEngine),
+        ("about no connection, IPv6", error6(1, at("[fd00:2::1]:20000"), client6()), Unknown),
         ("time exceeded, IPv6", error6(3, service6(), client6()), NotOurs),
         ("too big, another port", error6(2, at("[fd00:1::1]:22"), client6()), NotOurs),
     ]);
@@ -265,6 +288,8 @@ fn lengths_that_contradict_each_other_are_the_kernels() {
 fn a_packet_cut_at_any_octet_is_the_kernels() {
     in_namespace(|| {
         let rig = Rig::new();
+        rig.know(service4(), client4());
+        rig.know(service6(), client6());
         let (SocketAddr::V6(client), SocketAddr::V6(service)) = (client6(), service6()) else {
             panic!("IPv6 addresses")
         };
@@ -291,14 +316,21 @@ fn every_combination_of_flags_has_its_verdict() {
         let rig = Rig::new();
         for flags in 0..=u8::MAX {
             let packet = segment(client4(), service4(), flags, 0);
-            let good = GOOD_FLAGS.contains(&(flags & (FIN | SYN | RST | ACK)));
-            let expected = if good { Verdict::ToEngine } else { Verdict::BadFlags };
+            let expected = match flags & (FIN | SYN | RST | ACK) {
+                SYN => Verdict::ToEngine,
+                good if GOOD_FLAGS.contains(&good) && good & RST != 0 => Verdict::UnknownDropped,
+                good if GOOD_FLAGS.contains(&good) => Verdict::Unknown,
+                _ => Verdict::BadFlags,
+            };
             assert_eq!(rig.verdict(&packet), expected, "flags {flags:#04x}");
         }
         rig.control.set_accepting(0, false);
         for flags in 0..=u8::MAX {
             // Each from a port of its own: what follows a SYN goes where the SYN went.
             let client = SocketAddr::new(client4().ip(), 1000 + u16::from(flags));
+            if flags & SYN == 0 || flags & ACK != 0 {
+                rig.know(service4(), client);
+            }
             let expected = match flags & (FIN | SYN | RST | ACK) {
                 SYN => Verdict::NotAccepting,
                 good if GOOD_FLAGS.contains(&good) => Verdict::ToEngine,

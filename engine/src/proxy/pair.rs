@@ -34,6 +34,8 @@ impl Side {
 pub struct Leg {
     pub tcp: Connection,
     pub key: FlowKey,
+    /// The port that its segments come by. What it sends may leave by another.
+    pub port: u8,
     pub path: LegPath,
     /// Generation of the routes that `path` was found in.
     pub routes_generation: u64,

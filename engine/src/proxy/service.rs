@@ -36,6 +36,8 @@ pub struct ServiceSettings {
 #[derive(Clone, Debug)]
 pub struct OriginSettings {
     pub address: SocketAddr,
+    /// The port that its segments come by.
+    pub egress_port: u8,
     pub egress_address: IpAddr,
     pub source_ports: RangeInclusive<u16>,
 }
@@ -79,6 +81,7 @@ pub struct Service {
 #[derive(Debug)]
 pub struct Origin {
     pub address: SocketAddr,
+    pub egress_port: u8,
     pub egress_address: IpAddr,
     pub source_ports: SourcePorts,
     /// The MSS it offered last [octets]; what clients are offered follows it, so that their
@@ -91,6 +94,7 @@ impl Service {
     pub fn new(settings: ServiceSettings, seed: u64) -> Self {
         let origins = settings.origins.iter().enumerate().map(|(index, origin)| Origin {
             address: origin.address,
+            egress_port: origin.egress_port,
             egress_address: origin.egress_address,
             source_ports: SourcePorts::new(origin.source_ports.clone(), seed ^ index as u64),
             mss: u16::MAX,

@@ -14,6 +14,8 @@ use super::LinkPath;
 #[derive(Debug)]
 pub struct Waiting {
     pub key: FlowKey,
+    /// The port that its segments come by.
+    pub port: u8,
     pub tcp: TimeWait,
     pub path: LinkPath,
 }

@@ -20,10 +20,10 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ringroad_ebpf::CookieService;
+use ringroad_ebpf::{CookieService, KnownFlows, ProvenSources};
 use siphasher::sip128::SipHasher24;
 
-use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable};
+use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable, Full};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::{NextHop, Routes};
 use crate::limits::{BURST, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX, WHEEL_TICK};
@@ -46,6 +46,10 @@ pub struct WorkerSettings {
     /// The ports of the lane, in the order in which [`Worker::on_burst`] names them.
     pub ports: Vec<PortIdentity>,
     pub services: Vec<ServiceSettings>,
+    /// The shield's, if there is one: to be told which flows are the worker's.
+    pub known_flows: Option<KnownFlows>,
+    /// Where to note who has completed a handshake, if the shield asks.
+    pub proven_sources: Option<ProvenSources>,
     /// Secret randomness, from the kernel's source in a running engine, from the seed in a
     /// simulation.
     pub secret: [u8; 16],
@@ -85,6 +89,7 @@ pub struct Worker {
     chunks: ChunkSlab,
     tcp_counters: TcpCounters,
     flows: FlowTable,
+    known_flows: Option<KnownFlows>,
     hasher: FlowHasher,
     pairs: PairTable,
     /// Of the pairs, those whose client has yet to acknowledge our SYN-ACK.
@@ -96,6 +101,7 @@ pub struct Worker {
     ports: Vec<PortIdentity>,
     routes: Arc<Routes>,
     secret: Secret,
+    proven_sources: Option<ProvenSources>,
     /// Those of the SYN cookies that the shield hands out, if it does.
     cookie_keys: Option<Keys>,
     /// Whether it does at present.
@@ -125,9 +131,8 @@ impl Worker {
         routes: Arc<Routes>,
         now: Instant,
     ) -> Self {
-        let WorkerSettings { ports, services, secret } = settings;
-        let wanted: usize = services.iter().map(|s| s.max_connections as usize).sum();
-        let pairs = wanted.min(PAIRS_PER_LANE_MAX);
+        let WorkerSettings { ports, services, known_flows, proven_sources, secret } = settings;
+        let pairs = pairs_for(&services);
         let replies_max = BURST * ports.len();
         // Who has seen many of our source ports may find this seed, and from it nothing else.
         let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = derive(&secret, b"source ports");
@@ -141,7 +146,8 @@ impl Worker {
             chunks: ChunkSlab::for_pool(&pool),
             pool,
             tcp_counters: TcpCounters::default(),
-            flows: FlowTable::new(2 * pairs + TIME_WAIT_MAX),
+            flows: FlowTable::new(flows_for(&services)),
+            known_flows,
             hasher: FlowHasher::new(&derive(&secret, b"flows")),
             pairs: PairTable::new(pairs),
             half_open: 0,
@@ -156,6 +162,7 @@ impl Worker {
             ports,
             routes,
             secret: Secret::new(derive(&secret, b"sequence numbers")),
+            proven_sources,
             cookie_keys: None,
             cookies_on: false,
             spent_cookies: SpentCookies::new(),
@@ -215,6 +222,11 @@ impl Worker {
 
     pub fn services(&self) -> usize {
         self.services.len()
+    }
+
+    /// Flows that are the worker's, those in TIME-WAIT included.
+    pub fn flows(&self) -> usize {
+        self.flows.len()
     }
 
     /// Stops taking new connections; what is open goes on.
@@ -299,6 +311,41 @@ impl Worker {
     fn hash(&self, key: &FlowKey) -> FlowHash {
         self.hasher.hash(key)
     }
+
+    /// A flow that is not in the table is ours from now on. `port`: what its segments come by.
+    fn add_flow(
+        &mut self,
+        key: &FlowKey,
+        hash: FlowHash,
+        port: u8,
+        slot: Slot,
+    ) -> Result<(), Full> {
+        let earlier = self.flows.insert(*key, hash, slot.encode())?;
+        debug_assert_eq!(earlier, None, "{key} had an entry");
+        if let Some(known_flows) = &self.known_flows {
+            known_flows.insert(port.into(), &key.to_octets());
+        }
+        Ok(())
+    }
+
+    /// A flow that was added is ours no more.
+    fn remove_flow(&mut self, key: &FlowKey, hash: FlowHash, port: u8) {
+        let removed = self.flows.remove(key, hash);
+        debug_assert!(removed.is_some(), "{key} had no entry");
+        if let Some(known_flows) = &self.known_flows {
+            known_flows.remove(port.into(), &key.to_octets());
+        }
+    }
+}
+
+/// Flows that a worker of these services has at most.
+pub fn flows_for(services: &[ServiceSettings]) -> usize {
+    2 * pairs_for(services) + TIME_WAIT_MAX
+}
+
+fn pairs_for(services: &[ServiceSettings]) -> usize {
+    let wanted: usize = services.iter().map(|service| service.max_connections as usize).sum();
+    wanted.min(PAIRS_PER_LANE_MAX)
 }
 
 /// A secret for one purpose, which tells nothing of the others.

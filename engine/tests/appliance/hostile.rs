@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use ringroad_ebpf::KnownFlows;
 use ringroad_engine::frame::{Burst, Frame, FramePool};
 use ringroad_engine::kernel::NextHop;
-use ringroad_engine::limits::{BURST, COOKIE_PERIOD};
+use ringroad_engine::limits::{BURST, COOKIE_PERIOD, TIME_WAIT};
 use ringroad_engine::proxy::cookie_service;
 use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::stage::{Outlet, PortIdentity, Worker, WorkerSettings};
@@ -137,6 +138,7 @@ struct Bench {
     out: Device,
     now: Instant,
     bursts: [Burst; 2],
+    known_flows: KnownFlows,
     flows: BTreeMap<(SocketAddr, SocketAddr), Flow>,
     /// What was sent to the worker, and by which port.
     sent: Vec<(u8, Vec<u8>)>,
@@ -175,12 +177,15 @@ impl Bench {
                 .map(|ifindex| PortIdentity { ifindex, mtu: 1500, verified: false })
                 .to_vec(),
             services: vec![plan.service],
+            known_flows: Some(plan.known_flows.clone()),
+            proven_sources: None,
             secret: [7; 16],
         };
         let mut pool = FramePool::in_memory(160, 2048);
         pool.add_device_reserve(16);
         Bench {
             worker: Worker::new(settings, pool, linux.snapshot(), now),
+            known_flows: plan.known_flows,
             out: Device { has_room: true, packets: Vec::new() },
             now,
             bursts: [Burst::new(), Burst::new()],
@@ -279,6 +284,7 @@ impl Bench {
         self.worker.on_time(self.now);
         self.worker.flush(self.now, &mut self.out);
         self.worker.ledger().assert_balanced();
+        assert_eq!(self.known_flows.count(), self.worker.flows());
         for (port, packet) in std::mem::take(&mut self.out.packets) {
             let segment = Segment::parse(&packet).expect("what the engine sends is sound");
             self.hear(port, segment);
@@ -306,6 +312,8 @@ impl Bench {
         assert_eq!(self.worker.active(), 0);
         assert_eq!(self.worker.ledger().held, 0);
         assert_eq!(self.worker.pool.free_count(), self.worker.pool.capacity());
+        self.turn(TIME_WAIT + ms(1));
+        assert_eq!(self.known_flows.count(), 0);
     }
 }
 

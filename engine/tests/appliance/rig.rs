@@ -10,16 +10,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringroad_ebpf::{CookieMode, CookieService, EgressRange, Lists, ServiceAddress};
+use ringroad_ebpf::{
+    CookieMode, CookieService, EgressRange, FingerprintKey, KnownFlows, Lists, ProvenSources,
+    ServiceAddress,
+};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
+use ringroad_engine::limits::TIME_WAIT;
 use ringroad_engine::port::Port;
 use ringroad_engine::port::impair::{self, Impair};
 use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 pub use ringroad_engine::random::Random;
-use ringroad_engine::shield::{self, KernelPathCounts, Rates, Twin};
+use ringroad_engine::shield::{self, KernelPathCounts, Rates, Samples, Twin};
 use ringroad_engine::stage::{
     Command, Commands, Cookies, Gate, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, TwinGate,
     Worker, WorkerSettings, mailbox,
@@ -105,6 +109,9 @@ pub struct Plan {
     pub cookies: Cookies,
     /// Whether the devices are said to verify checksums.
     pub verified: bool,
+    /// What the shield, if there is one, knows of the engine's connections.
+    pub known_flows: KnownFlows,
+    pub proven_sources: Option<ProvenSources>,
 }
 
 impl Plan {
@@ -129,6 +136,12 @@ impl Plan {
             neighbours_known: true,
             cookies: Cookies::Off,
             verified: false,
+            known_flows: KnownFlows::new(
+                &IFINDEX,
+                4096,
+                FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
+            ),
+            proven_sources: None,
         }
     }
 
@@ -158,7 +171,12 @@ impl Plan {
 
 pub fn origin_settings(address: SocketAddr) -> OriginSettings {
     let egress = if address.is_ipv4() { "10.20.0.254" } else { "fd20::fe" };
-    OriginSettings { address, egress_address: ip(egress), source_ports: 20_000..=29_999 }
+    OriginSettings {
+        address,
+        egress_port: ORIGINS as u8,
+        egress_address: ip(egress),
+        source_ports: 20_000..=29_999,
+    }
 }
 
 /// What an origin does with a SYN.
@@ -226,6 +244,7 @@ pub struct World<P: Wire, G: Gate = NoGate> {
     pub asked: Asked,
     pub linux: SimulatedHost,
     pub random: Random,
+    known_flows: KnownFlows,
     _replay: Replay,
 }
 
@@ -279,8 +298,11 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
             egress,
             drop_fragments: false,
             lists: Lists::default(),
-            source_limit: None,
+            limits: None,
             cookies: vec![plan.cookie_service()],
+            drop_unknown: false,
+            known_flows: plan.known_flows.clone(),
+            samples: Samples::new(),
             secret: [7; 16],
         });
         let (kernels, linux): (Vec<_>, Vec<_>) = [CLIENTS, ORIGINS]
@@ -337,6 +359,8 @@ impl<P: Wire, G: Gate> World<P, G> {
                 .map(|ifindex| PortIdentity { ifindex, mtu: 1500, verified: plan.verified })
                 .to_vec(),
             services: vec![plan.service],
+            known_flows: Some(plan.known_flows.clone()),
+            proven_sources: plan.proven_sources,
             secret,
         };
         let worker = Worker::new(settings, pool, linux.snapshot(), now);
@@ -352,7 +376,18 @@ impl<P: Wire, G: Gate> World<P, G> {
         let Ok(sides) = <[Side; 2]>::try_from(sides) else { unreachable!("two were made") };
         let mut lane = Lane::new(worker, ports, gate, asked.clone(), mailbox, IdlePolicy::Spin);
         lane.set_cookies(plan.cookies);
-        World { lane, hosts: Hosts(sides, behind), commands, now, asked, linux, random, _replay }
+        let known_flows = plan.known_flows;
+        World {
+            known_flows,
+            lane,
+            hosts: Hosts(sides, behind),
+            commands,
+            now,
+            asked,
+            linux,
+            random,
+            _replay,
+        }
     }
 
     /// Has an origin listen.
@@ -455,6 +490,12 @@ impl<P: Wire, G: Gate> World<P, G> {
             self.step(end);
         }
         self.assert_half_open();
+        self.assert_known_flows();
+    }
+
+    /// The shield knows of as many connections as there are.
+    fn assert_known_flows(&self) {
+        assert_eq!(self.known_flows.count(), self.lane.worker().flows());
     }
 
     /// Counted on the way, and counted one by one.
@@ -491,6 +532,9 @@ impl<P: Wire, G: Gate> World<P, G> {
         self.lane.fill(&mut snapshot);
         assert_ended(&snapshot);
         assert_eq!(self.lane.worker().pool.free_count(), self.lane.worker().pool.capacity());
+        self.assert_known_flows();
+        self.run_for(TIME_WAIT + secs(1));
+        assert_eq!(self.known_flows.count(), 0, "nothing is left");
         Ended {
             ledger: snapshot.telemetry.ledger,
             service: snapshot.services[0],

@@ -38,6 +38,7 @@ fn lane() -> Lane<SimPort, Told, Nobody> {
     let services = [Fallback::Kernel, Fallback::Reset, Fallback::Drop].map(|fallback| {
         let origin = OriginSettings {
             address: "10.10.2.2:80".parse().unwrap(),
+            egress_port: 0,
             egress_address: "10.10.2.1".parse().unwrap(),
             source_ports: 20_000..=20_999,
         };
@@ -55,7 +56,13 @@ fn lane() -> Lane<SimPort, Told, Nobody> {
             idle_timeout: SLEEP_MAX,
         }
     });
-    let settings = WorkerSettings { ports: Vec::new(), services: services.into(), secret: [7; 16] };
+    let settings = WorkerSettings {
+        ports: Vec::new(),
+        services: services.into(),
+        known_flows: None,
+        proven_sources: None,
+        secret: [7; 16],
+    };
     let pool = FramePool::in_memory(FRAMES, CHUNK_SIZE_MIN);
     let worker = Worker::new(settings, pool, Arc::new(Routes::default()), Instant::ZERO);
     let (_, mailbox) = mailbox().unwrap();

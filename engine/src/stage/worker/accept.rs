@@ -62,7 +62,7 @@ impl Worker {
     ) -> Option<u32> {
         let (key, came_by) = (arrival.key, self.way_back(arrival));
         let path = LegPath::along(&came_by, key.local().ip(), key.remote().ip());
-        let client = Leg { tcp, key, path, routes_generation: NEVER };
+        let client = Leg { tcp, key, port: arrival.port, path, routes_generation: NEVER };
         let pair = Pair {
             service,
             origin: 0,
@@ -77,8 +77,8 @@ impl Worker {
             armed: Instant::FAR_FUTURE,
         };
         let index = self.pairs.insert(pair).ok()?;
-        let slot = Slot::Leg { pair: index, side: Side::Client }.encode();
-        if self.flows.insert(key, arrival.hash, slot).is_err() {
+        let slot = Slot::Leg { pair: index, side: Side::Client };
+        if self.add_flow(&key, arrival.hash, arrival.port, slot).is_err() {
             self.pairs.remove(index);
             return None;
         }
@@ -154,8 +154,11 @@ impl Worker {
                 return false;
             }
         };
-        let slot = Slot::Leg { pair: index, side: Side::Origin }.encode();
-        if self.flows.insert(key, hash, slot).is_err() {
+        let Some(pair) = self.pairs.get(index) else { return false };
+        let origins = &self.services[usize::from(pair.service)].origins;
+        let port = origins[usize::from(pair.origin)].egress_port;
+        let slot = Slot::Leg { pair: index, side: Side::Origin };
+        if self.add_flow(&key, hash, port, slot).is_err() {
             self.give_back_source_port(index, key.local().port());
             return false;
         }
@@ -171,7 +174,7 @@ impl Worker {
         let tcp = Connection::connect(settings, endpoints, offer, sequence, self.now);
         let awaited = matches!(path, LegPath::Awaited);
         pair.legs[Side::Origin as usize] =
-            Some(Leg { tcp, key, path, routes_generation: generation });
+            Some(Leg { tcp, key, port, path, routes_generation: generation });
         if awaited {
             self.await_path(index);
         }
@@ -191,8 +194,7 @@ impl Worker {
             if let Slot::TimeWait { index } = Slot::decode(taken)
                 && self.waiting.get(index).is_none_or(|old| old.tcp.may_be_reopened(self.now))
             {
-                self.waiting.remove(index);
-                self.flows.remove(&key, hash);
+                self.forget_time_wait(index, &key, hash);
                 return Some((key, hash));
             }
             origin.source_ports.give_back(port);

@@ -62,7 +62,11 @@ impl Worker {
         let Some(pair) = self.pairs.get_mut(index) else { return };
         match pair.phase {
             Phase::ClientHandshake => {
-                if pair.leg(Side::Client).is_some_and(|leg| leg.tcp.state().is_synchronized()) {
+                let Some(client) = pair.leg(Side::Client) else { return };
+                if client.tcp.state().is_synchronized() {
+                    if let Some(proven) = &self.proven_sources {
+                        proven.prove(client.key.remote().ip());
+                    }
                     self.open_origin(index, outlet);
                 }
             }
@@ -230,8 +234,7 @@ impl Worker {
     /// Frees all that a closed leg holds.
     pub(super) fn forget_leg(&mut self, index: u32, side: Side) {
         let Some(leg) = self.release_leg(index, side) else { return };
-        let hash = self.hash(&leg.key);
-        self.flows.remove(&leg.key, hash);
+        self.remove_flow(&leg.key, self.hash(&leg.key), leg.port);
     }
 
     /// A leg in TIME-WAIT keeps its flow, and nothing else.
@@ -247,12 +250,14 @@ impl Worker {
         let Some(leg) = self.release_leg(index, side) else { return };
         self.expire_time_wait();
         let hash = self.hash(&leg.key);
-        self.flows.remove(&leg.key, hash);
-        let LegPath::Known(envelope) = &leg.path else { return };
-        let waiting = Waiting { key: leg.key, tcp, path: *envelope.path() };
+        let LegPath::Known(envelope) = &leg.path else {
+            return self.remove_flow(&leg.key, hash, leg.port);
+        };
+        let Leg { key, port, .. } = leg;
+        let waiting = Waiting { key, port, tcp, path: *envelope.path() };
         let slot = Slot::TimeWait { index: self.waiting.insert(waiting) };
-        let inserted = self.flows.insert(leg.key, hash, slot.encode());
-        debug_assert!(inserted.is_ok(), "the entry of this very flow was just removed");
+        let replaced = self.flows.insert(key, hash, slot.encode());
+        debug_assert!(matches!(replaced, Ok(Some(_))), "{key} has an entry all the time");
     }
 
     fn release_leg(&mut self, index: u32, side: Side) -> Option<Leg> {

@@ -151,8 +151,7 @@ impl Worker {
         if let Ok(proven) = proof
             && waiting.tcp.is_followed_by(&arrival.header)
         {
-            self.waiting.remove(index);
-            self.flows.remove(&arrival.key, arrival.hash);
+            self.forget_time_wait(index, &arrival.key, arrival.hash);
             return self.accept_cookie(&proven, arrival);
         }
         let payload_len = arrival.payload.len() as u32;
@@ -165,8 +164,7 @@ impl Worker {
                 self.consume(arrival.frame);
             }
             TimeWaitVerdict::Reopen { after } => {
-                self.waiting.remove(index);
-                self.flows.remove(&arrival.key, arrival.hash);
+                self.forget_time_wait(index, &arrival.key, arrival.hash);
                 self.on_new(arrival, Some(after));
             }
         }

@@ -1,6 +1,7 @@
 //! What is due by itself: retransmissions, delayed acknowledgments, probes, limits on waiting.
 
 use super::{Worker, context};
+use crate::flow::{FlowHash, FlowKey};
 use crate::limits::TIMER_STEPS_PER_TURN_MAX;
 use crate::proxy::Phase;
 use crate::time::Instant;
@@ -60,11 +61,17 @@ impl Worker {
         }
     }
 
+    /// Ends a TIME-WAIT early: a new connection takes its flow.
+    pub(super) fn forget_time_wait(&mut self, index: u32, key: &FlowKey, hash: FlowHash) {
+        if let Some(waiting) = self.waiting.remove(index) {
+            self.remove_flow(key, hash, waiting.port);
+        }
+    }
+
     /// Lets go of connections whose TIME-WAIT is over, and makes room for another.
     pub(super) fn expire_time_wait(&mut self) {
         while let Some(waiting) = self.waiting.expire(self.now) {
-            let hash = self.hash(&waiting.key);
-            self.flows.remove(&waiting.key, hash);
+            self.remove_flow(&waiting.key, self.hash(&waiting.key), waiting.port);
         }
     }
 }

@@ -1,0 +1,74 @@
+//! Segments of no connection that is known: `ebpf/bpf/unknown.h`.
+
+use ringroad_ebpf::limits::{PROVEN_FLOW_MEMORY, PROVEN_FLOWS_MAX, UNKNOWN_TO_KERNEL_PER_SECOND};
+
+use super::cookie::{self, Keys};
+use super::parse::{ACK, RST, SYN, Segment};
+use super::recent::Recent;
+use crate::flow::FlowKey;
+use crate::time::Instant;
+use crate::wire::tcp::{SeqNum, TcpHeader};
+
+/// Connections that a cookie has just made, which the engine may not have said yet to be its own.
+#[derive(Debug)]
+pub(super) struct ProvenFlows(Recent<Proof>);
+
+/// By which port a connection was proven, and when [ns].
+#[derive(Clone, Copy, Debug, Default)]
+struct Proof {
+    port: u8,
+    at_ns: u64,
+}
+
+impl ProvenFlows {
+    pub(super) fn new(secret: &[u8; 16]) -> Self {
+        ProvenFlows(Recent::new(PROVEN_FLOWS_MAX, secret))
+    }
+
+    pub(super) fn contains(&self, now: Instant, port: u8, flow: &FlowKey) -> bool {
+        let memory_ns = PROVEN_FLOW_MEMORY.as_nanos() as u64;
+        self.0.get(flow).is_some_and(|proof| {
+            proof.port == port && now.as_nanos().saturating_sub(proof.at_ns) < memory_ns
+        })
+    }
+
+    pub(super) fn insert(&mut self, now: Instant, port: u8, flow: &FlowKey) {
+        if let Some(proof) = self.0.use_or_add(flow) {
+            *proof = Proof { port, at_ns: now.as_nanos() };
+        }
+    }
+}
+
+/// A token bucket for what Linux gets to answer, in one word: when it will be full again [ns].
+#[derive(Debug, Default)]
+pub(super) struct UnknownLimit {
+    full_at_ns: u64,
+}
+
+impl UnknownLimit {
+    /// Whether Linux gets one more; if so, it has.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let now_ns = now.as_nanos();
+        let then_full_at_ns = self.full_at_ns.max(now_ns) + INTERVAL_NS;
+        let is_within = then_full_at_ns - now_ns <= BURST_NS;
+        if is_within {
+            self.full_at_ns = then_full_at_ns;
+        }
+        is_within
+    }
+}
+
+/// Whether the segment brings back a cookie.
+pub(super) fn brings_cookie(keys: &Keys, segment: &Segment<'_>) -> bool {
+    if segment.flags.is_none_or(|flags| flags & (SYN | ACK | RST) != ACK) {
+        return false;
+    }
+    let Ok((header, _)) = TcpHeader::parse(segment.tcp) else { return false };
+    let client_isn = SeqNum(header.sequence.0.wrapping_sub(1));
+    let sequence = SeqNum(header.acknowledgment.0.wrapping_sub(1));
+    let echoed = header.options.timestamps.map(|timestamps| timestamps.echo_reply);
+    cookie::open(keys, &segment.flow(), client_isn, sequence, echoed).is_some()
+}
+
+const BURST_NS: u64 = 1_000_000_000;
+const INTERVAL_NS: u64 = BURST_NS / UNKNOWN_TO_KERNEL_PER_SECOND as u64;
