@@ -119,7 +119,7 @@ impl Plan {
         Plan {
             seed,
             frames: 4096,
-            device: sim::Settings { packet_max: 1518, ..sim::Settings::default() },
+            device: sim::Settings { packet_max: 1522, ..sim::Settings::default() },
             service: ServiceSettings {
                 name: "web".to_owned(),
                 listen: vec![service(), address("[2001:db8:1::1]:80")],
