@@ -333,7 +333,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_in
 	__u32 socket;
 	int known, is_new;
 
-	verdict = parse(&cursor, &segment);
+	verdict = parse(ctx, &cursor, &segment);
 	segment.flow.ifindex = ctx->ingress_ifindex;
 	if (verdict == VERDICT_FRAGMENT && drops_fragment(&segment)) {
 		*action = XDP_DROP;
