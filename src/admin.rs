@@ -5,15 +5,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use ringroad_config::schema::Metrics;
+use ringroad_config::schema::{Metrics, SynCookies};
 use ringroad_engine::stage::{Command, Commands};
 use ringroad_engine::telemetry::Snapshot;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -21,7 +24,8 @@ use tokio::sync::oneshot;
 
 use crate::backend::ShieldHandle;
 use crate::metrics;
-use crate::stats::{Names, Stats};
+use crate::refused::Refused;
+use crate::stats::{self, Names, Stats};
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -29,9 +33,60 @@ pub(crate) struct Admin {
     pub(crate) commands: Commands,
     pub(crate) shield: Box<dyn ShieldHandle>,
     pub(crate) names: Names,
+    pub(crate) cookies: SynCookies,
+    /// When the period of the key in use began, since 1970 [s]; 0: there is none.
+    key_since: AtomicU64,
+    refused: Mutex<Refused>,
 }
 
 impl Admin {
+    pub(crate) fn new(
+        commands: Commands,
+        shield: Box<dyn ShieldHandle>,
+        names: Names,
+        cookies: SynCookies,
+    ) -> Self {
+        let refused = Mutex::new(Refused::new());
+        Admin { commands, shield, names, cookies, key_since: AtomicU64::new(0), refused }
+    }
+
+    /// The key in use is that of the period which began then, since 1970 [s].
+    pub(crate) fn set_key_since(&self, unix_seconds: u64) {
+        self.key_since.store(unix_seconds, Ordering::Relaxed);
+    }
+
+    /// Gathers samples of what is refused; never ends.
+    pub(crate) async fn gather(&self) {
+        let mut aged_at = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(GATHER_INTERVAL).await;
+            match self.refused() {
+                Ok(mut refused) if aged_at.elapsed() >= SAMPLES_HALF_LIFE => {
+                    refused.age();
+                    aged_at = tokio::time::Instant::now();
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!("samples of refused packets: {error:#}"),
+            }
+        }
+    }
+
+    /// With the samples that have come since the last call.
+    fn refused(&self) -> Result<MutexGuard<'_, Refused>> {
+        let samples = self.shield.take_samples()?;
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.into_iter().for_each(|sample| refused.add(sample));
+        Ok(refused)
+    }
+
+    fn key_age_s(&self) -> Option<u64> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        match self.key_since.load(Ordering::Relaxed) {
+            0 => None,
+            since => Some(now.saturating_sub(since)),
+        }
+    }
+
     /// Asks the lane and the shield for their counts.
     pub(crate) async fn stats(&self) -> Result<Stats> {
         let snapshot = Box::new(Snapshot::new(self.names.services.len(), self.names.ports.len()));
@@ -41,7 +96,20 @@ impl Admin {
         }
         let mut snapshot = answer.await.context("the lane has ended")?;
         self.shield.add_to(&mut snapshot)?;
-        Ok(Stats::new(&self.names, &snapshot))
+        let mut stats = Stats::new(&self.names, &snapshot);
+        stats.cookies.mode = self.cookies.to_string();
+        stats.cookies.key_age_s = self.key_age_s();
+        let refused = self.refused()?;
+        stats.refused = stats::Refused {
+            samples: refused.seen(),
+            lost: self.shield.samples_lost()?,
+            worst: refused.worst(),
+        };
+        Ok(stats)
+    }
+
+    fn capture(&self) -> Result<Vec<u8>> {
+        self.refused()?.to_pcapng(&self.names)
     }
 }
 
@@ -133,19 +201,40 @@ impl MetricsSocket {
 }
 
 fn router(admin: Arc<Admin>) -> Router {
-    Router::new().route("/stats", get(stats)).route("/metrics", get(prometheus)).with_state(admin)
+    Router::new()
+        .route("/stats", get(stats))
+        .route("/refused", get(refused))
+        .route("/metrics", get(prometheus))
+        .with_state(admin)
+}
+
+async fn refused(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.capture() {
+        Ok(capture) => ([(CONTENT_TYPE, "application/x-pcapng")], capture).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+fn unavailable(error: &anyhow::Error) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}\n")).into_response()
 }
 
 async fn stats(State(admin): State<Arc<Admin>>) -> Response {
     match admin.stats().await {
         Ok(stats) => Json(stats).into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}\n")).into_response(),
+        Err(error) => unavailable(&error),
     }
 }
 
 async fn prometheus(State(admin): State<Arc<Admin>>) -> Response {
     match admin.stats().await {
         Ok(stats) => metrics::to_openmetrics(&stats).into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}\n")).into_response(),
+        Err(error) => unavailable(&error),
     }
 }
+
+/// How often waiting samples are taken: there is room for more than come meanwhile.
+const GATHER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What was refused so long ago counts half among the worst sources.
+const SAMPLES_HALF_LIFE: Duration = Duration::from_secs(60);

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use ringroad_config::schema::Config;
-use ringroad_ebpf::{KnownFlows, ServiceAddress};
+use ringroad_ebpf::{KnownFlows, ProvenSources, Sample, ServiceAddress};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{KernelConnection, connections};
 use ringroad_engine::port::Port;
@@ -46,6 +46,9 @@ pub(crate) trait Backend {
     /// The part of the shield that is not in the lane.
     fn shield(&self) -> Result<Box<dyn ShieldHandle>>;
 
+    /// Where the engine notes who has completed a handshake; `None`: nothing is limited.
+    fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>>;
+
     /// Lets the engine have what is its own.
     fn put_in_front(&mut self, plan: &Plan, ports: &[Self::Port]) -> Result<Self::Gate>;
 
@@ -67,6 +70,12 @@ pub(crate) trait ShieldHandle: Debug + Send + Sync {
 
     /// Has SYN cookies sealed with these keys from now on, which the lane takes already.
     fn set_cookie_keys(&self, keys: &Keys);
+
+    /// Takes the samples of dropped packets that wait, oldest first.
+    fn take_samples(&self) -> Result<Vec<Sample>>;
+
+    /// Samples that found no room to wait, since the start.
+    fn samples_lost(&self) -> Result<u64>;
 }
 
 /// The connections that Linux serves on the services' addresses stay with it: `keep` is told of

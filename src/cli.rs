@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{check, doctor, lab, origin, run, stats};
+use crate::{check, doctor, lab, origin, refused, run, stats};
 
 /// Exit code for a usage or a configuration that cannot be meant.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -26,6 +26,7 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Lab(lab::Args),
     Origin(origin::Args),
+    Refused(refused::Args),
     Run(run::Args),
     Stats(stats::Args),
 }
@@ -37,6 +38,7 @@ impl Command {
             Command::Doctor(args) => doctor::run(&args),
             Command::Lab(args) => lab::run(&args),
             Command::Origin(args) => origin::run(&args),
+            Command::Refused(args) => refused::run(&args),
             Command::Run(args) => run::run(&args),
             Command::Stats(args) => stats::run(&args),
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{self, Shield, SynCookies};
+use ringroad_engine::limits::COOKIE_PERIOD;
 use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::stage::{self, Command, Pressure, Thresholds};
 
@@ -52,6 +53,12 @@ impl Cookies {
         Keys::at(&self.master, now.as_secs())
     }
 
+    /// When the period began whose keys are those of this moment, since 1970 [s].
+    pub(crate) fn keys_since() -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        now - now % COOKIE_PERIOD.as_secs()
+    }
+
     /// Hands new keys out whenever their time has come; never ends.
     pub(crate) async fn change(&self, admin: &Admin) {
         let mut last = self.keys();
@@ -66,6 +73,7 @@ impl Cookies {
             let told = admin.commands.send(Command::CookieKeys(keys)).is_ok();
             if told && admin.stats().await.is_ok() {
                 admin.shield.set_cookie_keys(&keys);
+                admin.set_key_since(Cookies::keys_since());
                 last = keys;
             }
         }

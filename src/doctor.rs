@@ -6,6 +6,7 @@
 //! changed. Start reading at [`examine`].
 
 mod admin;
+mod cookies;
 mod cores;
 mod dpdk;
 mod finding;
@@ -96,6 +97,7 @@ fn examine(config: &Config, host: &Host, routes: &Routes) -> Result<Vec<Finding>
         });
     }
     findings.extend(services::judge(config, routes, running)?);
+    findings.extend(cookies::judge(config, host));
     findings.extend(admin::judge(&config.admin, routes, running)?);
     if !running && !findings.iter().any(Finding::stops) {
         findings.extend(refused_otherwise(config, routes));

@@ -100,6 +100,40 @@ fn shield(registry: &mut Registry, stats: &Stats) {
     for (verdict, count) in &stats.shield {
         add(&verdicts, &[("verdict", verdict)], *count);
     }
+    let of_services = counters(
+        registry,
+        "shield_service_packets",
+        "Packets for a service by verdict, without those of connections that the shield knew",
+    );
+    for service in &stats.services {
+        for (verdict, count) in &service.shield {
+            add(&of_services, &[("service", &service.name), ("verdict", verdict)], *count);
+        }
+    }
+    let refused = counters(registry, "refused_samples", "Samples of what the shield refused");
+    add(&refused, &[("fate", "kept")], stats.refused.samples);
+    add(&refused, &[("fate", "lost")], stats.refused.lost);
+    cookies(registry, stats);
+}
+
+fn cookies(registry: &mut Registry, stats: &Stats) {
+    let on = gauges(registry, "syn_cookies_on", "Whether SYNs are answered by cookies");
+    let half_open = gauges(
+        registry,
+        "connections_half_open",
+        "Connections whose client has yet to complete its handshake",
+    );
+    for (lane, state) in stats.cookies.lanes.iter().enumerate() {
+        let lane = lane.to_string();
+        set(&on, &[("lane", &lane)], state.on.into());
+        set(&half_open, &[("lane", &lane)], state.half_open);
+    }
+    if let Some(age_s) = stats.cookies.key_age_s {
+        let age = Gauge::<f64, AtomicU64>::default();
+        age.set(age_s as f64);
+        let help = "Age of the key that cookies are sealed with";
+        registry.register_with_unit("cookie_key_age", help, Unit::Seconds, age);
+    }
 }
 
 fn ports(registry: &mut Registry, stats: &Stats) {
@@ -194,7 +228,14 @@ mod tests {
             ..Default::default()
         });
         stats.latency = crate::stats::Latency { count: 9, p99_us: 250.0, ..Default::default() };
-        stats.services.push(crate::stats::Service { name: "web".to_owned(), ..Default::default() });
+        stats.services.push(crate::stats::Service {
+            name: "web".to_owned(),
+            shield: [("denied".to_owned(), 4)].into(),
+            ..Default::default()
+        });
+        stats.cookies.key_age_s = Some(12);
+        let lane = crate::stats::LaneCookies { on: true, half_open: 3, ..Default::default() };
+        stats.cookies.lanes.push(lane);
         let mut text = String::new();
         encode(&mut text, &registry(&stats)).unwrap();
         assert!(
@@ -209,6 +250,10 @@ mod tests {
             "ringroad_port_dropped_frames_total{port=\"wan\",direction=\"received\"} 2\n",
             "ringroad_time_inside_seconds{quantile=\"0.99\"} 0.00025\n",
             "ringroad_time_inside_segments_total 9\n",
+            "ringroad_shield_service_packets_total{service=\"web\",verdict=\"denied\"} 4\n",
+            "ringroad_syn_cookies_on{lane=\"0\"} 1\n",
+            "ringroad_connections_half_open{lane=\"0\"} 3\n",
+            "ringroad_cookie_key_age_seconds 12.0\n",
         ] {
             assert!(text.contains(line), "no {line}in\n{text}");
         }

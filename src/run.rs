@@ -143,6 +143,7 @@ async fn serve<B: Backend>(
             .collect(),
         services: plan.services.clone(),
         known_flows: Some(backend.known_flows()?),
+        proven_sources: backend.proven_sources(&plan)?,
         secret: secret::load(&config.admin.socket)?,
     };
     let snapshot = Snapshot::new(names.services.len(), names.ports.len());
@@ -168,7 +169,11 @@ async fn serve<B: Backend>(
         last
     })?;
 
-    let admin = Arc::new(Admin { commands: commands.clone(), shield, names });
+    let admin = Admin::new(commands.clone(), shield, names, config.shield.syn_cookies);
+    if cookies.is_some() {
+        admin.set_key_since(Cookies::keys_since());
+    }
+    let admin = Arc::new(admin);
     socket.serve(admin.clone());
     if let Some(metrics) = metrics {
         metrics.serve(admin.clone());
@@ -184,6 +189,7 @@ async fn serve<B: Backend>(
         _ = &mut lane_ended => true,
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
+        _ = admin.gather() => false,
     };
     if !lane_died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);

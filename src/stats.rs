@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
+use anyhow::{Context, Result};
+use ringroad_ebpf::ShieldCounters;
 use ringroad_engine::shield::KernelPathCounts;
-use ringroad_engine::telemetry::Snapshot;
+use ringroad_engine::stage::monotonic;
+use ringroad_engine::telemetry::{Handshakes, Snapshot};
 use ringroad_engine::wire::Malformed;
 use serde::{Deserialize, Serialize};
-use tokio::net::UnixStream;
+
+use crate::client;
 
 /// Everything that `ringroad stats --json` prints.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -27,6 +27,50 @@ pub(crate) struct Stats {
     pub(crate) ports: Vec<Port>,
     /// What the shield decided, by its reasons [packets].
     pub(crate) shield: BTreeMap<String, u64>,
+    pub(crate) cookies: Cookies,
+    pub(crate) refused: Refused,
+}
+
+/// Whether new connections are answered by SYN cookies.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Cookies {
+    /// As in the configuration: auto, always or off.
+    pub(crate) mode: String,
+    pub(crate) lanes: Vec<LaneCookies>,
+    /// Of the key in use [s].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key_age_s: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct LaneCookies {
+    pub(crate) on: bool,
+    /// How long it has been so [s]; absent: always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) for_s: Option<f64>,
+    /// Connections whose client has yet to complete its handshake.
+    pub(crate) half_open: u64,
+}
+
+/// What can be seen of the packets that the shield refused.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    /// Taken since the start.
+    pub(crate) samples: u64,
+    /// Those that there was no room for.
+    pub(crate) lost: u64,
+    /// Most first, of the last minutes.
+    pub(crate) worst: Vec<Source>,
+}
+
+/// Who sent packets that were refused for one reason.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Source {
+    /// A prefix.
+    pub(crate) source: String,
+    pub(crate) verdict: String,
+    /// Of the samples of late, from 0 to 1.
+    pub(crate) share: f64,
 }
 
 /// Every packet on the ports, by what became of it:
@@ -62,6 +106,9 @@ pub(crate) struct Service {
     pub(crate) connections: Connections,
     pub(crate) bytes: Octets,
     pub(crate) segments: Segments,
+    /// What the shield decided on packets for it, by its reasons [packets]; without those of
+    /// connections that the shield knew.
+    pub(crate) shield: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -137,8 +184,8 @@ impl Stats {
                 *dropped.entry(reason.to_owned()).or_default() += count;
             }
         }
-        let services = names.services.iter().zip(&snapshot.services);
-        let services = services.map(|(name, s)| Service {
+        let services = names.services.iter().zip(&snapshot.services).zip(&snapshot.verdicts);
+        let services = services.map(|((name, s), verdicts)| Service {
             name: name.clone(),
             connections: Connections {
                 active: s.active,
@@ -152,6 +199,7 @@ impl Stats {
                 copied: s.segments_copied,
                 retransmitted: s.segments_retransmitted,
             },
+            shield: by_verdict(verdicts),
         });
         let ports = names.ports.iter().zip(&snapshot.ports).zip(&snapshot.kernel_paths);
         let ports = ports.map(|((name, p), crossed)| Port {
@@ -166,7 +214,6 @@ impl Stats {
                 from_kernel_dropped: crossed.from_kernel_dropped,
             }),
         });
-        let shield = lane.shield.iter().map(|(v, count)| (v.name().to_owned(), count));
         let histogram = &snapshot.telemetry.latency;
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
         Stats {
@@ -197,7 +244,12 @@ impl Stats {
                 max_us: histogram.max() as f64 / 1_000.0,
             },
             ports: ports.collect(),
-            shield: shield.collect(),
+            shield: by_verdict(&lane.shield),
+            cookies: Cookies {
+                lanes: vec![LaneCookies::new(&snapshot.handshakes)],
+                ..Cookies::default()
+            },
+            refused: Refused::default(),
         }
     }
 
@@ -246,6 +298,13 @@ impl Stats {
                 s.segments.copied,
                 s.segments.retransmitted
             );
+            let seen: Vec<_> = (s.shield.iter())
+                .filter(|(_, count)| **count > 0)
+                .map(|(verdict, count)| format!("{verdict} {count}"))
+                .collect();
+            if !seen.is_empty() {
+                let _ = writeln!(out, "        shield: {}", seen.join(", "));
+            }
         }
         let t = &self.latency;
         let _ = writeln!(
@@ -253,9 +312,7 @@ impl Stats {
             "time inside [µs]  p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1}  ({} segments)",
             t.p50_us, t.p90_us, t.p99_us, t.p999_us, t.max_us, t.count
         );
-        for (verdict, count) in self.shield.iter().filter(|(_, count)| **count > 0) {
-            let _ = writeln!(out, "shield  {verdict} {count}");
-        }
+        self.write_shield(&mut out);
         for p in &self.ports {
             let _ = writeln!(
                 out,
@@ -272,6 +329,44 @@ impl Stats {
         }
         out
     }
+
+    fn write_shield(&self, out: &mut String) {
+        for (verdict, count) in self.shield.iter().filter(|(_, count)| **count > 0) {
+            let _ = writeln!(out, "shield  {verdict} {count}");
+        }
+        let Cookies { mode, lanes, key_age_s } = &self.cookies;
+        for (number, lane) in lanes.iter().enumerate() {
+            let state = if lane.on { "on" } else { "off" };
+            let _ = write!(out, "cookies {mode}  lane {number}: {state}");
+            if let Some(seconds) = lane.for_s {
+                let _ = write!(out, " for {seconds:.0} s");
+            }
+            let _ = write!(out, ", {} half open", lane.half_open);
+            let _ = match key_age_s {
+                Some(age) => writeln!(out, "; key {age} s old"),
+                None => writeln!(out),
+            };
+        }
+        let Refused { samples, lost, worst } = &self.refused;
+        if *samples > 0 {
+            let _ = writeln!(out, "refused  {samples} samples, {lost} lost");
+        }
+        for Source { source, verdict, share } in worst {
+            let _ = writeln!(out, "        {:5.1} %  {source}  {verdict}", 100.0 * share);
+        }
+    }
+}
+
+impl LaneCookies {
+    fn new(handshakes: &Handshakes) -> Self {
+        let Handshakes { half_open, cookies, since } = *handshakes;
+        let for_s = since.map(|since| monotonic().since(since).as_secs_f64());
+        LaneCookies { on: cookies, for_s, half_open }
+    }
+}
+
+fn by_verdict(counters: &ShieldCounters) -> BTreeMap<String, u64> {
+    counters.iter().map(|(verdict, count)| (verdict.name().to_owned(), count)).collect()
 }
 
 /// Print what the running engine counts
@@ -288,31 +383,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let stats = runtime.block_on(fetch(&args.socket))?;
+    let stats: Stats = serde_json::from_slice(&client::get(&args.socket, "/stats")?)?;
     let page =
         if args.json { serde_json::to_string_pretty(&stats)? + "\n" } else { stats.to_text() };
     std::io::stdout().write_all(page.as_bytes()).context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Asks the engine behind `socket`.
-async fn fetch(socket: &Path) -> Result<Stats> {
-    let stream = UnixStream::connect(socket).await.with_context(|| {
-        format!(
-            "no engine answers at {}; is one running, or is it at another --socket?",
-            socket.display()
-        )
-    })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let request =
-        hyper::Request::get("/stats").header("host", "ringroad").body(Empty::<Bytes>::new())?;
-    let response = sender.send_request(request).await?;
-    if !response.status().is_success() {
-        bail!("the engine at {} answered {}", socket.display(), response.status());
-    }
-    let body = response.into_body().collect().await?.to_bytes();
-    Ok(serde_json::from_slice(&body)?)
 }

@@ -5,8 +5,8 @@
  * Read parse.h (from frame to connection), then verdict.h (whose it is, and what is dropped:
  * sanity.h, lists.h, limits.h), and answer.h (how a new connection is answered on the spot;
  * pressure.h: whether it is).
- * samples.h is what people see of what was dropped. structs.h is what the engine writes and reads,
- * maps.h where.
+ * services.h and clock.h save calls that most packets would make. samples.h is what people see of
+ * what was dropped. structs.h is what the engine writes and reads, maps.h where.
  */
 #include "samples.h"
 #include "verdict.h"
@@ -37,7 +37,7 @@ int ringroad_shield(struct xdp_md *ctx)
 	counted->verdicts[verdict]++;
 	if (service_index < SERVICES_MAX)
 		count_for_service(service_index, verdict);
-	if (action == XDP_DROP)
+	if (action == XDP_DROP || verdict == VERDICT_UNKNOWN)
 		take_sample(ctx, verdict, service_index);
 	return action;
 }

@@ -134,8 +134,8 @@ static __always_inline enum verdict declined(const struct control *control,
 }
 
 /*
- * Answered where it can be: for the kernel as well, if a listener there opens the cookie. So a
- * flood costs no more while the engine is away.
+ * Who gets a new connection, or that it is to be answered: for the kernel as well, if a listener
+ * there opens the cookie. So a flood costs no more while the engine is away.
  */
 static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct control *control,
 						   const struct heartbeat *heartbeat,
@@ -145,30 +145,38 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 {
 	const struct flow_key *flow = &segment->flow;
 	__u32 service_index = owner->service_index;
-	const struct cookie_service *cookies;
 	enum verdict why;
 	int answers;
 
 	if (service_index >= SERVICES_MAX)
 		return VERDICT_NOT_OURS;
-	cookies = &control->cookie_services[service_index];
-	answers = answers_now(cookies, heartbeat);
+	answers = answers_now(&control->cookie_services[service_index], heartbeat);
 	why = declined(control, heartbeat, service_index, socket);
-	if (why == GO_ON) {
-		/* An earlier connection with these addresses and ports may have been the kernel's. */
-		if (kernel_flows_live(control, heartbeat))
-			bpf_map_delete_elem(&kernel_flows, flow);
-		count_new_connection(control, socket);
-	} else {
-		answers = answers && read_once(control->cookie_keys.kernel_opens) &&
-			  kernel_listens(ctx, flow);
+	if (why != GO_ON) {
+		if (answers && read_once(control->cookie_keys.kernel_opens) &&
+		    kernel_listens(ctx, flow))
+			return VERDICT_ANSWERED;
+		return fall_open(control, flow, service_index, why);
 	}
-	if (answers && answer(ctx, segment, cookies, &control->cookie_keys)) {
-		*action = XDP_TX;
-		return VERDICT_ANSWERED;
-	}
-	return why == GO_ON ? to_engine(socket, action)
-			    : fall_open(control, flow, service_index, why);
+	/* An earlier connection with these addresses and ports may have been the kernel's. */
+	if (kernel_flows_live(control, heartbeat))
+		bpf_map_delete_elem(&kernel_flows, flow);
+	count_new_connection(control, socket);
+	return answers ? VERDICT_ANSWERED : to_engine(socket, action);
+}
+
+/*
+ * Zero, and the frame as it was, if it cannot be answered. A function by itself: the verifier looks
+ * at such once, and what an answer takes of the stack is not taken from the rest.
+ */
+__noinline int answer_new(struct xdp_md *ctx, const struct segment *segment, __u32 service_index)
+{
+	__u32 zero = 0;
+	const struct control *state = bpf_map_lookup_elem(&control, &zero);
+
+	if (!segment || !state || service_index >= SERVICES_MAX)
+		return 0;
+	return answer(ctx, segment, &state->cookie_services[service_index], &state->cookie_keys);
 }
 
 /*
@@ -255,11 +263,30 @@ static __always_inline int drops_fragment(const struct segment *segment)
 	return segment->is_fragment && bpf_map_lookup_elem(&unfragmented, &key);
 }
 
-/* Why a packet to us is dropped whoever would have it, or GO_ON. */
-static __always_inline enum verdict refuse(const struct control *control,
-					   const struct heartbeat *heartbeat,
-					   const struct segment *segment, int is_new)
+/*
+ * Why a packet is too much, or GO_ON, as it is for all that origins send. A function by itself: most
+ * have no limits, and need not keep room for it on the stack.
+ */
+static __noinline enum verdict charge_client(struct control *control,
+					     const struct heartbeat *heartbeat,
+					     const struct segment *segment, struct owner *owner,
+					     __u64 octets)
 {
+	int is_new = is_new_connection(segment);
+
+	/* Of a connection of the engine's it is not known yet which end of it we are. */
+	if (!owner->is_service && !is_service(control, &segment->flow, owner))
+		return GO_ON;
+	return charge(control, heartbeat, segment, octets, is_new);
+}
+
+/* Why a packet to us is dropped whoever would have it, or GO_ON. */
+static __always_inline enum verdict refuse(struct control *control,
+					   const struct heartbeat *heartbeat,
+					   const struct segment *segment, __u64 octets,
+					   struct owner *owner, int is_new)
+{
+	__u64 limited = read_once(control->limited);
 	enum verdict verdict = check_sanity(segment);
 	__u8 list;
 
@@ -268,9 +295,9 @@ static __always_inline enum verdict refuse(const struct control *control,
 	list = listed(control, segment);
 	if (list == LISTED_DENY)
 		return VERDICT_DENIED;
-	if (is_new && list != LISTED_ALLOW && !within_rate(control, heartbeat, segment))
-		return VERDICT_RATE_LIMITED;
-	return GO_ON;
+	if (!(limited & (is_new ? LIMITED_SYNS : LIMITED_PACKETS)) || list == LISTED_ALLOW)
+		return GO_ON;
+	return charge_client(control, heartbeat, segment, owner, octets);
 }
 
 /*
@@ -281,6 +308,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_in
 {
 	void *frame = (void *)(long)ctx->data;
 	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end, 0 };
+	__u64 octets = octets_left(&cursor);
 	struct segment segment = {};
 	struct owner owner = {};
 	__u32 queue = ctx->rx_queue_index;
@@ -314,7 +342,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_in
 		return VERDICT_NO_SOCKET;
 	heartbeat = &state->heartbeats[queue];
 	is_new = is_new && owner.is_service;
-	verdict = refuse(state, heartbeat, &segment, is_new);
+	verdict = refuse(state, heartbeat, &segment, octets, &owner, is_new);
 	if (verdict != GO_ON) {
 		*action = XDP_DROP;
 		return verdict;
@@ -323,8 +351,15 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_in
 	socket = owner.port_index * QUEUES_MAX + queue;
 	if (known >= 0)
 		return to_engine(socket, action);
-	if (is_new)
-		return new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
+	if (is_new) {
+		verdict = new_connection(ctx, state, heartbeat, &segment, &owner, socket, action);
+		if (verdict != VERDICT_ANSWERED)
+			return verdict;
+		if (!answer_new(ctx, &segment, owner.service_index))
+			return to_engine(socket, action);
+		*action = XDP_TX;
+		return VERDICT_ANSWERED;
+	}
 	owner.may_be_known = known == FINGERPRINT_CROWDED;
 	return other_segment(ctx, &segment, &owner, action);
 }

@@ -32,7 +32,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use bench::{BenchSkel, BenchSkelBuilder};
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{MapCore as _, MapFlags, ProgramInput};
-use ringroad_ebpf::{CookieMode, CookieService, Lists, ShieldSettings, SourceLimit, Verdict};
+use ringroad_ebpf::{
+    CookieMode, CookieService, Lists, RateLimit, RateLimits, ShieldSettings, Verdict,
+};
 
 use packets::{ACK, FIN, SYN, TCP, ethernet, ip, syn, tcp};
 use rig::{LOOPBACK, Rig, ends, settings};
@@ -51,9 +53,22 @@ const COOKIES: CookieService = CookieService {
     mode: CookieMode::Always,
 };
 
+const CLIENTS: [&str; 2] = ["192.0.2.7:51234", "[2001:db8::7]:51234"];
+const SERVICES: [&str; 2] = ["10.1.0.1:80", "[fd00:1::1]:80"];
+
 /// One new connection, then none for as long as it is measured.
-const SPENT_AT_ONCE: SourceLimit =
-    SourceLimit { syn_per_second: 1, burst: 1, prefix_v4: 32, prefix_v6: 64 };
+const SPENT_AT_ONCE: RateLimits = RateLimits {
+    per_source: None,
+    per_prefix: Some(RateLimit {
+        syn_per_second: 1,
+        burst: 1,
+        packets_per_second: None,
+        bytes_per_second: None,
+        prefix_v4: 24,
+        prefix_v6: 48,
+    }),
+    unproven_syn_per_second: None,
+};
 
 /// A packet of which every repetition has this verdict.
 struct Row<'a> {
@@ -77,13 +92,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let plain = rig(settings());
     let lists = Lists { deny: vec!["198.51.100.0/24".parse()?], allow: Vec::new() };
     let listed = rig(ShieldSettings { lists, ..settings() });
-    let source_limit = Some(SPENT_AT_ONCE);
-    let limited = rig(ShieldSettings { source_limit, ..settings() });
+    let limited = rig(ShieldSettings { rate_limits: SPENT_AT_ONCE, ..settings() });
 
-    let drop = cost_of_drop(&bench, &rows(&plain, &listed, &limited)?[0].packet)?;
+    let drop = cost_of_drop(&bench, &rows(&plain, &listed, &limited)[0].packet)?;
     let mut table = vec![("drop", drop.alone, 0)];
     let dropped = drop.restored as i128;
-    for row in rows(&plain, &listed, &limited)? {
+    for row in rows(&plain, &listed, &limited) {
         let cost = cost(&bench, &row)?;
         table.push((row.name, cost.alone, cost.restored as i128 - dropped));
     }
@@ -94,14 +108,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn rows<'a>(
-    plain: &'a Rig,
-    listed: &'a Rig,
-    limited: &'a Rig,
-) -> Result<Vec<Row<'a>>, Box<dyn Error>> {
-    let (client4, client6) = ("192.0.2.7:51234".parse()?, "[2001:db8::7]:51234".parse()?);
-    let (service4, service6) = ("10.1.0.1:80".parse()?, "[fd00:1::1]:80".parse()?);
-    let (other, denied) = ("10.1.0.1:443".parse()?, "198.51.100.7:51234".parse()?);
+fn rows<'a>(plain: &'a Rig, listed: &'a Rig, limited: &'a Rig) -> Vec<Row<'a>> {
+    let [client4, client6] = CLIENTS.map(at);
+    let [service4, service6] = SERVICES.map(at);
+    let (other, denied) = (at("10.1.0.1:443"), at("198.51.100.7:51234"));
     let frame = |client: SocketAddr, service: SocketAddr, segment: &[u8]| {
         ethernet(&ip(client.ip(), service.ip(), TCP, segment))
     };
@@ -115,7 +125,7 @@ fn rows<'a>(
     };
     let bad_flags = frame(client4, service4, &tcp(51234, 80, SYN | FIN, 20));
     let row = |name, rig, packet, verdict| Row { name, rig, packet, verdict };
-    Ok(vec![
+    vec![
         row(
             "redirect of a known connection, IPv4",
             plain,
@@ -132,15 +142,23 @@ fn rows<'a>(
         row("SYN to SYN-ACK, IPv4", plain, new(client4, service4), Verdict::Answered),
         row("SYN to SYN-ACK, IPv6", plain, new(client6, service6), Verdict::Answered),
         row("drop by list, IPv4", listed, new(denied, service4), Verdict::Denied),
-        row("drop by bucket, IPv4", limited, new(client4, other), Verdict::RateLimited),
+        row("drop by bucket, IPv4", limited, new(client4, other), Verdict::PrefixLimited),
         row("drop of impossible flags, IPv4", plain, bad_flags, Verdict::BadFlags),
-    ])
+    ]
 }
 
-/// Cookies are on for the first of the rig's services.
+fn at(address: &str) -> SocketAddr {
+    address.parse().expect("an address and port")
+}
+
+/// Cookies are on for the first of the rig's services, where the engine knows a connection of each
+/// client.
 fn rig(settings: ShieldSettings) -> Rig {
     let rig = Rig::with(&ShieldSettings { cookies: vec![COOKIES], ..settings });
     rig.control.set_cookie_keys(&[[1; 16], [2; 16]], 0);
+    for (client, service) in CLIENTS.into_iter().zip(SERVICES) {
+        rig.shield.known_flows().insert(0, &ends(at(service), at(client)));
+    }
     rig
 }
 
@@ -165,7 +183,7 @@ fn print_json(table: &[(&str, Option<u128>, i128)], drop_ns: u128) {
 fn cost(bench: &BenchSkel<'_>, row: &Row<'_>) -> Result<Cost, Box<dyn Error>> {
     let Row { name, rig, packet, verdict } = row;
     // The last of a bucket is not refused.
-    if *verdict == Verdict::RateLimited {
+    if *verdict == Verdict::PrefixLimited {
         rig.verdict(packet);
     }
     assert_eq!(rig.verdict(packet), *verdict, "{name}");

@@ -270,6 +270,10 @@ pub const PRESSURE_WINDOW: Duration = Duration::from_millis(100);
 /// sends its SYN for the third time (RFC 6298 §2, §5.5), and floods come in waves.
 pub const PRESSURE_HOLD: Duration = Duration::from_secs(10);
 
+/// Samples of dropped packets that wait to be looked at, of the shield's twin; further ones are
+/// lost, and counted. As many as come in four seconds.
+pub const SAMPLES_WAITING_MAX: usize = 1024;
+
 /// A leg's send queue holds at most one frame in this many of those that are free.
 pub const SEND_QUEUE_SHARE: usize = 16;
 

@@ -31,6 +31,7 @@ mod limits;
 mod lists;
 mod parse;
 mod recent;
+mod samples;
 mod sanity;
 mod unknown;
 
@@ -39,16 +40,18 @@ use std::net::{IpAddr, SocketAddr};
 pub use class::Class;
 pub use kernel_path::{KernelPath, KernelPathCounts, Rates};
 use ringroad_ebpf::{
-    CookieMode, CookieService, EgressRange, Known, KnownFlows, Lists, ServiceAddress,
-    ShieldCounters, SourceLimit, Verdict,
+    CookieMode, CookieService, EgressRange, Known, KnownFlows, Lists, ProvenSources, RateLimits,
+    Sample, ServiceAddress, ShieldCounters, Verdict,
 };
+pub use samples::Samples;
 
 use self::answer::Answer;
 use self::cookie::Keys;
 use self::kernel_flows::KernelFlows;
-use self::limits::SourceLimits;
+use self::limits::Limits;
 use self::lists::{ListMaps, Listed};
 use self::parse::{NoSegment, RST, Segment};
+use self::samples::Sampler;
 use self::unknown::{ProvenFlows, UnknownLimit, brings_cookie};
 use crate::flow::FlowKey;
 use crate::limits::{KERNEL_FLOWS_MAX, PORTS_PER_LANE_MAX};
@@ -67,12 +70,15 @@ pub struct Settings {
     /// few.
     pub drop_unknown: bool,
     pub lists: Lists,
-    /// `None`: sources have no limit.
-    pub source_limit: Option<SourceLimit>,
+    /// What sources may send, and which of them have completed a handshake: the lane's worker adds
+    /// to those. `None`: no limit.
+    pub limits: Option<(RateLimits, ProvenSources)>,
     /// By service index; of services beyond the end nothing is answered.
     pub cookies: Vec<CookieService>,
     /// The engine's connections, as it says.
     pub known_flows: KnownFlows,
+    /// Where samples of what is refused are put.
+    pub samples: Samples,
     /// Secret randomness of its own.
     pub secret: [u8; 16],
 }
@@ -86,7 +92,7 @@ pub struct Twin {
     drop_unknown: bool,
     unknown_limit: UnknownLimit,
     lists: ListMaps,
-    source_limits: Option<SourceLimits>,
+    limits: Option<Limits>,
     kernel_flows: KernelFlows,
     known_flows: KnownFlows,
     proven_flows: ProvenFlows,
@@ -97,7 +103,10 @@ pub struct Twin {
     new_connections: u64,
     /// To the packet that was judged last, if it was answered.
     answer: Answer,
+    /// The service that the packet was for which was judged last.
+    addressed: Option<usize>,
     counters: ShieldCounters,
+    sampler: Sampler,
 }
 
 /// What is ours on one port. Short lists, sorted: nobody outside can make a search longer.
@@ -115,6 +124,7 @@ struct Service {
     cookies: CookieService,
     /// Connections that were given to Linux.
     fell_back: u64,
+    counters: ShieldCounters,
 }
 
 impl Twin {
@@ -151,7 +161,8 @@ impl Twin {
             drop_unknown: settings.drop_unknown,
             unknown_limit: UnknownLimit::default(),
             lists: ListMaps::new(&settings.lists),
-            source_limits: settings.source_limit.map(|limit| SourceLimits::new(limit, secret)),
+            limits: (settings.limits.as_ref())
+                .map(|(limits, proven)| Limits::new(limits, proven.clone())),
             kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, secret),
             known_flows: settings.known_flows.clone(),
             proven_flows: ProvenFlows::new(secret),
@@ -159,7 +170,9 @@ impl Twin {
             pressure: false,
             new_connections: 0,
             answer: Answer::EMPTY,
+            addressed: None,
             counters: ShieldCounters::default(),
+            sampler: Sampler::new(settings.samples.clone()),
         }
     }
 
@@ -167,6 +180,7 @@ impl Twin {
     /// ([`Verdict::is_drop`]) is Linux's, but for [`Verdict::ToEngine`] and [`Verdict::Answered`].
     #[inline]
     pub fn judge(&mut self, now: Instant, port: u8, packet: &[u8]) -> Verdict {
+        self.addressed = None;
         let verdict = match parse::parse(packet) {
             Ok(segment) => {
                 self.owner(now, port, packet, &segment).unwrap_or_else(|dropped| dropped)
@@ -178,6 +192,14 @@ impl Twin {
             Err(NoSegment::Other(verdict)) => verdict,
         };
         self.counters.count(verdict);
+        if let Some(service) = self.addressed {
+            self.services[service].counters.count(verdict);
+        }
+        if verdict.is_refusal() {
+            let service = self.addressed.map(|service| service as u32);
+            self.sampler
+                .take(now, || Sample::of(packet, now.as_nanos(), port.into(), service, verdict));
+        }
         verdict
     }
 
@@ -250,6 +272,11 @@ impl Twin {
         &self.counters
     }
 
+    /// The same of packets for each service.
+    pub fn counters_by_service(&self) -> impl Iterator<Item = &ShieldCounters> {
+        self.services.iter().map(|service| &service.counters)
+    }
+
     /// Connections that were given to Linux, by service.
     pub fn fell_back(&self) -> impl Iterator<Item = u64> + '_ {
         self.services.iter().map(|service| service.fell_back)
@@ -276,7 +303,7 @@ impl Twin {
         let opens = segment.is_new_connection();
         let known = if opens { Known::No } else { self.known(port, &segment.flow()) };
         if let Known::Yes { .. } = known {
-            self.refuse(now, segment, false)?;
+            self.refuse(now, port, packet.len(), segment, false)?;
             return Ok(Verdict::ToEngine);
         }
         let addresses = &self.ports[usize::from(port)];
@@ -284,8 +311,9 @@ impl Twin {
         if service.is_none() && !addresses.is_egress(segment) {
             return Ok(Verdict::NotOurs);
         }
+        self.addressed = service;
         let is_new = service.is_some() && opens;
-        self.refuse(now, segment, is_new)?;
+        self.refuse(now, port, packet.len(), segment, is_new)?;
         match service {
             Some(service) if is_new => Ok(self.new_connection(now, port, packet, segment, service)),
             _ => self.other_segment(now, port, segment, service, known),
@@ -377,16 +405,25 @@ impl Twin {
 
     /// Why a packet to us is dropped whoever would have it.
     #[inline]
-    fn refuse(&mut self, now: Instant, segment: &Segment, is_new: bool) -> Result<(), Verdict> {
+    fn refuse(
+        &mut self,
+        now: Instant,
+        port: u8,
+        octets: usize,
+        segment: &Segment,
+        is_new: bool,
+    ) -> Result<(), Verdict> {
         sanity::check(segment)?;
         match self.lists.listed(segment) {
             Some(Listed::Deny) => return Err(Verdict::Denied),
             Some(Listed::Allow) => return Ok(()),
             None => {}
         }
-        let limits = self.source_limits.as_mut().filter(|_| is_new);
-        let is_within = limits.is_none_or(|limits| limits.take(now, segment));
-        is_within.then_some(()).ok_or(Verdict::RateLimited)
+        let Some(limits) = &mut self.limits else { return Ok(()) };
+        if !limits.concern(is_new) || self.ports[usize::from(port)].service(segment).is_none() {
+            return Ok(());
+        }
+        limits.charge(now, segment, octets, is_new, &mut self.counters.buckets_evicted)
     }
 
     fn new_connection(

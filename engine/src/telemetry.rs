@@ -5,12 +5,17 @@
 //! the ledger balances in every snapshot, also under load.
 
 mod ledger;
+mod space_saving;
 
 use std::fmt;
 
 use hdrhistogram::Histogram;
+use ringroad_ebpf::ShieldCounters;
 
 pub use ledger::{DropReason, Ledger};
+pub use space_saving::SpaceSaving;
+
+use crate::time::Instant;
 
 /// Everything one worker counts.
 #[derive(Clone)]
@@ -83,6 +88,10 @@ pub struct ServiceCounters {
 pub struct Snapshot {
     pub telemetry: Telemetry,
     pub services: Vec<ServiceCounters>,
+    /// What the shield decided on packets for each service, in the same order; without those of
+    /// connections that it knew.
+    pub verdicts: Vec<ShieldCounters>,
+    pub handshakes: Handshakes,
     pub frames: FrameCounts,
     /// What each port of the lane counted, in the order of the configuration.
     pub ports: Vec<crate::port::PortStats>,
@@ -95,11 +104,24 @@ impl Snapshot {
         Snapshot {
             telemetry: Telemetry::new(),
             services: vec![ServiceCounters::default(); services],
+            verdicts: vec![ShieldCounters::default(); services],
+            handshakes: Handshakes::default(),
             frames: FrameCounts::default(),
             ports: vec![crate::port::PortStats::default(); ports],
             kernel_paths: vec![crate::shield::KernelPathCounts::default(); ports],
         }
     }
+}
+
+/// New connections on a lane, and whether the shield answers them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Handshakes {
+    /// Connections now whose client has yet to acknowledge our SYN-ACK.
+    pub half_open: u64,
+    /// Whether SYNs are answered by cookies now.
+    pub cookies: bool,
+    /// When that changed last; `None`: it never did.
+    pub since: Option<Instant>,
 }
 
 /// Where the frames of a pool are [frames]; `free + held == capacity`.

@@ -18,7 +18,7 @@ use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{NextHop, Routes};
 use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::port::tap::{self, Tap};
-use ringroad_engine::shield::{Rates, Settings, Twin};
+use ringroad_engine::shield::{Rates, Samples, Settings, Twin};
 use ringroad_engine::stage::{
     Command, IdlePolicy, Lane, Mailbox, Neighbours, PortIdentity, TwinGate, Worker, WorkerSettings,
     mailbox, monotonic,
@@ -48,6 +48,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         ports: vec![PortIdentity { ifindex: 1, mtu: 1500, verified: false }],
         services: Vec::new(),
         known_flows: None,
+        proven_sources: None,
         secret: [7; 16],
     };
     let pool = FramePool::in_memory(1024, 2048);
@@ -58,7 +59,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         egress: vec![],
         drop_fragments: false,
         lists: Lists::default(),
-        source_limit: None,
+        limits: None,
         cookies: vec![],
         drop_unknown: false,
         known_flows: KnownFlows::new(
@@ -66,6 +67,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
             1,
             FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
         ),
+        samples: Samples::new(),
         secret: [7; 16],
     };
     let gate = TwinGate::new(Twin::new(&nothing), vec![tap], Rates::default());

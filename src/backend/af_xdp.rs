@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{self, Config, Driver, XdpMode};
 use ringroad_ebpf::{
-    Acceptor, AttachMode, Control, CountersReader, KnownFlows, PortSettings, Shield, ShieldSettings,
+    Acceptor, AttachMode, Control, CountersReader, KnownFlows, PortSettings, ProvenSources, Sample,
+    SampleReader, Shield, ShieldSettings,
 };
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, receive_queues};
@@ -72,8 +73,16 @@ impl Backend for AfXdpBackend {
 
     fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
         let shield = self.shield.as_ref().context(NOT_LOADED)?;
-        let (counters, control) = (shield.counters_reader(), shield.control());
-        Ok(Box::new(XdpShield { counters, control }))
+        Ok(Box::new(XdpShield {
+            counters: shield.counters_reader(),
+            samples: shield.samples(),
+            control: shield.control(),
+        }))
+    }
+
+    fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>> {
+        let shield = self.shield.as_ref().context(NOT_LOADED)?;
+        Ok((!plan.rate_limits.is_off()).then(|| shield.proven_sources()))
     }
 
     /// Attached without sockets, the shield leaves all to Linux and remembers what is new there;
@@ -125,6 +134,7 @@ impl AfXdpBackend {
 #[derive(Debug)]
 struct XdpShield {
     counters: CountersReader,
+    samples: SampleReader,
     control: Control,
 }
 
@@ -143,11 +153,22 @@ impl ShieldHandle for XdpShield {
         for (service, index) in snapshot.services.iter_mut().zip(0..) {
             service.fell_back += self.control.fell_back(index);
         }
+        for (verdicts, index) in snapshot.verdicts.iter_mut().zip(0..) {
+            *verdicts = self.counters.of_service(index)?;
+        }
         Ok(())
     }
 
     fn set_cookie_keys(&self, keys: &Keys) {
         self.control.set_cookie_keys(&keys.slots, keys.current);
+    }
+
+    fn take_samples(&self) -> Result<Vec<Sample>> {
+        Ok(self.samples.take()?)
+    }
+
+    fn samples_lost(&self) -> Result<u64> {
+        Ok(self.samples.lost()?)
     }
 }
 
@@ -190,7 +211,7 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         drop_fragments: plan.drop_fragments,
         drop_unknown: plan.drop_unknown,
         lists: plan.lists.clone(),
-        source_limit: plan.source_limit,
+        rate_limits: plan.rate_limits,
         cookies: plan.cookies.clone(),
         heartbeat_limit: config.engine.heartbeat_limit,
         known_flows: flows_for(&plan.services),

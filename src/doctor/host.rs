@@ -28,17 +28,23 @@ pub(super) struct Kernel {
     pub(super) af_xdp: bool,
     /// Whether it describes its types to BPF programs.
     pub(super) btf: bool,
+    /// Of [`TCP_SETTINGS`] those that are switched off.
+    pub(super) tcp_off: Vec<&'static str>,
 }
 
 impl Host {
     pub(super) fn read(sysfs: &Path, procfs: &Path) -> Result<Self> {
-        let proc = |name| fs::read_to_string(procfs.join(name)).unwrap_or_default();
+        let proc = |name: &str| fs::read_to_string(procfs.join(name)).unwrap_or_default();
         Ok(Host {
             sysfs: sysfs.to_owned(),
             kernel: Kernel {
                 release: proc("sys/kernel/osrelease").trim().to_owned(),
                 af_xdp: proc("net/protocols").lines().any(|line| line.starts_with("XDP ")),
                 btf: sysfs.join("kernel/btf/vmlinux").exists(),
+                tcp_off: TCP_SETTINGS
+                    .into_iter()
+                    .filter(|name| proc(&format!("sys/net/ipv4/{name}")).trim() == "0")
+                    .collect(),
             },
             cpus: Cpus::read(sysfs)?,
             nodes: Nodes::read(sysfs)?,
@@ -57,7 +63,7 @@ impl Host {
 
 /// The kernel, by what it has to have.
 pub(super) fn judge(host: &Host, af_xdp: bool) -> Vec<Finding> {
-    let Kernel { release, af_xdp: has_af_xdp, btf } = &host.kernel;
+    let Kernel { release, af_xdp: has_af_xdp, btf, .. } = &host.kernel;
     if af_xdp && !has_af_xdp {
         let message = format!("Linux {release} has no AF_XDP sockets");
         return vec![
@@ -84,10 +90,13 @@ pub(super) fn judge(host: &Host, af_xdp: bool) -> Vec<Finding> {
     }
 }
 
-fn version(release: &str) -> Option<(u32, u32)> {
+pub(super) fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
+
+/// What of TCP Linux has to do for connections that were answered for it (net.ipv4).
+const TCP_SETTINGS: [&str; 3] = ["tcp_syncookies", "tcp_timestamps", "tcp_window_scaling"];
 
 /// The oldest kernel that ringroad is made for.
 const KERNEL_MIN: (u32, u32) = (5, 15);

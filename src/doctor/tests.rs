@@ -183,6 +183,46 @@ fn the_kernel_has_to_be_new_enough_and_have_af_xdp() {
 }
 
 /// The packet memory of a configuration with these cores on the server.
+
+#[test]
+fn cookies_want_a_linux_that_accepts_them() {
+    let root = server();
+    let config = |shield: &str, fallback: &str| {
+        let config = format!(
+            "ports: [{{ name: wan, interface: wan0 }}]\n\
+             services: [{{ listen: [\"10.10.1.1:80\"], origins: [\"10.10.2.2:80\"], \
+             fallback: {fallback} }}]\nshield: {{ syn_cookies: {shield} }}\n"
+        );
+        ringroad_config::parse("f", &config).unwrap()
+    };
+    let judge = |shield, fallback| {
+        let finding = cookies::judge(&config(shield, fallback), &read(root.path()));
+        lines(finding.as_slice())
+    };
+    assert_eq!(
+        judge("auto", "kernel"),
+        [
+            "Note syn-cookies: Linux 6.1.0-18-amd64 cannot accept what the shield answered: where it \
+          stands in for the engine, clients that were just answered are reset → boot Linux 6.9 or \
+          later"
+        ]
+    );
+    assert!(judge("off", "kernel").is_empty() && judge("always", "reset").is_empty());
+    lay_out(root.path(), &[("proc/sys/kernel/osrelease", "6.12.9")]);
+    assert_eq!(
+        judge("always", "kernel"),
+        ["Ok syn-cookies: Linux accepts them where it stands in for the engine"]
+    );
+    lay_out(root.path(), &[("proc/sys/net/ipv4/tcp_timestamps", "0")]);
+    assert_eq!(
+        judge("always", "kernel"),
+        [
+            "Warning syn-cookies: net.ipv4.tcp_timestamps is 0: where Linux stands in for the engine, \
+          clients that the shield has answered are reset → sysctl -w net.ipv4.tcp_timestamps=1"
+        ]
+    );
+}
+
 fn memory_of(root: &Path, cores: &str, running: bool) -> Vec<String> {
     let text = "\
 engine: { frames: 16384 }

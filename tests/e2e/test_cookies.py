@@ -101,13 +101,26 @@ class Cookies(EdgeCase):
             for _ in range(5):
                 self.assertEqual(self.curl(f"http://{EDGE_V4}/"), "x")
             self.assertEqual(self.answered(edge), 0, "cookies without need")
+            self.expect_cookies(edge, on=False)
             self.flood([CLIENT_V4], SYNS // 10)
             self.assertGreater(self.answered(edge), SYNS // 20)
+            self.expect_cookies(edge, on=True)
             before = self.answered(edge)
             for _ in range(10):
                 self.assertEqual(self.curl(f"http://{EDGE_V4}/"), "x")
             self.assertEqual(self.answered(edge), before + 10)
             self.until_off(edge)
+            self.expect_cookies(edge, on=False)
+
+    def expect_cookies(self, edge, on):
+        """What the engine says of itself."""
+        cookies = edge.stats()["cookies"]
+        self.assertEqual(cookies["mode"], "auto")
+        self.assertLessEqual(cookies["key_age_s"], 40, "keys change every 32 seconds")
+        (lane,) = cookies["lanes"]
+        self.assertEqual(lane["on"], on)
+        if on:
+            self.assertLess(lane["for_s"], CALM)
 
     def until_off(self, edge):
         """A connection opens without the shield's answer; all of them until then by it."""

@@ -10,6 +10,7 @@ from harness.bystanders import GAP_MOST, Typist, ping_pauses
 from harness.case import EdgeCase
 from harness.driver import xdp_attached
 from harness.edge import service
+from harness.greeting import GreetingCase
 from harness.lab import EDGE_V4
 from harness.sockets import EchoServer, receive_exactly
 
@@ -17,28 +18,7 @@ PORT = 80
 SSH_LIKE_PORT = 2222
 
 
-class Fallback(EdgeCase):
-    """Two servers greet on the same port: the origin as `engine`, one in the edge's own kernel."""
-
-    def setUp(self):
-        super().setUp()
-        self.needs("fallback")
-        self.clients = []
-        self.greet("origin", b"engine")
-
-    def greet(self, host, greeting):
-        server = EchoServer(self.listen(host, PORT), greeting)
-        self.addCleanup(server.close)
-
-    def served_by(self, timeout=5.0):
-        """Who serves a new connection, which stays open: `engine` or `kernel`."""
-        self.clients.append(self.connect(PORT, timeout=timeout))
-        return receive_exactly(self.clients[-1], 6).decode()
-
-    def close_clients(self):
-        for sock in self.clients:
-            sock.close()
-
+class Fallback(GreetingCase):
     def test_kernel_serves_what_exceeds_max_connections(self):
         self.greet("edge", b"kernel")
         with self.edge(service(PORT, max_connections=4)) as edge:
@@ -139,10 +119,6 @@ class Fallback(EdgeCase):
             self.assert_echoes(sock)
             sock.close()
 
-    def assert_echoes(self, sock):
-        sock.sendall(b"still here")
-        self.assertEqual(receive_exactly(sock, 10), b"still here")
-
     def test_kernel_serves_after_a_clean_stop(self):
         self.needs("ports without an engine")
         self.greet("edge", b"kernel")
@@ -150,18 +126,6 @@ class Fallback(EdgeCase):
             self.assertEqual(self.served_by(), "engine")
             self.close_clients()
         self.assertEqual(self.served_by(timeout=0.5), "kernel")
-
-    def time_until_served_by(self, who, seconds=5.0):
-        """Opens connection after connection, none waiting for its SYN to be sent again."""
-        began = time.monotonic()
-        while True:
-            try:
-                if self.served_by(timeout=0.02) == who:
-                    return time.monotonic() - began
-            except (TimeoutError, ConnectionError):
-                pass
-            if time.monotonic() > began + seconds:
-                self.fail(f"no connection was served by the {who} within {seconds} s")
 
 
 class Bystanders(EdgeCase):

@@ -122,6 +122,11 @@ class Ringroad:
         command = [str(RINGROAD), "stats", "--json", "--socket", str(self._socket)]
         return json.loads(self._lab.run("edge", *command))
 
+    def refused(self, path):
+        """Has samples of what the shield refused written to a file."""
+        command = [str(RINGROAD), "refused", "--out", str(path), "--socket", str(self._socket)]
+        self._lab.run("edge", *command)
+
     def signal(self, number):
         self._process.signal(number)
 

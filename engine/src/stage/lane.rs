@@ -9,7 +9,7 @@ use crate::frame::{Burst, Frame, FramePool};
 use crate::kernel::NextHop;
 use crate::limits::{REOPEN_AFTER, STOP_TURNS_MAX};
 use crate::port::Port;
-use crate::telemetry::Snapshot;
+use crate::telemetry::{Handshakes, Snapshot};
 use crate::time::Instant;
 
 /// See the module. Generic in what surrounds it, so that a simulation runs this very code.
@@ -41,6 +41,13 @@ impl Cookies {
             Cookies::Off => false,
             Cookies::Always => true,
             Cookies::UnderPressure(pressure) => pressure.is_on(),
+        }
+    }
+
+    fn since(&self) -> Option<Instant> {
+        match self {
+            Cookies::Off | Cookies::Always => None,
+            Cookies::UnderPressure(pressure) => pressure.since(),
         }
     }
 }
@@ -159,6 +166,11 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         for (slot, port) in snapshot.ports.iter_mut().zip(&self.io.ports) {
             *slot = port.stats();
         }
+        snapshot.handshakes = Handshakes {
+            half_open: self.worker.half_open() as u64,
+            cookies: self.cookies.are_on(),
+            since: self.cookies.since(),
+        };
         self.gate.fill(snapshot);
     }
 

@@ -8,7 +8,7 @@ use ringroad_ebpf::{
 };
 use ringroad_engine::flow::FlowKey;
 use ringroad_engine::shield::cookie::Keys;
-use ringroad_engine::shield::{Settings, Twin};
+use ringroad_engine::shield::{Samples, Settings, Twin};
 use ringroad_engine::time::Instant;
 
 use crate::rig::{Rig, now_ns, settings};
@@ -41,7 +41,7 @@ impl Both {
             drop_fragments,
             lists,
             drop_unknown,
-            source_limit,
+            rate_limits,
             cookies,
             ..
         } = settings;
@@ -58,9 +58,10 @@ impl Both {
             drop_fragments,
             drop_unknown,
             lists,
-            source_limit,
+            limits: Some((rate_limits, rig.shield.proven_sources())),
             cookies,
             known_flows: known_flows.clone(),
+            samples: Samples::new(),
             secret: [7; 16],
         });
         let now = Instant::from_nanos(now_ns()) + Duration::from_secs(600);
@@ -157,12 +158,21 @@ impl Both {
     }
 
     /// What both count over all packets.
-    pub(crate) fn finish(self) {
+    pub(crate) fn assert_same_counts(&self) {
         assert_eq!(*self.twin.counters(), self.rig.counters());
+        let reader = self.rig.shield.counters_reader();
+        for (service, twin) in (0..).zip(self.twin.counters_by_service()) {
+            let program = reader.of_service(service).expect("read the counters");
+            assert_eq!(*twin, program, "service {service}");
+        }
         let program = (0..2).map(|service| self.rig.control.fell_back(service));
         assert!(self.twin.fell_back().eq(program), "connections that fell back");
         assert_eq!(self.twin.new_connections(), self.rig.control.new_connections(0, 0));
         assert_eq!(self.twin.kernel_flow_count(), self.rig.shield.kernel_flow_count());
+    }
+
+    pub(crate) fn finish(self) {
+        self.assert_same_counts();
         eprintln!("{} packets: {:?}", self.judged, self.twin.counters());
     }
 }

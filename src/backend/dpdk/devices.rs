@@ -13,14 +13,15 @@ use dpdk_sys::limits;
 use dpdk_sys::{DeviceId, Eal, EalSettings, Level, LinkReader, Memory};
 use ringroad_config::schema::{self, Config, Driver};
 use ringroad_ebpf::{
-    Acceptor, AttachMode, Control, FingerprintKey, KnownFlows, PortSettings, ShieldSettings,
+    Acceptor, AttachMode, Control, FingerprintKey, KnownFlows, PortSettings, ProvenSources, Sample,
+    ShieldSettings,
 };
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::KernelConnection;
 use ringroad_engine::port::dpdk::{self, Dpdk};
 use ringroad_engine::port::tap::{self, Carrier, Tap};
 use ringroad_engine::shield::cookie::Keys;
-use ringroad_engine::shield::{self, Rates, Twin};
+use ringroad_engine::shield::{self, Rates, Samples, Twin};
 use ringroad_engine::stage::{TwinGate, flows_for, monotonic};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::wire::ethernet::MacAddr;
@@ -47,10 +48,14 @@ pub(crate) struct DpdkBackend {
     acceptor: Option<LinuxAccepts>,
     /// As soon as the ports are open.
     known_flows: Option<KnownFlows>,
+    /// As soon as they are asked for, if anything is limited.
+    proven_sources: Option<ProvenSources>,
     /// Whether a TAP was made here, so that its addresses are still to come.
     made_taps: bool,
     /// Largest MTU that the memory was taken for [octets].
     mtu_max: u16,
+    /// From the twin.
+    samples: Samples,
     eal: Arc<Eal>,
     _hugepages: Option<Reservation>,
 }
@@ -86,8 +91,10 @@ impl DpdkBackend {
             wires: Vec::new(),
             acceptor: None,
             known_flows: None,
+            proven_sources: None,
             made_taps: false,
             mtu_max,
+            samples: Samples::new(),
             eal,
             _hugepages: hugepages,
         };
@@ -190,7 +197,16 @@ impl Backend for DpdkBackend {
 
     fn shield(&self) -> Result<Box<dyn ShieldHandle>> {
         let acceptor = self.acceptor.as_ref().map(LinuxAccepts::control);
-        Ok(Box::new(InTheLane { acceptor }))
+        Ok(Box::new(InTheLane { acceptor, samples: self.samples.clone() }))
+    }
+
+    fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>> {
+        if !plan.rate_limits.is_off() {
+            let key = FingerprintKey::draw().context("no randomness from the kernel")?;
+            let masks = plan.rate_limits.source_masks();
+            self.proven_sources = Some(ProvenSources::new(masks, key));
+        }
+        Ok(self.proven_sources.clone())
     }
 
     fn put_in_front(&mut self, plan: &Plan, _ports: &[Dpdk]) -> Result<TwinGate<Tap>> {
@@ -203,8 +219,9 @@ impl Backend for DpdkBackend {
             drop_unknown: plan.drop_unknown,
             known_flows: self.known_flows()?,
             lists: plan.lists.clone(),
-            source_limit: plan.source_limit,
+            limits: self.proven_sources.clone().map(|proven| (plan.rate_limits, proven)),
             cookies: plan.cookies.clone(),
+            samples: self.samples.clone(),
             secret: secret::draw()?,
         });
         leave_to_linux(&plan.listening, |port, KernelConnection { local, remote }| {
@@ -258,6 +275,7 @@ impl Wire {
 struct InTheLane {
     /// Of Linux behind the TAPs.
     acceptor: Option<Control>,
+    samples: Samples,
 }
 
 impl ShieldHandle for InTheLane {
@@ -269,6 +287,14 @@ impl ShieldHandle for InTheLane {
         if let Some(acceptor) = &self.acceptor {
             acceptor.set_cookie_keys(&keys.slots, keys.current);
         }
+    }
+
+    fn take_samples(&self) -> Result<Vec<Sample>> {
+        Ok(self.samples.take())
+    }
+
+    fn samples_lost(&self) -> Result<u64> {
+        Ok(self.samples.lost())
     }
 }
 

@@ -144,6 +144,9 @@ impl<K: Port> Gate for TwinGate<K> {
         for (service, fell_back) in snapshot.services.iter_mut().zip(self.twin.fell_back()) {
             service.fell_back += fell_back;
         }
+        for (slot, counters) in snapshot.verdicts.iter_mut().zip(self.twin.counters_by_service()) {
+            *slot = *counters;
+        }
         for (counts, path) in snapshot.kernel_paths.iter_mut().zip(&self.paths) {
             *counts = path.counts();
         }

@@ -1,0 +1,34 @@
+//! What the other commands ask the running engine, over its admin socket.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+/// What the engine behind `socket` has at `path`.
+pub(crate) fn get(socket: &Path, path: &str) -> Result<Bytes> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(fetch(socket, path))
+}
+
+async fn fetch(socket: &Path, path: &str) -> Result<Bytes> {
+    let stream = UnixStream::connect(socket).await.with_context(|| {
+        format!(
+            "no engine answers at {}; is one running, or is it at another --socket?",
+            socket.display()
+        )
+    })?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request =
+        hyper::Request::get(path).header("host", "ringroad").body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    if !response.status().is_success() {
+        bail!("the engine at {} answered {}", socket.display(), response.status());
+    }
+    Ok(response.into_body().collect().await?.to_bytes())
+}
