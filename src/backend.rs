@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use ringroad_config::schema::Config;
-use ringroad_ebpf::{KnownFlows, Sample, ServiceAddress};
+use ringroad_ebpf::{KnownFlows, ProvenSources, Sample, ServiceAddress};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{KernelConnection, connections};
 use ringroad_engine::port::Port;
@@ -45,6 +45,9 @@ pub(crate) trait Backend {
 
     /// The part of the shield that is not in the lane.
     fn shield(&self) -> Result<Box<dyn ShieldHandle>>;
+
+    /// Where the engine notes who has completed a handshake; `None`: nothing is limited.
+    fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>>;
 
     /// Lets the engine have what is its own.
     fn put_in_front(&mut self, plan: &Plan, ports: &[Self::Port]) -> Result<Self::Gate>;

@@ -7,7 +7,9 @@ use anyhow::{Context, Result, bail};
 use ringroad_config::limits as config;
 use ringroad_config::schema::{self, Algorithm, Config, Driver, SynCookies};
 use ringroad_ebpf as shield;
-use ringroad_ebpf::{CookieMode, CookieService, EgressRange, Lists, ServiceAddress, SourceLimit};
+use ringroad_ebpf::{
+    CookieMode, CookieService, EgressRange, Lists, RateLimit, RateLimits, ServiceAddress,
+};
 use ringroad_engine::kernel::{Link, NoPath, Routes, interface};
 use ringroad_engine::limits::{BURST, PAIRS_PER_LANE_MAX, PORTS_PER_LANE_MAX};
 use ringroad_engine::proxy::proxy_protocol::Version;
@@ -32,7 +34,7 @@ pub(crate) struct Plan {
     pub(crate) drop_unknown: bool,
     /// Who is denied, and who is never limited.
     pub(crate) lists: Lists,
-    pub(crate) source_limit: Option<SourceLimit>,
+    pub(crate) rate_limits: RateLimits,
 }
 
 /// One port, found on the host.
@@ -60,7 +62,7 @@ impl Plan {
             drop_fragments: config.shield.fragments == schema::Fragments::Drop,
             drop_unknown: config.shield.unknown_acks == schema::UnknownAcks::Drop,
             lists: Lists { deny: config.shield.deny.clone(), allow: config.shield.allow.clone() },
-            source_limit: config.shield.per_source.map(source_limit),
+            rate_limits: rate_limits(&config.shield),
         };
         for service in &config.services {
             plan.add_service(config, service, routes)
@@ -253,9 +255,20 @@ fn cookie_mode(cookies: SynCookies) -> CookieMode {
     }
 }
 
-fn source_limit(per_source: schema::PerSource) -> SourceLimit {
-    let schema::PerSource { syn_per_second, burst, prefix_v4, prefix_v6 } = per_source;
-    SourceLimit { syn_per_second, burst, prefix_v4, prefix_v6 }
+fn rate_limits(shield: &schema::Shield) -> RateLimits {
+    let rate_limit = |limit: schema::RateLimit| RateLimit {
+        syn_per_second: limit.syn_per_second,
+        burst: limit.burst,
+        packets_per_second: limit.packets_per_second,
+        bytes_per_second: limit.bytes_per_second,
+        prefix_v4: limit.prefix_v4,
+        prefix_v6: limit.prefix_v6,
+    };
+    RateLimits {
+        per_source: shield.per_source.map(rate_limit),
+        per_prefix: shield.per_prefix.map(rate_limit),
+        unproven_syn_per_second: shield.unproven_syn_per_second,
+    }
 }
 
 fn leg(leg: &schema::Leg) -> LegSettings {
@@ -290,6 +303,8 @@ const _: () = assert!(config::QUEUES_MAX as usize <= shield::limits::QUEUES_MAX)
 const _: () = assert!(config::SERVICES_MAX <= shield::limits::SERVICES_MAX);
 const _: () = assert!(config::LISTEN_ADDRESSES_MAX <= shield::limits::SERVICE_ADDRESSES_MAX);
 const _: () = assert!(2 * config::PREFIXES_MAX <= shield::limits::LIST_PREFIXES_MAX);
-const _: () = assert!(*config::SYN_RATE.end() <= shield::limits::SYN_RATE_MAX);
+const _: () = assert!(*config::PACKET_RATE.end() <= shield::limits::PACKET_RATE_MAX);
+const _: () = assert!(*config::BYTE_RATE.start() >= shield::limits::BYTE_RATE_MIN);
+const _: () = assert!(*config::BYTE_RATE.end() <= shield::limits::BYTE_RATE_MAX);
 const _: () = assert!(*config::HALF_OPEN.end() as usize <= PAIRS_PER_LANE_MAX);
 const _: () = assert!(config::EGRESS_RANGES_MAX <= shield::limits::EGRESS_RANGES_MAX);

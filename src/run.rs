@@ -143,6 +143,7 @@ async fn serve<B: Backend>(
             .collect(),
         services: plan.services.clone(),
         known_flows: Some(backend.known_flows()?),
+        proven_sources: backend.proven_sources(&plan)?,
         secret: secret::load(&config.admin.socket)?,
     };
     let snapshot = Snapshot::new(names.services.len(), names.ports.len());

@@ -54,9 +54,13 @@ pub const EGRESS_RANGES_MAX: usize = 8;
 /// Most prefixes in each of the shield's lists.
 pub const PREFIXES_MAX: usize = 65_536;
 
-/// SYNs of one source, a second and at once \[SYN\]. The shield counts the time between two of them
-/// in nanoseconds: with more it would not be exact.
-pub const SYN_RATE: RangeInclusive<u32> = 1..=10_000_000;
+/// SYNs or packets of one source or prefix, a second and at once. The shield counts the time between
+/// two of them in nanoseconds: with more it would not be exact.
+pub const PACKET_RATE: RangeInclusive<u32> = 1..=10_000_000;
+
+/// Octets of one source or prefix, a second and at once \[octets\]. With fewer the largest packet
+/// would never be within the rate.
+pub const BYTE_RATE: RangeInclusive<u64> = 65_536..=100_000_000_000;
 
 /// Half-open connections \[connections\] of one core: as many as a core has room for.
 pub const HALF_OPEN: RangeInclusive<u32> = 1..=1 << 20;

@@ -206,8 +206,12 @@ pub struct Shield {
     pub deny: Vec<IpNet>,
     /// Sources that are never rate-limited.
     pub allow: Vec<IpNet>,
-    /// Limit on each source; `None`: no limit.
-    pub per_source: Option<PerSource>,
+    /// Limit on each source that has completed a handshake; `None`: no limit.
+    pub per_source: Option<RateLimit>,
+    /// Limit on all others of a prefix together; `None`: no limit.
+    pub per_prefix: Option<RateLimit>,
+    /// Limit on the SYNs of all others together \[SYN/s\]; `None`: no limit.
+    pub unproven_syn_per_second: Option<u32>,
 }
 
 impl Default for Shield {
@@ -221,6 +225,8 @@ impl Default for Shield {
             deny: Vec::new(),
             allow: Vec::new(),
             per_source: None,
+            per_prefix: None,
+            unproven_syn_per_second: None,
         }
     }
 }
@@ -243,23 +249,43 @@ impl Default for Pressure {
     }
 }
 
-/// How many SYNs a source may send to the services.
+/// What a prefix of addresses may send to the services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PerSource {
+pub struct RateLimit {
     /// Sustained rate \[SYN/s\].
     pub syn_per_second: u32,
     /// SYNs that are let through at once.
     pub burst: u32,
-    /// Addresses that share this many leading bits are one source.
+    /// Sustained rate \[packets/s\], of which a second's worth may come at once; `None`: no limit.
+    pub packets_per_second: Option<u32>,
+    /// Sustained rate \[octets/s\], of which a second's worth may come at once; `None`: no limit.
+    pub bytes_per_second: Option<u64>,
+    /// Addresses that share this many leading bits are counted together.
     pub prefix_v4: u8,
     /// The same for IPv6.
     pub prefix_v6: u8,
 }
 
-impl Default for PerSource {
-    fn default() -> Self {
-        PerSource { syn_per_second: 200, burst: 400, prefix_v4: 32, prefix_v6: 64 }
-    }
+impl RateLimit {
+    /// Of a source that has completed a handshake, unless the file says otherwise.
+    pub const PER_SOURCE: RateLimit = RateLimit {
+        syn_per_second: 200,
+        burst: 400,
+        packets_per_second: None,
+        bytes_per_second: None,
+        prefix_v4: 32,
+        prefix_v6: 64,
+    };
+
+    /// Of all others of a prefix together: no site is given more than 48 bits of IPv6 leave it
+    /// (RFC 6177 §2), and few networks route less than what 24 bits of IPv4 do.
+    pub const PER_PREFIX: RateLimit = RateLimit {
+        syn_per_second: 2000,
+        burst: 4000,
+        prefix_v4: 24,
+        prefix_v6: 48,
+        ..RateLimit::PER_SOURCE
+    };
 }
 
 /// Where the running engine is reached.

@@ -12,17 +12,17 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 
 use crate::document::{Content, Node};
-use crate::fields::Fields;
+use crate::fields::{Expected, Fields};
 use crate::limits::{
-    ADDRESSES_MAX, BURST_MAX, BUSY_POLL, CONNECT_TIMEOUT, CONNECTIONS, CPU_MAX, DRAIN_TIMEOUT,
-    EGRESS_RANGES_MAX, FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE, HALF_OPEN, HEARTBEAT_LIMIT,
-    IDLE_TIMEOUT, INITIAL_WINDOW, LISTEN_ADDRESSES_MAX, PORTS_MAX, PREFIXES_MAX, QUEUES_MAX,
-    SERVICES_MAX, SYN_RATE,
+    ADDRESSES_MAX, BURST_MAX, BUSY_POLL, BYTE_RATE, CONNECT_TIMEOUT, CONNECTIONS, CPU_MAX,
+    DRAIN_TIMEOUT, EGRESS_RANGES_MAX, FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE, HALF_OPEN,
+    HEARTBEAT_LIMIT, IDLE_TIMEOUT, INITIAL_WINDOW, LISTEN_ADDRESSES_MAX, PACKET_RATE, PORTS_MAX,
+    PREFIXES_MAX, QUEUES_MAX, SERVICES_MAX,
 };
 use crate::problem::{Located, Position, Problems};
 use crate::schema::{
-    Admin, AfXdp, Config, Dpdk, Driver, DriverKind, Egress, Engine, Fallback, Leg, Metrics,
-    PerSource, Port, Pressure, ProxyProtocol, Service, Shield, XdpMode,
+    Admin, AfXdp, Config, Dpdk, Driver, DriverKind, Egress, Engine, Fallback, Leg, Metrics, Port,
+    Pressure, ProxyProtocol, RateLimit, Service, Shield, XdpMode,
 };
 use crate::value;
 
@@ -491,10 +491,20 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
     let deny = fields.list("deny", 0..=PREFIXES_MAX, value::prefix, problems);
     let allow = fields.list("allow", 0..=PREFIXES_MAX, value::prefix, problems);
     listed_once(&deny, &allow, problems);
-    let per_source = fields.node("per_source", problems).and_then(|node| match &node.content {
-        Content::Text(text) if text == "off" => None,
-        _ => per_source(node, problems),
-    });
+    let per_source = fields
+        .node("per_source", problems)
+        .and_then(|node| rate_limit(node, "per_source", RateLimit::PER_SOURCE, None, problems));
+    let source = per_source.unwrap_or(RateLimit::PER_SOURCE);
+    let prefix = per_prefix_default(source);
+    let per_prefix = match fields.node("per_prefix", problems) {
+        Some(node) => rate_limit(node, "per_prefix", prefix, Some(source), problems),
+        None => per_source.and(Some(prefix)),
+    };
+    let unproven_syn_per_second = fields.value(
+        "unproven_syn_per_second",
+        |text| value::or_word(text, "off", |text| value::integer(text, PACKET_RATE)),
+        problems,
+    );
     fields.finish(problems);
     Some(Shield {
         syn_cookies: or(syn_cookies, default.syn_cookies),
@@ -505,6 +515,8 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
         deny: deny.map_or(default.deny, plain),
         allow: allow.map_or(default.allow, plain),
         per_source,
+        per_prefix,
+        unproven_syn_per_second: or(unproven_syn_per_second, default.unproven_syn_per_second),
     })
 }
 
@@ -512,7 +524,7 @@ fn pressure(node: &Node, problems: &mut Problems) -> Option<Pressure> {
     let mut fields = Fields::of(node, "pressure", problems)?;
     let default = Pressure::default();
     let syn_per_second =
-        fields.value("syn_per_second", |text| value::integer(text, SYN_RATE), problems);
+        fields.value("syn_per_second", |text| value::integer(text, PACKET_RATE), problems);
     let half_open = fields.value("half_open", |text| value::integer(text, HALF_OPEN), problems);
     fields.finish(problems);
     Some(Pressure {
@@ -548,21 +560,68 @@ fn listed_once(
     }
 }
 
-fn per_source(node: &Node, problems: &mut Problems) -> Option<PerSource> {
-    let mut fields = Fields::of(node, "per_source", problems)?;
-    let default = PerSource::default();
-    let count = |text: &str| value::integer(text, SYN_RATE);
-    let syn_per_second = fields.value("syn_per_second", count, problems);
-    let burst = fields.value("burst", count, problems);
-    let prefix_v4 = fields.value("prefix_v4", |text| value::integer(text, 1..=32), problems);
-    let prefix_v6 = fields.value("prefix_v6", |text| value::integer(text, 1..=128), problems);
+/// A limit, or none for `off`. `parts`: that on the sources that its prefixes are made of.
+fn rate_limit(
+    node: &Node,
+    name: &str,
+    default: RateLimit,
+    parts: Option<RateLimit>,
+    problems: &mut Problems,
+) -> Option<RateLimit> {
+    if matches!(&node.content, Content::Text(text) if text == "off") {
+        return None;
+    }
+    let mut fields = Fields::of(node, name, problems)?;
+    let packets = |text: &str| value::integer(text, PACKET_RATE);
+    let syn_per_second = fields.value("syn_per_second", packets, problems);
+    let burst = fields.value("burst", packets, problems);
+    let packets_per_second =
+        fields.value("packets_per_second", |text| value::or_word(text, "off", packets), problems);
+    let bytes_per_second = fields.value(
+        "bytes_per_second",
+        |text| value::or_word(text, "off", |text| value::integer(text, BYTE_RATE)),
+        problems,
+    );
+    let prefix_v4 = fields.value(
+        "prefix_v4",
+        |text| prefix_length(text, 32, parts.map(|parts| parts.prefix_v4)),
+        problems,
+    );
+    let prefix_v6 = fields.value(
+        "prefix_v6",
+        |text| prefix_length(text, 128, parts.map(|parts| parts.prefix_v6)),
+        problems,
+    );
     fields.finish(problems);
-    Some(PerSource {
+    Some(RateLimit {
         syn_per_second: or(syn_per_second, default.syn_per_second),
         burst: or(burst, default.burst),
+        packets_per_second: or(packets_per_second, default.packets_per_second),
+        bytes_per_second: or(bytes_per_second, default.bytes_per_second),
         prefix_v4: or(prefix_v4, default.prefix_v4),
         prefix_v6: or(prefix_v6, default.prefix_v6),
     })
+}
+
+/// Sources that are larger than its prefixes usually are have prefixes of their own size.
+fn per_prefix_default(source: RateLimit) -> RateLimit {
+    let default = RateLimit::PER_PREFIX;
+    RateLimit {
+        prefix_v4: default.prefix_v4.min(source.prefix_v4),
+        prefix_v6: default.prefix_v6.min(source.prefix_v6),
+        ..default
+    }
+}
+
+/// The length of a prefix, within an address of so many bits, and no longer than those of its parts.
+fn prefix_length(text: &str, bits: u8, parts: Option<u8>) -> Result<u8, Expected> {
+    let length = value::integer(text, 1..=bits)?;
+    match parts {
+        Some(parts) if length > parts => Err(format!(
+            "a source in it has {parts} bits (per_source): give a whole number from 1 to {parts}"
+        )),
+        _ => Ok(length),
+    }
 }
 
 fn admin(node: &Node, problems: &mut Problems) -> Option<Admin> {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::schema::{Algorithm, Config, Driver, Fallback, Idle, Metrics, ProxyProtocol, XdpMode};
+use crate::schema::{
+    Algorithm, Config, Driver, Fallback, Idle, Metrics, ProxyProtocol, RateLimit, Shield, XdpMode,
+};
 use crate::{load, parse};
 
 mod messages;
@@ -102,6 +104,8 @@ shield:
   deny: []
   allow: []
   per_source: off
+  per_prefix: off
+  unproven_syn_per_second: off
 admin:
   socket: /run/ringroad.sock
   metrics: \"127.0.0.1:9464\"
@@ -120,13 +124,47 @@ shield:
   unknown_acks: drop
   deny: [192.0.2.0/24, \"2001:db8::/32\"]
   allow: [192.0.2.7/32]
-  per_source: { syn_per_second: 50, burst: 400, prefix_v4: 24, prefix_v6: 64 }
+  per_source:
+    syn_per_second: 50
+    burst: 400
+    packets_per_second: off
+    bytes_per_second: 1000000
+    prefix_v4: 22
+    prefix_v6: 64
+  per_prefix:
+    syn_per_second: 2000
+    burst: 4000
+    packets_per_second: off
+    bytes_per_second: off
+    prefix_v4: 22
+    prefix_v6: 48
+  unproven_syn_per_second: off
 ";
     let file = "shield: { syn_cookies: off, pressure: { syn_per_second: 500 }, fragments: drop, unknown_acks: drop, deny: [192.0.2.0/24, '2001:db8::/32'], allow: [192.0.2.7], \
-                per_source: { syn_per_second: 50, prefix_v4: 24 } }\n";
+                per_source: { syn_per_second: 50, bytes_per_second: 1000000, prefix_v4: 22 } }\n";
     let config = parse("f", &format!("{GOOD}{file}")).unwrap();
     assert!(config.to_yaml().contains(shield), "{}", config.to_yaml());
     assert_round_trip(&config);
+}
+
+#[test]
+fn sources_and_their_prefixes_are_limited_each_by_itself() {
+    let shield = |text: &str| {
+        let config = parse("f", &format!("{GOOD}shield: {{ {text} }}\n")).unwrap();
+        assert_round_trip(&config);
+        config.shield
+    };
+    let Shield { per_source, per_prefix, unproven_syn_per_second, .. } = shield("per_source: {}");
+    assert_eq!(per_source, Some(RateLimit::PER_SOURCE));
+    assert_eq!(per_prefix, Some(RateLimit::PER_PREFIX), "with it, unless it is off");
+    assert_eq!(unproven_syn_per_second, None);
+    assert_eq!(shield("per_source: {}, per_prefix: off").per_prefix, None);
+
+    let alone = shield("per_prefix: { packets_per_second: 5 }, unproven_syn_per_second: 90000");
+    assert_eq!(alone.per_source, None);
+    let packets_per_second = Some(5);
+    assert_eq!(alone.per_prefix, Some(RateLimit { packets_per_second, ..RateLimit::PER_PREFIX }));
+    assert_eq!(alone.unproven_syn_per_second, Some(90_000));
 }
 
 #[test]
@@ -256,6 +294,7 @@ fn fragment() -> impl Strategy<Value = String> {
             "frames:",
             "burst:",
             "per_source:",
+            "per_prefix:",
             "deny:",
             "queues:",
             "\n",

@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write};
 
-use crate::schema::{Config, Driver, Leg, PerSource, Pressure, Service};
+use crate::schema::{Config, Driver, Leg, Pressure, RateLimit, Service};
 use crate::value::show_duration;
 
 /// The whole of `config` as YAML.
@@ -57,14 +57,10 @@ fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "  unknown_acks: {}", shield.unknown_acks)?;
     writeln!(out, "  deny: {}", texts(&shield.deny))?;
     writeln!(out, "  allow: {}", texts(&shield.allow))?;
-    match &shield.per_source {
-        None => writeln!(out, "  per_source: off")?,
-        Some(PerSource { syn_per_second, burst, prefix_v4, prefix_v6 }) => writeln!(
-            out,
-            "  per_source: {{ syn_per_second: {syn_per_second}, burst: {burst}, prefix_v4: \
-             {prefix_v4}, prefix_v6: {prefix_v6} }}"
-        )?,
-    }
+    write_rate_limit(out, "per_source", &shield.per_source)?;
+    write_rate_limit(out, "per_prefix", &shield.per_prefix)?;
+    let unproven = or_word(&shield.unproven_syn_per_second, "off");
+    writeln!(out, "  unproven_syn_per_second: {unproven}")?;
     writeln!(out, "admin:")?;
     writeln!(out, "  socket: {}", text(&admin.socket.to_string_lossy()))?;
     writeln!(out, "  metrics: {}", or_word(&admin.metrics.map(|metrics| metrics.address), "off"))
@@ -88,6 +84,17 @@ fn write_service(out: &mut String, service: &Service) -> std::fmt::Result {
     writeln!(out, "    fallback: {}", service.fallback)?;
     writeln!(out, "    connect_timeout: {}", show_duration(service.connect_timeout))?;
     writeln!(out, "    idle_timeout: {}", show_duration(service.idle_timeout))
+}
+
+fn write_rate_limit(out: &mut String, name: &str, limit: &Option<RateLimit>) -> std::fmt::Result {
+    let Some(limit) = limit else { return writeln!(out, "  {name}: off") };
+    writeln!(out, "  {name}:")?;
+    writeln!(out, "    syn_per_second: {}", limit.syn_per_second)?;
+    writeln!(out, "    burst: {}", limit.burst)?;
+    writeln!(out, "    packets_per_second: {}", or_word(&limit.packets_per_second, "off"))?;
+    writeln!(out, "    bytes_per_second: {}", or_word(&limit.bytes_per_second, "off"))?;
+    writeln!(out, "    prefix_v4: {}", limit.prefix_v4)?;
+    writeln!(out, "    prefix_v6: {}", limit.prefix_v6)
 }
 
 fn write_leg(out: &mut String, name: &str, leg: Leg) -> std::fmt::Result {

@@ -39,13 +39,26 @@
 #define LISTED_DENY 1
 #define LISTED_ALLOW 2
 
+/* Whose token buckets: a proven source's, or all others' of a prefix. */
+#define PER_SOURCE 0
+#define PER_PREFIX 1
+
+/* Sets of buckets of each kind, and sources or prefixes in a set. */
+#define BUCKET_SETS 16384
+#define BUCKETS_PER_SET 4
+
+/* What is limited at all. */
+#define LIMITED_SYNS 1
+#define LIMITED_PACKETS 2
+
+/* Time is counted in nanoseconds, that which an octet costs in parts of this many bits. */
+#define SECOND_NS (1000ULL * 1000 * 1000)
+#define OCTET_INTERVAL_BITS 20
+
 /* When new connections to a service are answered on the spot. */
 #define COOKIES_OFF 0
 #define COOKIES_ALWAYS 1
 #define COOKIES_UNDER_PRESSURE 2
-
-/* Sources whose SYNs are counted. The least recently seen one gives way. */
-#define SOURCES_MAX 65536
 
 /*
  * How long after the last packet of any flow of the kernel's the table is still consulted

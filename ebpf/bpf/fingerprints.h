@@ -35,29 +35,26 @@ static __always_inline __u64 fingerprint(const struct fingerprint_key *key, cons
 	return hash ^ hash >> 33;
 }
 
-/* Where the fingerprint of these words is if it is there, and its tag. */
-static __always_inline struct fingerprint_bucket *bucket_of(void *table, const __u32 *words,
-							    __u32 count, __u32 *tag)
+static __always_inline struct fingerprint_bucket *
+find_bucket(void *table, const struct fingerprint_key *key, __u64 hash)
 {
-	__u32 at = 0;
-	struct fingerprint_key *key = bpf_map_lookup_elem(table, &at);
-	__u64 hash;
+	__u32 at = 1 + ((__u32)hash & key->mask);
 
-	if (!key)
-		return NULL;
-	hash = fingerprint(key, words, count);
-	at = 1 + ((__u32)hash & key->mask);
-	*tag = hash >> 32 & ~FINGERPRINT_NOTE_MAX;
-	if (!*tag)
-		*tag = 1 << FINGERPRINT_NOTE_BITS;
 	return bpf_map_lookup_elem(table, &at);
 }
 
-/* The note of what has these words, or one of the above. */
-static __always_inline int find_fingerprint(void *table, const __u32 *words, __u32 count)
+static __always_inline __u32 tag_of(__u64 hash)
 {
-	__u32 tag = 0, found;
-	struct fingerprint_bucket *bucket = bucket_of(table, words, count, &tag);
+	__u32 tag = hash >> 32 & ~FINGERPRINT_NOTE_MAX;
+
+	return tag ? tag : 1 << FINGERPRINT_NOTE_BITS;
+}
+
+/* The note of what has this hash in the table of the key, or one of the above. */
+static __always_inline int find_hashed(void *table, const struct fingerprint_key *key, __u64 hash)
+{
+	struct fingerprint_bucket *bucket = find_bucket(table, key, hash);
+	__u32 tag = tag_of(hash), found;
 	int i;
 
 	if (!bucket)
@@ -72,13 +69,52 @@ static __always_inline int find_fingerprint(void *table, const __u32 *words, __u
 	return read_once(bucket->unplaced) ? FINGERPRINT_CROWDED : FINGERPRINT_ABSENT;
 }
 
-/* Takes it out ahead of the engine, which will not find it. */
-static __always_inline void drop_fingerprint(void *table, const __u32 *words, __u32 count)
+/*
+ * Whether a table that forgets has this hash. Its places have no notes and are taken in turn from the
+ * first on, so that most buckets are seen through soon.
+ */
+static __always_inline int is_remembered(void *table, const struct fingerprint_key *key, __u64 hash)
 {
-	__u32 tag = 0;
-	struct fingerprint_bucket *bucket = bucket_of(table, words, count, &tag);
+	struct fingerprint_bucket *bucket = find_bucket(table, key, hash);
+	__u32 tag = tag_of(hash), word;
 	int i;
 
+	if (!bucket)
+		return 0;
+#pragma unroll
+	for (i = 0; i < FINGERPRINTS_PER_BUCKET; i++) {
+		word = read_once(bucket->words[i]);
+		if (word == tag)
+			return 1;
+		if (!word)
+			return 0;
+	}
+	return 0;
+}
+
+/* The same of what has these words. */
+static __always_inline int find_fingerprint(void *table, const __u32 *words, __u32 count)
+{
+	__u32 at = 0;
+	const struct fingerprint_key *key = bpf_map_lookup_elem(table, &at);
+
+	return key ? find_hashed(table, key, fingerprint(key, words, count)) : FINGERPRINT_ABSENT;
+}
+
+/* Takes out what has these words, ahead of the engine, which will not find it. */
+static __always_inline void drop_fingerprint(void *table, const __u32 *words, __u32 count)
+{
+	__u32 at = 0, tag;
+	const struct fingerprint_key *key = bpf_map_lookup_elem(table, &at);
+	struct fingerprint_bucket *bucket;
+	__u64 hash;
+	int i;
+
+	if (!key)
+		return;
+	hash = fingerprint(key, words, count);
+	tag = tag_of(hash);
+	bucket = find_bucket(table, key, hash);
 	if (!bucket)
 		return;
 #pragma unroll

@@ -81,13 +81,22 @@ struct {
 	__type(value, __u8);
 } lists_v6 SEC(".maps");
 
-/* By source, which is a prefix of addresses: when its burst will be whole again [ns]. */
+/* Fingerprints of sources that have completed a handshake. Written by the engine. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, SOURCES_MAX);
-	__type(key, struct address);
-	__type(value, __u64);
-} sources SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct fingerprint_bucket);
+} proven_sources SEC(".maps");
+
+/* The sets of the sources' token buckets, then those of the prefixes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2 * BUCKET_SETS);
+	__type(key, __u32);
+	__type(value, struct bucket_set);
+} bucket_sets SEC(".maps");
 
 /* See clock.h. */
 struct {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Samples of what is dropped, for people to look at. A flood has no more of them than a trickle: so
+ * Samples of what is refused, for people to look at: what is dropped, and what belongs to no
+ * connection. A flood has no more of them than a trickle: so
  * many a second of each CPU, by a token bucket as in limits.h.
  */
 #ifndef RINGROAD_SAMPLES_H
@@ -9,13 +10,19 @@
 #include "clock.h"
 #include "maps.h"
 
-/* Whether one more is within the rate; if so, it is taken. */
-static __always_inline int takes_sample(struct sampler *sampler, __u64 now)
+/* Whether one more is within the rate; if so, it is taken. Else there is none until the next tick. */
+static __always_inline int takes_sample(struct sampler *sampler)
 {
-	__u64 full_at = (sampler->full_at_ns > now ? sampler->full_at_ns : now) + SAMPLE_INTERVAL_NS;
+	__u64 jiffies = bpf_jiffies64(), now, full_at;
 
-	if (full_at - now > SAMPLE_BURST_NS)
+	if (sampler->empty_at_jiffies == jiffies)
 		return 0;
+	now = tick_ns();
+	full_at = (sampler->full_at_ns > now ? sampler->full_at_ns : now) + SAMPLE_INTERVAL_NS;
+	if (full_at - now > SAMPLE_BURST_NS) {
+		sampler->empty_at_jiffies = jiffies;
+		return 0;
+	}
 	sampler->full_at_ns = full_at;
 	return 1;
 }
@@ -28,13 +35,12 @@ static __always_inline void take_sample(struct xdp_md *ctx, enum verdict verdict
 	__u32 captured = octets < SAMPLE_OCTETS_MAX ? octets : SAMPLE_OCTETS_MAX;
 	__u32 zero = 0;
 	struct sampler *sampler = bpf_map_lookup_elem(&samplers, &zero);
-	__u64 now = tick_ns();
 	struct sample *next;
 
-	if (!sampler || !takes_sample(sampler, now))
+	if (!sampler || !takes_sample(sampler))
 		return;
 	next = &sampler->next;
-	next->at_ns = now;
+	next->at_ns = tick_ns();
 	next->octets = octets;
 	next->ifindex = ctx->ingress_ifindex;
 	next->service_index = service_index;

@@ -37,7 +37,7 @@ int ringroad_shield(struct xdp_md *ctx)
 	counted->verdicts[verdict]++;
 	if (service_index < SERVICES_MAX)
 		count_for_service(service_index, verdict);
-	if (action == XDP_DROP)
+	if (action == XDP_DROP || verdict == VERDICT_UNKNOWN)
 		take_sample(ctx, verdict, service_index);
 	return action;
 }

@@ -127,22 +127,52 @@ struct cookie_keys {
 	__u64 rest_of_line[2];
 };
 
+/* What a packet costs, by how much longer a bucket takes to be full. Zero: nothing, no limit. */
+struct rate_limit {
+	__u64 syn_interval_ns;
+	/* What a whole burst of them costs. */
+	__u64 syn_burst_ns;
+	__u64 packet_interval_ns;
+	/* [2^-OCTET_INTERVAL_BITS ns] */
+	__u64 octet_interval;
+	/* The bits that tell prefixes apart, of IPv6 addresses and of mapped IPv4 addresses. */
+	struct address masks[2];
+};
+
+/* The token buckets of a source or prefix: when each will be full again. */
+struct buckets {
+	__u64 syns_full_at_ns;
+	__u64 packets_full_at_ns;
+	__u64 octets_full_at_ns;
+};
+
+/* Places for all whose hash names this set, told apart by their tags. */
+struct bucket_set {
+	__u32 tags[BUCKETS_PER_SET];
+	struct buckets buckets[BUCKETS_PER_SET];
+	__u64 rest_of_line[2];
+};
+
 /* Mapped by the engine, which writes all of it but what is said to be the program's. */
 struct control {
 	__u64 heartbeat_limit_ns;
 	/* Whether any source is denied or allowed; if not, none is looked for. */
 	__u64 lists_used;
-	/* Between two SYNs of a source at its rate; zero: sources have no limit. */
-	__u64 syn_interval_ns;
-	/* What a whole burst of them takes at that rate. */
-	__u64 syn_burst_ns;
-	/* The bits that tell sources apart, of IPv6 addresses and of mapped IPv4 addresses. */
-	struct address source_masks[2];
+	/* LIMITED_SYNS, LIMITED_PACKETS; if nothing is, no buckets are looked for. */
+	__u64 limited;
+	/* Between two SYNs of all unproven sources together; zero: no limit. */
+	__u64 unproven_syn_interval_ns;
+	__u64 rest_of_first_line[4];
 	/* Last packet of a flow of the kernel's; zero: never any. Written by the program. */
 	__u64 kernel_flow_seen_ns;
 	/* When as many unknown segments as may at once are the kernel's again. Written by the program. */
 	__u64 unknown_full_at_ns;
 	__u64 rest_of_line[6];
+	/* When the bucket of all unproven sources will be full again. Written by the program. */
+	__u64 unproven_full_at_ns;
+	__u64 rest_of_cap_line[7];
+	/* By PER_SOURCE, PER_PREFIX. */
+	struct rate_limit rate_limits[2];
 	/* How often what is served has changed. */
 	__u64 services_generation;
 	__u64 rest_of_generation_line[7];
@@ -202,6 +232,14 @@ enum verdict {
 	VERDICT_DENIED,
 	/* Dropped: a new connection beyond the rate of its source. */
 	VERDICT_RATE_LIMITED,
+	/* Dropped: a new connection beyond the rate of all unproven sources of its prefix. */
+	VERDICT_PREFIX_LIMITED,
+	/* Dropped: a new connection beyond the rate of all unproven sources. */
+	VERDICT_CAP_LIMITED,
+	/* Dropped: beyond the packets that its source may send, or its prefix. */
+	VERDICT_PACKETS_LIMITED,
+	/* Dropped: beyond the octets that its source may send, or its prefix. */
+	VERDICT_BYTES_LIMITED,
 	/* Dropped: a fragment of TCP to a service's address, by the operator's policy. */
 	VERDICT_FRAGMENT_DROPPED,
 	/* Of no connection that is known; the kernel answers. */
@@ -215,6 +253,8 @@ enum verdict {
 struct counters {
 	__u64 received;
 	__u64 verdicts[VERDICTS];
+	/* Buckets that gave way to others' before they were full [sources and prefixes]. */
+	__u64 buckets_evicted;
 };
 
 /* Of one CPU and one service [packets]; without those of connections that the engine was known to have. */
@@ -222,7 +262,7 @@ struct service_counters {
 	__u64 verdicts[VERDICTS];
 };
 
-/* A packet that was dropped. */
+/* A packet that was refused. */
 struct sample {
 	/* CLOCK_MONOTONIC, by the coarse clock [ns]. */
 	__u64 at_ns;
@@ -241,6 +281,8 @@ struct sample {
 struct sampler {
 	/* When it may have a whole burst of samples again [ns]. */
 	__u64 full_at_ns;
+	/* The tick at which there was no more. */
+	__u64 empty_at_jiffies;
 	/* Samples that found no room. */
 	__u64 lost;
 	/* The one in the making. */
@@ -261,6 +303,10 @@ _Static_assert(sizeof(struct prefix_v4) == 8, "no hidden padding");
 _Static_assert(sizeof(struct prefix_v6) == 20, "no hidden padding");
 _Static_assert(__builtin_offsetof(struct control, kernel_flow_seen_ns) == CACHE_LINE,
 	       "what the program writes has a cache line of its own");
+_Static_assert(__builtin_offsetof(struct control, unproven_full_at_ns) == 2 * CACHE_LINE,
+	       "what all CPUs write in a flood has a cache line of its own");
+_Static_assert(sizeof(struct rate_limit) == CACHE_LINE, "a limit is one line");
+_Static_assert(sizeof(struct bucket_set) == 2 * CACHE_LINE, "a set is two lines");
 _Static_assert(sizeof(struct cookie_service) == 8, "no hidden padding");
 _Static_assert(sizeof(struct cookie_keys) == CACHE_LINE, "keys on a cache line of their own");
 _Static_assert(sizeof(struct heartbeat) == CACHE_LINE, "one heartbeat, one cache line");

@@ -274,11 +274,30 @@ static __always_inline int drops_fragment(const struct segment *segment)
 	return segment->is_fragment && bpf_map_lookup_elem(&unfragmented, &key);
 }
 
-/* Why a packet to us is dropped whoever would have it, or GO_ON. */
-static __always_inline enum verdict refuse(const struct control *control,
-					   const struct heartbeat *heartbeat,
-					   const struct segment *segment, int is_new)
+/*
+ * Why a packet is too much, or GO_ON, as it is for all that origins send. A function by itself: most
+ * have no limits, and need not keep room for it on the stack.
+ */
+static __noinline enum verdict charge_client(struct control *control,
+					     const struct heartbeat *heartbeat,
+					     const struct segment *segment, struct owner *owner,
+					     __u64 octets)
 {
+	int is_new = is_new_connection(segment);
+
+	/* Of a connection of the engine's it is not known yet which end of it we are. */
+	if (!owner->is_service && !is_service(control, &segment->flow, owner))
+		return GO_ON;
+	return charge(control, heartbeat, segment, octets, is_new);
+}
+
+/* Why a packet to us is dropped whoever would have it, or GO_ON. */
+static __always_inline enum verdict refuse(struct control *control,
+					   const struct heartbeat *heartbeat,
+					   const struct segment *segment, __u64 octets,
+					   struct owner *owner, int is_new)
+{
+	__u64 limited = read_once(control->limited);
 	enum verdict verdict = check_sanity(segment);
 	__u8 list;
 
@@ -287,9 +306,9 @@ static __always_inline enum verdict refuse(const struct control *control,
 	list = listed(control, segment);
 	if (list == LISTED_DENY)
 		return VERDICT_DENIED;
-	if (is_new && list != LISTED_ALLOW && !within_rate(control, heartbeat, segment))
-		return VERDICT_RATE_LIMITED;
-	return GO_ON;
+	if (!(limited & (is_new ? LIMITED_SYNS : LIMITED_PACKETS)) || list == LISTED_ALLOW)
+		return GO_ON;
+	return charge_client(control, heartbeat, segment, owner, octets);
 }
 
 /*
@@ -300,6 +319,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_in
 {
 	void *frame = (void *)(long)ctx->data;
 	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end, 0 };
+	__u64 octets = octets_left(&cursor);
 	struct segment segment = {};
 	struct owner owner = {};
 	__u32 queue = ctx->rx_queue_index;
@@ -333,7 +353,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_in
 		return VERDICT_NO_SOCKET;
 	heartbeat = &state->heartbeats[queue];
 	is_new = is_new && owner.is_service;
-	verdict = refuse(state, heartbeat, &segment, is_new);
+	verdict = refuse(state, heartbeat, &segment, octets, &owner, is_new);
 	if (verdict != GO_ON) {
 		*action = XDP_DROP;
 		return verdict;

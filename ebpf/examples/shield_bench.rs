@@ -32,7 +32,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use bench::{BenchSkel, BenchSkelBuilder};
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{MapCore as _, MapFlags, ProgramInput};
-use ringroad_ebpf::{CookieMode, CookieService, Lists, ShieldSettings, SourceLimit, Verdict};
+use ringroad_ebpf::{
+    CookieMode, CookieService, Lists, RateLimit, RateLimits, ShieldSettings, Verdict,
+};
 
 use packets::{ACK, FIN, SYN, TCP, ethernet, ip, syn, tcp};
 use rig::{LOOPBACK, Rig, ends, settings};
@@ -55,8 +57,18 @@ const CLIENTS: [&str; 2] = ["192.0.2.7:51234", "[2001:db8::7]:51234"];
 const SERVICES: [&str; 2] = ["10.1.0.1:80", "[fd00:1::1]:80"];
 
 /// One new connection, then none for as long as it is measured.
-const SPENT_AT_ONCE: SourceLimit =
-    SourceLimit { syn_per_second: 1, burst: 1, prefix_v4: 32, prefix_v6: 64 };
+const SPENT_AT_ONCE: RateLimits = RateLimits {
+    per_source: None,
+    per_prefix: Some(RateLimit {
+        syn_per_second: 1,
+        burst: 1,
+        packets_per_second: None,
+        bytes_per_second: None,
+        prefix_v4: 24,
+        prefix_v6: 48,
+    }),
+    unproven_syn_per_second: None,
+};
 
 /// A packet of which every repetition has this verdict.
 struct Row<'a> {
@@ -80,8 +92,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let plain = rig(settings());
     let lists = Lists { deny: vec!["198.51.100.0/24".parse()?], allow: Vec::new() };
     let listed = rig(ShieldSettings { lists, ..settings() });
-    let source_limit = Some(SPENT_AT_ONCE);
-    let limited = rig(ShieldSettings { source_limit, ..settings() });
+    let limited = rig(ShieldSettings { rate_limits: SPENT_AT_ONCE, ..settings() });
 
     let drop = cost_of_drop(&bench, &rows(&plain, &listed, &limited)[0].packet)?;
     let mut table = vec![("drop", drop.alone, 0)];
@@ -131,7 +142,7 @@ fn rows<'a>(plain: &'a Rig, listed: &'a Rig, limited: &'a Rig) -> Vec<Row<'a>> {
         row("SYN to SYN-ACK, IPv4", plain, new(client4, service4), Verdict::Answered),
         row("SYN to SYN-ACK, IPv6", plain, new(client6, service6), Verdict::Answered),
         row("drop by list, IPv4", listed, new(denied, service4), Verdict::Denied),
-        row("drop by bucket, IPv4", limited, new(client4, other), Verdict::RateLimited),
+        row("drop by bucket, IPv4", limited, new(client4, other), Verdict::PrefixLimited),
         row("drop of impossible flags, IPv4", plain, bad_flags, Verdict::BadFlags),
     ]
 }
@@ -172,7 +183,7 @@ fn print_json(table: &[(&str, Option<u128>, i128)], drop_ns: u128) {
 fn cost(bench: &BenchSkel<'_>, row: &Row<'_>) -> Result<Cost, Box<dyn Error>> {
     let Row { name, rig, packet, verdict } = row;
     // The last of a bucket is not refused.
-    if *verdict == Verdict::RateLimited {
+    if *verdict == Verdict::PrefixLimited {
         rig.verdict(packet);
     }
     assert_eq!(rig.verdict(packet), *verdict, "{name}");

@@ -37,6 +37,8 @@ unsafe impl Plain for types::counters {}
 // SAFETY: as above.
 unsafe impl Plain for types::cookie_service {}
 // SAFETY: as above.
+unsafe impl Plain for types::rate_limit {}
+// SAFETY: as above.
 unsafe impl Plain for types::service_counters {}
 // SAFETY: as above; `structs.h` asserts that a sample has no padding.
 unsafe impl Plain for types::sample {}

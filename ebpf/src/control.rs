@@ -4,7 +4,7 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::mem::{offset_of, size_of, size_of_val};
+use std::mem::{offset_of, size_of};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
@@ -17,7 +17,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::limits::{PORTS_MAX, QUEUES_MAX, SERVICES_MAX};
 use crate::skeleton::types;
-use crate::{CookieMode, CookieService, SourceLimit, abi};
+use crate::{CookieMode, CookieService, Masks, RateLimit, RateLimits, abi};
 
 /// What the polling threads hold of the shield. Each call is one store: no system call, no lock.
 ///
@@ -180,17 +180,28 @@ impl Control {
     }
 
     /// To be called before packets come: it takes several stores.
-    pub(crate) fn set_source_limit(&self, limit: &SourceLimit) {
-        let set = |offset, value| self.page.word(offset).store(value, Ordering::Relaxed);
-        for (place, mask) in limit.masks().into_iter().enumerate() {
-            let mask = abi::address(mask);
-            let offset = offset_of!(types::control, source_masks) + place * size_of_val(&mask);
-            for (place, octets) in abi::octets(&mask).as_chunks().0.iter().enumerate() {
-                set(offset + place * size_of::<u64>(), u64::from_ne_bytes(*octets));
-            }
+    pub(crate) fn set_rate_limits(&self, limits: &RateLimits) {
+        let of_source = rate_limit(limits.per_source, limits.source_masks());
+        let of_prefix = rate_limit(limits.per_prefix, limits.prefix_masks());
+        let plain = [abi::octets(&of_source), abi::octets(&of_prefix)].concat();
+        self.set_words(offset_of!(types::control, rate_limits), &plain);
+        let set = |offset, value: u64| self.page.word(offset).store(value, Ordering::Relaxed);
+        set(
+            offset_of!(types::control, unproven_syn_interval_ns),
+            limits.unproven_syn_interval_ns(),
+        );
+        let syns = if limits.is_off() { 0 } else { LIMITED_SYNS };
+        let packets = if limits.limits_packets() { LIMITED_PACKETS } else { 0 };
+        set(offset_of!(types::control, limited), syns | packets);
+    }
+
+    /// Whole words, from `offset` on [octets].
+    fn set_words(&self, offset: usize, octets: &[u8]) {
+        for (place, word) in octets.as_chunks().0.iter().enumerate() {
+            self.page
+                .word(offset + place * size_of::<u64>())
+                .store(u64::from_ne_bytes(*word), Ordering::Relaxed);
         }
-        set(offset_of!(types::control, syn_burst_ns), limit.burst_ns());
-        set(offset_of!(types::control, syn_interval_ns), limit.interval_ns());
     }
 
     /// A flow of the kernel's was seen now.
@@ -229,6 +240,21 @@ impl Control {
         Ok(Control { page: Arc::new(Page { start }) })
     }
 }
+
+fn rate_limit(limit: Option<RateLimit>, masks: Masks) -> types::rate_limit {
+    let costs = limit.map_or_else(types::rate_limit::default, |limit| types::rate_limit {
+        syn_interval_ns: limit.syn_interval_ns(),
+        syn_burst_ns: limit.syn_burst_ns(),
+        packet_interval_ns: limit.packet_interval_ns(),
+        octet_interval: limit.octet_interval(),
+        ..types::rate_limit::default()
+    });
+    types::rate_limit { masks: masks.addresses().map(abi::address), ..costs }
+}
+
+/// What is limited; the numbers are those of `bpf/consts.h`.
+const LIMITED_SYNS: u64 = 1;
+const LIMITED_PACKETS: u64 = 2;
 
 /// A shared mapping of a `types::control`.
 #[derive(Debug)]

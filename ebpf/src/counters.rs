@@ -42,6 +42,14 @@ pub enum Verdict {
     Denied,
     /// Dropped: a new connection beyond the rate of its source.
     RateLimited,
+    /// Dropped: a new connection beyond the rate of all unproven sources of its prefix.
+    PrefixLimited,
+    /// Dropped: a new connection beyond the rate of all unproven sources.
+    CapLimited,
+    /// Dropped: beyond the packets that its source may send, or its prefix.
+    PacketsLimited,
+    /// Dropped: beyond the octets that its source may send, or its prefix.
+    BytesLimited,
     /// Dropped: a fragment of TCP to a service's address, by the operator's policy.
     FragmentDropped,
     /// Of no connection that is known.
@@ -51,7 +59,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    pub const ALL: [Verdict; 18] = [
+    pub const ALL: [Verdict; 22] = [
         Verdict::ToEngine,
         Verdict::Answered,
         Verdict::NotOurs,
@@ -67,6 +75,10 @@ impl Verdict {
         Verdict::BadSource,
         Verdict::Denied,
         Verdict::RateLimited,
+        Verdict::PrefixLimited,
+        Verdict::CapLimited,
+        Verdict::PacketsLimited,
+        Verdict::BytesLimited,
         Verdict::FragmentDropped,
         Verdict::Unknown,
         Verdict::UnknownDropped,
@@ -90,10 +102,19 @@ impl Verdict {
             Verdict::BadSource => "bad_source",
             Verdict::Denied => "denied",
             Verdict::RateLimited => "rate_limited",
+            Verdict::PrefixLimited => "prefix_limited",
+            Verdict::CapLimited => "cap_limited",
+            Verdict::PacketsLimited => "packets_limited",
+            Verdict::BytesLimited => "bytes_limited",
             Verdict::FragmentDropped => "fragment_dropped",
             Verdict::Unknown => "unknown",
             Verdict::UnknownDropped => "unknown_dropped",
         }
+    }
+
+    /// Whether samples are taken of such packets: it is dropped, or belongs to no connection.
+    pub const fn is_refusal(self) -> bool {
+        self.is_drop() || matches!(self, Verdict::Unknown)
     }
 
     /// Whether the packet ended here.
@@ -105,13 +126,17 @@ impl Verdict {
                 | Verdict::BadSource
                 | Verdict::Denied
                 | Verdict::RateLimited
+                | Verdict::PrefixLimited
+                | Verdict::CapLimited
+                | Verdict::PacketsLimited
+                | Verdict::BytesLimited
                 | Verdict::FragmentDropped
                 | Verdict::UnknownDropped
         )
     }
 }
 
-const _: () = assert!(size_of::<types::counters>() == 8 * (1 + Verdict::ALL.len()));
+const _: () = assert!(size_of::<types::counters>() == 8 * (2 + Verdict::ALL.len()));
 
 /// Packets counted since the program was loaded, over all CPUs and interfaces.
 ///
@@ -120,6 +145,9 @@ const _: () = assert!(size_of::<types::counters>() == 8 * (1 + Verdict::ALL.len(
 pub struct ShieldCounters {
     /// All that the program saw.
     pub received: u64,
+    /// Token buckets that gave way to others' before they were full; see
+    /// [`crate::limits::BUCKET_SETS`].
+    pub buckets_evicted: u64,
     by_verdict: [u64; Verdict::ALL.len()],
 }
 
@@ -189,6 +217,7 @@ impl CountersReader {
         for octets in by_cpu(&self.all, 0)? {
             let Some(counted) = abi::from_octets::<types::counters>(&octets) else { continue };
             total.received += counted.received;
+            total.buckets_evicted += counted.buckets_evicted;
             total.add(&counted.verdicts);
         }
         Ok(total)

@@ -5,7 +5,7 @@ use std::io;
 use crate::AttachedMode;
 use crate::limits::{
     EGRESS_ADDRESSES_MAX, EGRESS_RANGES_MAX, FINGERPRINTS_MAX, LIST_PREFIXES_MAX, PORTS_MAX,
-    QUEUES_MAX, SERVICE_ADDRESSES_MAX, SERVICES_MAX, SYN_RATE_MAX,
+    QUEUES_MAX, SERVICE_ADDRESSES_MAX, SERVICES_MAX,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -52,14 +52,14 @@ pub enum ShieldError {
     #[error("{prefix} is to be denied and allowed; choose one")]
     ListedTwice { prefix: ipnet::IpNet },
 
-    #[error(
-        "a limit of {syn_per_second} SYNs a second and {burst} at once is out of range: each is \
-         from 1 to {SYN_RATE_MAX}"
-    )]
-    SynRateOutOfRange { syn_per_second: u32, burst: u32 },
+    #[error("a rate of {rate} is out of range: from {min} to {max}")]
+    RateOutOfRange { rate: u64, min: u64, max: u64 },
 
-    #[error("sources of {v4} bits of IPv4 and {v6} of IPv6 are out of range: at most 32 and 128")]
-    SourcePrefixOutOfRange { v4: u8, v6: u8 },
+    #[error("prefixes of {v4} bits of IPv4 and {v6} of IPv6 are out of range: at most 32 and 128")]
+    PrefixOutOfRange { v4: u8, v6: u8 },
+
+    #[error("the prefixes of sources are longer than the sources are: give at most as many bits")]
+    PrefixWithinSource,
 
     #[error("cannot load the XDP program{}: {source}{}", privilege_hint(.source), tail(.log))]
     Load {

@@ -205,6 +205,12 @@ impl Fingerprint {
         if tag == 0 { NOTE_MASK + 1 } else { tag }
     }
 
+    /// The lower and the upper half of the hash, for tables that others keep.
+    #[inline]
+    pub fn halves(self) -> (u32, u32) {
+        (self.0 as u32, (self.0 >> 32) as u32)
+    }
+
     fn word(self, note: u8) -> u32 {
         let note = u32::from(note);
         assert!(note <= NOTE_MASK, "a note has {NOTE_BITS} bits");

@@ -8,7 +8,7 @@
 //! people packets that were dropped.
 //!
 //! Ahead of that it drops what is sent to us and cannot be right, comes from where the operator
-//! denies ([`Lists`]), or asks for more new connections than its source may ([`SourceLimit`]).
+//! denies ([`Lists`]), or is more than its source may send ([`RateLimits`]).
 //! Where a service has cookies on ([`CookieService`], [`CookieMode`]), the program answers new connections itself,
 //! before the engine remembers anything of them.
 //!
@@ -30,12 +30,13 @@ mod known_flows;
 pub mod limits;
 mod lists;
 mod log;
+mod proven_sources;
+mod rate_limits;
 mod redirector;
 mod samples;
 mod settings;
 mod shield;
 mod skeleton;
-mod source_limit;
 mod sys;
 
 pub use acceptor::Acceptor;
@@ -46,13 +47,14 @@ pub use error::ShieldError;
 pub use fingerprints::{Fingerprint, FingerprintKey, Fingerprints, Found};
 pub use known_flows::{FLOW_OCTETS, Known, KnownFlows};
 pub use lists::Lists;
+pub use proven_sources::ProvenSources;
+pub use rate_limits::{Masks, OCTET_INTERVAL_BITS, RateLimit, RateLimits, SECOND_NS};
 pub use redirector::Redirector;
 pub use samples::{Sample, SampleReader};
 pub use settings::{
     CookieMode, CookieService, EgressRange, PortSettings, ServiceAddress, ShieldSettings,
 };
 pub use shield::Shield;
-pub use source_limit::SourceLimit;
 pub use sys::DryRun;
 
 /// The compiled shield, for loaders other than ours.

@@ -43,9 +43,24 @@ pub const FINGERPRINTS_MAX: usize = 1 << 24;
 /// refused. The program's tables hold twice as many: see [`crate::Shield::set_lists`].
 pub const LIST_PREFIXES_MAX: usize = 131_072;
 
-/// Sources whose SYNs are counted at a time. The least recently seen one gives way, and begins with
-/// a whole burst when it comes again.
-pub const SOURCES_MAX: usize = 65_536;
+/// Sources that have completed a handshake. Of so many, the one that did so longest ago gives way to
+/// another, and counts as one of its prefix until it completes a handshake again.
+pub const PROVEN_SOURCES_MAX: usize = 262_144;
+
+/// Sources, and prefixes of others, whose token buckets are kept: sets of so many places. A bucket
+/// gives way when it is full, as nothing is forgotten then; if none of a set is, the one that is full
+/// soonest gives way and is counted, and its source begins with a whole burst when it comes again.
+pub const BUCKET_SETS: usize = 16_384;
+pub const BUCKETS_PER_SET: usize = 4;
+
+/// SYNs or packets of one source, a second and at once: with more the nanoseconds between two are
+/// too few to be exact to a percent.
+pub const PACKET_RATE_MAX: u32 = 10_000_000;
+
+/// Octets of one source, a second and at once: with fewer the largest packet would never be within
+/// the rate; with more the time of one octet is too short to be exact to a percent.
+pub const BYTE_RATE_MIN: u64 = 65_536;
+pub const BYTE_RATE_MAX: u64 = 100_000_000_000;
 
 /// Connections just made by cookies, which the engine may not have said yet to be its own. The least
 /// recently used one gives way: what of it then overtakes the engine's word is sent again.
@@ -58,10 +73,6 @@ pub const PROVEN_FLOW_MEMORY: Duration = Duration::from_secs(1);
 /// Segments of unknown connections that the kernel gets to answer, each second and at once: enough
 /// for what restarts and reboots leave behind, and no load. More are dropped.
 pub const UNKNOWN_TO_KERNEL_PER_SECOND: u32 = 1_000;
-
-/// SYNs of one source, a second and at once: with more the nanoseconds between two are too few to
-/// be exact to a percent.
-pub const SYN_RATE_MAX: u32 = 10_000_000;
 
 /// Of a dropped packet in a sample [octets]: all headers, and a look at what follows.
 pub const SAMPLE_OCTETS_MAX: usize = 128;
@@ -101,6 +112,10 @@ const _: () = assert!(
 );
 // A place in a table and a tag are of different bits of the hash.
 const _: () = assert!(FINGERPRINTS_MAX < 1 << 28);
+const _: () = assert!(
+    size_of::<types::bucket_set>() - offset_of!(types::bucket_set, buckets)
+        == BUCKETS_PER_SET * size_of::<types::buckets>() + 2 * size_of::<u64>()
+);
 const _: () = assert!(
     size_of::<types::egress>() - offset_of!(types::egress, ranges)
         == EGRESS_RANGES_MAX * size_of::<types::port_range>()

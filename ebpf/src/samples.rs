@@ -1,4 +1,4 @@
-//! Samples of the packets that are dropped, as people see them.
+//! Samples of the packets that are refused, as people see them.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,8 @@ use crate::limits::{SAMPLE_OCTETS_MAX, SERVICES_MAX};
 use crate::skeleton::types;
 use crate::{ShieldError, Verdict, abi};
 
-/// A packet that was dropped. Only few of them are sampled: see [`crate::limits::SAMPLES_PER_SECOND`].
+/// A packet that was refused ([`Verdict::is_refusal`]). Only few of them are sampled: see
+/// [`crate::limits::SAMPLES_PER_SECOND`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
     /// `CLOCK_MONOTONIC`, late by a few milliseconds at most [ns].
@@ -25,7 +26,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Of a packet that arrived at `at_ns` and was dropped.
+    /// Of a packet that arrived at `at_ns`.
     pub fn of(
         packet: &[u8],
         at_ns: u64,

@@ -11,7 +11,7 @@ use crate::limits::{
 };
 use crate::lists::ListEntries;
 use crate::skeleton::types;
-use crate::{AttachMode, Lists, ShieldError, SourceLimit, abi};
+use crate::{AttachMode, Lists, RateLimits, ShieldError, abi};
 
 /// After this long without a heartbeat new connections are the kernel's, unless told otherwise.
 const HEARTBEAT_LIMIT: Duration = Duration::from_millis(100);
@@ -32,8 +32,7 @@ pub struct ShieldSettings {
     /// [`UNKNOWN_TO_KERNEL_PER_SECOND`](crate::limits::UNKNOWN_TO_KERNEL_PER_SECOND).
     pub drop_unknown: bool,
     pub lists: Lists,
-    /// `None`: sources have no limit.
-    pub source_limit: Option<SourceLimit>,
+    pub rate_limits: RateLimits,
     /// By service index; of services beyond the end nothing is answered.
     pub cookies: Vec<CookieService>,
     pub heartbeat_limit: Duration,
@@ -100,7 +99,7 @@ impl Default for ShieldSettings {
             drop_fragments: false,
             drop_unknown: false,
             lists: Lists::default(),
-            source_limit: None,
+            rate_limits: RateLimits::default(),
             cookies: Vec::new(),
             heartbeat_limit: HEARTBEAT_LIMIT,
             known_flows: KNOWN_FLOWS,
@@ -116,7 +115,7 @@ impl ShieldSettings {
         service_entries(&self.ports, &self.services)?;
         egress_entries(&self.ports, &self.egress)?;
         ListEntries::new(&self.lists)?;
-        self.source_limit.map_or(Ok(()), |limit| limit.check())?;
+        self.rate_limits.check()?;
         check_known_flows(self.known_flows)?;
         check_cookies(&self.cookies)
     }

@@ -8,14 +8,14 @@ use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle};
 
 use crate::attach::Attachment;
-use crate::limits::QUEUES_MAX;
+use crate::limits::{PROVEN_SOURCES_MAX, QUEUES_MAX};
 use crate::lists::{ListEntries, ListMaps};
 use crate::settings::{self, Entries};
 use crate::skeleton::{ShieldSkelBuilder, types};
 use crate::{
     AttachedMode, Control, CountersReader, DryRun, EgressRange, FingerprintKey, Fingerprints,
-    KnownFlows, Lists, PortSettings, SampleReader, ServiceAddress, ShieldCounters, ShieldError,
-    ShieldSettings, abi, fingerprints, log, sys,
+    KnownFlows, Lists, PortSettings, ProvenSources, SampleReader, ServiceAddress, ShieldCounters,
+    ShieldError, ShieldSettings, abi, fingerprints, log, sys,
 };
 
 /// A loaded shield and its attachments. Dropping it detaches them all.
@@ -30,6 +30,8 @@ pub struct Shield {
     kernel_flows: MapHandle,
     known_flows_map: MapHandle,
     known_flows: KnownFlows,
+    proven_sources_map: MapHandle,
+    proven_sources: ProvenSources,
     lists: ListMaps,
     counters: CountersReader,
     samples: SampleReader,
@@ -57,7 +59,7 @@ impl Shield {
     }
 
     /// The same for a shield that is to [take over](Shield::take_over): what is known of the
-    /// engine's connections, both know. Its ports are those of `predecessor`, and maybe more.
+    /// engine's connections, and of sources, both know. Its ports are those of `predecessor`, and maybe more.
     pub fn load_successor(
         settings: &ShieldSettings,
         predecessor: &Shield,
@@ -82,10 +84,8 @@ impl Shield {
         shield.drop_fragments = settings.drop_fragments;
         shield.control.set_heartbeat_limit(settings.heartbeat_limit);
         shield.control.set_unknown_to_kernel(!settings.drop_unknown);
-        if let Some(limit) = &settings.source_limit {
-            limit.check()?;
-            shield.control.set_source_limit(limit);
-        }
+        settings.rate_limits.check()?;
+        shield.control.set_rate_limits(&settings.rate_limits);
         shield.set_lists(&settings.lists)?;
         shield.control.set_cookie_services(&settings.cookies);
         shield.configure(&settings.services, &settings.egress)?;
@@ -201,6 +201,11 @@ impl Shield {
         self.known_flows.clone()
     }
 
+    /// For the engine, which says by it who has completed a handshake.
+    pub fn proven_sources(&self) -> ProvenSources {
+        self.proven_sources.clone()
+    }
+
     /// For other threads that read the counters.
     pub fn counters_reader(&self) -> CountersReader {
         self.counters.clone()
@@ -249,15 +254,23 @@ impl Shield {
     ) -> Result<Self, ShieldError> {
         let mut object = MaybeUninit::uninit();
         let lines = fingerprints::lines_for(settings.known_flows);
+        let proven_lines = fingerprints::lines_for(PROVEN_SOURCES_MAX);
         let indices = settings.services.iter().map(|service| service.service_index + 1);
         // A map has one entry at least.
         let services = indices.max().unwrap_or(1);
         let (loaded, log) = log::captured(|| {
             let mut skeleton = ShieldSkelBuilder::default().open(&mut object)?;
-            let known_flows = &mut skeleton.maps.known_flows;
+            let (known_flows, proven_sources) =
+                (&mut skeleton.maps.known_flows, &mut skeleton.maps.proven_sources);
             match predecessor {
-                Some(shield) => known_flows.reuse_fd(shield.known_flows_map.as_fd())?,
-                None => known_flows.set_max_entries(lines as u32)?,
+                Some(shield) => {
+                    known_flows.reuse_fd(shield.known_flows_map.as_fd())?;
+                    proven_sources.reuse_fd(shield.proven_sources_map.as_fd())?;
+                }
+                None => {
+                    known_flows.set_max_entries(lines as u32)?;
+                    proven_sources.set_max_entries(proven_lines as u32)?;
+                }
             }
             skeleton.maps.service_counters.set_max_entries(services)?;
             skeleton.load()
@@ -274,11 +287,12 @@ impl Shield {
             source: error.into(),
         })?;
         let ifindexes: Vec<_> = settings.ports.iter().map(|port| port.ifindex).collect();
-        let table = match predecessor {
-            Some(shield) => shield.known_flows.table(),
-            None => FingerprintKey::draw()
-                .and_then(|key| Fingerprints::map(maps.known_flows.as_fd(), lines, key))
-                .map_err(ShieldError::SharedTable)?,
+        let (table, proven) = match predecessor {
+            Some(shield) => (shield.known_flows.table(), shield.proven_sources.table()),
+            None => (
+                shared_table(maps.known_flows.as_fd(), lines)?,
+                shared_table(maps.proven_sources.as_fd(), proven_lines)?,
+            ),
         };
         let unattached =
             |settings: &PortSettings| Port { settings: settings.clone(), attachment: None };
@@ -292,6 +306,8 @@ impl Shield {
             kernel_flows: own(&maps.kernel_flows)?,
             known_flows_map: own(&maps.known_flows)?,
             known_flows: KnownFlows::over(&ifindexes, table),
+            proven_sources_map: own(&maps.proven_sources)?,
+            proven_sources: ProvenSources::over(proven, settings.rate_limits.source_masks()),
             lists: ListMaps { v4: own(&maps.lists_v4)?, v6: own(&maps.lists_v6)? },
             counters: CountersReader::new(own(&maps.counters)?, own(&maps.service_counters)?),
             samples: SampleReader::new(&own(&maps.samples)?, own(&maps.samplers)?, ifindexes)?,
@@ -350,6 +366,13 @@ impl AsFd for Shield {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.program.as_fd()
     }
+}
+
+/// A table of fingerprints in a map that was just made.
+fn shared_table(map: BorrowedFd<'_>, lines: usize) -> Result<Fingerprints, ShieldError> {
+    FingerprintKey::draw()
+        .and_then(|key| Fingerprints::map(map, lines, key))
+        .map_err(ShieldError::SharedTable)
 }
 
 /// Makes `map` hold exactly `entries`: first adds, then removes.

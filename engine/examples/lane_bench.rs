@@ -135,6 +135,7 @@ impl Bench {
                 .collect(),
             services: vec![service],
             known_flows: None,
+            proven_sources: None,
             secret: *b"not much of one.",
         };
         let worker =

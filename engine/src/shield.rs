@@ -40,15 +40,15 @@ use std::net::{IpAddr, SocketAddr};
 pub use class::Class;
 pub use kernel_path::{KernelPath, KernelPathCounts, Rates};
 use ringroad_ebpf::{
-    CookieMode, CookieService, EgressRange, Known, KnownFlows, Lists, Sample, ServiceAddress,
-    ShieldCounters, SourceLimit, Verdict,
+    CookieMode, CookieService, EgressRange, Known, KnownFlows, Lists, ProvenSources, RateLimits,
+    Sample, ServiceAddress, ShieldCounters, Verdict,
 };
 pub use samples::Samples;
 
 use self::answer::Answer;
 use self::cookie::Keys;
 use self::kernel_flows::KernelFlows;
-use self::limits::SourceLimits;
+use self::limits::Limits;
 use self::lists::{ListMaps, Listed};
 use self::parse::{NoSegment, RST, Segment};
 use self::samples::Sampler;
@@ -70,13 +70,14 @@ pub struct Settings {
     /// few.
     pub drop_unknown: bool,
     pub lists: Lists,
-    /// `None`: sources have no limit.
-    pub source_limit: Option<SourceLimit>,
+    /// What sources may send, and which of them have completed a handshake: the lane's worker adds
+    /// to those. `None`: no limit.
+    pub limits: Option<(RateLimits, ProvenSources)>,
     /// By service index; of services beyond the end nothing is answered.
     pub cookies: Vec<CookieService>,
     /// The engine's connections, as it says.
     pub known_flows: KnownFlows,
-    /// Where samples of what is dropped are put.
+    /// Where samples of what is refused are put.
     pub samples: Samples,
     /// Secret randomness of its own.
     pub secret: [u8; 16],
@@ -91,7 +92,7 @@ pub struct Twin {
     drop_unknown: bool,
     unknown_limit: UnknownLimit,
     lists: ListMaps,
-    source_limits: Option<SourceLimits>,
+    limits: Option<Limits>,
     kernel_flows: KernelFlows,
     known_flows: KnownFlows,
     proven_flows: ProvenFlows,
@@ -160,7 +161,8 @@ impl Twin {
             drop_unknown: settings.drop_unknown,
             unknown_limit: UnknownLimit::default(),
             lists: ListMaps::new(&settings.lists),
-            source_limits: settings.source_limit.map(|limit| SourceLimits::new(limit, secret)),
+            limits: (settings.limits.as_ref())
+                .map(|(limits, proven)| Limits::new(limits, proven.clone())),
             kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, secret),
             known_flows: settings.known_flows.clone(),
             proven_flows: ProvenFlows::new(secret),
@@ -193,7 +195,7 @@ impl Twin {
         if let Some(service) = self.addressed {
             self.services[service].counters.count(verdict);
         }
-        if verdict.is_drop() {
+        if verdict.is_refusal() {
             let service = self.addressed.map(|service| service as u32);
             self.sampler
                 .take(now, || Sample::of(packet, now.as_nanos(), port.into(), service, verdict));
@@ -301,7 +303,7 @@ impl Twin {
         let opens = segment.is_new_connection();
         let known = if opens { Known::No } else { self.known(port, &segment.flow()) };
         if let Known::Yes { .. } = known {
-            self.refuse(now, segment, false)?;
+            self.refuse(now, port, packet.len(), segment, false)?;
             return Ok(Verdict::ToEngine);
         }
         let addresses = &self.ports[usize::from(port)];
@@ -311,7 +313,7 @@ impl Twin {
         }
         self.addressed = service;
         let is_new = service.is_some() && opens;
-        self.refuse(now, segment, is_new)?;
+        self.refuse(now, port, packet.len(), segment, is_new)?;
         match service {
             Some(service) if is_new => Ok(self.new_connection(now, port, packet, segment, service)),
             _ => self.other_segment(now, port, segment, service, known),
@@ -407,16 +409,25 @@ impl Twin {
 
     /// Why a packet to us is dropped whoever would have it.
     #[inline]
-    fn refuse(&mut self, now: Instant, segment: &Segment, is_new: bool) -> Result<(), Verdict> {
+    fn refuse(
+        &mut self,
+        now: Instant,
+        port: u8,
+        octets: usize,
+        segment: &Segment,
+        is_new: bool,
+    ) -> Result<(), Verdict> {
         sanity::check(segment)?;
         match self.lists.listed(segment) {
             Some(Listed::Deny) => return Err(Verdict::Denied),
             Some(Listed::Allow) => return Ok(()),
             None => {}
         }
-        let limits = self.source_limits.as_mut().filter(|_| is_new);
-        let is_within = limits.is_none_or(|limits| limits.take(now, segment));
-        is_within.then_some(()).ok_or(Verdict::RateLimited)
+        let Some(limits) = &mut self.limits else { return Ok(()) };
+        if !limits.concern(is_new) || self.ports[usize::from(port)].service(segment).is_none() {
+            return Ok(());
+        }
+        limits.charge(now, segment, octets, is_new, &mut self.counters.buckets_evicted)
     }
 
     fn new_connection(

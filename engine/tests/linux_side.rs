@@ -48,6 +48,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         ports: vec![PortIdentity { ifindex: 1, mtu: 1500, verified: false }],
         services: Vec::new(),
         known_flows: None,
+        proven_sources: None,
         secret: [7; 16],
     };
     let pool = FramePool::in_memory(1024, 2048);
@@ -58,7 +59,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         egress: vec![],
         drop_fragments: false,
         lists: Lists::default(),
-        source_limit: None,
+        limits: None,
         cookies: vec![],
         drop_unknown: false,
         known_flows: KnownFlows::new(

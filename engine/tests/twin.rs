@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use ringroad_ebpf::{
-    CookieMode, CookieService, FingerprintKey, KnownFlows, Lists, ShieldSettings, SourceLimit,
-    Verdict,
+    CookieMode, CookieService, FingerprintKey, KnownFlows, Lists, RateLimit, RateLimits,
+    ShieldSettings, Verdict,
 };
 use ringroad_engine::flow::FlowKey;
 use ringroad_engine::random::Random;
@@ -63,7 +63,7 @@ impl Both {
             drop_fragments,
             lists,
             drop_unknown,
-            source_limit,
+            rate_limits,
             cookies,
             ..
         } = settings;
@@ -80,7 +80,7 @@ impl Both {
             drop_fragments,
             drop_unknown,
             lists,
-            source_limit,
+            limits: Some((rate_limits, rig.shield.proven_sources())),
             cookies,
             known_flows: known_flows.clone(),
             samples: Samples::new(),
@@ -431,10 +431,11 @@ fn sequences_of_damaged_packets_have_the_same_verdicts() {
                 both.verdict(&format!("RINGROAD_SEED={seed}, packet {number}"), &packet);
             }
             for verdict in Verdict::ALL {
-                use Verdict::{Denied, Land, NoSocket, RateLimited, Stale};
+                use Verdict::{Denied, Land, NoSocket, Stale};
                 let cannot_be = verdict == Verdict::FragmentDropped && !drop_fragments
                     || verdict == Verdict::Unknown && drop_unknown
-                    || matches!(verdict, Stale | NoSocket | Land | Denied | RateLimited);
+                    || matches!(verdict, Stale | NoSocket | Land | Denied)
+                    || LIMITED.contains(&verdict);
                 let seen = both.twin.counters().of(verdict);
                 assert_eq!(seen == 0, cannot_be, "{verdict:?} {seen} times");
             }
@@ -472,24 +473,47 @@ fn any_lists(random: &mut Random) -> Lists {
     Lists { deny, allow }
 }
 
+/// What limits say.
+const LIMITED: [Verdict; 5] = [
+    Verdict::RateLimited,
+    Verdict::PrefixLimited,
+    Verdict::CapLimited,
+    Verdict::PacketsLimited,
+    Verdict::BytesLimited,
+];
+
+/// Low ones, so that all of them are met; those on packets and octets not always.
+fn any_limits(random: &mut Random) -> RateLimits {
+    let mut limit = |prefixes_v4: &[u8], prefixes_v6: &[u8]| RateLimit {
+        syn_per_second: pick(random, &[1, 7, 100, 500]),
+        burst: pick(random, &[1, 3, 20]),
+        packets_per_second: pick(random, &[None, Some(50), Some(300)]),
+        bytes_per_second: pick(random, &[None, Some(65_536), Some(1_000_000)]),
+        prefix_v4: pick(random, prefixes_v4),
+        prefix_v6: pick(random, prefixes_v6),
+    };
+    RateLimits {
+        per_source: Some(limit(&[30, 31, 32], &[62, 64, 128])),
+        per_prefix: Some(limit(&[0, 24, 25, 30], &[0, 48, 61, 62])),
+        unproven_syn_per_second: pick(random, &[None, Some(10), Some(500)]),
+    }
+}
+
 #[test]
 fn lists_and_limits_have_the_same_verdicts_at_the_same_times() {
     in_namespace(|| {
         for seed in seeds(4) {
             let mut random = Random::new(seed);
-            let source_limit = Some(SourceLimit {
-                syn_per_second: pick(&mut random, &[1, 7, 100, 500]),
-                burst: pick(&mut random, &[1, 3, 20]),
-                prefix_v4: pick(&mut random, &[0, 24, 31, 32]),
-                prefix_v6: pick(&mut random, &[0, 48, 64, 128]),
-            });
-            let mut both = Both::with(ShieldSettings { source_limit, ..settings() });
+            let rate_limits = any_limits(&mut random);
+            let mut both = Both::with(ShieldSettings { rate_limits, ..settings() });
+            let proven_sources = both.rig.shield.proven_sources();
             for number in 0..20_000 {
                 match random.below(200) {
                     0 => both.set_lists(&any_lists(&mut random)),
                     1 => both.set_accepting(0, random.below(2) == 0),
                     2 => both.advance(Duration::from_millis(random.below(500))),
                     3..20 => both.advance(Duration::from_nanos(random.below(2_000_000))),
+                    20..22 => proven_sources.prove(source(&mut random).ip()),
                     _ => {}
                 }
                 let client = source(&mut random);
@@ -503,16 +527,92 @@ fn lists_and_limits_have_the_same_verdicts_at_the_same_times() {
                     0 => icmp_about(&mut random, client, at(local)),
                     1 => segment(client, at(local), random.draw() as u8, 0),
                     2 => segment(at(local), at(local), ACK, 0),
+                    3 | 4 => segment(client, at(local), ACK, random.below(1400) as usize),
                     _ => segment(client, at(local), SYN, 0),
                 };
                 both.verdict(&format!("RINGROAD_SEED={seed}, packet {number}"), &packet);
             }
-            use Verdict::{Answered, Denied, Land, RateLimited, Unknown};
-            for verdict in [Answered, Land, Denied, RateLimited, Unknown] {
+            use Verdict::{Answered, Denied, Land, Unknown};
+            for verdict in [Answered, Land, Denied, Unknown] {
                 assert!(both.twin.counters().of(verdict) > 0, "{verdict:?}");
             }
             both.finish();
         }
+    });
+}
+
+/// A client of a few prefixes.
+fn near(random: &mut Random) -> SocketAddr {
+    let (low, port) = (random.below(4), 1 + random.below(200) as u16);
+    let v4 = 0xc633_6400 | (low as u32 & 1) << 8 | (low as u32 & 2);
+    let v6 = 0x2001_0db8_u128 << 96 | u128::from(low & 1) << 80 | u128::from(low & 2) << 64;
+    let address = match random.below(2) {
+        0 => Ipv4Addr::from_bits(v4).into(),
+        _ => Ipv6Addr::from_bits(v6).into(),
+    };
+    SocketAddr::new(address, port)
+}
+
+#[test]
+fn limits_have_the_same_verdicts_near_their_bounds() {
+    in_namespace(|| {
+        let mut seen = [0; Verdict::ALL.len()];
+        for seed in seeds(8) {
+            let mut random = Random::new(seed);
+            let rate_limits = any_limits(&mut random);
+            let mut both = Both::with(ShieldSettings { rate_limits, ..settings() });
+            let proven_sources = both.rig.shield.proven_sources();
+            for number in 0..20_000 {
+                match random.below(2000) {
+                    0 => both.advance(Duration::from_millis(random.below(2000))),
+                    1 | 2 => proven_sources.prove(near(&mut random).ip()),
+                    3..200 => both.advance(Duration::from_nanos(random.below(2_000_000))),
+                    _ => {}
+                }
+                let client = near(&mut random);
+                let service = at(if client.is_ipv4() { LOCAL_V4[0] } else { LOCAL_V6[0] });
+                let packet = match random.below(4) {
+                    0 => segment(client, service, SYN, 0),
+                    1 => icmp_about(&mut random, client, service),
+                    _ => segment(client, service, ACK, random.below(1400) as usize),
+                };
+                both.verdict(&format!("RINGROAD_SEED={seed}, packet {number}"), &packet);
+            }
+            for (verdict, count) in both.twin.counters().iter() {
+                seen[verdict as usize] += count;
+            }
+            both.finish();
+        }
+        for verdict in LIMITED {
+            assert!(seen[verdict as usize] > 0, "{verdict:?}");
+        }
+    });
+}
+
+/// Whose buckets give way to others' is the same, too.
+#[test]
+fn more_sources_than_have_buckets_have_the_same_verdicts() {
+    in_namespace(|| {
+        let mut random = Random::new(1);
+        let per_prefix = Some(RateLimit {
+            syn_per_second: 1,
+            burst: 1,
+            packets_per_second: None,
+            bytes_per_second: None,
+            prefix_v4: 32,
+            prefix_v6: 64,
+        });
+        let rate_limits = RateLimits { per_prefix, ..RateLimits::default() };
+        let mut both = Both::with(ShieldSettings { rate_limits, ..settings() });
+        for number in 0..60_000 {
+            let client = Ipv4Addr::from_bits(0x0b00_0000 | random.below(1 << 17) as u32);
+            let syn = segment(SocketAddr::from((client, 1)), at(LOCAL_V4[0]), SYN, 0);
+            both.verdict(&format!("SYN {number}"), &syn);
+        }
+        let counters = *both.twin.counters();
+        assert!(counters.buckets_evicted > 1000, "{counters:?}");
+        assert!(counters.of(Verdict::PrefixLimited) > 1000, "{counters:?}");
+        both.finish();
     });
 }
 

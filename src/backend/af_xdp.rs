@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{self, Config, Driver, XdpMode};
 use ringroad_ebpf::{
-    Acceptor, AttachMode, Control, CountersReader, KnownFlows, PortSettings, Sample, SampleReader,
-    Shield, ShieldSettings,
+    Acceptor, AttachMode, Control, CountersReader, KnownFlows, PortSettings, ProvenSources, Sample,
+    SampleReader, Shield, ShieldSettings,
 };
 use ringroad_engine::frame::{FramePool, Region};
 use ringroad_engine::kernel::{KernelConnection, receive_queues};
@@ -78,6 +78,11 @@ impl Backend for AfXdpBackend {
             samples: shield.samples(),
             control: shield.control(),
         }))
+    }
+
+    fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>> {
+        let shield = self.shield.as_ref().context(NOT_LOADED)?;
+        Ok((!plan.rate_limits.is_off()).then(|| shield.proven_sources()))
     }
 
     /// Attached without sockets, the shield leaves all to Linux and remembers what is new there;
@@ -206,7 +211,7 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         drop_fragments: plan.drop_fragments,
         drop_unknown: plan.drop_unknown,
         lists: plan.lists.clone(),
-        source_limit: plan.source_limit,
+        rate_limits: plan.rate_limits,
         cookies: plan.cookies.clone(),
         heartbeat_limit: config.engine.heartbeat_limit,
         known_flows: flows_for(&plan.services),

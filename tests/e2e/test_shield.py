@@ -1,15 +1,19 @@
-"""What the shield drops ahead of the engine: denied sources, too many new connections, nonsense."""
+"""What the shield drops ahead of the engine: denied sources, whatever is too much, nonsense."""
 
+import hashlib
+import itertools
 import json
 import socket
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.case import EdgeCase
 from harness.edge import service
 from harness.lab import CLIENT_V4, CLIENT_V6, EDGE_V4
 from harness.packets import ACK, FIN, PSH, RST, SYN, URG, Forge
-from harness.sockets import EchoServer, receive_exactly
+from harness.sockets import EchoServer, digest_of, in_background, receive_exactly
 
 PORT = 80
 SSH_LIKE_PORT = 2222
@@ -112,6 +116,92 @@ class Shield(EdgeCase):
             limited = stats["ledger"]["dropped"]["rate_limited"]
             self.assertGreaterEqual(limited, 1)
             self.assertEqual(stats["shield"]["rate_limited"], limited)
+
+    def test_a_flood_from_a_clients_own_network_does_not_touch_it(self):
+        """Nobody gets a client into trouble by forging its neighbours' addresses."""
+        self.take_answers()
+        limits = {"per_source": {}, "per_prefix": {"syn_per_second": 10, "burst": 10}}
+        with self.edge(service(PORT), shield={"syn_cookies": "always", **limits}) as edge:
+            self.give_the_client_more_addresses()
+            self.assert_served(PORT)
+            with self.flood(f"10.10.1.{host}" for host in range(10, 250)):
+                self.until(lambda: self.dropped(edge, "prefix_limited") > 1000)
+                self.assert_served_without_delay()
+                # A neighbour that has not connected before is one of the crowd.
+                with self.assertRaises(TimeoutError):
+                    self.connect(PORT, timeout=AT_ONCE, source=OTHER_V4)
+            self.assertEqual(self.dropped(edge, "rate_limited"), 0)
+            self.assert_served(PORT, source=OTHER_V4)
+
+    def test_a_flood_from_everywhere_has_a_cap(self):
+        self.take_answers()
+        limits = {"per_prefix": {}, "unproven_syn_per_second": 100}
+        with self.edge(service(PORT), shield={"syn_cookies": "always", **limits}) as edge:
+            self.assert_served(PORT)
+            with self.flood(f"198.18.{host >> 8}.{host & 255}" for host in range(1, 60_000)):
+                self.until(lambda: self.dropped(edge, "cap_limited") > 1000)
+                self.assert_served_without_delay()
+            self.assertEqual(self.dropped(edge, "prefix_limited"), 0)
+
+    def test_a_client_beyond_its_octets_is_slowed_down_and_loses_nothing(self):
+        size, rate = 3_000_000, 1_000_000
+        data = bytes(range(250)) * (size // 250)
+        listener = self.listen("origin", PORT + 1)
+        with self.edge(
+            service(PORT + 1), shield={"per_source": {"bytes_per_second": rate}}
+        ) as edge:
+            client = self.connect(PORT + 1, timeout=50)
+            begin = time.monotonic()
+            received = in_background(digest_of, self.accept(listener, timeout=50))
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            self.assertEqual(received(50), (size, hashlib.sha256(data).hexdigest()))
+            took = time.monotonic() - begin
+            client.close()
+            # A second's worth may come at once.
+            self.assertGreater(took, size / rate - 1)
+            self.assertGreater(self.dropped(edge, "bytes_limited"), 0)
+
+    def assert_served_without_delay(self, times=30):
+        """In less time than it takes to send half of the SYNs again (RFC 6298 §2)."""
+        begin = time.monotonic()
+        for _ in range(times):
+            self.assert_served(PORT)
+        self.assertLess(time.monotonic() - begin, times / 2)
+
+    @contextmanager
+    def flood(self, sources):
+        """SYNs from these addresses in turn, as fast as one process sends them, meanwhile."""
+        raw, macs = self.raw_socket()
+        syns = [Forge(*macs, source, EDGE_V4, PORT).packet(2000, SYN) for source in sources]
+        over = threading.Event()
+
+        def send():
+            for syn in itertools.cycle(syns):
+                if over.is_set():
+                    return
+                raw.send(syn)
+
+        finished = in_background(send)
+        try:
+            yield
+        finally:
+            over.set()
+            finished()
+
+    def until(self, condition, seconds=10.0):
+        until = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), until)
+            time.sleep(0.02)
+
+    def dropped(self, edge, reason):
+        return edge.stats()["ledger"]["dropped"].get(reason, 0)
+
+    def take_answers(self):
+        """A veth takes what its peer's XDP program sends back only if it has a program too."""
+        if self.driver_name == "af_xdp":
+            self.attach_foreign_xdp("eth0", "client")
 
     def test_an_allowed_source_has_no_limit(self):
         limits = {"per_source": {"syn_per_second": 1, "burst": 1}, "allow": [f"{CLIENT_V4}/32"]}

@@ -138,7 +138,7 @@ fn keys() {
     assert_says_behind(
         "shield: { \"a\\nb\": 7 }\n",
         &[
-            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, pressure, cookie_secret, fragments, unknown_acks, deny, allow, per_source",
+            "10:11: unknown key \"a\\nb\" in shield; known are syn_cookies, pressure, cookie_secret, fragments, unknown_acks, deny, allow, per_source, per_prefix, unproven_syn_per_second",
         ],
     );
     assert_says_behind(
@@ -620,6 +620,39 @@ fn shield_and_admin() {
         &[
             "10:32: \"burst\" cannot be \"0\"; give a whole number from 1 to 10000000",
             "10:46: \"prefix_v4\" cannot be \"33\"; give a whole number from 1 to 32",
+        ],
+    );
+    assert_says_behind(
+        "shield: { per_prefix: { syn_per_second: 0, prefix_v4: 0, prefix_v6: 129 } }\n",
+        &[
+            "10:41: \"syn_per_second\" cannot be \"0\"; give a whole number from 1 to 10000000",
+            "10:55: \"prefix_v4\" cannot be \"0\"; give a whole number from 1 to 32",
+            "10:69: \"prefix_v6\" cannot be \"129\"; give a whole number from 1 to 128",
+        ],
+    );
+    assert_says_behind(
+        "shield: { per_source: { packets_per_second: 0, bytes_per_second: 1500 } }\n",
+        &[
+            "10:45: \"packets_per_second\" cannot be \"0\"; give a whole number from 1 to 10000000, or off",
+            "10:66: \"bytes_per_second\" cannot be \"1500\"; give a whole number from 65536 to 100000000000, or off",
+        ],
+    );
+    assert_says_behind(
+        "shield: { per_prefix: { prefix_v4: 25 }, per_source: { prefix_v4: 24 } }\n",
+        &[
+            "10:36: \"prefix_v4\" cannot be \"25\"; a source in it has 24 bits (per_source): give a whole number from 1 to 24",
+        ],
+    );
+    assert_says_behind(
+        "shield: { per_prefix: { prefix_v6: 65 } }\n",
+        &[
+            "10:36: \"prefix_v6\" cannot be \"65\"; a source in it has 64 bits (per_source): give a whole number from 1 to 64",
+        ],
+    );
+    assert_says_behind(
+        "shield: { unproven_syn_per_second: 0 }\n",
+        &[
+            "10:36: \"unproven_syn_per_second\" cannot be \"0\"; give a whole number from 1 to 10000000, or off",
         ],
     );
     assert_says_behind(

@@ -1,17 +1,15 @@
-//! What is dropped ahead of everyone: what cannot be right, whom the operator denies, and who asks for
-//! too much.
+//! What is dropped ahead of everyone: what cannot be right, and whom the operator denies.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use ipnet::IpNet;
-use ringroad_ebpf::{Lists, ShieldError, ShieldSettings, SourceLimit, Verdict};
+use ringroad_ebpf::{Lists, ShieldError, ShieldSettings, Verdict};
 
 use crate::packets::{
     ACK, FIN, ICMPV4, ICMPV6, PSH, RST, SYN, TCP, UDP, ethernet, extension, icmp, ip, ipv4,
     segment, tagged, tcp,
 };
-use crate::rig::{Rig, in_namespace, now_ns, settings};
+use crate::rig::{Rig, in_namespace, settings};
 
 fn at(address: &str) -> SocketAddr {
     address.parse().expect("an address and port")
@@ -213,131 +211,14 @@ fn lists_change_without_a_gap_under_traffic() {
     });
 }
 
-const LIMIT: SourceLimit =
-    SourceLimit { syn_per_second: 10, burst: 3, prefix_v4: 24, prefix_v6: 48 };
-
-/// The heartbeat is the program's clock as long as it is ahead of the real one.
-struct Clock {
-    now_ns: u64,
-}
-
-impl Clock {
-    fn ahead_of(rig: &Rig) -> Self {
-        let clock = Clock { now_ns: now_ns() + 1_000_000_000_000 };
-        rig.control.beat(0, clock.now_ns);
-        clock
-    }
-
-    fn advance(&mut self, rig: &Rig, time: Duration) {
-        self.now_ns += time.as_nanos() as u64;
-        rig.control.beat(0, self.now_ns);
-    }
-}
-
-/// How many of so many SYNs from different ports are let through.
-fn let_through(rig: &Rig, client: &str, syns: u16) -> usize {
-    let client = at(client).ip();
-    let verdicts = (1..=syns).map(|port| rig.verdict(&syn_from(SocketAddr::new(client, port))));
-    verdicts
-        .filter(|verdict| match verdict {
-            Verdict::ToEngine => true,
-            Verdict::RateLimited => false,
-            other => panic!("{other:?}"),
-        })
-        .count()
-}
-
-#[test]
-fn each_source_has_a_burst_and_then_its_rate() {
-    in_namespace(|| {
-        let settings = ShieldSettings {
-            source_limit: Some(LIMIT),
-            lists: lists("", "198.51.100.0/24"),
-            ..settings()
-        };
-        let rig = Rig::with(&settings);
-        let mut clock = Clock::ahead_of(&rig);
-        assert_eq!(let_through(&rig, "192.0.2.7:0", 10), 3, "the burst");
-        assert_eq!(let_through(&rig, "192.0.2.200:0", 10), 0, "its neighbour is the same source");
-        assert_eq!(let_through(&rig, "192.0.3.7:0", 10), 3, "another source");
-        assert_eq!(let_through(&rig, "[2001:db8:1:1::7]:0", 10), 3, "IPv6");
-        assert_eq!(let_through(&rig, "[2001:db8:1:2::7]:0", 10), 0, "the same source");
-        assert_eq!(let_through(&rig, "[2001:db8:2:1::7]:0", 10), 3, "another source");
-        assert_eq!(let_through(&rig, "198.51.100.7:0", 50), 50, "an allowed source has no limit");
-        let data = segment(at("192.0.2.7:1"), at("10.1.0.1:80"), ACK, 10);
-        assert_eq!(rig.verdict(&data), Verdict::Unknown, "what is no SYN is not counted");
-        let answer = segment(at("192.0.2.7:80"), at("10.2.0.1:20000"), SYN | ACK, 0);
-        assert_eq!(rig.verdict(&answer), Verdict::Unknown, "nor an origin's answer");
-
-        clock.advance(&rig, Duration::from_millis(99));
-        assert_eq!(let_through(&rig, "192.0.2.7:0", 10), 0, "a moment too early");
-        clock.advance(&rig, Duration::from_millis(1));
-        assert_eq!(let_through(&rig, "192.0.2.7:0", 10), 1, "one each 100 ms");
-        clock.advance(&rig, Duration::from_millis(200));
-        assert_eq!(let_through(&rig, "192.0.2.7:0", 10), 2);
-        clock.advance(&rig, Duration::from_secs(60));
-        assert_eq!(let_through(&rig, "192.0.2.7:0", 10), 3, "never more than the burst");
-    });
-}
-
-/// Linux's connections count as well, and go on when no lane is alive to beat.
-#[test]
-fn without_a_heartbeat_time_goes_on() {
-    in_namespace(|| {
-        let limit = SourceLimit { syn_per_second: 50, burst: 1, ..LIMIT };
-        let rig = Rig::with(&ShieldSettings { source_limit: Some(limit), ..settings() });
-        rig.control.beat(0, 0);
-        assert_eq!(rig.verdict(&syn("192.0.2.7:1")), Verdict::Stale);
-        assert_eq!(rig.verdict(&syn("192.0.2.7:2")), Verdict::RateLimited);
-        let deadline = now_ns() + 10_000_000_000;
-        while rig.verdict(&syn("192.0.2.7:3")) != Verdict::Stale {
-            assert!(now_ns() < deadline, "limited for ever");
-        }
-    });
-}
-
-/// The table is bounded: a source that was seen once gives way to others, and begins with a burst.
-#[test]
-fn more_sources_than_fit_push_out_the_oldest() {
-    in_namespace(|| {
-        let limit = SourceLimit { burst: 1, prefix_v4: 32, ..LIMIT };
-        let rig = Rig::with(&ShieldSettings { source_limit: Some(limit), ..settings() });
-        let _clock = Clock::ahead_of(&rig);
-        assert_eq!(let_through(&rig, "192.0.2.7:0", 1), 1);
-        for number in 0..100_000_u32 {
-            let [_, a, b, c] = number.to_be_bytes();
-            let syn = syn_from(SocketAddr::from(([172, 16 + a, b, c], 1)));
-            rig.shield.dry_run(0, 0, &syn, 1).expect("a dry run");
-        }
-        assert_eq!(rig.counters().of(Verdict::RateLimited), 0, "each new one has its burst");
-        assert_eq!(let_through(&rig, "192.0.2.7:0", 2), 1, "forgotten");
-    });
-}
-
-#[test]
-fn a_limit_out_of_range_is_refused() {
-    in_namespace(|| {
-        for limit in [SourceLimit { burst: 0, ..LIMIT }, SourceLimit { prefix_v6: 129, ..LIMIT }] {
-            let settings = ShieldSettings { source_limit: Some(limit), ..settings() };
-            assert!(settings.check().is_err() && ringroad_ebpf::Shield::load(&settings).is_err());
-        }
-    });
-}
-
 /// No assertion: the figure is for people.
 #[test]
 fn time_for_each_drop() {
     const REPEAT: u32 = 1_000_000;
     in_namespace(|| {
         let mut lists = lists("192.0.2.0/24 2001:db8::/32", "");
-        let rig = Rig::with(&ShieldSettings {
-            lists: lists.clone(),
-            source_limit: Some(LIMIT),
-            ..settings()
-        });
-        let _clock = Clock::ahead_of(&rig);
+        let rig = Rig::with(&ShieldSettings { lists: lists.clone(), ..settings() });
         let (client, service) = (at("198.51.100.7:1"), at("10.1.0.1:80"));
-        let limited = syn("198.51.100.7:1");
         let print = |what: &str, packet: &[u8]| {
             let run = rig.shield.dry_run(0, 0, packet, REPEAT).expect("a dry run");
             eprintln!("{what}: {} ns a packet", run.duration.as_nanos());
@@ -346,7 +227,6 @@ fn time_for_each_drop() {
         print("denied", &syn("192.0.2.7:1"));
         print("denied, IPv6", &syn("[2001:db8::7]:1"));
         print("data of a service, lists in use", &segment(client, service, ACK, 1400));
-        print("rate limited, one entry in the lists", &limited);
         let many = (0..10_000_u32).map(|number| {
             let [_, _, b, c] = number.to_be_bytes();
             format!("172.{}.{c}.0/24", 16 + b).parse::<IpNet>().expect("a prefix")
@@ -355,7 +235,5 @@ fn time_for_each_drop() {
         rig.shield.set_lists(&lists).expect("many prefixes");
         print("denied, 10,000 prefixes", &syn("192.0.2.7:1"));
         print("denied, 10,000 prefixes around", &syn("172.20.77.7:1"));
-        rig.shield.set_lists(&Lists::default()).expect("no lists");
-        print("rate limited, no lists", &limited);
     });
 }

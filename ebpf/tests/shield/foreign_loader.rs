@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 use aya::Ebpf;
 use aya::maps::{HashMap, PerCpuArray, XskMap};
 use aya::programs::{Xdp, XdpFlags};
-use ringroad_ebpf::SHIELD_OBJECT;
+use ringroad_ebpf::{SHIELD_OBJECT, Verdict};
 
 use crate::rig::{in_namespace, runs_xdp, veth_pair};
+
+/// What is received, each verdict, and buckets that were evicted.
+const COUNTERS: usize = 2 + Verdict::ALL.len();
 
 #[test]
 fn aya_loads_fills_and_attaches_the_same_object() {
@@ -23,8 +26,9 @@ fn aya_loads_fills_and_attaches_the_same_object() {
         services.insert([0; 24], [0; 8], 0).expect("insert a service");
         assert!(XskMap::try_from(ebpf.map("xsks").expect("the map of sockets")).is_ok());
         let counters = ebpf.map("counters").expect("the map of counters");
-        let counters: PerCpuArray<_, [u64; 19]> = counters.try_into().expect("a per-CPU array");
-        assert!(counters.get(&0, 0).expect("counters").iter().all(|cpu| *cpu == [0; 19]));
+        let counters: PerCpuArray<_, [u64; COUNTERS]> =
+            counters.try_into().expect("a per-CPU array");
+        assert!(counters.get(&0, 0).expect("counters").iter().all(|cpu| *cpu == [0; COUNTERS]));
 
         let program = ebpf.program_mut("ringroad_shield").expect("the program");
         let program: &mut Xdp = program.try_into().expect("an XDP program");

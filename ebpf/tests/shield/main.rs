@@ -10,6 +10,7 @@ mod foreign_loader;
 mod kernel_path;
 mod known_flows;
 mod lifecycle;
+mod limits;
 mod packets;
 mod rig;
 mod samples;

@@ -1,4 +1,4 @@
-//! Samples of what is dropped, and counts for each service.
+//! Samples of what is refused, and counts for each service.
 
 use std::net::SocketAddr;
 
@@ -25,24 +25,26 @@ fn taken(rig: &Rig) -> Vec<Sample> {
 }
 
 #[test]
-fn what_is_dropped_can_be_looked_at() {
+fn what_is_refused_can_be_looked_at() {
     in_namespace(|| {
         let rig = rig();
         let before = now_ns();
         let null = from("192.0.2.7:1", "10.1.0.1:443", 0, 500);
         let denied = from("[2001:db8::7]:1", "[fd00:1::1]:80", ACK, 0);
         let of_egress = from("192.0.2.7:1", "10.2.0.1:20000", 0, 0);
+        let unknown = from("192.0.2.7:1", "10.1.0.1:80", ACK, 0);
         let kept = [
             (&null, Some(1), Verdict::BadFlags),
             (&denied, Some(0), Verdict::Denied),
             (&of_egress, None, Verdict::BadFlags),
+            (&unknown, Some(0), Verdict::Unknown),
         ];
         for (packet, _, verdict) in kept {
             assert_eq!(rig.verdict(packet), verdict);
             rig.verdict(&from("192.0.2.7:1", "10.1.0.1:80", SYN, 0));
         }
         let samples = taken(&rig);
-        assert_eq!(samples.len(), kept.len(), "dropped ones and no others");
+        assert_eq!(samples.len(), kept.len(), "refused ones and no others");
         for (sample, (packet, service, verdict)) in samples.iter().zip(kept) {
             assert_eq!((sample.verdict, sample.service_index), (verdict, service));
             assert_eq!((sample.octets as usize, sample.port_index), (packet.len(), 0));

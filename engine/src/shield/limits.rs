@@ -1,37 +1,186 @@
-//! How many new connections a source may ask for: `ebpf/bpf/limits.h`.
+//! How much sources may send to services: `ebpf/bpf/limits.h`.
 
-use ringroad_ebpf::SourceLimit;
-use ringroad_ebpf::limits::SOURCES_MAX;
+use ringroad_ebpf::limits::{BUCKET_SETS, BUCKETS_PER_SET};
+use ringroad_ebpf::{
+    Fingerprint, Masks, OCTET_INTERVAL_BITS, ProvenSources, RateLimit, RateLimits, SECOND_NS,
+    Verdict,
+};
 
 use super::parse::Segment;
-use super::recent::Recent;
-use crate::flow::FlowKey;
 use crate::time::Instant;
 
-/// A token bucket for each source, in one word: the time at which it will be full again [ns].
+/// The token buckets of all sources and prefixes. A bucket is a word: the time at which it will be
+/// full again.
 #[derive(Debug)]
-pub(super) struct SourceLimits {
-    limit: SourceLimit,
-    sources: Recent<u64>,
+pub(super) struct Limits {
+    proven: ProvenSources,
+    per_source: Tariff,
+    per_prefix: Tariff,
+    limits_packets: bool,
+    unproven_syn_interval_ns: u64,
+    unproven_full_at_ns: u64,
 }
 
-impl SourceLimits {
-    pub(super) fn new(limit: SourceLimit, secret: &[u8; 16]) -> Self {
-        SourceLimits { limit, sources: Recent::new(SOURCES_MAX, secret) }
+/// What packets cost, and the buckets that pay for them.
+#[derive(Debug)]
+struct Tariff {
+    costs: Costs,
+    masks: Masks,
+    sets: Box<[BucketSet]>,
+}
+
+/// By how much longer a bucket takes to be full. Zero: nothing, no limit. See [`RateLimit`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Costs {
+    syn_interval_ns: u64,
+    syn_burst_ns: u64,
+    packet_interval_ns: u64,
+    octet_interval: u64,
+}
+
+/// Places for all whose hash names this set, told apart by their tags.
+#[derive(Clone, Copy, Debug, Default)]
+struct BucketSet {
+    tags: [u32; BUCKETS_PER_SET],
+    buckets: [Buckets; BUCKETS_PER_SET],
+}
+
+/// Those of one source or prefix.
+#[derive(Clone, Copy, Debug, Default)]
+struct Buckets {
+    syns_full_at_ns: u64,
+    packets_full_at_ns: u64,
+    octets_full_at_ns: u64,
+}
+
+impl Limits {
+    pub(super) fn new(limits: &RateLimits, proven: ProvenSources) -> Self {
+        Limits {
+            proven,
+            per_source: Tariff::new(limits.per_source, limits.source_masks()),
+            per_prefix: Tariff::new(limits.per_prefix, limits.prefix_masks()),
+            limits_packets: limits.limits_packets(),
+            unproven_syn_interval_ns: limits.unproven_syn_interval_ns(),
+            unproven_full_at_ns: 0,
+        }
     }
 
-    /// Whether the source may ask for one more connection; if so, it has.
-    pub(super) fn take(&mut self, now: Instant, segment: &Segment) -> bool {
-        let mask = if segment.is_ipv4() { self.limit.mask_v4() } else { self.limit.mask_v6() };
-        let source = (segment.source & mask).to_be_bytes();
-        let key = FlowKey::from_ipv6(([0; 16], 0), (source, 0));
-        let Some(full_at_ns) = self.sources.use_or_add(&key) else { return true };
-        let now_ns = now.as_nanos();
-        let then_full_at_ns = (*full_at_ns).max(now_ns) + self.limit.interval_ns();
-        let is_within = then_full_at_ns - now_ns <= self.limit.burst_ns();
-        if is_within {
-            *full_at_ns = then_full_at_ns;
-        }
-        is_within
+    /// Whether any limit is on such packets.
+    #[inline]
+    pub(super) fn concern(&self, is_syn: bool) -> bool {
+        is_syn || self.limits_packets
     }
+
+    /// Why a packet to a service is too much; otherwise it is paid for, and a SYN for the connection
+    /// that it opens as well.
+    #[inline]
+    pub(super) fn charge(
+        &mut self,
+        now: Instant,
+        segment: &Segment,
+        octets: usize,
+        is_syn: bool,
+        evicted: &mut u64,
+    ) -> Result<(), Verdict> {
+        let now_ns = now.as_nanos();
+        let source = self.proven.fingerprint(&self.per_source.prefix_of(segment));
+        let is_proven = self.proven.contains(source);
+        let mut unproven_at = None;
+        if is_syn && !is_proven {
+            let cost_ns = self.unproven_syn_interval_ns;
+            let paid = pay(self.unproven_full_at_ns, now_ns, cost_ns, SECOND_NS);
+            unproven_at = Some(paid.ok_or(Verdict::CapLimited)?);
+        }
+        let (tariff, prefix) = match is_proven {
+            true => (&mut self.per_source, source),
+            false => {
+                let prefix = self.proven.fingerprint(&self.per_prefix.prefix_of(segment));
+                (&mut self.per_prefix, prefix)
+            }
+        };
+        let costs = tariff.costs;
+        let buckets = tariff.buckets(prefix, now_ns, evicted);
+        let mut paid = *buckets;
+        if is_syn {
+            let Costs { syn_interval_ns, syn_burst_ns, .. } = costs;
+            let full_at_ns = pay(buckets.syns_full_at_ns, now_ns, syn_interval_ns, syn_burst_ns);
+            let limited = if is_proven { Verdict::RateLimited } else { Verdict::PrefixLimited };
+            paid.syns_full_at_ns = full_at_ns.ok_or(limited)?;
+        }
+        if self.limits_packets {
+            paid.pay_packet(&costs, octets, now_ns)?;
+        }
+        *buckets = paid;
+        self.unproven_full_at_ns = unproven_at.unwrap_or(self.unproven_full_at_ns);
+        Ok(())
+    }
+}
+
+impl Tariff {
+    fn new(limit: Option<RateLimit>, masks: Masks) -> Self {
+        let costs = limit.map_or_else(Costs::default, |limit| Costs {
+            syn_interval_ns: limit.syn_interval_ns(),
+            syn_burst_ns: limit.syn_burst_ns(),
+            packet_interval_ns: limit.packet_interval_ns(),
+            octet_interval: limit.octet_interval(),
+        });
+        Tariff { costs, masks, sets: vec![BucketSet::default(); BUCKET_SETS].into() }
+    }
+
+    #[inline]
+    fn prefix_of(&self, segment: &Segment) -> [u32; 4] {
+        self.masks.prefix_of(segment.source, segment.is_ipv4())
+    }
+
+    #[inline]
+    fn buckets(&mut self, prefix: Fingerprint, now_ns: u64, evicted: &mut u64) -> &mut Buckets {
+        let (place, tag) = prefix.halves();
+        let set = &mut self.sets[place as usize % BUCKET_SETS];
+        // A place that was never used has full buckets, whatever tag it is found by.
+        match set.tags.iter().position(|present| *present == tag) {
+            Some(place) => &mut set.buckets[place],
+            None => set.replace(tag, now_ns, evicted),
+        }
+    }
+}
+
+impl BucketSet {
+    /// Of the places the one that is full first. If it is full already, which it is most often,
+    /// nothing is forgotten with it.
+    fn replace(&mut self, tag: u32, now_ns: u64, evicted: &mut u64) -> &mut Buckets {
+        let mut first = 0;
+        for place in 1..BUCKETS_PER_SET {
+            if self.buckets[place].all_full_at_ns() < self.buckets[first].all_full_at_ns() {
+                first = place;
+            }
+        }
+        *evicted += u64::from(self.buckets[first].all_full_at_ns() > now_ns);
+        self.tags[first] = tag;
+        self.buckets[first] = Buckets::default();
+        &mut self.buckets[first]
+    }
+}
+
+impl Buckets {
+    /// When the last of them is full.
+    fn all_full_at_ns(&self) -> u64 {
+        self.syns_full_at_ns.max(self.packets_full_at_ns).max(self.octets_full_at_ns)
+    }
+
+    /// Why a packet is too much.
+    fn pay_packet(&mut self, costs: &Costs, octets: usize, now_ns: u64) -> Result<(), Verdict> {
+        let octets_ns = (octets as u64 * costs.octet_interval) >> OCTET_INTERVAL_BITS;
+        let paid = pay(self.packets_full_at_ns, now_ns, costs.packet_interval_ns, SECOND_NS);
+        self.packets_full_at_ns = paid.ok_or(Verdict::PacketsLimited)?;
+        let paid = pay(self.octets_full_at_ns, now_ns, octets_ns, SECOND_NS);
+        self.octets_full_at_ns = paid.ok_or(Verdict::BytesLimited)?;
+        Ok(())
+    }
+}
+
+/// When a bucket will be full again that pays so much, if it can.
+#[inline]
+fn pay(full_at_ns: u64, now_ns: u64, cost_ns: u64, burst_ns: u64) -> Option<u64> {
+    let full_at_ns = full_at_ns.max(now_ns) + cost_ns;
+    (full_at_ns - now_ns <= burst_ns).then_some(full_at_ns)
 }

@@ -1,4 +1,4 @@
-//! Samples of what is dropped, for people to look at: `ebpf/bpf/samples.h`.
+//! Samples of what is refused, for people to look at: `ebpf/bpf/samples.h`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

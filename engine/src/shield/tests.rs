@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ringroad_ebpf::FingerprintKey;
+use ringroad_ebpf::{FingerprintKey, RateLimit};
 
 use super::*;
 use crate::frame::{Burst, FramePool};
@@ -44,7 +44,7 @@ fn settings() -> Settings {
         egress: vec![egress(40_000..=40_009), egress(20_000..=20_009)],
         drop_fragments: false,
         lists: Lists::default(),
-        source_limit: None,
+        limits: None,
         cookies: vec![],
         drop_unknown: false,
         known_flows: KnownFlows::new(
@@ -167,16 +167,25 @@ fn a_connection_that_was_quiet_for_too_long_is_nobodys() {
 }
 
 #[test]
-fn a_source_has_a_burst_and_then_its_rate_unless_it_is_listed() {
+fn a_prefix_has_a_burst_and_then_its_rate_unless_it_is_listed_and_who_is_proven_his_own() {
     let prefix = |text: &str| text.parse().expect("a prefix");
+    let limit = |burst, prefix_v4| RateLimit {
+        syn_per_second: 10,
+        burst,
+        packets_per_second: None,
+        bytes_per_second: None,
+        prefix_v4,
+        prefix_v6: 64,
+    };
+    let limits = RateLimits {
+        per_source: Some(limit(2, 32)),
+        per_prefix: Some(limit(3, 24)),
+        unproven_syn_per_second: None,
+    };
+    let proven = ProvenSources::new(limits.source_masks(), FingerprintKey::new(&[7; 48]));
     let mut twin = Twin::new(&Settings {
         lists: Lists { deny: vec![prefix("192.0.2.0/24")], allow: vec![prefix("192.0.2.7/32")] },
-        source_limit: Some(SourceLimit {
-            syn_per_second: 10,
-            burst: 3,
-            prefix_v4: 24,
-            prefix_v6: 64,
-        }),
+        limits: Some((limits, proven.clone())),
         ..settings()
     });
     twin.set_accepting(0, true);
@@ -187,14 +196,17 @@ fn a_source_has_a_burst_and_then_its_rate_unless_it_is_listed() {
         }
     };
     judged(START, "198.51.100.1", Verdict::ToEngine, 3);
-    judged(START, "198.51.100.2", Verdict::RateLimited, 5);
+    judged(START, "198.51.100.2", Verdict::PrefixLimited, 5);
     judged(START, "198.51.101.1", Verdict::ToEngine, 3);
     judged(START, "192.0.2.1", Verdict::Denied, 2);
     judged(START, "192.0.2.7", Verdict::ToEngine, 10);
-    judged(START + Duration::from_millis(99), "198.51.100.1", Verdict::RateLimited, 1);
+    judged(START + Duration::from_millis(99), "198.51.100.1", Verdict::PrefixLimited, 1);
     judged(START + Duration::from_millis(100), "198.51.100.1", Verdict::ToEngine, 1);
-    assert_eq!((twin.counters().dropped(), twin.counters().passed()), (8, 0));
-    assert_eq!(twin.counters().received, twin.counters().to_engine() + 8);
+    proven.prove(at("198.51.100.2:0").ip());
+    judged(START, "198.51.100.2", Verdict::ToEngine, 2);
+    judged(START, "198.51.100.2", Verdict::RateLimited, 1);
+    assert_eq!((twin.counters().dropped(), twin.counters().passed()), (9, 0));
+    assert_eq!(twin.counters().received, twin.counters().to_engine() + 9);
 }
 
 #[test]
@@ -409,4 +421,20 @@ fn syns_are_answered_by_the_port_that_they_came_by_and_accounted_for() {
     out.drain().for_each(|frame| pool.free(frame));
     gate.close(&mut pool);
     assert_eq!(pool.free_count(), pool.capacity());
+}
+
+#[test]
+fn what_is_dropped_can_be_looked_at() {
+    let samples = Samples::new();
+    let mut twin = Twin::new(&Settings { samples: samples.clone(), ..settings() });
+    let null = from_client(7, 0);
+    let land = segment("10.1.0.1:80", "10.1.0.1:80", SYN);
+    for packet in [&from_client(7, SYN), &null, &arp(), &land] {
+        twin.judge(START, 0, packet);
+    }
+    let taken = samples.take();
+    let seen: Vec<_> = taken.iter().map(|sample| (sample.verdict, sample.service_index)).collect();
+    assert_eq!(seen, [(Verdict::BadFlags, Some(0)), (Verdict::Land, Some(0))]);
+    assert_eq!((taken[0].head(), taken[0].octets as usize), (&null[..], null.len()));
+    assert_eq!((taken[0].at_ns, taken[0].port_index), (START.as_nanos(), 0));
 }

@@ -20,8 +20,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ringroad_ebpf::CookieService;
-use ringroad_ebpf::KnownFlows;
+use ringroad_ebpf::{CookieService, KnownFlows, ProvenSources};
 use siphasher::sip128::SipHasher24;
 
 use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable, Full};
@@ -49,6 +48,8 @@ pub struct WorkerSettings {
     pub services: Vec<ServiceSettings>,
     /// The shield's, if there is one: to be told which flows are the worker's.
     pub known_flows: Option<KnownFlows>,
+    /// Where to note who has completed a handshake, if the shield asks.
+    pub proven_sources: Option<ProvenSources>,
     /// Secret randomness, from the kernel's source in a running engine, from the seed in a
     /// simulation.
     pub secret: [u8; 16],
@@ -100,6 +101,7 @@ pub struct Worker {
     ports: Vec<PortIdentity>,
     routes: Arc<Routes>,
     secret: Secret,
+    proven_sources: Option<ProvenSources>,
     /// Those of the SYN cookies that the shield hands out, if it does.
     cookie_keys: Option<Keys>,
     /// Whether it does at present.
@@ -129,7 +131,7 @@ impl Worker {
         routes: Arc<Routes>,
         now: Instant,
     ) -> Self {
-        let WorkerSettings { ports, services, known_flows, secret } = settings;
+        let WorkerSettings { ports, services, known_flows, proven_sources, secret } = settings;
         let pairs = pairs_for(&services);
         let replies_max = BURST * ports.len();
         // Who has seen many of our source ports may find this seed, and from it nothing else.
@@ -160,6 +162,7 @@ impl Worker {
             ports,
             routes,
             secret: Secret::new(derive(&secret, b"sequence numbers")),
+            proven_sources,
             cookie_keys: None,
             cookies_on: false,
             spent_cookies: SpentCookies::new(),

@@ -178,6 +178,7 @@ impl Bench {
                 .to_vec(),
             services: vec![plan.service],
             known_flows: Some(plan.known_flows.clone()),
+            proven_sources: None,
             secret: [7; 16],
         };
         let mut pool = FramePool::in_memory(160, 2048);

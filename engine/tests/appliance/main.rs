@@ -20,4 +20,5 @@ mod limits;
 mod malformed;
 mod network;
 mod pressure;
+mod proven_sources;
 mod transfer;

@@ -11,7 +11,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringroad_ebpf::{
-    CookieMode, CookieService, EgressRange, FingerprintKey, KnownFlows, Lists, ServiceAddress,
+    CookieMode, CookieService, EgressRange, FingerprintKey, KnownFlows, Lists, ProvenSources,
+    ServiceAddress,
 };
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
@@ -110,6 +111,7 @@ pub struct Plan {
     pub verified: bool,
     /// What the shield, if there is one, knows of the engine's connections.
     pub known_flows: KnownFlows,
+    pub proven_sources: Option<ProvenSources>,
 }
 
 impl Plan {
@@ -139,6 +141,7 @@ impl Plan {
                 4096,
                 FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
             ),
+            proven_sources: None,
         }
     }
 
@@ -295,7 +298,7 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
             egress,
             drop_fragments: false,
             lists: Lists::default(),
-            source_limit: None,
+            limits: None,
             cookies: vec![plan.cookie_service()],
             drop_unknown: false,
             known_flows: plan.known_flows.clone(),
@@ -357,6 +360,7 @@ impl<P: Wire, G: Gate> World<P, G> {
                 .to_vec(),
             services: vec![plan.service],
             known_flows: Some(plan.known_flows.clone()),
+            proven_sources: plan.proven_sources,
             secret,
         };
         let worker = Worker::new(settings, pool, linux.snapshot(), now);

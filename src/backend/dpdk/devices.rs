@@ -13,7 +13,8 @@ use dpdk_sys::limits;
 use dpdk_sys::{DeviceId, Eal, EalSettings, Level, LinkReader, Memory};
 use ringroad_config::schema::{self, Config, Driver};
 use ringroad_ebpf::{
-    Acceptor, AttachMode, Control, FingerprintKey, KnownFlows, PortSettings, Sample, ShieldSettings,
+    Acceptor, AttachMode, Control, FingerprintKey, KnownFlows, PortSettings, ProvenSources, Sample,
+    ShieldSettings,
 };
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::KernelConnection;
@@ -47,6 +48,8 @@ pub(crate) struct DpdkBackend {
     acceptor: Option<LinuxAccepts>,
     /// As soon as the ports are open.
     known_flows: Option<KnownFlows>,
+    /// As soon as they are asked for, if anything is limited.
+    proven_sources: Option<ProvenSources>,
     /// Whether a TAP was made here, so that its addresses are still to come.
     made_taps: bool,
     /// Largest MTU that the memory was taken for [octets].
@@ -88,6 +91,7 @@ impl DpdkBackend {
             wires: Vec::new(),
             acceptor: None,
             known_flows: None,
+            proven_sources: None,
             made_taps: false,
             mtu_max,
             samples: Samples::new(),
@@ -196,6 +200,15 @@ impl Backend for DpdkBackend {
         Ok(Box::new(InTheLane { acceptor, samples: self.samples.clone() }))
     }
 
+    fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>> {
+        if !plan.rate_limits.is_off() {
+            let key = FingerprintKey::draw().context("no randomness from the kernel")?;
+            let masks = plan.rate_limits.source_masks();
+            self.proven_sources = Some(ProvenSources::new(masks, key));
+        }
+        Ok(self.proven_sources.clone())
+    }
+
     fn put_in_front(&mut self, plan: &Plan, _ports: &[Dpdk]) -> Result<TwinGate<Tap>> {
         self.acceptor = self.acceptor.take().and_then(|acceptor| acceptor.attach(plan));
         let mut twin = Twin::new(&shield::Settings {
@@ -206,7 +219,7 @@ impl Backend for DpdkBackend {
             drop_unknown: plan.drop_unknown,
             known_flows: self.known_flows()?,
             lists: plan.lists.clone(),
-            source_limit: plan.source_limit,
+            limits: self.proven_sources.clone().map(|proven| (plan.rate_limits, proven)),
             cookies: plan.cookies.clone(),
             samples: self.samples.clone(),
             secret: secret::draw()?,

@@ -60,6 +60,7 @@ fn lane() -> Lane<SimPort, Told, Nobody> {
         ports: Vec::new(),
         services: services.into(),
         known_flows: None,
+        proven_sources: None,
         secret: [7; 16],
     };
     let pool = FramePool::in_memory(FRAMES, CHUNK_SIZE_MIN);

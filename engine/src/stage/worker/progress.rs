@@ -62,7 +62,11 @@ impl Worker {
         let Some(pair) = self.pairs.get_mut(index) else { return };
         match pair.phase {
             Phase::ClientHandshake => {
-                if pair.leg(Side::Client).is_some_and(|leg| leg.tcp.state().is_synchronized()) {
+                let Some(client) = pair.leg(Side::Client) else { return };
+                if client.tcp.state().is_synchronized() {
+                    if let Some(proven) = &self.proven_sources {
+                        proven.prove(client.key.remote().ip());
+                    }
                     self.open_origin(index, outlet);
                 }
             }
