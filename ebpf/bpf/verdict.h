@@ -62,7 +62,6 @@ static __always_inline int is_egress(const struct flow_key *flow, struct owner *
 	return 0;
 }
 
-/* A function by itself: what is known does not need it, nor its room on the stack. */
 static __always_inline int is_ours(const struct control *control, const struct flow_key *flow,
 				   struct owner *owner)
 {
