@@ -144,7 +144,7 @@ static __always_inline void swap_stations(struct ethhdr *ethernet)
 }
 
 /* Zero, and the frame as it was, if it cannot be answered here: the engine can. */
-static __noinline int answer(struct xdp_md *ctx, const struct segment *segment,
+static __always_inline int answer(struct xdp_md *ctx, const struct segment *segment,
 				  const struct cookie_service *service,
 				  const struct cookie_keys *keys)
 {
