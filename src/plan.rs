@@ -44,6 +44,7 @@ pub(crate) struct PortPlan {
     pub(crate) identity: PortIdentity,
     /// What Linux calls it.
     pub(crate) interface: String,
+    pub(crate) is_veth: bool,
 }
 
 impl Plan {
@@ -220,6 +221,7 @@ fn port_plan(port: &schema::Port, routes: &Routes) -> Result<PortPlan> {
         name: port.name.clone(),
         identity: identity(link)?,
         interface: link.name.clone(),
+        is_veth: link.kind.as_deref() == Some("veth"),
     })
 }
 

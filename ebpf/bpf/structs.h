@@ -179,7 +179,9 @@ struct control {
 	struct cookie_keys cookie_keys;
 	/* Whether the kernel gets any segments of unknown connections. */
 	__u64 unknown_to_kernel;
-	__u64 rest_of_policy_line[7];
+	/* Whether answers leave by bpf_redirect(): see answer_leaves(). */
+	__u64 redirect_answers;
+	__u64 rest_of_policy_line[6];
 	/* By service index: whether the engine takes new connections. */
 	__u8 accepting[SERVICES_MAX];
 	/* By service index. */

@@ -203,6 +203,16 @@ __noinline int answer_new(struct xdp_md *ctx, const struct segment *segment, __u
 }
 
 /*
+ * A veth hands what it is to send back to its peer, and wakes that only if it has an XDP program of
+ * its own. Else the frames fill the peer's ring, and nothing gets through any more. A redirect to the
+ * interface that they came by costs more, and wakes it in any case.
+ */
+static __always_inline int answer_leaves(struct xdp_md *ctx, const struct control *control)
+{
+	return read_once(control->redirect_answers) ? bpf_redirect(ctx->ingress_ifindex, 0) : XDP_TX;
+}
+
+/*
  * A segment that brings a cookie makes a new connection. It and those behind it pass until the
  * engine says that it has it. GO_ON: none of this.
  */
@@ -370,7 +380,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_in
 			return verdict;
 		if (!answer_new(ctx, &segment, owner.service_index))
 			return to_engine(socket, action);
-		*action = XDP_TX;
+		*action = answer_leaves(ctx, state);
 		return VERDICT_ANSWERED;
 	}
 	owner.may_be_known = known == FINGERPRINT_CROWDED;

@@ -179,6 +179,13 @@ impl Control {
             .store(given.into(), Ordering::Relaxed);
     }
 
+    /// Whether answers leave by a redirect to the interface of the packet.
+    pub(crate) fn set_redirect_answers(&self, redirect: bool) {
+        self.page
+            .word(offset_of!(types::control, redirect_answers))
+            .store(redirect.into(), Ordering::Relaxed);
+    }
+
     /// To be called before packets come: it takes several stores.
     pub(crate) fn set_rate_limits(&self, limits: &RateLimits) {
         let of_source = rate_limit(limits.per_source, limits.source_masks());

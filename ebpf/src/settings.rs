@@ -35,6 +35,9 @@ pub struct ShieldSettings {
     pub rate_limits: RateLimits,
     /// By service index; of services beyond the end nothing is answered.
     pub cookies: Vec<CookieService>,
+    /// Whether answers leave by a redirect: for veth devices, which else do not wake their peers for
+    /// them unless those have an XDP program, too.
+    pub redirect_answers: bool,
     pub heartbeat_limit: Duration,
     /// Connections that the engine may have at a time; see [`crate::KnownFlows`].
     pub known_flows: usize,
@@ -98,6 +101,7 @@ impl Default for ShieldSettings {
             egress: Vec::new(),
             drop_fragments: false,
             drop_unknown: false,
+            redirect_answers: false,
             lists: Lists::default(),
             rate_limits: RateLimits::default(),
             cookies: Vec::new(),

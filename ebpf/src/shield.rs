@@ -84,6 +84,7 @@ impl Shield {
         shield.drop_fragments = settings.drop_fragments;
         shield.control.set_heartbeat_limit(settings.heartbeat_limit);
         shield.control.set_unknown_to_kernel(!settings.drop_unknown);
+        shield.control.set_redirect_answers(settings.redirect_answers);
         settings.rate_limits.check()?;
         shield.control.set_rate_limits(&settings.rate_limits);
         shield.set_lists(&settings.lists)?;

@@ -210,6 +210,7 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
         egress: plan.egress.clone(),
         drop_fragments: plan.drop_fragments,
         drop_unknown: plan.drop_unknown,
+        redirect_answers: plan.ports.iter().any(|port| port.is_veth),
         lists: plan.lists.clone(),
         rate_limits: plan.rate_limits,
         cookies: plan.cookies.clone(),
