@@ -40,11 +40,11 @@ pub(crate) trait Backend {
     /// Opens the ports over packet memory of their own. What arrives is still Linux's.
     fn open(&mut self, config: &Config, plan: &Plan) -> Result<(FramePool, Vec<Self::Port>)>;
 
-    /// What the worker is to tell of its connections, for the shield to know them.
-    fn known_flows(&self) -> Result<KnownFlows>;
-
     /// The part of the shield that is not in the lane.
     fn shield(&self) -> Result<Box<dyn ShieldHandle>>;
+
+    /// What the worker is to tell of its connections, for the shield to know them.
+    fn known_flows(&self) -> Result<KnownFlows>;
 
     /// Where the engine notes who has completed a handshake; `None`: nothing is limited.
     fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>>;

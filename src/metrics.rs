@@ -100,6 +100,12 @@ fn shield(registry: &mut Registry, stats: &Stats) {
     for (verdict, count) in &stats.shield {
         add(&verdicts, &[("verdict", verdict)], *count);
     }
+    let evicted = counters(
+        registry,
+        "shield_buckets_evicted",
+        "Token buckets that gave way to others' before they were full",
+    );
+    add(&evicted, &[], stats.buckets_evicted);
     let of_services = counters(
         registry,
         "shield_service_packets",

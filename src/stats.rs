@@ -27,6 +27,8 @@ pub(crate) struct Stats {
     pub(crate) ports: Vec<Port>,
     /// What the shield decided, by its reasons [packets].
     pub(crate) shield: BTreeMap<String, u64>,
+    /// Its token buckets that gave way to others' before they were full.
+    pub(crate) buckets_evicted: u64,
     pub(crate) cookies: Cookies,
     pub(crate) refused: Refused,
 }
@@ -245,6 +247,7 @@ impl Stats {
             },
             ports: ports.collect(),
             shield: by_verdict(&lane.shield),
+            buckets_evicted: lane.shield.buckets_evicted,
             cookies: Cookies {
                 lanes: vec![LaneCookies::new(&snapshot.handshakes)],
                 ..Cookies::default()
@@ -333,6 +336,9 @@ impl Stats {
     fn write_shield(&self, out: &mut String) {
         for (verdict, count) in self.shield.iter().filter(|(_, count)| **count > 0) {
             let _ = writeln!(out, "shield  {verdict} {count}");
+        }
+        if self.buckets_evicted > 0 {
+            let _ = writeln!(out, "shield  {} token buckets evicted", self.buckets_evicted);
         }
         let Cookies { mode, lanes, key_age_s } = &self.cookies;
         for (number, lane) in lanes.iter().enumerate() {

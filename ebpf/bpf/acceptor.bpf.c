@@ -55,7 +55,7 @@ static __always_inline int parse_skb(struct __sk_buff *skb, struct segment *segm
 {
 	void *frame = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct cursor cursor = { frame, frame, end, skb->len - (end - frame) };
-	int parsed = parse(&cursor, segment) == GO_ON && !segment->is_error;
+	int parsed = parse(skb, &cursor, segment) == GO_ON && !segment->is_error;
 
 	segment->flow.ifindex = skb->ifindex;
 	return parsed;

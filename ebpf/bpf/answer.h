@@ -144,7 +144,7 @@ static __always_inline void swap_stations(struct ethhdr *ethernet)
 }
 
 /* Zero, and the frame as it was, if it cannot be answered here: the engine can. */
-static __noinline int answer(struct xdp_md *ctx, const struct segment *segment,
+static __always_inline int answer(struct xdp_md *ctx, const struct segment *segment,
 				  const struct cookie_service *service,
 				  const struct cookie_keys *keys)
 {
@@ -153,7 +153,7 @@ static __noinline int answer(struct xdp_md *ctx, const struct segment *segment,
 	void *end = (void *)(long)ctx->data_end;
 	int is_ipv4 = is_mapped(&flow->local);
 	__u16 mss = is_ipv4 ? service->mss_v4 : service->mss_v6;
-	__u32 network_at, tcp_octets, flags;
+	__u32 network_at = segment->network_at, tcp_octets, flags;
 	/* Of whole words: what is stored in parts is slow to load as one. */
 	__be32 words[ANSWER_WORDS] = {};
 	struct cookie cookie;
@@ -162,11 +162,8 @@ static __noinline int answer(struct xdp_md *ctx, const struct segment *segment,
 	__be32 *out;
 	int growth, i;
 
-	if ((void *)(ethernet + 1) > end || !is_answerable(ethernet))
+	if ((void *)(ethernet + 1) > end || !is_answerable(ethernet) || network_at > LINK_OCTETS_MAX)
 		return 0;
-	network_at = sizeof(*ethernet);
-	if (ethernet->h_proto == bpf_htons(ETH_P_8021Q))
-		network_at += sizeof(struct vlan_tag);
 	read_offer(ctx, segment, &offer);
 	cookie = bake(keys, flow, segment->sequence, &offer, mss);
 

@@ -105,6 +105,9 @@
 #define IPV6_FRAGMENT_MASK 0xfff9 /* offset | more fragments (RFC 8200 §4.5) */
 #define IPV4_OFFSET_MASK 0x1fff
 
+/* Ethernet with two tags. */
+#define LINK_OCTETS_MAX (14 + 2 * 4)
+
 /* XDP knows no longer ones: a page, less headroom. */
 #define FRAME_OCTETS_MAX 4096
 

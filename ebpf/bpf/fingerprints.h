@@ -101,4 +101,29 @@ static __always_inline int find_fingerprint(void *table, const __u32 *words, __u
 	return key ? find_hashed(table, key, fingerprint(key, words, count)) : FINGERPRINT_ABSENT;
 }
 
+/* Takes it out ahead of the engine, which will not find it. */
+static __always_inline void drop_fingerprint(void *table, const __u32 *words, __u32 count)
+{
+	__u32 at = 0, tag;
+	const struct fingerprint_key *key = bpf_map_lookup_elem(table, &at);
+	struct fingerprint_bucket *bucket;
+	__u64 hash;
+	int i;
+
+	if (!key)
+		return;
+	hash = fingerprint(key, words, count);
+	bucket = find_bucket(table, key, hash);
+	if (!bucket)
+		return;
+	tag = tag_of(hash);
+#pragma unroll
+	for (i = 0; i < FINGERPRINTS_PER_BUCKET; i++) {
+		if ((read_once(bucket->words[i]) ^ tag) <= FINGERPRINT_NOTE_MAX) {
+			write_once(bucket->words[i], 0);
+			return;
+		}
+	}
+}
+
 #endif

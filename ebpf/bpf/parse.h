@@ -72,6 +72,8 @@ struct segment {
 	__u8 is_error;
 	/* A fragment of TCP: who it is from and to is known, ports and flags are not. */
 	__u8 is_fragment;
+	/* Where the IP header starts in the frame [octets]. */
+	__u8 network_at;
 	/* What follows is TCP's as well, and unset for an ICMP error. */
 	__u8 option_octets;
 	/* Where they start in the frame [octets]. */
@@ -318,23 +320,64 @@ static __always_inline enum verdict parse_ipv6(struct cursor *cursor, struct seg
 	}
 }
 
+/*
+ * Where a tagged frame says what follows its tags [octets]: one tag, of 802.1Q or 802.1ad, or one of
+ * 802.1Q more behind it. Zero if they are not all there.
+ *
+ * A function by itself: few packets are tagged, and the verifier need not follow all that comes
+ * behind once for each number of tags. Weak, so that the compiler forgets what it returns, too, and
+ * leaves us the bounds that the verifier asks for.
+ */
+__weak __noinline int inner_type_at(PACKET *ctx)
+{
+	void *frame = (void *)(long)ctx->data;
+	struct cursor cursor = { frame, frame, (void *)(long)ctx->data_end, 0 };
+	struct vlan_tag *tag;
+
+	if (!take(&cursor, sizeof(struct ethhdr)))
+		return 0;
+	tag = take(&cursor, sizeof(*tag));
+	if (!tag)
+		return 0;
+	if (tag->next_protocol != bpf_htons(ETH_P_8021Q))
+		return LINK_OCTETS_MAX - sizeof(*tag) - sizeof(__be16);
+	return take(&cursor, sizeof(*tag)) ? LINK_OCTETS_MAX - sizeof(__be16) : 0;
+}
+
+/* Moves behind the tags, to what they say that follows. NULL if they are not all there. */
+static __always_inline __be16 *skip_tags(PACKET *ctx, struct cursor *cursor)
+{
+	__u32 at = inner_type_at(ctx);
+
+	if (!at || at > LINK_OCTETS_MAX)
+		return NULL;
+	cursor->at = cursor->start + at;
+	return take(cursor, sizeof(__be16));
+}
+
+static __always_inline int is_tag(__be16 protocol)
+{
+	return protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD);
+}
+
 /* Fills `segment`, but for its interface. */
-static __always_inline enum verdict parse(struct cursor *cursor, struct segment *segment)
+static __always_inline enum verdict parse(PACKET *ctx, struct cursor *cursor,
+					  struct segment *segment)
 {
 	struct ethhdr *ethernet = take(cursor, sizeof(*ethernet));
-	struct vlan_tag *tag;
-	__be16 protocol;
+	__be16 protocol, *behind_tags;
 
 	if (!ethernet)
 		return VERDICT_MALFORMED;
 	protocol = ethernet->h_proto;
-	/* One tag is what the engine answers with; stacked ones are the kernel's. */
-	if (protocol == bpf_htons(ETH_P_8021Q)) {
-		tag = take(cursor, sizeof(*tag));
-		if (!tag)
+	if (is_tag(protocol)) {
+		behind_tags = skip_tags(ctx, cursor);
+		if (!behind_tags)
 			return VERDICT_MALFORMED;
-		protocol = tag->next_protocol;
+		/* More tags are the kernel's to untangle. */
+		protocol = *behind_tags;
 	}
+	segment->network_at = cursor->at - cursor->start;
 
 	if (protocol == bpf_htons(ETH_P_IP))
 		return parse_ipv4(cursor, segment);

@@ -62,7 +62,6 @@ static __always_inline int is_egress(const struct flow_key *flow, struct owner *
 	return 0;
 }
 
-/* A function by itself: what is known does not need it, nor its room on the stack. */
 static __always_inline int is_ours(const struct control *control, const struct flow_key *flow,
 				   struct owner *owner)
 {
@@ -102,6 +101,26 @@ static __always_inline void kernel_flow_seen(struct control *control)
 		write_once(control->kernel_flow_seen_ns, now);
 }
 
+/*
+ * The index of the port that a connection of the engine's comes by; see find_fingerprint(). A stale
+ * heartbeat changes nothing for one that is known: its state is the engine's, and it may only be
+ * late.
+ */
+static __always_inline int known_port(const struct flow_key *flow)
+{
+	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
+}
+
+/*
+ * Of a connection whose ends begin another while the engine is away, which is the kernel's. A
+ * function by itself: it happens to few, and takes much room.
+ */
+static __noinline int forget_known(const struct flow_key *flow)
+{
+	drop_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
+	return 0;
+}
+
 /* The kernel gets this new connection, and with it all that follows. A SYN sent again is no news. */
 static __always_inline enum verdict fall_open(struct control *control, const struct flow_key *flow,
 					      __u32 service_index, enum verdict why)
@@ -111,6 +130,7 @@ static __always_inline enum verdict fall_open(struct control *control, const str
 	if (!bpf_map_update_elem(&kernel_flows, flow, &present, BPF_NOEXIST) &&
 	    service_index < SERVICES_MAX)
 		__sync_fetch_and_add(&control->fell_back[service_index], 1);
+	forget_known(flow);
 	kernel_flow_seen(control);
 	return why;
 }
@@ -152,6 +172,9 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 		return VERDICT_NOT_OURS;
 	answers = answers_now(&control->cookie_services[service_index], heartbeat);
 	why = declined(control, heartbeat, service_index, socket);
+	/* Anybody may have sent it: the engine ends its connection between these ends, or does not. */
+	if (why == VERDICT_NOT_ACCEPTING && !is_stale(control, heartbeat) && known_port(flow) >= 0)
+		return to_engine(socket, action);
 	if (why != GO_ON) {
 		if (answers && read_once(control->cookie_keys.kernel_opens) &&
 		    kernel_listens(ctx, flow))
@@ -177,16 +200,6 @@ __noinline int answer_new(struct xdp_md *ctx, const struct segment *segment, __u
 	if (!segment || !state || service_index >= SERVICES_MAX)
 		return 0;
 	return answer(ctx, segment, &state->cookie_services[service_index], &state->cookie_keys);
-}
-
-/*
- * The index of the port that a connection of the engine's comes by; see find_fingerprint(). A stale
- * heartbeat changes nothing for one that is known: its state is the engine's, and it may only be
- * late.
- */
-static __always_inline int known_port(const struct flow_key *flow)
-{
-	return find_fingerprint(&known_flows, (const __u32 *)flow, sizeof(*flow) / sizeof(__u32));
 }
 
 /*
@@ -319,7 +332,7 @@ static __always_inline enum verdict decide(struct xdp_md *ctx, __u32 *service_in
 	__u32 socket;
 	int known, is_new;
 
-	verdict = parse(&cursor, &segment);
+	verdict = parse(ctx, &cursor, &segment);
 	segment.flow.ifindex = ctx->ingress_ifindex;
 	if (verdict == VERDICT_FRAGMENT && drops_fragment(&segment)) {
 		*action = XDP_DROP;

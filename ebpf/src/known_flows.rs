@@ -47,7 +47,7 @@ impl KnownFlows {
         self.table.insert(self.table.hash(&self.words(port_index, flow)), port_index as u8);
     }
 
-    /// The connection, which was inserted, is gone.
+    /// The connection is gone, or the kernel has another between the same ends.
     pub fn remove(&self, port_index: u32, flow: &[u8; FLOW_OCTETS]) {
         self.table.remove(self.table.hash(&self.words(port_index, flow)));
     }

@@ -17,7 +17,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant as Clock};
 
-use packet::{ACK, FIN, Link, Options, PSH, SYN, Segment};
+use packet::{ACK, FIN, Link, Options, PSH, SYN, Segment, Tags};
 use ringroad_engine::frame::{Burst, FramePool};
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::limits::BURST;
@@ -259,7 +259,7 @@ fn end(side: usize, source: SocketAddr, destination: SocketAddr, seq: u32) -> En
     };
     End {
         template: Segment {
-            link: Link { source: THEIRS[side], destination: OURS[side], vlan: None },
+            link: Link { source: THEIRS[side], destination: OURS[side], tags: Tags::default() },
             source,
             destination,
             seq,

@@ -198,8 +198,8 @@ pub const TIME_WAIT: Duration = Duration::from_secs(60);
 /// Silence after which a peer's last timestamp says nothing any more (RFC 7323 §5.5).
 pub const TIMESTAMP_VALID: Duration = Duration::from_secs(24 * 24 * 3600);
 
-/// Ethernet with one VLAN tag [octets].
-pub const LINK_HEADERS_MAX: usize = 18;
+/// Ethernet with two VLAN tags [octets].
+pub const LINK_HEADERS_MAX: usize = 22;
 
 /// Largest MTU of a port [octets]: its packets fit one frame.
 pub const MTU_MAX: usize = CHUNK_SIZE_MAX - HEADROOM - LINK_HEADERS_MAX;
@@ -329,6 +329,8 @@ const _: () = assert!(FLOW_TABLE_LOAD_QUARTERS < 4);
 const _: () = assert!(FLOWS_MAX * 4 / FLOW_TABLE_LOAD_QUARTERS < 1 << 25);
 const _: () = assert!(TIMERS_MAX < (u32::MAX / 2) as usize);
 const _: () = assert!(HEADERS_MAX <= HEADROOM);
+// IPv6, and TCP with all options.
+const _: () = assert!(LINK_HEADERS_MAX + 40 + 60 <= HEADERS_MAX);
 const _: () = assert!(FRAME_SIZE_MAX <= u16::MAX as usize);
 const _: () = assert!(CHUNK_SIZE_MIN.is_power_of_two() && CHUNK_SIZE_MAX.is_power_of_two());
 const _: () = assert!(CHUNK_SIZE_MAX <= FRAME_SIZE_MAX);

@@ -435,6 +435,11 @@ impl Twin {
         service: usize,
     ) -> Verdict {
         if !self.services[service].accepting {
+            // Anybody may have sent it: the engine ends its connection between these ends, or
+            // does not.
+            if let Known::Yes { .. } = self.known(port, &segment.flow()) {
+                return Verdict::ToEngine;
+            }
             return self.fall_open(now, port, segment.flow(), service);
         }
         // An earlier connection with these addresses and ports may have been Linux's.

@@ -106,6 +106,40 @@ fn more_connections_than_there_is_room_for_fail_open() {
     });
 }
 
+/// Or whoever forges a SYN could take a connection from an engine that is full.
+#[test]
+fn a_full_engine_hears_of_syns_between_ends_that_it_knows() {
+    in_namespace(|| {
+        let rig = Rig::new();
+        let known = rig.shield.known_flows();
+        insert(&known, [web(), client(1)]);
+        rig.control.set_accepting(0, false);
+        assert_eq!(rig.verdict(&segment(client(1), web(), SYN, 0)), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&segment(client(1), web(), ACK, 0)), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&segment(client(2), web(), SYN, 0)), Verdict::NotAccepting);
+        remove(&known, [web(), client(1)]);
+        assert_eq!(rig.verdict(&segment(client(1), web(), SYN, 0)), Verdict::NotAccepting);
+    });
+}
+
+/// The engine may know of the first for long yet: it hangs.
+#[test]
+fn a_connection_of_linuxs_takes_the_place_of_one_of_a_hung_engines() {
+    in_namespace(|| {
+        let rig = Rig::new();
+        let known = rig.shield.known_flows();
+        insert(&known, [web(), client(1)]);
+        insert(&known, [web(), client(2)]);
+        rig.control.beat(0, 1);
+        assert_eq!(rig.verdict(&segment(client(1), web(), SYN, 0)), Verdict::Stale);
+        assert_eq!(rig.verdict(&segment(client(1), web(), ACK, 0)), Verdict::KernelFlow);
+        assert_eq!(rig.verdict(&segment(client(2), web(), ACK, 0)), Verdict::ToEngine);
+        remove(&known, [web(), client(1)]);
+        remove(&known, [web(), client(2)]);
+        assert_eq!(known.count(), 0);
+    });
+}
+
 #[test]
 fn linux_answers_what_is_unknown_as_long_as_it_is_little() {
     in_namespace(|| {

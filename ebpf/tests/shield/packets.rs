@@ -15,8 +15,8 @@ pub(crate) const UDP: u8 = 17;
 pub(crate) const ICMPV4: u8 = 1;
 pub(crate) const ICMPV6: u8 = 58;
 
-const VLAN: u16 = 0x8100;
-const SERVICE_VLAN: u16 = 0x88a8;
+pub(crate) const VLAN: u16 = 0x8100;
+pub(crate) const SERVICE_VLAN: u16 = 0x88a8;
 
 /// A TCP segment in a frame, without options, with as much payload as asked.
 pub(crate) fn segment(from: SocketAddr, to: SocketAddr, flags: u8, payload: usize) -> Vec<u8> {
@@ -38,14 +38,14 @@ pub(crate) fn ethernet_of(ethertype: u16, packet: &[u8]) -> Vec<u8> {
 
 /// The frame with a VLAN tag for each of `ids`, the outermost first.
 pub(crate) fn tagged(ids: &[u16], frame: &[u8]) -> Vec<u8> {
-    let mut result = frame[..12].to_vec();
-    for (i, id) in ids.iter().enumerate() {
-        let ethertype = if i + 1 < ids.len() { SERVICE_VLAN } else { VLAN };
-        result.extend(ethertype.to_be_bytes());
-        result.extend(id.to_be_bytes());
-    }
-    result.extend(&frame[12..]);
-    result
+    let types = std::iter::repeat_n(SERVICE_VLAN, ids.len().saturating_sub(1)).chain([VLAN]);
+    tagged_as(&types.zip(ids.iter().copied()).collect::<Vec<_>>(), frame)
+}
+
+/// The same, with the type of each tag.
+pub(crate) fn tagged_as(tags: &[(u16, u16)], frame: &[u8]) -> Vec<u8> {
+    let tags = tags.iter().flat_map(|(tag, id)| [tag.to_be_bytes(), id.to_be_bytes()]).flatten();
+    frame[..12].iter().copied().chain(tags).chain(frame[12..].iter().copied()).collect()
 }
 
 pub(crate) fn ip(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use ringroad_ebpf::Verdict;
 
 use crate::packets::{
-    ACK, FIN, ICMPV4, ICMPV6, PSH, RST, SYN, TCP, UDP, ethernet, ethernet_of, extension, icmp, ip,
-    ipv4, ipv6, segment, tagged, tcp,
+    ACK, FIN, ICMPV4, ICMPV6, PSH, RST, SERVICE_VLAN, SYN, TCP, UDP, VLAN, ethernet, ethernet_of,
+    extension, icmp, ip, ipv4, ipv6, segment, tagged, tagged_as, tcp,
 };
 use crate::rig::{Rig, in_namespace};
 
@@ -83,9 +83,13 @@ fn vlan_tags_are_understood() {
     check(vec![
         ("one tag, IPv4", tagged(&[100], &syn4), ToEngine),
         ("one tag, IPv6", tagged(&[100], &syn6), ToEngine),
-        ("two tags, IPv4", tagged(&[7, 100], &syn4), NotOurs),
-        ("two tags, IPv6", tagged(&[7, 100], &syn6), NotOurs),
+        ("a service tag", tagged_as(&[(SERVICE_VLAN, 7)], &syn4), ToEngine),
+        ("two tags, IPv4", tagged(&[7, 100], &syn4), ToEngine),
+        ("two tags, IPv6", tagged(&[7, 100], &syn6), ToEngine),
+        ("two 802.1Q tags", tagged_as(&[(VLAN, 7), (VLAN, 100)], &syn4), ToEngine),
+        ("a service tag inside", tagged_as(&[(VLAN, 7), (SERVICE_VLAN, 100)], &syn4), NotOurs),
         ("three tags", tagged(&[7, 8, 100], &syn4), NotOurs),
+        ("three 802.1Q tags", tagged_as(&[(VLAN, 7); 3], &syn4), NotOurs),
     ]);
 }
 

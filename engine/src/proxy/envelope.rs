@@ -1,4 +1,4 @@
-//! The headers in front of TCP: Ethernet, at most one VLAN tag, IPv4 or IPv6.
+//! The headers in front of TCP: Ethernet, at most two VLAN tags, IPv4 or IPv6.
 //!
 //! They are the same for every segment that a leg sends, but for a length and a checksum. So they
 //! are written once, when the leg learns its path, and copied in front of each segment.
@@ -9,7 +9,7 @@ use super::as_v6;
 use crate::frame::{Frame, FramePool};
 use crate::limits::LINK_HEADERS_MAX;
 use crate::wire::checksum;
-use crate::wire::ethernet::{EtherType, EthernetHeader, MacAddr, VlanId};
+use crate::wire::ethernet::{EtherType, EthernetHeader, MacAddr, VlanTags};
 use crate::wire::ip::{Dscp, Ecn, PROTOCOL_TCP};
 use crate::wire::ipv4::{self, Ipv4Header};
 use crate::wire::ipv6::{self, Ipv6Header};
@@ -21,8 +21,8 @@ pub struct LinkPath {
     pub port: u8,
     pub source: MacAddr,
     pub destination: MacAddr,
-    /// 802.1Q VLAN identifier, where the segment leaves tagged.
-    pub vlan: Option<VlanId>,
+    /// Where the segment leaves tagged.
+    pub vlans: VlanTags,
 }
 
 /// Prebuilt headers for one leg; see the module.
@@ -46,7 +46,7 @@ impl Envelope {
         let ethernet = EthernetHeader {
             destination: path.destination,
             source: path.source,
-            vlan: path.vlan,
+            vlans: path.vlans,
             ether_type: if is_ipv4 { EtherType::IPV4 } else { EtherType::IPV6 },
         };
         let network_offset = ethernet.header_len();
@@ -132,21 +132,22 @@ fn ipv6_header(source: Ipv6Addr, destination: Ipv6Addr) -> Ipv6Header {
     }
 }
 
-/// Ethernet with one tag, and IPv6 [octets].
+/// Ethernet with two tags, and IPv6 [octets].
 const ENVELOPE_MAX: usize = LINK_HEADERS_MAX + ipv6::HEADER_LEN;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ethernet::VlanId;
     use crate::wire::packet::{self, Transport};
     use crate::wire::tcp::{Flags, SeqNum, TcpHeader};
 
-    fn sealed(source: &str, destination: &str, vlan: Option<VlanId>) -> (Vec<u8>, packet::Packet) {
+    fn sealed(source: &str, destination: &str, vlans: VlanTags) -> (Vec<u8>, packet::Packet) {
         let path = LinkPath {
             port: 0,
             source: MacAddr([2, 0, 0, 0, 0, 1]),
             destination: MacAddr([2, 0, 0, 0, 0, 2]),
-            vlan,
+            vlans,
         };
         let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
         let mut pool = FramePool::in_memory(1, 2048);
@@ -170,10 +171,13 @@ mod tests {
     #[test]
     fn a_sealed_segment_parses_back() {
         for (source, destination) in [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")] {
-            for vlan in [None, VlanId::new(42)] {
-                let (bytes, packet) = sealed(source, destination, vlan);
+            let [inner, outer] = [42, 7].map(VlanId::new);
+            let service = outer.map(|id| (EtherType::SERVICE_VLAN, id));
+            for vlans in [VlanTags::NONE, VlanTags::one(inner), VlanTags { outer: service, inner }]
+            {
+                let (bytes, packet) = sealed(source, destination, vlans);
                 assert_eq!(usize::from(packet.end), bytes.len());
-                assert_eq!(packet.vlan, vlan);
+                assert_eq!(packet.vlans, vlans);
                 assert_eq!(packet.source_mac, MacAddr([2, 0, 0, 0, 0, 1]));
                 assert!(
                     matches!(packet.transport, Transport::Tcp { header, .. } if header.sequence == SeqNum(7))

@@ -5,11 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ringroad_ebpf::CookieService;
 
 use super::cookie::{self, Cookie, Keys, SynOptions};
-use super::parse::Segment;
+use super::parse::{Cursor, Segment, ether_type};
 use crate::flow::FlowKey;
 use crate::limits::HEADERS_MAX;
 use crate::wire::checksum;
-use crate::wire::ethernet::{EtherType, HEADER_LEN, TAG_LEN};
 use crate::wire::ip::{Dscp, Ecn, PROTOCOL_TCP};
 use crate::wire::ipv4::{self, Ipv4Header};
 use crate::wire::ipv6::{self, Ipv6Header};
@@ -58,10 +57,11 @@ impl Answer {
         true
     }
 
-    /// Addresses swapped; a tag stays what it is.
+    /// Addresses swapped; tags stay what they are.
     fn push_ethernet(&mut self, frame: &[u8]) {
-        let is_tagged = frame[12..14] == EtherType::VLAN.0.to_be_bytes();
-        let len = if is_tagged { HEADER_LEN + TAG_LEN } else { HEADER_LEN };
+        let mut behind = Cursor(frame);
+        ether_type(&mut behind);
+        let len = frame.len() - behind.0.len();
         let header = self.push(len);
         header.copy_from_slice(&frame[..len]);
         header[..12].rotate_left(6);

@@ -95,14 +95,21 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Reads the Ethernet header. One tag is what the engine answers with; stacked ones are Linux's.
+/// Reads the Ethernet header with its tags: one, of 802.1Q or 802.1ad, and one of 802.1Q more behind
+/// it. Others are Linux's to untangle.
 #[inline]
 pub(super) fn ether_type(cursor: &mut Cursor<'_>) -> Option<EtherType> {
     let [.., t0, t1] = *cursor.take::<14>()?;
     let untagged = EtherType(u16::from_be_bytes([t0, t1]));
-    if untagged != EtherType::VLAN {
+    if !untagged.is_tag() {
         return Some(untagged);
     }
+    let outer = behind_tag(cursor)?;
+    if outer == EtherType::VLAN { behind_tag(cursor) } else { Some(outer) }
+}
+
+#[inline]
+fn behind_tag(cursor: &mut Cursor<'_>) -> Option<EtherType> {
     let [_, _, t0, t1] = *cursor.take::<4>()?;
     Some(EtherType(u16::from_be_bytes([t0, t1])))
 }

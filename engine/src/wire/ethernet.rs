@@ -1,4 +1,4 @@
-//! Ethernet headers, with or without one 802.1Q tag.
+//! Ethernet headers, with or without VLAN tags: one, or two (QinQ).
 
 use super::Malformed;
 
@@ -29,12 +29,12 @@ impl EtherType {
     pub const IPV4: EtherType = EtherType(0x0800);
     pub const ARP: EtherType = EtherType(0x0806);
     pub const IPV6: EtherType = EtherType(0x86dd);
-    /// A customer tag, 802.1Q.
+    /// A customer tag, 802.1Q; many put it in the place of a service tag as well.
     pub const VLAN: EtherType = EtherType(0x8100);
-    /// A service tag, 802.1ad (QinQ).
+    /// A service tag, 802.1ad.
     pub const SERVICE_VLAN: EtherType = EtherType(0x88a8);
 
-    /// Whether another tag follows. As the type of a parsed header it means stacked tags (QinQ),
+    /// Whether another tag follows. As the type of a parsed header it means more tags than we read,
     /// which are the kernel's to untangle.
     #[inline]
     pub const fn is_tag(self) -> bool {
@@ -65,23 +65,53 @@ impl VlanId {
     }
 }
 
+/// A frame's VLAN tags, but for those that carry only a priority.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VlanTags {
+    /// A tag that is not of 802.1Q or has another one behind it, and its type.
+    pub outer: Option<(EtherType, VlanId)>,
+    /// The last one, of 802.1Q.
+    pub inner: Option<VlanId>,
+}
+
+impl VlanTags {
+    pub const NONE: VlanTags = VlanTags { outer: None, inner: None };
+
+    /// One 802.1Q tag, or none.
+    #[inline]
+    pub const fn one(inner: Option<VlanId>) -> Self {
+        VlanTags { outer: None, inner }
+    }
+
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self == VlanTags::NONE
+    }
+
+    /// The outermost first.
+    #[inline]
+    fn iter(self) -> impl Iterator<Item = (EtherType, VlanId)> {
+        self.outer.into_iter().chain(self.inner.map(|id| (EtherType::VLAN, id)))
+    }
+}
+
 /// The header in front of every packet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EthernetHeader {
     pub destination: MacAddr,
     pub source: MacAddr,
-    pub vlan: Option<VlanId>,
-    /// Of what follows the header and its tag.
+    pub vlans: VlanTags,
+    /// Of what follows the header and its tags.
     pub ether_type: EtherType,
 }
 
 /// A header without a tag [octets].
 pub const HEADER_LEN: usize = 14;
-/// An 802.1Q tag [octets].
+/// A VLAN tag [octets].
 pub const TAG_LEN: usize = 4;
 
 impl EthernetHeader {
-    /// Reads the header at the start of `frame`, and tells its length, tag included [octets].
+    /// Reads the header at the start of `frame`, and tells its length, tags included [octets].
     ///
     /// # Errors
     /// [`Malformed::EthernetTruncated`].
@@ -93,31 +123,45 @@ impl EthernetHeader {
         let mut header = EthernetHeader {
             destination: MacAddr([d0, d1, d2, d3, d4, d5]),
             source: MacAddr([s0, s1, s2, s3, s4, s5]),
-            vlan: None,
+            vlans: VlanTags::NONE,
             ether_type: EtherType(u16::from_be_bytes([t0, t1])),
         };
-        if header.ether_type != EtherType::VLAN {
+        if !header.ether_type.is_tag() {
             return Ok((header, HEADER_LEN));
         }
-        let [c0, c1, t0, t1] =
-            *behind.first_chunk::<TAG_LEN>().ok_or(Malformed::EthernetTruncated)?;
-        // IEEE 802.1Q §9.6: three bits of priority, one of drop eligibility, twelve of identifier.
-        header.vlan = VlanId::new(u16::from_be_bytes([c0, c1]) & 0x0fff);
-        header.ether_type = EtherType(u16::from_be_bytes([t0, t1]));
+        let outer_type = header.ether_type;
+        let (id, behind) = header.read_tag(behind)?;
+        if header.ether_type == EtherType::VLAN {
+            header.vlans.outer = id.map(|id| (outer_type, id));
+            header.vlans.inner = header.read_tag(behind)?.0;
+            return Ok((header, HEADER_LEN + 2 * TAG_LEN));
+        }
+        match outer_type {
+            EtherType::VLAN => header.vlans.inner = id,
+            _ => header.vlans.outer = id.map(|id| (outer_type, id)),
+        }
         Ok((header, HEADER_LEN + TAG_LEN))
+    }
+
+    /// Takes in a tag from the start of `octets`; what is behind it is of `ether_type` then.
+    #[inline]
+    fn read_tag<'a>(&mut self, octets: &'a [u8]) -> Result<(Option<VlanId>, &'a [u8]), Malformed> {
+        let (tag, behind) =
+            octets.split_first_chunk::<TAG_LEN>().ok_or(Malformed::EthernetTruncated)?;
+        let [c0, c1, t0, t1] = *tag;
+        self.ether_type = EtherType(u16::from_be_bytes([t0, t1]));
+        // IEEE 802.1Q §9.6: three bits of priority, one of drop eligibility, twelve of identifier.
+        Ok((VlanId::new(u16::from_be_bytes([c0, c1]) & 0x0fff), behind))
     }
 
     /// Length of the header that [`EthernetHeader::emit`] writes [octets].
     #[inline]
-    pub const fn header_len(&self) -> usize {
-        match self.vlan {
-            Some(_) => HEADER_LEN + TAG_LEN,
-            None => HEADER_LEN,
-        }
+    pub fn header_len(&self) -> usize {
+        HEADER_LEN + self.vlans.iter().count() * TAG_LEN
     }
 
-    /// Writes the header into `out`, which is [`EthernetHeader::header_len`] octets long. A tag
-    /// has priority zero.
+    /// Writes the header into `out`, which is [`EthernetHeader::header_len`] octets long. Tags
+    /// have priority zero.
     ///
     /// # Panics
     /// If `out` has another length.
@@ -127,9 +171,9 @@ impl EthernetHeader {
         out[0..6].copy_from_slice(&self.destination.0);
         out[6..12].copy_from_slice(&self.source.0);
         let mut type_at = 12;
-        if let Some(vlan) = self.vlan {
-            out[12..14].copy_from_slice(&EtherType::VLAN.0.to_be_bytes());
-            out[14..16].copy_from_slice(&vlan.get().to_be_bytes());
+        for (tag, id) in self.vlans.iter() {
+            out[type_at..type_at + 2].copy_from_slice(&tag.0.to_be_bytes());
+            out[type_at + 2..type_at + 4].copy_from_slice(&id.get().to_be_bytes());
             type_at += TAG_LEN;
         }
         out[type_at..type_at + 2].copy_from_slice(&self.ether_type.0.to_be_bytes());
@@ -146,21 +190,45 @@ mod tests {
         0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x00, 0x00, 0x00, 0x02, 0x81, 0x00, 0x00,
         0x2a, 0x86, 0xdd,
     ];
+    const TWICE: [u8; 22] = [
+        0x02, 0x00, 0x00, 0x00, 0x00, 0x01, 0x02, 0x00, 0x00, 0x00, 0x00, 0x02, 0x88, 0xa8, 0x00,
+        0x07, 0x81, 0x00, 0x00, 0x2a, 0x08, 0x00,
+    ];
 
-    fn header(vlan: Option<u16>, ether_type: EtherType) -> EthernetHeader {
+    fn id(id: u16) -> VlanId {
+        VlanId::new(id).expect("an identifier")
+    }
+
+    fn header(vlans: VlanTags, ether_type: EtherType) -> EthernetHeader {
         EthernetHeader {
             destination: MacAddr([2, 0, 0, 0, 0, 1]),
             source: MacAddr([2, 0, 0, 0, 0, 2]),
-            vlan: vlan.and_then(VlanId::new),
+            vlans,
             ether_type,
         }
     }
 
+    fn tags_of(bytes: &[u8]) -> VlanTags {
+        EthernetHeader::parse(bytes).expect("valid").0.vlans
+    }
+
     #[test]
     fn headers_are_read_and_written() {
-        let cases: [(&[u8], EthernetHeader); 2] =
-            [(&PLAIN, header(None, EtherType::IPV4)), (&TAGGED, header(Some(42), EtherType::IPV6))];
-        for (bytes, expected) in cases {
+        let inner = Some(id(42));
+        let service = Some((EtherType::SERVICE_VLAN, id(7)));
+        let mut q_in_q = TWICE;
+        q_in_q[12..14].copy_from_slice(&[0x81, 0x00]);
+        let mut service_alone = TAGGED;
+        service_alone[12..16].copy_from_slice(&[0x88, 0xa8, 0x00, 0x07]);
+        let cases: [(&[u8], VlanTags, EtherType); 5] = [
+            (&PLAIN, VlanTags::NONE, EtherType::IPV4),
+            (&TAGGED, VlanTags::one(inner), EtherType::IPV6),
+            (&TWICE, VlanTags { outer: service, inner }, EtherType::IPV4),
+            (&q_in_q, VlanTags { outer: Some((EtherType::VLAN, id(7))), inner }, EtherType::IPV4),
+            (&service_alone, VlanTags { outer: service, inner: None }, EtherType::IPV6),
+        ];
+        for (bytes, vlans, ether_type) in cases {
+            let expected = header(vlans, ether_type);
             assert_eq!(EthernetHeader::parse(bytes), Ok((expected, bytes.len())));
             let mut out = vec![0xee; expected.header_len()];
             expected.emit(&mut out);
@@ -176,19 +244,24 @@ mod tests {
     fn priority_is_not_part_of_the_identifier() {
         let mut bytes = TAGGED;
         bytes[14] = 0xb0;
-        assert_eq!(EthernetHeader::parse(&bytes).expect("valid").0.vlan, VlanId::new(42));
+        assert_eq!(tags_of(&bytes), VlanTags::one(Some(id(42))));
         bytes[15] = 0;
-        assert_eq!(EthernetHeader::parse(&bytes).expect("valid").0.vlan, None);
+        assert!(tags_of(&bytes).is_empty());
+        let mut twice = TWICE;
+        twice[15] = 0;
+        assert_eq!(tags_of(&twice), VlanTags::one(Some(id(42))));
     }
 
     #[test]
-    fn stacked_tags_are_seen() {
-        let mut twice = TAGGED;
-        twice[16..].copy_from_slice(&[0x81, 0x00]);
-        assert!(EthernetHeader::parse(&twice).expect("valid").0.ether_type.is_tag());
-        let mut service = PLAIN;
-        service[12..].copy_from_slice(&[0x88, 0xa8]);
-        assert!(EthernetHeader::parse(&service).expect("valid").0.ether_type.is_tag());
+    fn more_tags_than_two_are_seen() {
+        for follows in [[0x81, 0x00], [0x88, 0xa8]] {
+            let mut thrice = TWICE;
+            thrice[20..].copy_from_slice(&follows);
+            assert!(EthernetHeader::parse(&thrice).expect("valid").0.ether_type.is_tag());
+        }
+        let mut inverted = TWICE;
+        inverted[16..18].copy_from_slice(&[0x88, 0xa8]);
+        assert!(EthernetHeader::parse(&inverted).expect("valid").0.ether_type.is_tag());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::Malformed;
 use super::checksum;
-use super::ethernet::{EtherType, EthernetHeader, MacAddr, VlanId};
+use super::ethernet::{EtherType, EthernetHeader, MacAddr, VlanTags};
 use super::icmp::IcmpError;
 use super::ip::{self, Ecn, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP};
 use super::ipv4::Ipv4Header;
@@ -20,9 +20,9 @@ use super::tcp::{CHECKSUM_OFFSET, TcpHeader};
 pub struct Packet {
     pub source_mac: MacAddr,
     pub destination_mac: MacAddr,
-    pub vlan: Option<VlanId>,
-    /// Of what follows the Ethernet header and one tag. It tells apart what
-    /// [`Transport::Other`] lumps together: ARP, stacked tags ([`EtherType::is_tag`]) and so on.
+    pub vlans: VlanTags,
+    /// Of what follows the Ethernet header and its tags. It tells apart what
+    /// [`Transport::Other`] lumps together: ARP, more tags ([`EtherType::is_tag`]) and so on.
     pub ether_type: EtherType,
     /// `0.0.0.0` if this is not IP; then all fields below are zero and the transport is `Other`.
     pub source: IpAddr,
@@ -67,7 +67,7 @@ pub fn parse(frame: &[u8]) -> Result<Packet, Malformed> {
         _ => Ok(Packet {
             source_mac: ethernet.source,
             destination_mac: ethernet.destination,
-            vlan: ethernet.vlan,
+            vlans: ethernet.vlans,
             ether_type: ethernet.ether_type,
             source: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             destination: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -92,7 +92,7 @@ fn parse_ipv4(
     let mut received = Packet {
         source_mac: ethernet.source,
         destination_mac: ethernet.destination,
-        vlan: ethernet.vlan,
+        vlans: ethernet.vlans,
         ether_type: ethernet.ether_type,
         source: IpAddr::V4(ip.source),
         destination: IpAddr::V4(ip.destination),
@@ -144,7 +144,7 @@ fn parse_ipv6(
     let mut received = Packet {
         source_mac: ethernet.source,
         destination_mac: ethernet.destination,
-        vlan: ethernet.vlan,
+        vlans: ethernet.vlans,
         ether_type: ethernet.ether_type,
         source: IpAddr::V6(ip.source),
         destination: IpAddr::V6(ip.destination),

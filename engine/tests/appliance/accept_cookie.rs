@@ -10,7 +10,7 @@ use ringroad_engine::stage::Cookies;
 
 use crate::apps::{echo, idle, request, respond, send, send_then_wait};
 use crate::cookies::{CookieShield, MASTER, THEN, give_keys, shield};
-use crate::packet::{ACK, FIN, Link, Options, PSH, RST, SYN, Segment};
+use crate::packet::{ACK, FIN, Link, Options, PSH, RST, SYN, Segment, Tags};
 use crate::peer::{Peer, Settings, Status};
 use crate::rig::{
     CLIENTS, Key, OURS, Plan, Random, Side, THEIRS, Wire, World, address, ms, origin, pattern,
@@ -276,7 +276,7 @@ fn a_cookie_without_timestamps_does_not_end_what_is_open() {
 fn forged(random: &mut Random, flags: u8) -> Segment {
     let stamped = random.below(2) == 0;
     Segment {
-        link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan: None },
+        link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], tags: Tags::default() },
         source: SocketAddr::new(
             [203, 0, 113, random.draw() as u8].into(),
             random.draw() as u16 | 1,

@@ -343,7 +343,7 @@ fn syn(client: u8, options: u8) -> Segment {
         link: Link {
             source: THEIRS[CLIENTS],
             destination: OURS[CLIENTS],
-            vlan: (options & 0x80 != 0).then_some(5),
+            tags: (options & 0x80 != 0).then_some(5).into(),
         },
         source: SocketAddr::new([198, 51, 100, client % 12].into(), 40_000),
         destination: if client == 255 { origin(1) } else { service() },

@@ -7,7 +7,7 @@ use ringroad_engine::stage::{Command, TwinGate};
 use ringroad_engine::telemetry::Snapshot;
 
 use crate::apps::{echo, idle, respond, send, send_then_wait};
-use crate::packet::{ACK, Link, Options, Segment, ip_packet};
+use crate::packet::{ACK, Link, Options, Segment, Tags, ip_packet};
 use crate::peer::{Settings, Status};
 use crate::rig::{
     CLIENTS, Key, Listener, ORIGINS, OURS, Plan, THEIRS, World, address, assert_ended, ip, ms,
@@ -56,7 +56,8 @@ fn linux_has_its_own_while_the_engine_serves() {
         .map(|n| world.client(n, Settings::MODERN, send(pattern(u64::from(n), 100))))
         .collect();
     let of_linux = client_of(&mut world, SSH, 100_000);
-    let towards = Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan: None };
+    let towards =
+        Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], tags: Tags::default() };
     let inward = [arp(THEIRS[CLIENTS], 1), echo_request(towards)];
     let outward = [arp(OURS[CLIENTS], 2), echo_request(towards.reversed())];
     for packet in &inward {
@@ -129,7 +130,7 @@ fn connections_that_the_engine_will_not_take_are_linuxs_to_their_end() {
 fn stray(number: u32) -> Vec<u8> {
     let [_, _, high, low] = number.to_be_bytes();
     Segment {
-        link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan: None },
+        link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], tags: Tags::default() },
         source: (std::net::Ipv4Addr::new(203, 0, high, low), 1024).into(),
         destination: address("10.10.1.1:9999"),
         seq: 1,

@@ -5,7 +5,7 @@ use ringroad_engine::port::impair;
 use ringroad_engine::wire::ethernet::MacAddr;
 
 use crate::apps::{echo, respond, send, send_then_wait};
-use crate::packet::Segment;
+use crate::packet::{Segment, Tags};
 use crate::peer::{Peer, Settings, Status};
 use crate::rig::{
     CLIENTS, IFINDEX, ORIGINS, OURS, Plan, Random, World, address, ip, ms, origin, pattern, pick,
@@ -83,13 +83,21 @@ fn a_route_that_changes_is_followed_by_what_is_open() {
 }
 
 #[test]
-fn a_tagged_client_is_answered_by_its_tag() {
+fn a_tagged_client_is_answered_by_its_tags() {
     let mut world = World::new(Plan::new(seed()));
     world.listen(origin(1), Settings::MODERN, || send_then_wait(pattern(2, 100_000)));
-    let tags = [None, Some(7), Some(4094)];
-    let keys = tags.map(|tag| {
-        let key = (address(&format!("198.51.100.7:{}", 40_000 + tag.unwrap_or(0))), service());
-        world.client_at(key, tag, Settings::MODERN, send(pattern(1, 100_000)))
+    let tags: [Tags; 5] = [
+        None.into(),
+        Some(7).into(),
+        Some(4094).into(),
+        Tags::two(0x88a8, [7, 4094]),
+        Tags::two(0x8100, [4094, 7]),
+    ];
+    let mut port = 40_000;
+    let keys = tags.map(|tags| {
+        port += 1;
+        let key = ((ip("198.51.100.7"), port).into(), service());
+        world.client_at(key, tags, Settings::MODERN, send(pattern(1, 100_000)))
     });
     world.run_to_the_end(secs(5));
     for key in keys {
@@ -97,7 +105,7 @@ fn a_tagged_client_is_answered_by_its_tag() {
         assert_eq!(world.peer(key).status, Status::Finished);
     }
     for peer in world.origin_peers() {
-        assert_eq!((peer.link.vlan, peer.link.destination), (None, OURS[ORIGINS]));
+        assert_eq!((peer.link.tags, peer.link.destination), (Tags::default(), OURS[ORIGINS]));
         assert!(peer.received == pattern(1, 100_000));
     }
     world.finish();

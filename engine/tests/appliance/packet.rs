@@ -26,12 +26,48 @@ pub struct Segment {
     pub payload: Vec<u8>,
 }
 
-/// Ethernet addresses, and the tag if there is one.
+/// VLAN tags as on the wire, the outermost first; none but in front of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tags([Option<[u8; 4]>; 2]);
+
+impl Tags {
+    /// QinQ: a tag of the type in front of one of 802.1Q.
+    pub fn two(outer_type: u16, [outer, inner]: [u16; 2]) -> Self {
+        Tags([(outer_type, outer), (0x8100, inner)].map(|(tag, id)| Some(tag_of(tag, id))))
+    }
+
+    pub fn octets(self) -> usize {
+        self.0.iter().flatten().flatten().count()
+    }
+
+    /// Of a frame.
+    fn of(packet: &[u8]) -> Self {
+        let at = |at: usize| packet.get(at..at + 4).and_then(|tag| tag.try_into().ok());
+        let outer =
+            at(12).filter(|[t0, t1, ..]: &[u8; 4]| matches!([t0, t1], [0x81, 0] | [0x88, 0xa8]));
+        let inner = at(16).filter(|tag| outer.is_some() && tag[..2] == [0x81, 0]);
+        Tags([outer, inner])
+    }
+}
+
+/// One of 802.1Q, or none.
+impl From<Option<u16>> for Tags {
+    fn from(id: Option<u16>) -> Self {
+        Tags([id.map(|id| tag_of(0x8100, id)), None])
+    }
+}
+
+fn tag_of(tag: u16, id: u16) -> [u8; 4] {
+    let ([t0, t1], [i0, i1]) = (tag.to_be_bytes(), id.to_be_bytes());
+    [t0, t1, i0, i1]
+}
+
+/// Ethernet addresses, and the tags if there are any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     pub source: [u8; 6],
     pub destination: [u8; 6],
-    pub vlan: Option<u16>,
+    pub tags: Tags,
 }
 
 impl Link {
@@ -208,7 +244,7 @@ pub fn is_tcp(packet: &[u8]) -> bool {
 
 /// Octets of the IP packet within a frame.
 pub fn ip_len(packet: &[u8]) -> usize {
-    packet.len() - if packet[12..14] == [0x81, 0x00] { 18 } else { 14 }
+    packet.len() - 14 - Tags::of(packet).octets()
 }
 
 /// Puts IP and Ethernet headers in front of a payload.
@@ -222,10 +258,7 @@ pub fn ip_packet(
     let mut packet = Vec::with_capacity(58 + payload.len());
     packet.extend(link.destination);
     packet.extend(link.source);
-    if let Some(vlan) = link.vlan {
-        packet.extend([0x81, 0x00]);
-        packet.extend(vlan.to_be_bytes());
-    }
+    packet.extend(link.tags.0.iter().flatten().flatten());
     match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             packet.extend([0x08, 0x00]);
@@ -254,8 +287,7 @@ pub fn ip_packet(
 /// Makes the checksums of a packet right again after something in it was changed, as far as its
 /// headers still make sense. `false` if they do not.
 pub fn fix_checksums(packet: &mut [u8]) -> bool {
-    let tag = if packet.get(12..14) == Some(&[0x81, 0x00]) { 4 } else { 0 };
-    let at = 14 + tag;
+    let at = 14 + Tags::of(packet).octets();
     let (header_len, source, destination): (usize, IpAddr, IpAddr) = match packet.get(at) {
         Some(first) if first >> 4 == 4 && packet.len() >= at + 40 => {
             let octets = |from: usize| -> [u8; 4] { packet[from..from + 4].try_into().unwrap() };
@@ -282,11 +314,12 @@ pub fn fix_checksums(packet: &mut [u8]) -> bool {
 fn parse_ethernet(packet: &[u8]) -> Result<(Link, &[u8]), String> {
     check(packet.len() >= 18, "Ethernet header cut short")?;
     let mac = |at: usize| -> [u8; 6] { packet[at..at + 6].try_into().expect("six") };
-    let (vlan, at) = match packet[12..14] {
-        [0x81, 0x00] => (Some(u16::from_be_bytes([packet[14], packet[15]])), 18),
-        _ => (None, 14),
-    };
-    check(vlan.is_none_or(|tag| tag != 0 && tag < 0x1000), "priority or null VLAN tag")?;
+    let tags = Tags::of(packet);
+    let at = 14 + tags.octets();
+    for [.., i0, i1] in tags.0.into_iter().flatten() {
+        let id = u16::from_be_bytes([i0, i1]);
+        check(id != 0 && id < 0x1000, "priority or null VLAN tag")?;
+    }
     let version = match packet.get(at - 2..at) {
         Some([0x08, 0x00]) => 4,
         Some([0x86, 0xdd]) => 6,
@@ -294,7 +327,7 @@ fn parse_ethernet(packet: &[u8]) -> Result<(Link, &[u8]), String> {
     };
     let ip = &packet[at..];
     check(ip.first().is_some_and(|first| first >> 4 == version), "IP version")?;
-    Ok((Link { source: mac(6), destination: mac(0), vlan }, ip))
+    Ok((Link { source: mac(6), destination: mac(0), tags }, ip))
 }
 
 fn parse_ip(ip: &[u8]) -> Result<(IpAddr, IpAddr, &[u8]), String> {

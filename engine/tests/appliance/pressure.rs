@@ -13,7 +13,7 @@ use ringroad_engine::telemetry::Snapshot;
 
 use crate::apps::{echo, idle, respond, send};
 use crate::cookies::{CookieShield, MASTER, THEN, give_keys};
-use crate::packet::{ACK, Link, Options, SYN, Segment};
+use crate::packet::{ACK, Link, Options, SYN, Segment, Tags};
 use crate::peer::{Settings, Status};
 use crate::rig::{
     CLIENTS, Key, OURS, Plan, THEIRS, World, ms, origin, pattern, secs, seed, service,
@@ -53,7 +53,7 @@ fn answered(world: &TwinWorld) -> u64 {
 fn forged(number: u32) -> Segment {
     let [_, a, b, c] = number.to_be_bytes();
     Segment {
-        link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan: None },
+        link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], tags: Tags::default() },
         source: SocketAddr::new([203, a, b, c].into(), 1024),
         destination: service(),
         seq: number.wrapping_mul(0x9e37_79b9),

@@ -6,7 +6,7 @@ use ringroad_ebpf::{FingerprintKey, ProvenSources, RateLimits};
 
 use crate::apps::{idle, send};
 use crate::cookies::shield;
-use crate::packet::{Link, Options, SYN, Segment};
+use crate::packet::{Link, Options, SYN, Segment, Tags};
 use crate::peer::Settings;
 use crate::rig::{
     CLIENTS, OURS, Plan, THEIRS, World, address, origin, pattern, secs, seed, service,
@@ -37,7 +37,11 @@ fn who_completes_a_handshake_is_noted_and_who_only_sends_a_syn_is_not() {
         world.listen(origin(1), Settings::MODERN, idle);
         let forged = address("198.51.100.9:40000");
         let syn = Segment {
-            link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan: None },
+            link: Link {
+                source: THEIRS[CLIENTS],
+                destination: OURS[CLIENTS],
+                tags: Tags::default(),
+            },
             source: forged,
             destination: service(),
             seq: 1,

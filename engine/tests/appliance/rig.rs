@@ -34,7 +34,7 @@ use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 
 use crate::cookies::{CookieShield, Fate};
-use crate::packet::{self, Link, RST, SYN, Segment};
+use crate::packet::{self, Link, RST, SYN, Segment, Tags};
 use crate::peer::{App, Peer, Settings};
 
 /// The two sides of the appliance, each behind a port of its own.
@@ -119,7 +119,7 @@ impl Plan {
         Plan {
             seed,
             frames: 4096,
-            device: sim::Settings { packet_max: 1518, ..sim::Settings::default() },
+            device: sim::Settings { packet_max: 1522, ..sim::Settings::default() },
             service: ServiceSettings {
                 name: "web".to_owned(),
                 listen: vec![service(), address("[2001:db8:1::1]:80")],
@@ -408,8 +408,14 @@ impl<P: Wire, G: Gate> World<P, G> {
         self.client_at((from, service()), None, settings, app)
     }
 
-    pub fn client_at(&mut self, key: Key, vlan: Option<u16>, settings: Settings, app: App) -> Key {
-        let link = Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan };
+    pub fn client_at(
+        &mut self,
+        key: Key,
+        tags: impl Into<Tags>,
+        settings: Settings,
+        app: App,
+    ) -> Key {
+        let link = Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], tags: tags.into() };
         let peer = Peer::connect(settings, key, link, self.random.draw() as u32, app);
         self.hosts.0[CLIENTS].peers.insert(key, peer);
         key

@@ -33,7 +33,7 @@ impl Sample {
             false => ("198.51.100.7:40000", "10.10.1.1:80"),
         };
         let segment = Segment {
-            link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan },
+            link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], tags: vlan.into() },
             source: address(addresses.0),
             destination: address(addresses.1),
             seq: 0x1234_5678,

@@ -5,14 +5,14 @@ use ringroad_engine::limits::BURST;
 use ringroad_engine::port::Port as _;
 
 use crate::Bench;
-use crate::packet::{ACK, Link, Options, Segment};
+use crate::packet::{ACK, Link, Options, Segment, Tags};
 use crate::rig::{CLIENTS, OURS, THEIRS, address};
 use crate::tap::{self, eventually, in_namespace};
 
 /// A packet of the flow with this number; Linux spreads flows over a TAP's queues.
 fn packet(flow: u16) -> Vec<u8> {
     let segment = Segment {
-        link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], vlan: None },
+        link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], tags: Tags::default() },
         source: address(&format!("198.51.100.7:{}", 40_000 + flow)),
         destination: address("10.10.1.1:80"),
         seq: 1,

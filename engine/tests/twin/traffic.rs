@@ -9,8 +9,8 @@ use ringroad_engine::wire::packet::{self, Transport};
 use ringroad_engine::wire::tcp::SeqNum;
 
 use crate::packets::{
-    ACK, CWR, ECE, FIN, ICMPV4, ICMPV6, PSH, RST, SYN, TCP, UDP, ethernet, ethernet_of, extension,
-    icmp, ip, ipv4, ipv6, segment, syn, tagged, tcp,
+    ACK, CWR, ECE, FIN, ICMPV4, ICMPV6, PSH, RST, SERVICE_VLAN, SYN, TCP, UDP, VLAN, ethernet,
+    ethernet_of, extension, icmp, ip, ipv4, ipv6, segment, syn, tagged, tagged_as, tcp,
 };
 
 /// A packet between few clients and few addresses, so that what came before matters.
@@ -29,11 +29,10 @@ pub(crate) fn plausible(random: &mut Random) -> Vec<u8> {
         4 => ethernet_of(pick(random, &[0x0806, 0x88cc, 0x8100, 0x88a8, 0x0800, 0x86dd]), &[0; 60]),
         _ => segment(client, local, pick(random, &FLAGS), payload),
     };
-    match random.below(8) {
-        0 => tagged(&[100], &frame),
-        1 => tagged(&[7, 100], &frame),
-        _ => frame,
-    }
+    let tags = pick(random, &[0, 0, 0, 0, 1, 1, 2, 2, 2, 3]);
+    let tags: Vec<_> =
+        (0..tags).map(|id| (pick(random, &[VLAN, VLAN, SERVICE_VLAN]), 100 * id)).collect();
+    tagged_as(&tags, &frame)
 }
 
 /// A SYN to a service, in whatever it may be wrapped.
@@ -73,7 +72,10 @@ pub(crate) fn any_new_connection(random: &mut Random) -> Vec<u8> {
     }
     if random.below(3) == 0 {
         let tag = pick(random, &[1, 100, 0xa064, 0]);
-        frame = tagged(&[tag], &frame);
+        frame = match random.below(2) {
+            0 => tagged(&[tag], &frame),
+            _ => tagged_as(&[(pick(random, &[VLAN, SERVICE_VLAN]), 7), (VLAN, tag)], &frame),
+        };
     }
     let padding = pick(random, &[0, 0, 4, 20]);
     frame.resize(frame.len() + padding, 0);

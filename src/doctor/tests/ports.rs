@@ -83,7 +83,7 @@ fn what_stops_a_port_is_a_failure() {
              what owns it (`bpftool net`), or ip link set dev eth1 xdp off",
             "Failure receive-queues: receives on 8 queues, of which 1 would be polled → ethtool -L \
              eth1 combined 1",
-            "Failure mtu: 9000: its packets do not fit one frame → ip link set eth1 mtu 3822, or less",
+            "Failure mtu: 9000: its packets do not fit one frame → ip link set eth1 mtu 3818, or less",
         ]
     );
 }

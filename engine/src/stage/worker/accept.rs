@@ -12,7 +12,7 @@ use crate::tcp::isn::{Secret, initial_sequence, timestamp_offset};
 use crate::tcp::{Connection, Endpoints, Offer};
 use crate::telemetry::DropReason;
 use crate::time::Instant;
-use crate::wire::ethernet::VlanId;
+use crate::wire::ethernet::{VlanId, VlanTags};
 use crate::wire::tcp::{Flags, SeqNum};
 
 impl Worker {
@@ -247,7 +247,7 @@ impl Worker {
             port: port as u8,
             source: path.source_mac,
             destination: path.destination_mac,
-            vlan: path.vlan.and_then(VlanId::new),
+            vlans: VlanTags::one(path.vlan.and_then(VlanId::new)),
         })
     }
 }

@@ -159,8 +159,8 @@ impl Worker {
         let (key, came_by, old) = (leg.key, pair.came_by, leg.path);
         let answer = LegPath::along(&came_by, key.local().ip(), key.remote().ip());
         let path = match side {
-            // A tagged client is answered by its tag.
-            Side::Client if came_by.vlan.is_some() => answer,
+            // A tagged client is answered by its tags.
+            Side::Client if !came_by.vlans.is_empty() => answer,
             // Where Linux has no path yet, or routes by an interface that is not ours, a client is
             // answered the way it came.
             Side::Client => match self.path_of(&key, outlet) {

@@ -16,7 +16,7 @@ use crate::tcp::{Chunk, Disposition, Endpoints, Outgoing, TimeWaitVerdict, reset
 use crate::telemetry::DropReason;
 use crate::time::Instant;
 use crate::wire::checksum;
-use crate::wire::ethernet::{MacAddr, VlanId};
+use crate::wire::ethernet::{MacAddr, VlanTags};
 use crate::wire::icmp::{IcmpError, IcmpErrorKind};
 use crate::wire::ip::{Ecn, PROTOCOL_TCP};
 use crate::wire::packet::{self, Packet, Transport};
@@ -36,7 +36,7 @@ pub(super) struct Arrival {
     payload_sum: u16,
     congestion_experienced: bool,
     pub(super) port: u8,
-    pub(super) vlan: Option<VlanId>,
+    pub(super) vlans: VlanTags,
 }
 
 impl Worker {
@@ -89,7 +89,7 @@ impl Worker {
                     payload_sum,
                     congestion_experienced: packet.ecn == Ecn::CongestionExperienced,
                     port,
-                    vlan: packet.vlan,
+                    vlans: packet.vlans,
                 })
             }
             Transport::IcmpError(error) => {
@@ -219,7 +219,7 @@ impl Worker {
     pub(super) fn way_back(&self, arrival: &Arrival) -> LinkPath {
         let bytes = self.pool.bytes(&arrival.frame);
         let mac = |at: usize| MacAddr(bytes[at..at + 6].try_into().expect("six octets"));
-        LinkPath { port: arrival.port, source: mac(0), destination: mac(6), vlan: arrival.vlan }
+        LinkPath { port: arrival.port, source: mac(0), destination: mac(6), vlans: arrival.vlans }
     }
 
     /// Queues a segment that belongs to no leg, if there was a frame for it; the next flush sends

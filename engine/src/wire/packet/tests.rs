@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::ethernet::VlanId;
 use crate::wire::icmp::{IcmpErrorKind, QuotedSegment};
 use crate::wire::tcp::{self, Flags, SeqNum, TcpOptions, Timestamps};
 
@@ -101,7 +102,7 @@ fn tcp_over_ipv4() {
     let expected = Packet {
         source_mac: MacAddr([2, 0, 0, 0, 0, 2]),
         destination_mac: MacAddr([2, 0, 0, 0, 0, 1]),
-        vlan: None,
+        vlans: VlanTags::NONE,
         ether_type: EtherType::IPV4,
         source: address("192.0.2.1"),
         destination: address("198.51.100.7"),
@@ -119,7 +120,7 @@ fn tcp_over_ipv6_in_a_vlan() {
     let expected = Packet {
         source_mac: MacAddr([2, 0, 0, 0, 0, 2]),
         destination_mac: MacAddr([2, 0, 0, 0, 0, 1]),
-        vlan: VlanId::new(42),
+        vlans: VlanTags::one(VlanId::new(42)),
         ether_type: EtherType::IPV6,
         source: address("2001:db8::1"),
         destination: address("2001:db8::2"),
