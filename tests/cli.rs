@@ -391,6 +391,7 @@ mod lab {
         for host in ["client", "origin"] {
             let offloads = lab.exec(host, &["ethtool", "-k", "eth0"]);
             assert!(offloads.contains("\ntx-checksumming: off\n"), "{offloads}");
+            assert!(offloads.contains("\ngeneric-receive-offload: on\n"), "{offloads}");
         }
     }
 
@@ -481,7 +482,7 @@ mod lab {
         let output = lab.command(&["up"]).env("PATH", tools.path()).output().unwrap();
         let said = format!(
             "ringroad: the lab is not up, and what was made of it is gone again: \"ip netns exec \
-             {}-client ethtool -K eth0 tx off\" failed: no such feature\n",
+             {}-client ethtool -K eth0 tx off gro on\" failed: no such feature\n",
             lab.0
         );
         assert_ends(&output, 1, &said);

@@ -129,10 +129,12 @@ impl Layout {
     }
 
     /// A veth that leaves checksums to its device never has them computed: there is no device.
-    /// Packets that are read off it by a program must be complete.
+    /// Packets that are read off it by a program must be complete. Without GRO it would not hear
+    /// what a shield at the other end sends back.
     fn offloads(&self, commands: &mut Vec<Line>) {
         for (host, device) in [CLIENT, ORIGIN] {
-            commands.push(self.inside(host, &["ethtool", "-K", device, "tx", "off"]));
+            let words = ["ethtool", "-K", device, "tx", "off", "gro", "on"];
+            commands.push(self.inside(host, &words));
         }
         if self.wire {
             // The program on the wire also reads what the edge sends.

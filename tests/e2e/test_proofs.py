@@ -18,9 +18,6 @@ class Proofs(EdgeCase):
     def setUp(self):
         super().setUp()
         self.needs("shield")
-        # A veth takes what its peer's XDP program sends back only if it has a program too.
-        if self.driver_name == "af_xdp":
-            self.attach_foreign_xdp("eth0", "client")
         reply = 'location / { return 200 "x"; }'
         servers = (f"server {{ listen {port}; {reply} }}" for port in (PORT, OTHER_PORT))
         self.nginx(" ".join(servers), listeners=2)
