@@ -84,8 +84,7 @@
  * for what restarts and reboots leave behind, and no load.
  */
 #define UNKNOWN_TO_KERNEL_PER_SECOND 1000
-#define UNKNOWN_INTERVAL_NS (1000ULL * 1000 * 1000 / UNKNOWN_TO_KERNEL_PER_SECOND)
-#define UNKNOWN_BURST_NS (1000ULL * 1000 * 1000)
+#define UNKNOWN_INTERVAL_NS (SECOND_NS / UNKNOWN_TO_KERNEL_PER_SECOND)
 
 /* IPv6 extension headers that are skipped on the way to TCP. */
 #define EXTENSION_HEADERS_MAX 4
@@ -95,7 +94,7 @@
 #define SAMPLES_OCTETS (256 * 1024)
 
 /* Between two samples of one CPU, and of a burst of them altogether [nanoseconds]. */
-#define SAMPLE_INTERVAL_NS (1000ULL * 1000 * 1000 / 256)
+#define SAMPLE_INTERVAL_NS (SECOND_NS / 256)
 #define SAMPLE_BURST_NS (64 * SAMPLE_INTERVAL_NS)
 
 /* struct control and the per-CPU counters are written by different CPUs. */

@@ -50,25 +50,6 @@ static __always_inline __u32 tag_of(__u64 hash)
 	return tag ? tag : 1 << FINGERPRINT_NOTE_BITS;
 }
 
-/* The note of what has this hash in the table of the key, or one of the above. */
-static __always_inline int find_hashed(void *table, const struct fingerprint_key *key, __u64 hash)
-{
-	struct fingerprint_bucket *bucket = find_bucket(table, key, hash);
-	__u32 tag = tag_of(hash), found;
-	int i;
-
-	if (!bucket)
-		return FINGERPRINT_ABSENT;
-	/* A word with this tag leaves its note. */
-#pragma unroll
-	for (i = 0; i < FINGERPRINTS_PER_BUCKET; i++) {
-		found = read_once(bucket->words[i]) ^ tag;
-		if (found <= FINGERPRINT_NOTE_MAX)
-			return found;
-	}
-	return read_once(bucket->unplaced) ? FINGERPRINT_CROWDED : FINGERPRINT_ABSENT;
-}
-
 /*
  * Whether a table that forgets has this hash. Its places have no notes and are taken in turn from the
  * first on, so that most buckets are seen through soon.
@@ -92,31 +73,49 @@ static __always_inline int is_remembered(void *table, const struct fingerprint_k
 	return 0;
 }
 
-/* The same of what has these words. */
-static __always_inline int find_fingerprint(void *table, const __u32 *words, __u32 count)
+/* The bucket that these words belong to, and their tag; NULL if there is none. */
+static __always_inline struct fingerprint_bucket *bucket_of(void *table, const __u32 *words,
+							    __u32 count, __u32 *tag)
 {
 	__u32 at = 0;
 	const struct fingerprint_key *key = bpf_map_lookup_elem(table, &at);
-
-	return key ? find_hashed(table, key, fingerprint(key, words, count)) : FINGERPRINT_ABSENT;
-}
-
-/* Takes it out ahead of the engine, which will not find it. */
-static __always_inline void drop_fingerprint(void *table, const __u32 *words, __u32 count)
-{
-	__u32 at = 0, tag;
-	const struct fingerprint_key *key = bpf_map_lookup_elem(table, &at);
-	struct fingerprint_bucket *bucket;
 	__u64 hash;
-	int i;
 
 	if (!key)
-		return;
+		return NULL;
 	hash = fingerprint(key, words, count);
-	bucket = find_bucket(table, key, hash);
+	*tag = tag_of(hash);
+	return find_bucket(table, key, hash);
+}
+
+/* The note of what has these words, or one of the above. */
+static __always_inline int find_fingerprint(void *table, const __u32 *words, __u32 count)
+{
+	__u32 tag = 0, found;
+	struct fingerprint_bucket *bucket = bucket_of(table, words, count, &tag);
+	int i;
+
+	if (!bucket)
+		return FINGERPRINT_ABSENT;
+	/* A word with this tag leaves its note. */
+#pragma unroll
+	for (i = 0; i < FINGERPRINTS_PER_BUCKET; i++) {
+		found = read_once(bucket->words[i]) ^ tag;
+		if (found <= FINGERPRINT_NOTE_MAX)
+			return found;
+	}
+	return read_once(bucket->unplaced) ? FINGERPRINT_CROWDED : FINGERPRINT_ABSENT;
+}
+
+/* Takes out what has these words, ahead of the engine, which will not find it. */
+static __always_inline void drop_fingerprint(void *table, const __u32 *words, __u32 count)
+{
+	__u32 tag = 0;
+	struct fingerprint_bucket *bucket = bucket_of(table, words, count, &tag);
+	int i;
+
 	if (!bucket)
 		return;
-	tag = tag_of(hash);
 #pragma unroll
 	for (i = 0; i < FINGERPRINTS_PER_BUCKET; i++) {
 		if ((read_once(bucket->words[i]) ^ tag) <= FINGERPRINT_NOTE_MAX) {

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Samples of what is refused, for people to look at: what is dropped, and what belongs to no
- * connection. A flood has no more of them than a trickle: so
- * many a second of each CPU, by a token bucket as in limits.h.
+ * connection. A flood has no more of them than a trickle: so many a second of each CPU, by a token
+ * bucket as in limits.h.
  */
 #ifndef RINGROAD_SAMPLES_H
 #define RINGROAD_SAMPLES_H
 
 #include "clock.h"
+#include "limits.h"
 #include "maps.h"
 
 /* Whether one more is within the rate; if so, it is taken. Else there is none until the next tick. */
 static __always_inline int takes_sample(struct sampler *sampler)
 {
-	__u64 jiffies = bpf_jiffies64(), now, full_at;
+	__u64 jiffies = bpf_jiffies64(), full_at;
 
 	if (sampler->empty_at_jiffies == jiffies)
 		return 0;
-	now = tick_ns();
-	full_at = (sampler->full_at_ns > now ? sampler->full_at_ns : now) + SAMPLE_INTERVAL_NS;
-	if (full_at - now > SAMPLE_BURST_NS) {
+	full_at = pay(sampler->full_at_ns, tick_ns(), SAMPLE_INTERVAL_NS, SAMPLE_BURST_NS);
+	if (!full_at) {
 		sampler->empty_at_jiffies = jiffies;
 		return 0;
 	}

@@ -45,11 +45,10 @@ static __always_inline int brings_cookie(struct xdp_md *ctx, const struct contro
 static __always_inline int within_unknown_rate(struct control *control,
 					       const struct heartbeat *heartbeat)
 {
-	__u64 now = cheap_now(heartbeat);
-	__u64 full_at = read_once(control->unknown_full_at_ns);
+	__u64 full_at = pay(read_once(control->unknown_full_at_ns), cheap_now(heartbeat),
+			    UNKNOWN_INTERVAL_NS, SECOND_NS);
 
-	full_at = (full_at > now ? full_at : now) + UNKNOWN_INTERVAL_NS;
-	if (full_at - now > UNKNOWN_BURST_NS)
+	if (!full_at)
 		return 0;
 	write_once(control->unknown_full_at_ns, full_at);
 	return 1;

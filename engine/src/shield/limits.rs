@@ -180,7 +180,7 @@ impl Buckets {
 
 /// When a bucket will be full again that pays so much, if it can.
 #[inline]
-fn pay(full_at_ns: u64, now_ns: u64, cost_ns: u64, burst_ns: u64) -> Option<u64> {
+pub(super) fn pay(full_at_ns: u64, now_ns: u64, cost_ns: u64, burst_ns: u64) -> Option<u64> {
     let full_at_ns = full_at_ns.max(now_ns) + cost_ns;
     (full_at_ns - now_ns <= burst_ns).then_some(full_at_ns)
 }

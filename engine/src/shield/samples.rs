@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
-use ringroad_ebpf::Sample;
 use ringroad_ebpf::limits::{SAMPLES_AT_ONCE, SAMPLES_PER_SECOND};
+use ringroad_ebpf::{SECOND_NS, Sample};
 
+use super::limits::pay;
 use crate::limits::SAMPLES_WAITING_MAX;
 use crate::time::Instant;
 
@@ -68,9 +69,8 @@ impl Sampler {
     /// Takes a sample, if one more is within the rate.
     #[inline]
     pub(super) fn take(&mut self, now: Instant, sample: impl FnOnce() -> Sample) {
-        let now_ns = now.as_nanos();
-        let full_at_ns = self.full_at_ns.max(now_ns) + INTERVAL_NS;
-        if full_at_ns - now_ns <= INTERVAL_NS * u64::from(SAMPLES_AT_ONCE) {
+        let burst_ns = INTERVAL_NS * u64::from(SAMPLES_AT_ONCE);
+        if let Some(full_at_ns) = pay(self.full_at_ns, now.as_nanos(), INTERVAL_NS, burst_ns) {
             self.full_at_ns = full_at_ns;
             self.samples.put(sample());
         }
@@ -78,7 +78,7 @@ impl Sampler {
 }
 
 /// Between two samples.
-const INTERVAL_NS: u64 = 1_000_000_000 / SAMPLES_PER_SECOND as u64;
+const INTERVAL_NS: u64 = SECOND_NS / SAMPLES_PER_SECOND as u64;
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,10 @@
 //! Segments of no connection that is known: `ebpf/bpf/unknown.h`.
 
+use ringroad_ebpf::SECOND_NS;
 use ringroad_ebpf::limits::{PROVEN_FLOW_MEMORY, PROVEN_FLOWS_MAX, UNKNOWN_TO_KERNEL_PER_SECOND};
 
 use super::cookie::{self, Keys};
+use super::limits::pay;
 use super::parse::{ACK, RST, SYN, Segment};
 use super::recent::Recent;
 use crate::flow::FlowKey;
@@ -48,13 +50,9 @@ pub(super) struct UnknownLimit {
 impl UnknownLimit {
     /// Whether Linux gets one more; if so, it has.
     pub(super) fn take(&mut self, now: Instant) -> bool {
-        let now_ns = now.as_nanos();
-        let then_full_at_ns = self.full_at_ns.max(now_ns) + INTERVAL_NS;
-        let is_within = then_full_at_ns - now_ns <= BURST_NS;
-        if is_within {
-            self.full_at_ns = then_full_at_ns;
-        }
-        is_within
+        let paid = pay(self.full_at_ns, now.as_nanos(), INTERVAL_NS, SECOND_NS);
+        self.full_at_ns = paid.unwrap_or(self.full_at_ns);
+        paid.is_some()
     }
 }
 
@@ -70,5 +68,4 @@ pub(super) fn brings_cookie(keys: &Keys, segment: &Segment<'_>) -> bool {
     cookie::open(keys, &segment.flow(), client_isn, sequence, echoed).is_some()
 }
 
-const BURST_NS: u64 = 1_000_000_000;
-const INTERVAL_NS: u64 = BURST_NS / UNKNOWN_TO_KERNEL_PER_SECOND as u64;
+const INTERVAL_NS: u64 = SECOND_NS / UNKNOWN_TO_KERNEL_PER_SECOND as u64;
