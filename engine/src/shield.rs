@@ -83,6 +83,25 @@ pub struct Settings {
     pub secret: [u8; 16],
 }
 
+impl Settings {
+    /// Of a lane that serves nothing, lists nobody and limits nothing.
+    pub fn new(ports: usize, known_flows: KnownFlows, secret: [u8; 16]) -> Self {
+        Settings {
+            ports,
+            services: Vec::new(),
+            egress: Vec::new(),
+            drop_fragments: false,
+            drop_unknown: false,
+            lists: Lists::default(),
+            limits: None,
+            cookies: Vec::new(),
+            known_flows,
+            samples: Samples::new(),
+            secret,
+        }
+    }
+}
+
 /// The twin of the XDP program, for one lane; see the module.
 #[derive(Debug)]
 pub struct Twin {

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
-use ringroad_ebpf::{FingerprintKey, KnownFlows, Lists};
+use ringroad_ebpf::{FingerprintKey, KnownFlows};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{NextHop, Routes};
 use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::port::tap::{self, Tap};
-use ringroad_engine::shield::{Rates, Samples, Settings, Twin};
+use ringroad_engine::shield::{Rates, Settings, Twin};
 use ringroad_engine::stage::{
     Command, IdlePolicy, Lane, Mailbox, Neighbours, PortIdentity, TwinGate, Worker, WorkerSettings,
     mailbox, monotonic,
@@ -53,23 +53,8 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
     };
     let pool = FramePool::in_memory(1024, 2048);
     let worker = Worker::new(settings, pool, Arc::new(Routes::default()), monotonic());
-    let nothing = Settings {
-        ports: 1,
-        services: vec![],
-        egress: vec![],
-        drop_fragments: false,
-        lists: Lists::default(),
-        limits: None,
-        cookies: vec![],
-        drop_unknown: false,
-        known_flows: KnownFlows::new(
-            &[1],
-            1,
-            FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
-        ),
-        samples: Samples::new(),
-        secret: [7; 16],
-    };
+    let key = FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok.");
+    let nothing = Settings::new(1, KnownFlows::new(&[1], 1, key), [7; 16]);
     let gate = TwinGate::new(Twin::new(&nothing), vec![tap], Rates::default());
     (Lane::new(worker, vec![port], gate, Nobody, mailbox, IdlePolicy::Adaptive), wire)
 }

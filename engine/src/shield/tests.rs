@@ -34,26 +34,15 @@ fn settings() -> Settings {
         service_index,
     };
     let egress = |ports| EgressRange { address: at("10.2.0.1:0").ip(), ports, port_index: 0 };
+    let key = FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok.");
     Settings {
-        ports: 2,
         services: vec![
             service("10.1.0.1:80", 0, 0),
             service("10.1.0.1:80", 1, 0),
             service("[fd00:1::1]:443", 1, 1),
         ],
         egress: vec![egress(40_000..=40_009), egress(20_000..=20_009)],
-        drop_fragments: false,
-        lists: Lists::default(),
-        limits: None,
-        cookies: vec![],
-        drop_unknown: false,
-        known_flows: KnownFlows::new(
-            &[1, 2],
-            1000,
-            FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
-        ),
-        samples: Samples::new(),
-        secret: [7; 16],
+        ..Settings::new(2, KnownFlows::new(&[1, 2], 1000, key), [7; 16])
     }
 }
 

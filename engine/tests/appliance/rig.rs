@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use ringroad_ebpf::{
-    CookieMode, CookieService, EgressRange, FingerprintKey, KnownFlows, Lists, ProvenSources,
+    CookieMode, CookieService, EgressRange, FingerprintKey, KnownFlows, ProvenSources,
     ServiceAddress,
 };
 use ringroad_engine::frame::FramePool;
@@ -23,7 +23,7 @@ use ringroad_engine::port::sim::{self, SimPeer, SimPort};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 pub use ringroad_engine::random::Random;
-use ringroad_engine::shield::{self, KernelPathCounts, Rates, Samples, Twin};
+use ringroad_engine::shield::{self, KernelPathCounts, Rates, Twin};
 use ringroad_engine::stage::{
     Command, Commands, Cookies, Gate, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, TwinGate,
     Worker, WorkerSettings, mailbox,
@@ -293,17 +293,10 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
             })
             .collect();
         let twin = Twin::new(&shield::Settings {
-            ports: 2,
             services,
             egress,
-            drop_fragments: false,
-            lists: Lists::default(),
-            limits: None,
             cookies: vec![plan.cookie_service()],
-            drop_unknown: false,
-            known_flows: plan.known_flows.clone(),
-            samples: Samples::new(),
-            secret: [7; 16],
+            ..shield::Settings::new(2, plan.known_flows.clone(), [7; 16])
         });
         let (kernels, linux): (Vec<_>, Vec<_>) = [CLIENTS, ORIGINS]
             .map(|_| {
