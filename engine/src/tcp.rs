@@ -25,6 +25,7 @@ pub mod exercise;
 mod input;
 pub mod isn;
 mod output;
+pub mod pacing;
 mod path;
 mod receive_queue;
 mod recovery;

@@ -6,20 +6,26 @@
 //! how to spread the reduction over a round trip, is recovery's matter, not theirs.
 //!
 //! A connection holds a [`Controller`], which is one of the algorithms. Start reading at
-//! [`CongestionControl`], then `newreno`, then `cubic`.
+//! [`CongestionControl`], then `newreno`, then `cubic`, then `bbr`.
 
+mod bbr;
 mod credit;
 mod cubic;
+mod dctcp;
 mod hystart;
 mod newreno;
 mod rate;
+mod vegas;
 mod window;
 
 use std::time::Duration;
 
+pub use bbr::Bbr;
 pub use cubic::Cubic;
+pub use dctcp::Dctcp;
 pub use newreno::NewReno;
 pub use rate::Rate;
+pub use vegas::Vegas;
 
 use super::delivery_rate::RateSample;
 use crate::limits::{CONGESTION_STATE_MAX, CONGESTION_WINDOW_MAX};
@@ -210,6 +216,8 @@ pub struct Parameters {
     /// taken as these.
     pub initial_window_segments: u32,
     pub bounds: WindowBounds,
+    /// Segments leave at a pace, so that growing by much at once makes no burst.
+    pub paced: bool,
     /// Where an algorithm picks times at random, they follow from this: different connections
     /// should have different ones.
     pub seed: u32,
@@ -221,6 +229,9 @@ pub enum Algorithm {
     NewReno,
     #[default]
     Cubic,
+    Bbr,
+    Dctcp,
+    Vegas,
 }
 
 /// The congestion controller of one connection.
@@ -228,6 +239,9 @@ pub enum Algorithm {
 pub enum Controller {
     NewReno(NewReno),
     Cubic(Cubic),
+    Bbr(Bbr),
+    Dctcp(Dctcp),
+    Vegas(Vegas),
 }
 
 impl Controller {
@@ -236,6 +250,9 @@ impl Controller {
         match parameters.algorithm {
             Algorithm::NewReno => Controller::NewReno(NewReno::new(parameters)),
             Algorithm::Cubic => Controller::Cubic(Cubic::new(parameters)),
+            Algorithm::Bbr => Controller::Bbr(Bbr::new(parameters)),
+            Algorithm::Dctcp => Controller::Dctcp(Dctcp::new(parameters)),
+            Algorithm::Vegas => Controller::Vegas(Vegas::new(parameters)),
         }
     }
 }
@@ -246,6 +263,9 @@ macro_rules! each {
         match $controller {
             Controller::NewReno($c) => $body,
             Controller::Cubic($c) => $body,
+            Controller::Bbr($c) => $body,
+            Controller::Dctcp($c) => $body,
+            Controller::Vegas($c) => $body,
         }
     };
 }

@@ -13,7 +13,11 @@ impl Connection {
     /// When [`Connection::on_deadline`] wants to be called; [`Instant::FAR_FUTURE`] if never.
     #[inline]
     pub fn deadline(&self) -> Instant {
-        self.retransmit_at.min(self.ack_at).min(self.cold.retry_at).min(self.keepalive_at())
+        self.retransmit_at
+            .min(self.ack_at)
+            .min(self.cold.retry_at)
+            .min(self.cold.pace_at)
+            .min(self.keepalive_at())
     }
 
     /// Acts on what is due at `cx.now`; then the caller polls for segments. May be called early.
@@ -21,6 +25,9 @@ impl Connection {
         let now = cx.now;
         if now >= self.cold.retry_at {
             self.cold.retry_at = Instant::FAR_FUTURE;
+        }
+        if now >= self.cold.pace_at {
+            self.cold.pace_at = Instant::FAR_FUTURE;
         }
         if now >= self.ack_at {
             self.ack_at = Instant::FAR_FUTURE;
@@ -72,6 +79,7 @@ impl Connection {
         let in_flight_octets = self.snd_nxt - self.snd_una;
         // RFC 5681 §3.1: when the same segment times out again, the threshold stays.
         self.cold.controller.on_rto(&LossSample { in_flight_octets, now: cx.now });
+        self.set_pace();
         self.cold.recovery.on_timeout(cx.chunks, &self.queue, self.snd_nxt);
         self.cold.fin_lost = self.fin_sent;
         self.cold.retries += 1;

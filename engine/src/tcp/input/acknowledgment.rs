@@ -148,6 +148,7 @@ impl Connection {
                 self.cold.recovery.delivery.mark_app_limited(self.in_flight());
             }
         }
+        self.set_pace();
         if self.fin_sent && ack == self.snd_end + 1 && acked > 0 {
             self.on_fin_acknowledged(cx.now);
         }
