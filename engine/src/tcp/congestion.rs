@@ -65,6 +65,13 @@ pub trait CongestionControl {
     /// data sent before the episode began belong to it (RFC 6582 §3.2, `recover`).
     fn on_loss(&mut self, sample: &LossSample);
 
+    /// The path is congested, and nothing was lost for it (RFC 3168 §6.1.2). At most once for each
+    /// window of data.
+    fn on_congestion_experienced(&mut self, sample: &LossSample) {
+        self.on_loss(sample);
+        self.on_recovery_exit(sample.now);
+    }
+
     /// All data that was outstanding when a recovery began, by loss or by timeout, has been
     /// acknowledged. The connection continues with its window at the slow start threshold.
     fn on_recovery_exit(&mut self, now: Instant);

@@ -41,6 +41,7 @@ impl Connection {
         if ack.before(self.snd_una) {
             return Ok(()); // Overtaken by a later one: nothing new in it.
         }
+        self.heed_echo(cx, header);
         let acked = ack - self.snd_una;
         let same_window = u32::from(header.window) << self.snd_scale == self.snd_wnd;
         self.update_send_window(header);
@@ -178,6 +179,7 @@ impl Connection {
                 cx.counters.fast_recoveries += 1;
                 let sample = LossSample { in_flight_octets: outstanding, now: cx.now };
                 self.cold.controller.on_loss(&sample);
+                self.note_reduction();
             }
             Change::Left => self.cold.controller.on_recovery_exit(cx.now),
         }
