@@ -13,6 +13,7 @@ const ON: CookieService = CookieService {
     mss_v6: 1440,
     window: 65_535,
     window_scale: 7,
+    ecn: true,
     mode: CookieMode::Always,
 };
 

@@ -38,3 +38,22 @@ pub struct TcpCounters {
     /// Segments that could not be built for want of a free frame, and are tried again.
     pub pool_empty: u64,
 }
+
+impl TcpCounters {
+    /// What tells an operator how connections fare, with its names in `stats` and the metrics.
+    pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("retransmitted", self.retransmitted),
+            ("timeouts", self.timeouts),
+            ("fast_recoveries", self.fast_recoveries),
+            ("out_of_order", self.out_of_order),
+            ("paws_rejected", self.paws_rejected),
+            ("challenge_acks", self.challenge_acks),
+            ("ce_received", self.ce_received),
+            ("ece_received", self.ece_received),
+            ("cwr_sent", self.cwr_sent),
+            ("pool_empty", self.pool_empty),
+        ]
+        .into_iter()
+    }
+}

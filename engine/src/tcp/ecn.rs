@@ -107,9 +107,10 @@ impl Connection {
         }
     }
 
-    /// An ACK that does not lie before SND.UNA, before anything else is done about it.
+    /// An ACK that does not lie before SND.UNA, once it is known what losses it tells of.
+    /// `outstanding` octets were before it.
     #[inline]
-    pub(super) fn heed_echo(&mut self, cx: &mut Context<'_>, header: &TcpHeader) {
+    pub(super) fn heed_echo(&mut self, cx: &mut Context<'_>, header: &TcpHeader, outstanding: u32) {
         if !self.ecn.in_force {
             return;
         }
@@ -117,18 +118,18 @@ impl Connection {
             self.cold.reduced_at = None;
         }
         if header.flags.contains(Flags::ECE) {
-            self.on_echo(cx);
+            self.on_echo(cx, outstanding);
         }
     }
 
     /// RFC 3168 §6.1.2: answered as a loss, once for each window of data, and not where a loss in
     /// that window was answered.
-    fn on_echo(&mut self, cx: &mut Context<'_>) {
+    fn on_echo(&mut self, cx: &mut Context<'_>, outstanding: u32) {
         cx.counters.ece_received += 1;
         if self.cold.reduced_at.is_some() || self.cold.recovery.is_recovering() {
             return;
         }
-        let sample = LossSample { in_flight_octets: self.in_flight(), now: cx.now };
+        let sample = LossSample { in_flight_octets: outstanding, now: cx.now };
         self.cold.controller.on_congestion_experienced(&sample);
         self.note_reduction();
     }

@@ -85,9 +85,10 @@ impl Connection {
         self.update_ts_recent(header);
         let acked = header.acknowledgment - self.snd_una;
         self.update_send_window(header);
-        self.heed_echo(cx, header);
         if acked > 0 {
             self.on_new_acknowledgment(cx, header);
+        } else {
+            self.heed_echo(cx, header, self.snd_nxt - self.snd_una);
         }
         match chunk {
             Some(chunk) if !chunk.frame.is_empty() => {
