@@ -7,6 +7,7 @@
 mod parse;
 mod run;
 mod segment;
+mod tests;
 mod text;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
