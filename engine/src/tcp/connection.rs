@@ -11,7 +11,9 @@
 
 use std::time::Duration;
 
+use super::chunks::NIL;
 use super::congestion::{CongestionControl, Controller};
+use super::ecn::{EcnPolicy, EcnState};
 use super::receive_queue::{OutOfOrder, ReceiveQueue};
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
@@ -67,6 +69,7 @@ pub struct Connection {
     pub(super) room: u32,
     pub(super) ts_recent: u32,
     pub(super) ts_offset: u32,
+    pub(super) ecn: EcnState,
     pub(super) queue: SendQueue,
     pub(super) received: ReceiveQueue,
     /// The retransmission timer; also the persist timer, when nothing is outstanding.
@@ -89,6 +92,8 @@ pub(super) struct Cold {
     pub(super) endpoints: Endpoints,
     pub(super) offer: Offer,
     pub(super) close_reason: Option<CloseReason>,
+    /// Behind all that was sent when the window was last reduced, until that is acknowledged.
+    pub(super) reduced_at: Option<SeqNum>,
     /// The number of a FIN that has arrived, perhaps ahead of payload before it.
     pub(super) rcv_fin: Option<SeqNum>,
     /// A RST to answer a segment that cannot be of this connection, with this number.
@@ -120,6 +125,8 @@ pub(super) struct Cold {
     pub(super) cwnd_limited: bool,
     /// Opened by us (RFC 9293 §3.10.7.4 treats resets of SYN-RECEIVED by it).
     pub(super) active: bool,
+    /// Asks for ECN with our SYN, or agrees if the peer's does.
+    pub(super) ecn_willing: bool,
 }
 
 /// Full-sized segments at the start of a connection that are acknowledged at once, so that the
@@ -180,6 +187,7 @@ impl Connection {
         let mut connection = Connection::new(settings, endpoints, offer, isn, now);
         connection.state = State::SynSent;
         connection.cold.active = true;
+        connection.cold.ecn_willing = settings.ecn == EcnPolicy::Ask;
         connection
     }
 
@@ -191,7 +199,6 @@ impl Connection {
         now: Instant,
     ) -> Connection {
         let mss = endpoints.mss.max(SEND_MSS_MIN);
-        let segments = u32::from(settings.initial_window_segments);
         Connection {
             state: State::Closed,
             snd_scale: 0,
@@ -216,13 +223,14 @@ impl Connection {
             room: settings.receive_room,
             ts_recent: 0,
             ts_offset: endpoints.ts_offset,
+            ecn: EcnState::default(),
             queue: SendQueue::EMPTY,
             received: ReceiveQueue::EMPTY,
             retransmit_at: Instant::FAR_FUTURE,
             ack_at: Instant::FAR_FUTURE,
             last_received: now,
             cold: Cold {
-                controller: Controller::new(settings.congestion, mss, segments),
+                controller: Controller::new(&settings.parameters(mss, isn)),
                 rtt: RttEstimator::new(),
                 recovery: Recovery::new(isn),
                 out_of_order: OutOfOrder::EMPTY,
@@ -230,6 +238,7 @@ impl Connection {
                 endpoints,
                 offer,
                 close_reason: None,
+                reduced_at: None,
                 rcv_fin: None,
                 reset_reply: None,
                 last_sent: now,
@@ -249,6 +258,7 @@ impl Connection {
                 override_sws: false,
                 cwnd_limited: false,
                 active: false,
+                ecn_willing: settings.ecn != EcnPolicy::Off,
             },
         }
     }
@@ -277,12 +287,13 @@ impl Connection {
             self.ts_recent = timestamps.value;
         }
         self.cold.recovery.sack = syn.options.sack_permitted && offer.sack;
+        self.agree_on_ecn(syn.flags);
         let endpoints = self.cold.endpoints;
         // RFC 9293 §3.7.1; RFC 6691 §3: options come out of it, the sender's part to subtract.
         let offered = syn.options.mss.unwrap_or(endpoints.default_mss);
         self.set_mss(offered.min(endpoints.mss));
-        let segments = u32::from(self.cold.settings.initial_window_segments);
-        self.cold.controller = Controller::new(self.cold.settings.congestion, self.mss, segments);
+        let parameters = self.cold.settings.parameters(self.mss, self.snd_una);
+        self.cold.controller = Controller::new(&parameters);
     }
 
     /// Sets what a segment can carry, from an MSS that knows nothing of options.
@@ -321,6 +332,7 @@ impl Connection {
 
     /// Queues payload. In a state that takes none it is freed.
     pub fn send(&mut self, cx: &mut Context<'_>, chunk: Chunk) {
+        self.check_app_limited();
         let octets = chunk.frame.len() as u32;
         if !self.state.takes_payload() || self.fin_queued || octets == 0 {
             cx.pool.free(chunk.frame);
@@ -347,6 +359,7 @@ impl Connection {
         };
         room.copy_from_slice(payload);
         let chunk = Chunk { frame, sum: checksum::sum(payload), received_at: cx.now };
+        self.check_app_limited();
         self.queue.push_copy(cx, chunk, self.snd_end);
         self.snd_end += payload.len() as u32;
         true
@@ -455,6 +468,18 @@ impl Connection {
         self.cold.recovery.pipe(self.snd_nxt - self.snd_una)
     }
 
+    /// Notes if nothing is left to send though the congestion window has room, before that changes
+    /// (draft-ietf-ccwg-bbr-06 §4.1.2.4, CheckIfApplicationLimited).
+    #[inline]
+    pub(super) fn check_app_limited(&mut self) {
+        if self.queue.unsent == NIL && !self.cold.recovery.has_lost() {
+            let in_flight = self.in_flight();
+            if in_flight < self.cold.controller.window_octets() {
+                self.cold.recovery.delivery.mark_app_limited(in_flight);
+            }
+        }
+    }
+
     /// What the peer's window still takes [octets].
     pub(super) fn usable_window(&self) -> u32 {
         self.snd_wnd.saturating_sub(self.snd_nxt - self.snd_una)
@@ -512,9 +537,10 @@ impl Connection {
 /// The SYN that an ACK of its cookie followed, as far as it matters. The window that it offered was
 /// carried nowhere; the ACK's own takes its place before anything is sent.
 fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
+    let ecn = if cookie.ecn { Flags::ECE.with(Flags::CWR) } else { Flags(0) };
     TcpHeader {
         sequence: SeqNum(ack.sequence.0.wrapping_sub(1)),
-        flags: Flags::SYN,
+        flags: Flags::SYN.with(ecn),
         options: TcpOptions {
             mss: Some(cookie.mss),
             window_scale: cookie.window_scale,
@@ -530,4 +556,4 @@ fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
 pub const HOT_OCTETS: usize = std::mem::offset_of!(Connection, cold);
 
 const _: () = assert!(HOT_OCTETS == 128);
-const _: () = assert!(size_of::<Connection>() <= 768);
+const _: () = assert!(size_of::<Connection>() <= 1024);
