@@ -36,6 +36,7 @@ macro_rules! suites {
 suites! {
     close
     data
+    ecn
     handshake
     loss
     paws

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::segment::{Options, Segment};
 use super::text::{Cursor, Fault, in_ms};
 use crate::tcp::congestion::Algorithm;
+use crate::tcp::ecn::EcnPolicy;
 use crate::tcp::tests::host;
 use crate::tcp::{Keepalive, LegSettings, Offer};
 use crate::wire::tcp::TcpOptions;
@@ -52,9 +53,10 @@ pub(super) enum What {
     Leaves(Segment),
     /// Nothing has left until now.
     Nothing,
-    /// A handshake that the peer began; it took `rtt` and ends at this moment.
+    /// A handshake that the peer began, asking for ECN or not; it took `rtt` and ends now.
     Established {
         rtt: Duration,
+        ecn: bool,
         options: TcpOptions,
     },
     /// We open.
@@ -165,6 +167,7 @@ impl Setup {
                     let probes = cursor.number("the number of probes")?;
                     leg.keepalive = Some(Keepalive { idle, interval, probes });
                 }
+                "ecn" => leg.ecn = read_policy(cursor)?,
                 "offer" => self.offer = read_offer(cursor)?,
                 other => return before.fault(format!("no setting is called `{other}`")),
             }
@@ -172,6 +175,17 @@ impl Setup {
                 return cursor.end();
             }
         }
+    }
+}
+
+fn read_policy(cursor: &mut Cursor<'_>) -> Result<EcnPolicy, Fault> {
+    cursor.skip_space();
+    let before = *cursor;
+    match cursor.word() {
+        "off" => Ok(EcnPolicy::Off),
+        "accept" => Ok(EcnPolicy::Accept),
+        "ask" => Ok(EcnPolicy::Ask),
+        other => before.fault(format!("`{other}` is no policy for ECN: off, accept, ask")),
     }
 }
 
@@ -243,11 +257,12 @@ fn read_established(cursor: &mut Cursor<'_>) -> Result<What, Fault> {
         true => cursor.time()?,
         false => Duration::from_millis(10),
     };
+    let ecn = cursor.takes_word("ecn");
     let options = match cursor.rest().trim_start().starts_with('<') {
         true => Segment::read_list(cursor)?,
         false => Options::Unsaid,
     };
-    Ok(What::Established { rtt, options: options.listed() })
+    Ok(What::Established { rtt, ecn, options: options.listed() })
 }
 
 /// `= state FIN-WAIT-1`, `= cwnd 10000`, `= srtt 10ms`, `= count timeouts 1` …

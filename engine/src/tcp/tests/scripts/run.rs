@@ -8,15 +8,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::parse::{Event, Script, Setup, What, When};
-use super::segment::{Mark, Segment};
+use super::segment::Segment;
 use super::text::in_ms;
 use crate::tcp::congestion::CongestionControl;
 use crate::tcp::settings::{Family, mss_within};
-use crate::tcp::tests::host::{self, Host, OUR_ISN, PEER_ISN, Sent, chunk, endpoints, pattern};
+use crate::tcp::tests::host::{self, Host, OUR_ISN, PEER_ISN, Sent, endpoints, pattern};
 use crate::tcp::{
     CloseReason, Connection, Disposition, Endpoints, OutgoingKind, State, reset_in_reply,
 };
 use crate::time::Instant;
+use crate::wire::ip::Ecn;
 use crate::wire::tcp::{Flags, SackBlock, SeqNum, TcpHeader, TcpOptions, Timestamps};
 
 /// What a script's time is counted from.
@@ -239,11 +240,8 @@ impl<'a> Stage<'a> {
         self.unpolled = true;
         match &mut self.host {
             Some(host) if !self.released => {
-                let chunk =
-                    (!payload.is_empty()).then(|| chunk(&mut host.pool, host.now, &payload));
-                let ce = segment.mark == Some(Mark::Ce);
-                let disposition =
-                    host.with(|connection, cx| connection.on_segment(cx, &header, ce, chunk));
+                let mark = segment.mark.unwrap_or_default();
+                let disposition = host.gets_packet(header, &payload, mark);
                 self.disposition = Some(disposition);
             }
             Some(host) => {
@@ -253,7 +251,8 @@ impl<'a> Stage<'a> {
                         .map_err(|_| "the reset is malformed".to_string())?;
                     host.pool.free(outgoing.frame);
                     let kind = OutgoingKind::Originated;
-                    self.leaves(&Sent { header, payload: Vec::new(), kind })?;
+                    let ecn = Ecn::NotCapable;
+                    self.leaves(&Sent { header, payload: Vec::new(), kind, ecn })?;
                 }
             }
             None if header.flags.contains(Flags::SYN) => {
@@ -300,8 +299,8 @@ impl<'a> Stage<'a> {
     }
 
     fn call(&mut self, call: &What) -> Result<(), String> {
-        if let What::Established { rtt, options } = call {
-            return self.establish(*rtt, options);
+        if let What::Established { rtt, ecn, options } = call {
+            return self.establish(*rtt, *ecn, options);
         }
         if let What::Connect = call {
             let Setup { leg, offer, .. } = &self.setup;
@@ -360,9 +359,13 @@ impl<'a> Stage<'a> {
     }
 
     /// The handshake before the script's first line: the peer opens, and its ACK comes now.
-    fn establish(&mut self, rtt: Duration, options: &TcpOptions) -> Result<(), String> {
+    fn establish(&mut self, rtt: Duration, ecn: bool, options: &TcpOptions) -> Result<(), String> {
         let mss = options.mss.or(Some(self.setup.mss));
-        let syn = TcpHeader { options: TcpOptions { mss, ..*options }, ..host::syn(host::PLAIN) };
+        let mut syn =
+            TcpHeader { options: TcpOptions { mss, ..*options }, ..host::syn(host::PLAIN) };
+        if ecn {
+            syn.flags = syn.flags.with(Flags::ECE).with(Flags::CWR);
+        }
         let began = Instant::from_nanos(self.now.as_nanos().saturating_sub(rtt.as_nanos() as u64));
         let connection =
             Connection::accept(&self.setup.leg, self.endpoints(), &syn, OUR_ISN, began);
@@ -479,6 +482,6 @@ fn pieces(segment: &Segment, most: u32) -> Vec<Segment> {
 
 impl Sent {
     fn segment(&self) -> Segment {
-        Segment::of(&self.header, self.payload.len() as u32, OUR_ISN, PEER_ISN)
+        Segment::of(self, OUR_ISN, PEER_ISN)
     }
 }

@@ -3,12 +3,15 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::text::{Cursor, Fault};
-use crate::wire::tcp::{Flags, SackBlock, SackBlocks, SeqNum, TcpHeader, TcpOptions, Timestamps};
+use crate::tcp::tests::host::Sent;
+use crate::wire::ip::Ecn;
+use crate::wire::tcp::{Flags, SackBlock, SackBlocks, SeqNum, TcpOptions, Timestamps};
 
 /// A segment with relative numbers: that of the SYN is 0, in both directions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
-    pub(super) mark: Option<Mark>,
+    /// The ECN field of the IP header.
+    pub(super) mark: Option<Ecn>,
     pub(super) flags: Flags,
     pub(super) seq: u32,
     /// Payload [octets].
@@ -17,14 +20,6 @@ pub(super) struct Segment {
     pub(super) ack: Option<u32>,
     pub(super) window: Option<u16>,
     pub(super) options: Options,
-}
-
-/// The ECN field of the IP header (RFC 3168 §5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mark {
-    NotEct,
-    Ect0,
-    Ce,
 }
 
 /// What a script says of a segment's options.
@@ -57,8 +52,12 @@ const FLAGS: [(char, Flags); 8] = [
     ('.', Flags::ACK),
 ];
 
-const MARKS: [(&str, Mark); 3] =
-    [("[noecn]", Mark::NotEct), ("[ect0]", Mark::Ect0), ("[ce]", Mark::Ce)];
+const MARKS: [(&str, Ecn); 4] = [
+    ("[noecn]", Ecn::NotCapable),
+    ("[ect0]", Ecn::Capable0),
+    ("[ect1]", Ecn::Capable1),
+    ("[ce]", Ecn::CongestionExperienced),
+];
 
 impl Segment {
     /// Reads what stands behind `<` or `>`.
@@ -113,7 +112,9 @@ impl Segment {
     }
 
     /// A segment that was sent or arrived; numbers are relative to these two.
-    pub(super) fn of(header: &TcpHeader, len: u32, isn: SeqNum, other_isn: SeqNum) -> Segment {
+    pub(super) fn of(sent: &Sent, isn: SeqNum, other_isn: SeqNum) -> Segment {
+        let Sent { header, payload, ecn, .. } = sent;
+        let len = payload.len() as u32;
         let ack = header.flags.contains(Flags::ACK).then(|| header.acknowledgment - other_isn);
         let mut options = header.options;
         for block in &mut options.sack.blocks[..usize::from(options.sack.len)] {
@@ -123,7 +124,7 @@ impl Segment {
             };
         }
         Segment {
-            mark: None,
+            mark: Some(*ecn),
             flags: header.flags,
             seq: header.sequence - isn,
             len,
@@ -214,7 +215,9 @@ fn near(number: u32) -> i64 {
 
 impl Display for Segment {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if let Some((name, _)) = MARKS.iter().find(|(_, mark)| Some(*mark) == self.mark) {
+        // That a packet is not capable of ECN is the rule, and not worth a word.
+        let mark = self.mark.filter(|mark| *mark != Ecn::NotCapable);
+        if let Some((name, _)) = MARKS.iter().find(|(_, known)| Some(*known) == mark) {
             write!(f, "{name} ")?;
         }
         for (name, flag) in FLAGS {

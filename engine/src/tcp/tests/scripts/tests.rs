@@ -32,6 +32,7 @@ fn what_is_not_understood_is_told_with_line_and_column() {
         ("= cwnd", "1:7: what `cwnd` should be is missing here"),
         ("finish\nsettings reno", "2:1: settings come before all else"),
         ("settings reno, fast", "1:16: no setting is called `fast`"),
+        ("settings ecn maybe", "1:14: `maybe` is no policy for ECN: off, accept, ask"),
         ("settings offer TS+ECN", "1:19: `ECN` cannot be offered: sackOK, TS, wscale"),
     ];
     for (text, expected) in cases {
