@@ -19,6 +19,7 @@ pub mod congestion;
 pub mod connection;
 pub mod counters;
 mod deadlines;
+mod dormant;
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
 mod input;
@@ -38,6 +39,7 @@ mod window;
 pub use chunks::ChunkSlab;
 pub use connection::Connection;
 pub use counters::TcpCounters;
+pub use dormant::Asleep;
 pub use input::{Disposition, DropReason};
 pub use output::{Outgoing, OutgoingKind, reset_in_reply};
 pub use settings::{Endpoints, Keepalive, LegSettings, Offer};

@@ -16,6 +16,7 @@ impl Worker {
     pub fn flush(&mut self, now: Instant, outlet: &mut impl Outlet) {
         self.now = now;
         self.look_after_origins(outlet);
+        self.go_on_aborting();
         for (port, frame) in self.replies.drain(..) {
             if outlet.has_room(&mut self.pool, port) {
                 outlet.send(&mut self.pool, port, frame);
@@ -29,6 +30,7 @@ impl Worker {
             let Some(index) = self.queue.pop_front() else { break };
             let Some(pair) = self.pairs.get_mut(index) else { continue };
             pair.queued = false;
+            pair.looked_at = now;
             if self.progress(index, outlet) == Sent::More {
                 self.enqueue(index);
             }

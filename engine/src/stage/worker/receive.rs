@@ -106,12 +106,21 @@ impl Worker {
 
     fn dispatch(&mut self, arrival: Arrival) {
         match self.flows.lookup(&arrival.key, arrival.hash).map(Slot::decode) {
-            Some(Slot::Leg { pair, side }) => match self.supersedes(pair, side, &arrival) {
-                Some(proven) => self.take_over(pair, &proven, arrival),
-                None => self.on_segment(pair, side, arrival),
+            Some(Slot::Leg { pair, side }) => self.on_leg(pair, side, arrival),
+            Some(Slot::Dormant { index, side }) => match self.wake(index) {
+                Some(pair) => self.on_leg(pair, side, arrival),
+                None => self.drop_frame(arrival.frame, DropReason::AllAwakeBusy),
             },
             Some(Slot::TimeWait { index }) => self.on_time_wait(index, arrival),
             None => self.on_unknown(arrival),
+        }
+    }
+
+    #[inline]
+    fn on_leg(&mut self, pair: u32, side: Side, arrival: Arrival) {
+        match self.supersedes(pair, side, &arrival) {
+            Some(proven) => self.take_over(pair, &proven, arrival),
+            None => self.on_segment(pair, side, arrival),
         }
     }
 
@@ -240,6 +249,7 @@ impl Worker {
             SocketAddr::new(quoted.source, quoted.source_port),
             SocketAddr::new(quoted.destination, quoted.destination_port),
         );
+        // A leg that sleeps has nothing in flight that an error could be about.
         let Some(Slot::Leg { pair, side }) =
             self.flows.lookup(&key, self.hash(&key)).map(Slot::decode)
         else {
