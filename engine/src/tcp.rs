@@ -19,6 +19,7 @@ pub mod congestion;
 pub mod connection;
 pub mod counters;
 mod deadlines;
+pub mod delivery_rate;
 mod dormant;
 #[cfg(any(test, fuzzing))]
 pub mod exercise;

@@ -73,7 +73,10 @@ impl DormantPair {
             phase: Phase::Open,
             queued: false,
             awaiting_path: false,
-            legs: [Some(client.wake(&settings.client_leg)), Some(origin.wake(&settings.origin_leg))],
+            legs: [
+                Some(client.wake(&settings.client_leg)),
+                Some(origin.wake(&settings.origin_leg)),
+            ],
             came_by: self.came_by,
             moved_at: self.moved_at,
             looked_at: now,

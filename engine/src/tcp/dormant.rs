@@ -7,7 +7,7 @@
 //!
 //! Only the timer of keepalive goes on: [`Asleep::deadline`].
 
-use super::congestion::Controller;
+use super::congestion::{CongestionControl, Controller, Remembered};
 use super::connection::Cold;
 use super::deadlines::keepalive_due;
 use super::receive_queue::{OutOfOrder, ReceiveQueue};
@@ -26,7 +26,7 @@ use crate::wire::tcp::SeqNum;
 /// has arrived was taken and is acknowledged.
 #[derive(Clone, Debug)]
 pub struct Asleep {
-    controller: Controller,
+    congestion: Remembered,
     rtt: RttEstimator,
     last_received: Instant,
     last_sent: Instant,
@@ -138,7 +138,7 @@ impl Connection {
             || *duplicates_owed > 0
             || reset_reply.is_some();
         (may_sleep && all_sent && all_taken && at_rest && !due).then(|| Asleep {
-            controller: controller.clone(),
+            congestion: controller.remember(),
             rtt: rtt.clone(),
             last_received,
             last_sent: *last_sent,
@@ -171,6 +171,8 @@ impl Asleep {
         // Numbers before: of our FIN, and of the last that was sent when a recovery began.
         let before_nxt = SeqNum(self.snd_nxt.0.wrapping_sub(1));
         let Endpoints { local_port, remote_port, pseudo_sum, ts_offset, .. } = self.endpoints;
+        let mut controller = Controller::new(&settings.parameters(self.mss, self.snd_nxt));
+        controller.recall(&self.congestion);
         let mut connection = Connection {
             state: self.state,
             snd_scale: self.snd_scale,
@@ -201,7 +203,7 @@ impl Asleep {
             ack_at: Instant::FAR_FUTURE,
             last_received: self.last_received,
             cold: Cold {
-                controller: self.controller.clone(),
+                controller,
                 rtt: self.rtt.clone(),
                 recovery: Recovery::new(before_nxt),
                 out_of_order: OutOfOrder::EMPTY,
