@@ -216,6 +216,8 @@ impl Worker {
             match leg.tcp.state() {
                 // Its last word is still to be sent.
                 _ if sent == Sent::More => {}
+                // As is its reset, which found no frame.
+                State::Closed if leg.tcp.deadline() < Instant::FAR_FUTURE => {}
                 State::Closed => self.forget_leg(index, side),
                 State::TimeWait => self.retire_leg(index, side),
                 _ => {}
