@@ -79,7 +79,7 @@ impl DormantPair {
             ],
             came_by: self.came_by,
             moved_at: self.moved_at,
-            looked_at: now,
+            stirred_at: now,
             queued_octets: 0,
             armed: Instant::FAR_FUTURE,
         }

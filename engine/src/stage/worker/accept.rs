@@ -74,7 +74,7 @@ impl Worker {
             legs: [Some(client), None],
             came_by,
             moved_at: self.now,
-            looked_at: self.now,
+            stirred_at: self.now,
             queued_octets: 0,
             armed: Instant::FAR_FUTURE,
         };

@@ -170,7 +170,7 @@ impl Worker {
         self.dormitory.in_row[index as usize] = false;
         // Its place may have outlived it.
         let Some(pair) = self.pairs.get(index) else { return };
-        let quiet = self.now.since(pair.looked_at) >= DORMANT_AFTER;
+        let quiet = self.now.since(pair.stirred_at) >= DORMANT_AFTER;
         if !((short || quiet) && self.fall_asleep(index)) {
             self.line_up(index);
         }

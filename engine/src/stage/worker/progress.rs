@@ -30,7 +30,6 @@ impl Worker {
             let Some(index) = self.queue.pop_front() else { break };
             let Some(pair) = self.pairs.get_mut(index) else { continue };
             pair.queued = false;
-            pair.looked_at = now;
             if self.progress(index, outlet) == Sent::More {
                 self.enqueue(index);
             }
@@ -113,7 +112,8 @@ impl Worker {
         self.refresh_path(index, side, outlet);
         let Some(pair) = self.pairs.get_mut(index) else { return Sent::All };
         let service = usize::from(pair.service);
-        let Some(leg) = pair.leg_mut(side) else { return Sent::All };
+        let stirred_at = &mut pair.stirred_at;
+        let Some(leg) = pair.legs[side as usize].as_mut() else { return Sent::All };
         let LegPath::Known(envelope) = &leg.path else { return Sent::All };
         let port = envelope.path().port;
         let counters = &mut self.services[service].counters;
@@ -130,6 +130,7 @@ impl Worker {
                 break Sent::All;
             };
             outlet.send(&mut self.pool, port, outgoing.frame);
+            *stirred_at = self.now;
             let ledger = &mut self.telemetry.ledger;
             ledger.sent += 1;
             match outgoing.kind {

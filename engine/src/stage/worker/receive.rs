@@ -125,11 +125,15 @@ impl Worker {
     }
 
     pub(super) fn on_segment(&mut self, index: u32, side: Side, arrival: Arrival) {
-        let Some(leg) = self.pairs.get_mut(index).and_then(|pair| pair.leg_mut(side)) else {
+        let Some((stirred_at, leg)) = self.pairs.get_mut(index).and_then(|pair| {
+            let leg = pair.legs[side as usize].as_mut()?;
+            Some((&mut pair.stirred_at, leg))
+        }) else {
             debug_assert!(false, "the flow table names a leg that is gone");
             self.drop_frame(arrival.frame, DropReason::NoConnection);
             return;
         };
+        *stirred_at = self.now;
         let Arrival { mut frame, header, payload, payload_sum, congestion_experienced, .. } =
             arrival;
         let chunk = if payload.is_empty() {
