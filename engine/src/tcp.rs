@@ -21,6 +21,7 @@ pub mod counters;
 mod deadlines;
 pub mod delivery_rate;
 pub mod ecn;
+mod dormant;
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
 mod input;
@@ -41,6 +42,7 @@ pub use chunks::ChunkSlab;
 pub use connection::Connection;
 pub use counters::TcpCounters;
 pub use ecn::EcnPolicy;
+pub use dormant::Asleep;
 pub use input::{Disposition, DropReason};
 pub use output::{Outgoing, OutgoingKind, reset_in_reply};
 pub use settings::{Endpoints, Keepalive, LegSettings, Offer};

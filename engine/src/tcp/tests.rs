@@ -4,6 +4,7 @@ mod attacks;
 mod close;
 mod cookie;
 mod ecn;
+mod dormant;
 mod handshake;
 mod host;
 mod loss;
