@@ -1,0 +1,1 @@
+//! Tables of the snapshot for people to read.
