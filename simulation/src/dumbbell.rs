@@ -35,6 +35,7 @@ pub struct FlowSettings {
 }
 
 /// Hosts, links and the time.
+#[derive(Debug)]
 pub struct Dumbbell {
     now: Instant,
     random: Random,
@@ -289,3 +290,6 @@ impl Dumbbell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

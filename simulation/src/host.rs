@@ -327,3 +327,6 @@ pub fn room_for(path_octets: u64, queue_octets: u64) -> u32 {
 
 const _: () = assert!(PACKET == PAYLOAD + 12 + IP_HEADER + 20);
 const _: () = assert!(Duration::from_nanos(TICK_NS).as_nanos() <= WHEEL_TICK.as_nanos());
+
+#[cfg(test)]
+mod tests;

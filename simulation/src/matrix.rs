@@ -17,9 +17,9 @@ pub const ALGORITHMS: [(Algorithm, &str); 2] =
 /// Losses come in runs of so many packets on average, where they come in bursts [packets].
 pub const BURST_LENGTH: u32 = 5;
 
-const ROUND_TRIPS_MS: [u32; 6] = [1, 10, 50, 100, 300, 500];
-const RATES_MBPS: [u32; 3] = [10, 100, 1000];
-const LOSSES_PPM: [u32; 4] = [1_000, 10_000, 30_000, 50_000];
+pub const ROUND_TRIPS_MS: [u32; 6] = [1, 10, 50, 100, 300, 500];
+pub const RATES_MBPS: [u32; 3] = [10, 100, 1000];
+pub const LOSSES_PPM: [u32; 4] = [1_000, 10_000, 30_000, 50_000];
 /// Tenths of a bandwidth-delay product.
 const SHALLOW: u32 = 2;
 const USUAL: u32 = 10;
@@ -253,17 +253,18 @@ fn at_once(algorithm: Algorithm, round_trip_ms: u32) -> Source {
 }
 
 fn describe(loss: Loss) -> (String, &'static str) {
-    let percent = |ppm: u32| {
-        if ppm.is_multiple_of(10_000) {
-            (ppm / 10_000).to_string()
-        } else {
-            tenths((ppm / 1_000).into())
-        }
-    };
     match loss {
-        Loss::None => ("0".to_string(), "none"),
+        Loss::None => (percent(0), "none"),
         Loss::Random { ppm } => (percent(ppm), "random"),
         Loss::Bursts { ppm, .. } => (percent(ppm), "bursts"),
+    }
+}
+
+/// A loss rate as it is written in keys: whole percents, or tenths of one.
+pub fn percent(ppm: u32) -> String {
+    match ppm.is_multiple_of(10_000) {
+        true => (ppm / 10_000).to_string(),
+        false => tenths((ppm / 1_000).into()),
     }
 }
 

@@ -66,10 +66,15 @@ impl Snapshot {
         fs::write(table.path(), text)
     }
 
-    /// The value of a column in an experiment's row.
-    pub fn value(&self, table: Table, key: &str, column: &str) -> Option<f64> {
+    /// The value of a column in an experiment's row, as it is written.
+    pub fn text(&self, table: Table, key: &str, column: &str) -> Option<&str> {
         let index = table.columns().split(',').position(|name| name == column)?;
-        self.row(key)?.split(',').nth(index)?.parse().ok()
+        self.row(key)?.split(',').nth(index)
+    }
+
+    /// The same as a number.
+    pub fn value(&self, table: Table, key: &str, column: &str) -> Option<f64> {
+        self.text(table, key, column)?.parse().ok()
     }
 }
 

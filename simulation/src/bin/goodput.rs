@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use ringroad_simulation::dumbbell::TextTrace;
 use ringroad_simulation::matrix::{self, Experiment, Table};
-use ringroad_simulation::snapshot::{Snapshot, run_all};
+use ringroad_simulation::snapshot::run_all;
+use ringroad_simulation::tables::Snapshots;
 
 /// Runs experiments and prints, keeps or compares their rows.
 #[derive(Debug, Parser)]
@@ -65,19 +66,14 @@ fn run(options: &Options) -> io::Result<bool> {
         trace(&chosen[0], Duration::from_millis(every), options.segments);
         return Ok(true);
     }
-    let mut kept = [Table::Goodput, Table::Fairness]
-        .map(|table| Snapshot::read(table).map(|snapshot| (table, snapshot)))
-        .into_iter()
-        .collect::<io::Result<Vec<_>>>()?;
+    let mut kept = Snapshots::read()?;
     let jobs = options.jobs.or_else(|| available_parallelism().ok().map(Into::into)).unwrap_or(1);
     let began = Instant::now();
     let (mut done, mut different) = (0, 0);
     let loud = !options.write && !options.check;
     run_all(&chosen, jobs, |experiment, row| {
         done += 1;
-        let Some((table, snapshot)) = kept.iter_mut().find(|(t, _)| *t == experiment.table) else {
-            return;
-        };
+        let snapshot = kept.of_mut(experiment.table);
         let same = snapshot.row(&experiment.key) == Some(&row);
         different += usize::from(!same);
         if options.check && !same {
@@ -87,16 +83,17 @@ fn run(options: &Options) -> io::Result<bool> {
         } else if io::stderr().is_terminal() {
             eprint!("\r{done} of {}", chosen.len());
         }
-        snapshot.put(*table, row);
+        snapshot.put(experiment.table, row);
         // A long run that is interrupted keeps what it has.
         if options.write && done % 50 == 0 {
-            let _ = snapshot.write(*table, &all);
+            let _ = snapshot.write(experiment.table, &all);
         }
     });
     if options.write {
-        for (table, snapshot) in &kept {
-            snapshot.write(*table, &all)?;
+        for table in [Table::Goodput, Table::Fairness] {
+            kept.of(table).write(table, &all)?;
         }
+        kept.write_page()?;
     }
     let seconds = began.elapsed().as_secs();
     writeln!(

@@ -1,5 +1,6 @@
 //! What happens, as text: to find out why a flow did what it did.
 
+use std::fmt::Debug;
 use std::io::Write;
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ impl Traced {
 }
 
 /// Somebody who is shown what happens.
-pub trait Trace {
+pub trait Trace: Debug {
     fn on_event(&mut self, now: Instant, flow: usize, event: Event<'_>);
 
     /// A source is done with an event.
@@ -83,7 +84,7 @@ impl<W: Write> TextTrace<W> {
     }
 }
 
-impl<W: Write> Trace for TextTrace<W> {
+impl<W: Write + Debug> Trace for TextTrace<W> {
     fn on_event(&mut self, now: Instant, flow: usize, event: Event<'_>) {
         if !self.segments {
             return;
