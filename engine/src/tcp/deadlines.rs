@@ -56,6 +56,9 @@ impl Connection {
         self.cold.retries += 1;
         self.cold.rtt.on_timeout();
         self.cold.syn_due = true;
+        if self.state == State::SynSent {
+            self.stop_asking_for_ecn();
+        }
         cx.counters.timeouts += 1;
     }
 
@@ -73,6 +76,7 @@ impl Connection {
         // RFC 5681 §3.1: when the same segment times out again, the threshold stays.
         self.cold.controller.on_rto(&LossSample { in_flight_octets, now: cx.now });
         self.cold.recovery.on_timeout(cx.chunks, &self.queue, self.snd_nxt);
+        self.note_reduction();
         self.cold.fin_lost = self.fin_sent;
         self.cold.retries += 1;
         self.cold.rtt.on_timeout();

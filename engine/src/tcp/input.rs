@@ -39,12 +39,15 @@ impl Connection {
         ecn_ce: bool,
         chunk: Option<Chunk>,
     ) -> Disposition {
-        cx.counters.ce_marked += u64::from(ecn_ce);
+        cx.counters.ce_received += u64::from(ecn_ce);
         let len = chunk.as_ref().map_or(0, |chunk| chunk.frame.len() as u32);
         if self.is_expected(header, len) && !(cx.pool.is_scarce() && len > 0) {
+            if len > 0 {
+                self.note_mark(header.flags, ecn_ce);
+            }
             self.on_expected(cx, header, chunk)
         } else {
-            self.on_unexpected(cx, header, chunk)
+            self.on_unexpected(cx, header, ecn_ce, chunk)
         }
     }
 
@@ -84,6 +87,8 @@ impl Connection {
         self.update_send_window(header);
         if acked > 0 {
             self.on_new_acknowledgment(cx, header);
+        } else {
+            self.heed_echo(cx, header, self.snd_nxt - self.snd_una);
         }
         match chunk {
             Some(chunk) if !chunk.frame.is_empty() => {
@@ -104,6 +109,7 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         header: &TcpHeader,
+        ecn_ce: bool,
         chunk: Option<Chunk>,
     ) -> Disposition {
         let mut chunk = chunk;
@@ -111,7 +117,7 @@ impl Connection {
             State::Closed => Disposition::Dropped(DropReason::Closed),
             State::SynSent => self.on_segment_in_syn_sent(cx, header),
             State::TimeWait => self.on_segment_in_time_wait(cx.now, header),
-            _ => self.on_segment_in_order_of_rfc(cx, header, &mut chunk),
+            _ => self.on_segment_in_order_of_rfc(cx, header, ecn_ce, &mut chunk),
         };
         // Whatever was not queued ends here.
         if let Some(chunk) = chunk {
@@ -128,6 +134,7 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         header: &TcpHeader,
+        ecn_ce: bool,
         chunk: &mut Option<Chunk>,
     ) -> Disposition {
         let len = chunk.as_ref().map_or(0, |chunk| chunk.frame.len() as u32);
@@ -145,6 +152,10 @@ impl Connection {
         }
         if self.state == State::Closed {
             return Disposition::Consumed; // LAST-ACK was acknowledged.
+        }
+        // RFC 3168 §6.1.5: marks on what lies outside the window, or came before, say nothing.
+        if len > 0 && (header.sequence + len).after(self.rcv_nxt) {
+            self.note_mark(header.flags, ecn_ce);
         }
         // RFC 9293 §3.10.7.4, sixth: urgent payload is payload.
         let disposition = match chunk.take() {

@@ -3,6 +3,7 @@
 mod attacks;
 mod close;
 mod cookie;
+mod ecn;
 mod handshake;
 mod host;
 mod loss;
