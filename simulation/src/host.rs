@@ -18,6 +18,7 @@ use ringroad_engine::tcp::{
 };
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::checksum;
+use ringroad_engine::wire::ip::Ecn;
 use ringroad_engine::wire::tcp::{SeqNum, TcpHeader};
 
 use crate::link::Packet;
@@ -43,9 +44,8 @@ pub struct Segment {
     /// What IP and TCP add to the payload [octets].
     pub headers_len: u32,
     stamp: [u8; STAMP],
-    /// Whether it may be marked instead of dropped (RFC 3168 §5).
-    pub ecn_capable: bool,
-    pub congestion_experienced: bool,
+    /// Of its IP header.
+    pub ecn: Ecn,
     /// Which connection it belongs to.
     pub flow: u32,
 }
@@ -61,8 +61,11 @@ impl Packet for Segment {
     }
 
     fn mark(&mut self) -> bool {
-        self.congestion_experienced |= self.ecn_capable;
-        self.ecn_capable
+        let capable = self.ecn != Ecn::NotCapable;
+        if capable {
+            self.ecn = Ecn::CongestionExperienced;
+        }
+        capable
     }
 }
 
@@ -136,7 +139,7 @@ impl Host {
             }
         }
         let (connection, mut cx) = self.split(now);
-        let ce = segment.congestion_experienced;
+        let ce = segment.ecn == Ecn::CongestionExperienced;
         connection.on_segment(&mut cx, &segment.header, ce, chunk);
         self.progress(now, send);
     }
@@ -164,8 +167,11 @@ impl Host {
         loop {
             self.write(now);
             let (connection, mut cx) = self.split(now);
-            let Some(outgoing) = connection.poll_transmit(&mut cx, |_, _| {}) else { return };
-            let segment = self.put_on_the_wire(outgoing);
+            let mut field = Ecn::NotCapable;
+            let Some(outgoing) = connection.poll_transmit(&mut cx, |_, _, ecn| field = ecn) else {
+                return;
+            };
+            let segment = self.put_on_the_wire(outgoing, field);
             self.segments_sent += 1;
             send(segment);
         }
@@ -267,14 +273,14 @@ impl Host {
         Some(Chunk { frame, sum, received_at: now })
     }
 
-    fn put_on_the_wire(&mut self, outgoing: Outgoing) -> Segment {
+    fn put_on_the_wire(&mut self, outgoing: Outgoing, ecn: Ecn) -> Segment {
         let Outgoing { frame, payload_len, .. } = outgoing;
-        let segment = self.read(&frame, payload_len);
+        let segment = self.read(&frame, payload_len, ecn);
         self.pool.free(frame);
         segment
     }
 
-    fn read(&self, frame: &Frame, payload_len: u32) -> Segment {
+    fn read(&self, frame: &Frame, payload_len: u32, ecn: Ecn) -> Segment {
         let octets = self.pool.bytes(frame);
         let (header, header_len) =
             TcpHeader::parse(octets).expect("a connection sends what can be parsed");
@@ -287,8 +293,7 @@ impl Host {
             payload_len,
             headers_len: IP_HEADER + header_len as u32,
             stamp,
-            ecn_capable: false,
-            congestion_experienced: false,
+            ecn,
             flow: self.flow,
         }
     }

@@ -103,7 +103,7 @@ impl Scenario {
             .sources
             .iter()
             .map(|source| FlowSettings {
-                leg: LegSettings { congestion: source.algorithm, ..LegSettings::default() },
+                leg: leg(source.algorithm),
                 round_trip: Duration::from_millis(source.round_trip_ms.into()),
                 starts_after: source.starts_after,
             })
@@ -187,6 +187,11 @@ impl Outcome {
         let sum: u64 = self.flows.iter().map(|flow| flow.octets).sum();
         self.flows.first().map_or(0, |flow| flow.octets * 1_000 / sum.max(1))
     }
+}
+
+/// As an operator would have it who only chooses the algorithm.
+fn leg(congestion: Algorithm) -> LegSettings {
+    LegSettings { congestion, ..LegSettings::default() }
 }
 
 /// A number of octets within a time, in per mille of a rate.

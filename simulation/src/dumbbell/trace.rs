@@ -5,6 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use ringroad_engine::time::Instant;
+use ringroad_engine::wire::ip::Ecn;
 use ringroad_engine::wire::tcp::Flags;
 
 use crate::host::{Host, Segment};
@@ -140,7 +141,7 @@ fn describe(segment: &Segment) -> String {
     for block in header.options.sack.iter() {
         text += &format!(" sack {}-{}", block.left.0, block.right.0);
     }
-    if segment.congestion_experienced {
+    if segment.ecn == Ecn::CongestionExperienced {
         text += " CE";
     }
     text
