@@ -23,6 +23,7 @@ mod deadlines;
 pub mod exercise;
 mod input;
 pub mod isn;
+mod out_of_order;
 mod output;
 mod path;
 mod receive_queue;

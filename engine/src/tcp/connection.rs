@@ -12,7 +12,8 @@
 use std::time::Duration;
 
 use super::congestion::{CongestionControl, Controller};
-use super::receive_queue::{OutOfOrder, ReceiveQueue};
+use super::out_of_order::OutOfOrder;
+use super::receive_queue::ReceiveQueue;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::send_queue::SendQueue;
