@@ -7,6 +7,7 @@ mod order;
 mod runs;
 
 use super::Chunk;
+use super::delivery_rate::SendState;
 use crate::frame::{Frame, FramePool};
 use crate::limits::COPYBREAK;
 use crate::time::Instant;
@@ -34,6 +35,8 @@ pub(super) struct Node {
     pub(super) received_at: Instant,
     /// When it was last sent; meaningful once [`Marks::SENT`] is set.
     pub(super) sent_at: Instant,
+    /// How delivery stood then.
+    pub(super) sent: SendState,
     pub(super) seq: SeqNum,
     next: u32,
     prev: u32,
@@ -92,6 +95,7 @@ impl ChunkSlab {
             frame: None,
             received_at: Instant::ZERO,
             sent_at: Instant::ZERO,
+            sent: SendState::default(),
             seq: SeqNum(0),
             next: NIL,
             prev: NIL,
@@ -160,6 +164,7 @@ impl ChunkSlab {
             frame: Some(frame),
             received_at,
             sent_at: Instant::ZERO,
+            sent: SendState::default(),
             seq,
             next: NIL,
             prev: NIL,
