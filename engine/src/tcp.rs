@@ -26,6 +26,7 @@ mod dormant;
 pub mod exercise;
 mod input;
 pub mod isn;
+mod out_of_order;
 mod output;
 mod path;
 mod receive_queue;

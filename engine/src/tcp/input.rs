@@ -72,7 +72,7 @@ impl Connection {
             && acked <= self.snd_nxt - self.snd_una
             && len <= self.rcv_edge - self.rcv_nxt
             && (len > 0 || acked > 0)
-            && !self.received.is_full()
+            && !self.received.is_full(self.rcv_edge - self.rcv_nxt)
     }
 
     #[inline]

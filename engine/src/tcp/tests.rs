@@ -15,6 +15,7 @@ mod scripts;
 mod rfc6298;
 mod rfc7323;
 mod rfc9293;
+mod reassembly;
 mod states;
 mod transfer;
 mod window;
