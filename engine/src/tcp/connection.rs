@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use super::chunks::NIL;
 use super::congestion::{CongestionControl, Controller};
+use super::ecn::{EcnPolicy, EcnState};
+use super::out_of_order::OutOfOrder;
 use super::pacing::Pacer;
-use super::receive_queue::{OutOfOrder, ReceiveQueue};
+use super::receive_queue::ReceiveQueue;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::send_queue::SendQueue;
@@ -69,6 +71,7 @@ pub struct Connection {
     pub(super) room: u32,
     pub(super) ts_recent: u32,
     pub(super) ts_offset: u32,
+    pub(super) ecn: EcnState,
     pub(super) queue: SendQueue,
     pub(super) received: ReceiveQueue,
     /// The retransmission timer; also the persist timer, when nothing is outstanding.
@@ -92,6 +95,8 @@ pub(super) struct Cold {
     pub(super) endpoints: Endpoints,
     pub(super) offer: Offer,
     pub(super) close_reason: Option<CloseReason>,
+    /// Behind all that was sent when the window was last reduced, until that is acknowledged.
+    pub(super) reduced_at: Option<SeqNum>,
     /// The number of a FIN that has arrived, perhaps ahead of payload before it.
     pub(super) rcv_fin: Option<SeqNum>,
     /// A RST to answer a segment that cannot be of this connection, with this number.
@@ -127,6 +132,8 @@ pub(super) struct Cold {
     pub(super) cwnd_limited: bool,
     /// Opened by us (RFC 9293 §3.10.7.4 treats resets of SYN-RECEIVED by it).
     pub(super) active: bool,
+    /// Asks for ECN with our SYN, or agrees if the peer's does.
+    pub(super) ecn_willing: bool,
 }
 
 /// Full-sized segments at the start of a connection that are acknowledged at once, so that the
@@ -187,6 +194,7 @@ impl Connection {
         let mut connection = Connection::new(settings, endpoints, offer, isn, now);
         connection.state = State::SynSent;
         connection.cold.active = true;
+        connection.cold.ecn_willing = settings.ecn == EcnPolicy::Ask;
         connection
     }
 
@@ -223,6 +231,7 @@ impl Connection {
             room: settings.receive_room,
             ts_recent: 0,
             ts_offset: endpoints.ts_offset,
+            ecn: EcnState::default(),
             queue: SendQueue::EMPTY,
             received: ReceiveQueue::EMPTY,
             retransmit_at: Instant::FAR_FUTURE,
@@ -238,6 +247,7 @@ impl Connection {
                 endpoints,
                 offer,
                 close_reason: None,
+                reduced_at: None,
                 rcv_fin: None,
                 reset_reply: None,
                 last_sent: now,
@@ -259,6 +269,7 @@ impl Connection {
                 override_sws: false,
                 cwnd_limited: false,
                 active: false,
+                ecn_willing: settings.ecn != EcnPolicy::Off,
             },
         }
     }
@@ -287,6 +298,7 @@ impl Connection {
             self.ts_recent = timestamps.value;
         }
         self.cold.recovery.sack = syn.options.sack_permitted && offer.sack;
+        self.agree_on_ecn(syn.flags);
         let endpoints = self.cold.endpoints;
         // RFC 9293 §3.7.1; RFC 6691 §3: options come out of it, the sender's part to subtract.
         let offered = syn.options.mss.unwrap_or(endpoints.default_mss);
@@ -545,9 +557,10 @@ impl Connection {
 /// The SYN that an ACK of its cookie followed, as far as it matters. The window that it offered was
 /// carried nowhere; the ACK's own takes its place before anything is sent.
 fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
+    let ecn = if cookie.ecn { Flags::ECE.with(Flags::CWR) } else { Flags(0) };
     TcpHeader {
         sequence: SeqNum(ack.sequence.0.wrapping_sub(1)),
-        flags: Flags::SYN,
+        flags: Flags::SYN.with(ecn),
         options: TcpOptions {
             mss: Some(cookie.mss),
             window_scale: cookie.window_scale,

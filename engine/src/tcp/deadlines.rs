@@ -5,6 +5,7 @@
 //! retransmission timer, with payload but no window the persist timer, in TIME-WAIT its end.
 
 use super::congestion::{CongestionControl, LossSample};
+use super::settings::LegSettings;
 use super::state::{CloseReason, Event, State};
 use super::{Connection, Context};
 use crate::time::Instant;
@@ -63,6 +64,9 @@ impl Connection {
         self.cold.retries += 1;
         self.cold.rtt.on_timeout();
         self.cold.syn_due = true;
+        if self.state == State::SynSent {
+            self.stop_asking_for_ecn();
+        }
         cx.counters.timeouts += 1;
     }
 
@@ -81,6 +85,7 @@ impl Connection {
         self.cold.controller.on_rto(&LossSample { in_flight_octets, now: cx.now });
         self.set_pace();
         self.cold.recovery.on_timeout(cx.chunks, &self.queue, self.snd_nxt);
+        self.note_reduction();
         self.cold.fin_lost = self.fin_sent;
         self.cold.retries += 1;
         self.cold.rtt.on_timeout();
@@ -111,17 +116,13 @@ impl Connection {
     /// timer runs: their timers ask already.
     #[inline]
     fn keepalive_at(&self) -> Instant {
-        match self.cold.settings.keepalive {
-            Some(keepalive)
-                if self.state.is_synchronized()
-                    && self.state != State::TimeWait
-                    && self.retransmit_at == Instant::FAR_FUTURE =>
-            {
-                let probes = u32::from(self.cold.keepalives_sent);
-                self.last_received + keepalive.idle + keepalive.interval * probes
-            }
-            _ => Instant::FAR_FUTURE,
+        let may_ask = self.state.is_synchronized()
+            && self.state != State::TimeWait
+            && self.retransmit_at == Instant::FAR_FUTURE;
+        if !may_ask {
+            return Instant::FAR_FUTURE;
         }
+        keepalive_due(&self.cold.settings, self.last_received, self.cold.keepalives_sent)
     }
 
     fn on_keepalive(&mut self, cx: &mut Context<'_>) {
@@ -139,4 +140,16 @@ impl Connection {
         self.end(CloseReason::TimedOut);
         self.discard(cx);
     }
+}
+
+/// When a peer that was last heard of at `last_received`, and has been sent `probes_sent` probes since,
+/// is asked for a sign of life.
+#[inline]
+pub(super) fn keepalive_due(
+    settings: &LegSettings,
+    last_received: Instant,
+    probes_sent: u8,
+) -> Instant {
+    let Some(keepalive) = settings.keepalive else { return Instant::FAR_FUTURE };
+    last_received + keepalive.idle + keepalive.interval * u32::from(probes_sent)
 }

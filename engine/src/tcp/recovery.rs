@@ -97,6 +97,11 @@ impl Recovery {
         self.phase == Phase::Open && self.dup_acks == 0 && self.sacked == 0 && self.lost == 0
     }
 
+    /// Whether a loss, found or presumed, is being repaired.
+    pub(super) fn is_recovering(&self) -> bool {
+        self.phase != Phase::Open
+    }
+
     /// What is in flight of `outstanding` octets (RFC 6675 §4 SetPipe).
     pub(super) fn pipe(&self, outstanding: u32) -> u32 {
         let gone = self.sacked + self.lost + self.left_network;

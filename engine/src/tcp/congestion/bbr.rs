@@ -272,6 +272,9 @@ impl CongestionControl for Bbr {
 
     /// Without a bandwidth to go on from, it starts up as if new, though with the window it had.
     fn recall(&mut self, remembered: &Remembered) {
+        if *remembered == self.remember() {
+            return; // Nothing was learnt yet.
+        }
         self.cwnd = self.sizes.bounded(remembered.window_octets);
         self.fresh = false;
         if remembered.bandwidth == 0 {

@@ -56,7 +56,10 @@ impl Connection {
             && self.snd_nxt != self.snd_una;
         if is_duplicate && !self.cold.recovery.sack {
             self.on_new_acknowledgment(cx, header);
-        } else if self.snd_nxt == self.snd_una {
+            return Ok(());
+        }
+        self.heed_echo(cx, header, self.snd_nxt - self.snd_una);
+        if self.snd_nxt == self.snd_una {
             // An answer to a probe: the peer is alive.
             self.cold.retries = 0;
         }
@@ -122,6 +125,7 @@ impl Connection {
             change = self.cold.recovery.on_ack(cx.chunks, &self.queue, sent, mss, news);
             self.tell_controller(cx, change, outstanding);
         }
+        self.heed_echo(cx, header, outstanding);
         // What was sacked before has been counted then.
         let acked_octets = acked.saturating_sub(gone.sacked) + newly_sacked;
         if acked_octets > 0 {
@@ -137,7 +141,7 @@ impl Connection {
                 rate: self.cold.recovery.delivery.sample(cx.now, min_rtt),
                 now: cx.now,
                 cwnd_limited: self.cold.cwnd_limited,
-                ece: false,
+                ece: self.ecn.in_force && header.flags.contains(Flags::ECE),
                 // Also for the ACK that ends a recovery (RFC 6582 §3.2 (3), full acknowledgment).
                 in_recovery: was_fast
                     || change == Change::Left
@@ -193,6 +197,7 @@ impl Connection {
                 cx.counters.fast_recoveries += 1;
                 let sample = LossSample { in_flight_octets: outstanding, now: cx.now };
                 self.cold.controller.on_loss(&sample);
+                self.note_reduction();
             }
             Change::Left => self.cold.controller.on_recovery_exit(cx.now),
         }
