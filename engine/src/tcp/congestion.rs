@@ -28,7 +28,7 @@ pub use rate::Rate;
 pub use vegas::Vegas;
 
 use super::delivery_rate::RateSample;
-use crate::limits::{CONGESTION_STATE_MAX, CONGESTION_WINDOW_MAX};
+use crate::limits::CONGESTION_STATE_MAX;
 use crate::time::Instant;
 
 /// What one ACK told us.
@@ -196,13 +196,13 @@ pub struct WindowBounds {
     /// At least one; a window that may not fall to one segment ignores RFC 5681 §3.1, which is for
     /// paths that are one's own.
     pub min_segments: u16,
-    /// The smaller of this and [`CONGESTION_WINDOW_MAX`] counts, and never less than the least.
-    pub max_octets: u32,
+    /// This many, or [`crate::limits::CONGESTION_WINDOW_MAX`] if that is less; never less than the least.
+    pub max_segments: u32,
 }
 
 impl Default for WindowBounds {
     fn default() -> Self {
-        WindowBounds { min_segments: 1, max_octets: CONGESTION_WINDOW_MAX }
+        WindowBounds { min_segments: 1, max_segments: u32::MAX }
     }
 }
 

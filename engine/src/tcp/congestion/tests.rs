@@ -351,7 +351,7 @@ fn a_mark_reduces_the_window_once_and_needs_no_repair() {
 
 #[test]
 fn the_window_stays_within_its_bounds() {
-    let bounds = WindowBounds { min_segments: 4, max_octets: 20 * MSS };
+    let bounds = WindowBounds { min_segments: 4, max_segments: 20 };
     for algorithm in ALL {
         let mut controller = Controller::new(&Parameters { bounds, ..parameters(algorithm) });
         let mut now = Instant::ZERO;
@@ -364,7 +364,7 @@ fn the_window_stays_within_its_bounds() {
         controller.on_rto(&loss(20 * MSS, now));
         assert_eq!(controller.window_octets(), 4 * MSS, "{name}");
 
-        let bounds = WindowBounds { min_segments: 1, max_octets: 0 };
+        let bounds = WindowBounds { min_segments: 1, max_segments: 0 };
         let controller = Controller::new(&Parameters { bounds, ..parameters(algorithm) });
         assert_eq!(controller.window_octets(), MSS, "{name}: one segment always fits");
     }

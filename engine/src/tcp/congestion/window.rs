@@ -43,7 +43,8 @@ impl Sizes {
     /// `octets`, brought within the configured bounds; at least one segment.
     pub(super) fn bounded(&self, octets: u32) -> u32 {
         let least = u32::from(self.bounds.min_segments.max(1)) * self.mss();
-        let most = self.bounds.max_octets.min(CONGESTION_WINDOW_MAX).max(least);
+        let most = self.bounds.max_segments.saturating_mul(self.mss());
+        let most = most.min(CONGESTION_WINDOW_MAX).max(least);
         octets.clamp(least, most)
     }
 

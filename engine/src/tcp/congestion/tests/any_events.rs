@@ -131,13 +131,13 @@ proptest! {
         mss in any::<u16>(),
         segments in any::<u32>(),
         min_segments in 0u16..100,
-        max_octets in octets(),
+        max_segments in octets(),
         paced in any::<bool>(),
         // Also clocks that stand still, jump by centuries, and end.
         events in proptest::collection::vec(
             (event(), prop_oneof![0u64..100_000_000, any::<u64>()]), 1..120),
     ) {
-        let bounds = WindowBounds { min_segments, max_octets };
+        let bounds = WindowBounds { min_segments, max_segments };
         let mut controller = Controller::new(&Parameters {
             algorithm, mss, initial_window_segments: segments, bounds, paced, seed: segments,
         });
@@ -155,7 +155,8 @@ proptest! {
             let window = controller.window_octets();
             let least = u32::from(mss) * u32::from(min_segments.max(1));
             prop_assert!(window >= least);
-            prop_assert!(window <= max_octets.min(CONGESTION_WINDOW_MAX).max(least));
+            let most = max_segments.saturating_mul(mss.into()).min(CONGESTION_WINDOW_MAX);
+            prop_assert!(window <= most.max(least));
             prop_assert!(controller.ssthresh_octets() >= 2 * u32::from(mss));
             if let Some(rate) = controller.pacing_rate() {
                 prop_assert!(rate > Rate::ZERO, "nothing would ever be sent");
