@@ -142,7 +142,7 @@ impl Bbr {
 
     /// UpdateOnACK (§5.2.3).
     fn update(&mut self, ack: &Ack<'_>) {
-        self.model.begin_ack(ack.rate);
+        self.model.begin_ack(ack);
         self.take_losses(ack);
         // UpdateModelAndState.
         self.model.update_latest_delivery_signals(ack.rate);

@@ -3,7 +3,8 @@
 
 use super::{Ack, Bbr, INFINITY, State};
 use crate::tcp::congestion::Rate;
-use crate::tcp::delivery_rate::LostChunk;
+use crate::tcp::delivery_rate::{LostChunk, RateSample};
+use crate::tcp::pacing::quantum;
 use crate::time::Instant;
 
 /// What was before a recovery that may prove spurious.
@@ -30,13 +31,13 @@ impl Bbr {
     /// the chunks lost, the one whose flight has lost the largest share decides.
     pub(super) fn take_losses(&mut self, ack: &Ack<'_>) {
         if ack.sample.lost_octets > 0 || self.marked {
-            self.note_loss();
+            self.note_loss(self.marked || self.queue_shows(ack.rate));
         }
         if !self.probe.is_sample {
             return;
         }
         if let Some(lost) = ack.rate.worst_loss
-            && self.is_inflight_too_high(lost.lost_octets, lost.tx_in_flight_octets)
+            && self.is_inflight_too_high(ack.rate, lost.lost_octets, lost.tx_in_flight_octets)
         {
             let in_flight = inflight_at_loss(lost);
             self.handle_inflight_too_high(in_flight, lost.is_app_limited, ack.sample.now);
@@ -46,17 +47,33 @@ impl Bbr {
         }
     }
 
-    fn note_loss(&mut self) {
-        if !self.model.is_loss_in_round {
+    /// NoteLoss. What is lost where no queue shows is counted, and judged at the end of the round.
+    fn note_loss(&mut self, is_congestion: bool) {
+        if is_congestion && !self.model.is_loss_in_round {
             self.model.loss_round_delivered = self.model.delivered();
             self.save_state_upon_loss();
         }
-        self.model.is_loss_in_round = true;
+        self.model.is_loss_in_round |= is_congestion;
     }
 
     /// IsInflightTooHigh: whether more than BBR.LossThresh of what was in flight is lost.
-    pub(super) fn is_inflight_too_high(&self, lost: u32, in_flight: u32) -> bool {
-        u64::from(lost) * 100 > u64::from(in_flight) * LOSS_THRESHOLD
+    ///
+    /// Note: a path that loses at random loses whatever is in flight, and sending less would not
+    /// change that. So where the round trip shows no queue, it takes [`LOSS_CAP`] to be believed
+    /// (docs/decisions/0013-bbr-and-random-loss.md).
+    pub(super) fn is_inflight_too_high(&self, rate: RateSample, lost: u32, in_flight: u32) -> bool {
+        exceeds(lost, in_flight, LOSS_THRESHOLD)
+            && (exceeds(lost, in_flight, LOSS_CAP) || self.queue_shows(rate))
+    }
+
+    /// Whether what the ACK at hand acknowledges has waited in a queue: for longer than a
+    /// sixteenth of the shortest round trip, and than a burst of our own takes at the bottleneck.
+    fn queue_shows(&self, rate: RateSample) -> bool {
+        let Some(min_rtt) = self.model.min_rtt else { return true };
+        let burst = quantum(self.pacing_rate, self.sizes.mss);
+        let margin =
+            self.model.max_bw().time_for(burst.into()).saturating_add(min_rtt / QUEUE_MARGIN);
+        rate.elapsed > min_rtt.saturating_add(margin)
     }
 
     /// HandleInflightTooHigh.
@@ -81,8 +98,16 @@ impl Bbr {
         if !self.model.loss_round_start {
             return;
         }
+        // Note: much loss counts without a queue, as above.
+        let model = &mut self.model;
+        let sent = model.round_delivered.saturating_add(model.round_lost);
+        if !model.is_loss_in_round && exceeds(model.round_lost, sent, LOSS_CAP) {
+            self.save_state_upon_loss();
+            self.model.is_loss_in_round = true;
+        }
         self.adapt_lower_bounds_from_congestion();
         self.model.is_loss_in_round = false;
+        (self.model.round_lost, self.model.round_delivered) = (0, 0);
     }
 
     /// AdaptLowerBoundsFromCongestion, InitLowerBounds and LossLowerBounds.
@@ -148,12 +173,24 @@ fn inflight_at_loss(lost: LostChunk) -> u32 {
     inflight_prev.saturating_add(u32::try_from(lost_prefix).unwrap_or(u32::MAX))
 }
 
+/// Whether `lost` is more than `percent` of `octets`.
+fn exceeds(lost: u32, octets: u32, percent: u64) -> bool {
+    u64::from(lost) * 100 > u64::from(octets) * percent
+}
+
 fn beta(octets: u32) -> u32 {
     super::probe_bw::percent(octets, BETA)
 }
 
 /// BBR.LossThresh (§3.2) [percent].
 const LOSS_THRESHOLD: u64 = 2;
+
+/// Loss that counts as congestion even where no queue shows, as before a policer or a queue of a few
+/// packets [percent]. Probing at 1.25 times what the path takes loses a fifth there.
+const LOSS_CAP: u64 = 15;
+
+/// The part of the shortest round trip beyond which a longer one shows a queue.
+const QUEUE_MARGIN: u32 = 16;
 
 /// BBR.Beta (§5.5.10.2) [percent].
 const BETA: u32 = 70;

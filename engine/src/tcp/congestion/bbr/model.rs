@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::INFINITY;
+use super::{Ack, INFINITY};
 use crate::tcp::congestion::{AckSample, Rate};
 use crate::tcp::delivery_rate::RateSample;
 use crate::time::Instant;
@@ -45,8 +45,11 @@ pub(super) struct Model {
     pub(super) round_start: bool,
     /// BBR.loss_round_start: this ACK ends a round trip that began with a loss.
     pub(super) loss_round_start: bool,
-    /// BBR.is_loss_in_round.
+    /// BBR.is_loss_in_round: there was a loss that counts as congestion.
     pub(super) is_loss_in_round: bool,
+    /// Lost and delivered since the loss round began [octets].
+    pub(super) round_lost: u32,
+    pub(super) round_delivered: u32,
 }
 
 impl Model {
@@ -72,6 +75,8 @@ impl Model {
             round_start: false,
             loss_round_start: false,
             is_loss_in_round: false,
+            round_lost: 0,
+            round_delivered: 0,
         }
     }
 
@@ -95,8 +100,10 @@ impl Model {
     }
 
     /// The ACK at hand brings the count of what is delivered up to date.
-    pub(super) fn begin_ack(&mut self, rate: RateSample) {
-        self.delivered = rate.delivered_total;
+    pub(super) fn begin_ack(&mut self, ack: &Ack<'_>) {
+        self.delivered = ack.rate.delivered_total;
+        self.round_lost = self.round_lost.saturating_add(ack.sample.lost_octets);
+        self.round_delivered = self.round_delivered.saturating_add(ack.sample.acked_octets);
     }
 
     /// StartRound (§5.5.1).

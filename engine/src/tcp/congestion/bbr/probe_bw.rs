@@ -231,7 +231,7 @@ impl Bbr {
         }
         let sample = ack.rate;
         if self.model.inflight_longterm != INFINITY
-            && !self.is_inflight_too_high(sample.lost_octets, sample.tx_in_flight_octets)
+            && !self.is_inflight_too_high(sample, sample.lost_octets, sample.tx_in_flight_octets)
         {
             // So much was in flight, and all was well.
             self.model.inflight_longterm =

@@ -74,7 +74,11 @@ impl Bbr {
         let lossy = self.model.loss_round_start
             && ack.sample.in_recovery
             && self.full_pipe.loss_events >= FULL_LOSS_COUNT
-            && self.is_inflight_too_high(ack.rate.lost_octets, ack.rate.tx_in_flight_octets);
+            && self.is_inflight_too_high(
+                ack.rate,
+                ack.rate.lost_octets,
+                ack.rate.tx_in_flight_octets,
+            );
         if lossy || self.marked {
             self.undo.state = Some(UndoState::Startup);
             self.full_pipe.reached = true;

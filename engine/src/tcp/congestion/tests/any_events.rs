@@ -51,6 +51,7 @@ fn rate_sample() -> impl Strategy<Value = RateSample> {
                 delivered_total,
                 prior_delivered,
                 interval,
+                elapsed: interval / 2,
                 lost_octets,
                 tx_in_flight_octets,
                 is_app_limited,
