@@ -83,7 +83,7 @@ impl Connection {
         let acked = header.acknowledgment - self.snd_una;
         self.update_send_window(header);
         if acked > 0 {
-            self.on_new_acknowledgment(cx, header);
+            self.on_new_acknowledgment(cx, header, false);
         }
         match chunk {
             Some(chunk) if !chunk.frame.is_empty() => {
