@@ -25,6 +25,7 @@ pub mod ecn;
 pub mod exercise;
 mod input;
 pub mod isn;
+mod out_of_order;
 mod output;
 mod path;
 mod receive_queue;

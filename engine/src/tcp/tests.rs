@@ -10,6 +10,7 @@ mod loss;
 mod memory;
 mod pair;
 mod random;
+mod reassembly;
 mod scripts;
 mod states;
 mod transfer;
