@@ -440,6 +440,7 @@ impl Recovery {
 
     fn undo(&mut self, chunks: &mut ChunkSlab) {
         self.forget_lost(chunks);
+        self.rack.forget_arrivals();
         // What had to arrive late to look lost was overtaken.
         self.rack.reordering_seen |=
             self.episode.take().is_some_and(|episode| !episode.after_timeout);
