@@ -182,6 +182,19 @@ pub const SEGMENTS_PER_WINDOW_SEGMENT: u32 = 2;
 /// is taken for this, as in Linux (`tcp_min_snd_mss`): less would be an attack on our packet rate.
 pub const SEND_MSS_MIN: u16 = 48;
 
+/// Chunks or runs that one ACK's selective acknowledgments may make the scoreboard pass without
+/// learning anything. Blocks that are farther away are left to the next ACK, which repeats them;
+/// what an honest peer reports is near what it reported before.
+pub const SACK_STEPS_MAX: u32 = 1024;
+
+/// What a tail loss probe of a single segment waits on top of two round trips, for a peer that
+/// delays its ACK (RFC 8985 §7.2, TLP.max_ack_delay: 200 ms is the longest in common use).
+pub const TLP_ACK_DELAY_MAX: Duration = Duration::from_millis(200);
+
+/// Least time that a peer has to acknowledge what it has reported already, before that is taken
+/// for thrown away (RFC 2018 §8; as Linux).
+pub const RENEGING_DELAY_MIN: Duration = Duration::from_millis(10);
+
 /// How soon a SYN follows the reset that ended what an origin still had of an earlier connection.
 pub const SYN_AGAIN: Duration = Duration::from_millis(2);
 

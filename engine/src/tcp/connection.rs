@@ -469,6 +469,13 @@ impl Connection {
         self.cold.recovery.pipe(self.snd_nxt - self.snd_una)
     }
 
+    /// How much may be in flight: the congestion window, or what is left of it while fast recovery
+    /// reduces it [octets].
+    pub(super) fn send_window(&self) -> u32 {
+        let controller = &self.cold.controller;
+        self.cold.recovery.window(controller.window_octets(), controller.manages_recovery())
+    }
+
     /// Notes if nothing is left to send though the congestion window has room, before that changes
     /// (draft-ietf-ccwg-bbr-06 §4.1.2.4, CheckIfApplicationLimited).
     #[inline]
@@ -524,6 +531,7 @@ impl Connection {
         self.ack_at = Instant::FAR_FUTURE;
         self.ack_now = false;
         self.cold.retry_at = Instant::FAR_FUTURE;
+        self.cold.recovery.forget_timers();
     }
 
     /// Recomputes whether the next segment needs the general path.

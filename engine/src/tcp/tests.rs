@@ -12,6 +12,8 @@ mod memory;
 mod pair;
 mod random;
 mod reassembly;
+mod recovery;
+mod scoreboard;
 mod rfc6298;
 mod rfc7323;
 mod rfc9293;

@@ -168,17 +168,21 @@ impl Connection {
             let nothing_outstanding = self.snd_nxt == self.snd_una;
             self.snd_nxt = seq + payload_len;
             self.queue.advance(cx.chunks);
+            self.cold.recovery.on_first_sent(cx.chunks, index);
             // RFC 6298 §5.1; the persist timer gives way to it.
             if nothing_outstanding || self.retransmit_at == Instant::FAR_FUTURE {
                 self.arm_retransmission(cx.now);
             }
         } else {
             cx.counters.retransmitted += 1;
-            self.cold.recovery.on_retransmit(cx.chunks, index);
-            if self.retransmit_at == Instant::FAR_FUTURE {
+            self.cold.recovery.on_sent_again(cx.chunks, index, cx.now);
+            // The first of all has a whole timeout to be answered in.
+            if self.retransmit_at == Instant::FAR_FUTURE || index == self.queue.list.head {
                 self.arm_retransmission(cx.now);
             }
         }
+        self.cold.recovery.on_sent(payload_len);
+        self.arm_probe(cx.now);
         if flags.contains(Flags::FIN) {
             self.note_fin_sent();
         }
