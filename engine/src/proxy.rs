@@ -8,6 +8,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 mod envelope;
+mod fast_opens;
 mod pair;
 pub mod proxy_protocol;
 mod service;
@@ -17,6 +18,7 @@ mod table;
 mod time_wait;
 
 pub use envelope::{Envelope, LinkPath};
+pub use fast_opens::FastOpens;
 pub use pair::{Leg, LegPath, Pair, Phase, Side};
 pub use service::{Fallback, Origin, OriginSettings, Service, ServiceSettings, cookie_service};
 pub use source_ports::SourcePorts;

@@ -23,6 +23,7 @@ pub mod delivery_rate;
 pub mod ecn;
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
+pub mod fast_open;
 mod input;
 pub mod isn;
 mod output;

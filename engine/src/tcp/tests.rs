@@ -4,6 +4,7 @@ mod attacks;
 mod close;
 mod cookie;
 mod ecn;
+mod fast_open;
 mod handshake;
 mod host;
 mod loss;

@@ -8,12 +8,15 @@
 
 mod apps;
 mod cookies;
+mod ecn;
 mod packet;
 mod peer;
 mod rig;
 
 mod accept_cookie;
 mod closing;
+mod congested;
+mod fast_open;
 mod hostile;
 mod kernel_path;
 mod limits;
