@@ -352,6 +352,7 @@ impl Connection {
         assert_eq!((frames, octets), (self.queue.list.frames, self.queue.list.octets));
         assert_eq!(sent, self.queue.sent_frames);
         assert_eq!(marked, self.cold.recovery.figures());
+        self.cold.out_of_order.check(chunks);
         if self.state != State::Closed {
             assert!(self.snd_una.at_or_before(self.snd_nxt));
             assert!(self.rcv_acked.at_or_before(self.rcv_nxt));

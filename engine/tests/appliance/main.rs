@@ -16,6 +16,7 @@ mod rig;
 mod accept_cookie;
 mod closing;
 mod congested;
+mod dormant;
 mod fast_open;
 mod hostile;
 mod kernel_path;

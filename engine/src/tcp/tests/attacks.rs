@@ -108,14 +108,3 @@ fn single_octets_do_not_hold_a_frame_each() {
     assert!(host.held() <= 2, "{}", host.held());
     assert_eq!(host.reads(), pattern(0, 300));
 }
-
-#[test]
-fn ranges_out_of_order_are_bounded() {
-    let mut host = Host::established(PLAIN);
-    let mut refused = 0;
-    for i in 0..400u32 {
-        let disposition = host.gets_payload(seg(10 + i * 2, 1), b"x");
-        refused += u32::from(disposition == Disposition::Dropped(DropReason::QueueFull));
-    }
-    assert_eq!(refused, 400 - crate::limits::OUT_OF_ORDER_RANGES_MAX);
-}

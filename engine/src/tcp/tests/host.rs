@@ -139,7 +139,11 @@ pub(super) fn chunk(pool: &mut FramePool, now: Instant, payload: &[u8]) -> Chunk
 
 impl Host {
     pub(super) fn new(connection: Connection, now: Instant) -> Host {
-        let pool = FramePool::in_memory(512, 2048);
+        Host::with_frames(connection, now, 512)
+    }
+
+    pub(super) fn with_frames(connection: Connection, now: Instant, frames: usize) -> Host {
+        let pool = FramePool::in_memory(frames, 2048);
         let chunks = ChunkSlab::for_pool(&pool);
         Host {
             pool,
@@ -166,7 +170,18 @@ impl Host {
 
     /// An established connection that the peer has opened, 10 ms away.
     pub(super) fn established_with(settings: &LegSettings, offer: Offer) -> Host {
-        let mut host = Host::accepting(settings, &syn(offer));
+        Host::accepting(settings, &syn(offer)).opened()
+    }
+
+    /// The same with this many frames, for scripts of a large window.
+    pub(super) fn established_large(settings: &LegSettings, offer: Offer, frames: usize) -> Host {
+        let now = Instant::from_millis(1000);
+        let connection = Connection::accept(settings, endpoints(), &syn(offer), OUR_ISN, now);
+        Host::with_frames(connection, now, frames).opened()
+    }
+
+    fn opened(self) -> Host {
+        let mut host = self;
         host.sent();
         host.now += ms(10);
         host.gets(host.stamped(seg(1, 1)));
