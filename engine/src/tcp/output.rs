@@ -233,7 +233,7 @@ impl Connection {
         }
         let window = self.send_window();
         let pipe = self.in_flight();
-        let segments = self.queue.sent_frames - self.cold.recovery.sacked_segments;
+        let segments = self.cold.recovery.segments_in_flight();
         let segments_max = SEGMENTS_PER_WINDOW_SEGMENT * window.div_ceil(u32::from(self.mss));
         if pipe > 0 && (pipe + len > window || segments >= segments_max) {
             self.cold.cwnd_limited = true;

@@ -138,7 +138,7 @@ pub(super) struct Recovery {
     left_network: u32,
     /// Payload that is sacked, and the chunks that hold it [octets, segments].
     sacked: u32,
-    pub(super) sacked_segments: u32,
+    sacked_segments: u32,
     /// Payload that is lost; never sacked too [octets].
     lost: u32,
     /// Of that, what was sent again and is in flight [octets].
@@ -216,6 +216,12 @@ impl Recovery {
     #[inline]
     pub(super) fn has_lost(&self) -> bool {
         !self.to_resend.is_empty()
+    }
+
+    /// What of the queue is in flight [segments].
+    #[inline]
+    pub(super) fn segments_in_flight(&self) -> u32 {
+        self.in_flight.count
     }
 
     pub(super) fn has_seen_reordering(&self) -> bool {

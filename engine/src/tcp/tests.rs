@@ -10,6 +10,8 @@ mod memory;
 mod pair;
 mod random;
 mod reassembly;
+mod recovery;
+mod scoreboard;
 mod states;
 mod transfer;
 mod window;

@@ -120,6 +120,7 @@ impl Connection {
             can_send_new: self.can_send_new(cx),
             ..self.ack_of(una, cx.now)
         };
+        let in_order = !self.cold.recovery.has_seen_reordering();
         let mut news = News::default();
         self.queue.acknowledge(cx, &mut self.cold.recovery, &ack, &mut news);
         self.snd_una = una;
@@ -135,12 +136,11 @@ impl Connection {
         }
         let mut outcome = Outcome::default();
         if !self.cold.recovery.is_idle() || header.options.sack.len > 0 || is_duplicate {
-            let in_order = !self.cold.recovery.has_seen_reordering();
             outcome = self.cold.recovery.on_ack(cx.chunks, &self.queue, &ack, &news);
-            let is_reordered = in_order && self.cold.recovery.has_seen_reordering();
-            cx.counters.reordering_seen += u64::from(is_reordered);
             self.tell_controller(cx, &outcome, flight.outstanding);
         }
+        let is_reordered = in_order && self.cold.recovery.has_seen_reordering();
+        cx.counters.reordering_seen += u64::from(is_reordered);
         self.tell_delivery(&ack, &news, &flight, rtt, &outcome);
         self.reduce(&ack, &news, &flight, &outcome);
         self.arm_probe(cx.now);
@@ -198,8 +198,12 @@ impl Connection {
             now: ack.now,
             cwnd_limited: self.cold.cwnd_limited,
             ece: false,
-            // Also for the ACK that ends a recovery (RFC 6582 §3.2 (3), full acknowledgment).
-            in_recovery: flight.was_fast || outcome.left || self.cold.recovery.phase == Phase::Fast,
+            // Also for the ACK that ends a recovery (RFC 6582 §3.2 (3), full acknowledgment), and
+            // for one that only reports what lies behind a gap (RFC 5681 §3.2 step 1).
+            in_recovery: ack.acked == 0
+                || flight.was_fast
+                || outcome.left
+                || self.cold.recovery.phase == Phase::Fast,
         };
         self.cold.controller.on_ack(&sample);
         if self.cold.controller.limits_itself() {
@@ -273,8 +277,10 @@ impl Connection {
         outcome: &Outcome,
         outstanding: u32,
     ) {
-        let sample = LossSample { in_flight_octets: outstanding, now: cx.now };
         let controller = &mut self.cold.controller;
+        // RFC 5681 §3.2 step 2: what limited transmit has sent beyond the window does not count.
+        let in_flight_octets = outstanding.min(controller.window_octets());
+        let sample = LossSample { in_flight_octets, now: cx.now };
         if let Some(undone) = outcome.undone {
             controller.on_spurious(cx.now);
             let counter = match undone {

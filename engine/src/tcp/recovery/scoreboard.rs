@@ -161,7 +161,7 @@ impl Recovery {
             }
             let from = self.find(chunks, queue, block, news);
             let found = self.mark_block(chunks, queue, from, block, ack, news);
-            if found != NIL && !placed {
+            if found != NIL && !placed && news.steps_left > 0 {
                 placed = true;
                 self.places.recent = found;
             }
@@ -175,7 +175,7 @@ impl Recovery {
     /// The first chunk that begins at or behind the block's left edge, or the rest of the run that
     /// it lies in; the first unsent chunk if there is none.
     fn find(
-        &self,
+        &mut self,
         chunks: &ChunkSlab,
         queue: &SendQueue,
         block: SackBlock,
@@ -192,6 +192,7 @@ impl Recovery {
         }
         while at != queue.unsent && at != NIL && chunks.node(at).seq.before(block.left) {
             if news.steps_left == 0 {
+                self.places.recent = at; // The next ACK goes on from here.
                 return NIL;
             }
             news.steps_left -= 1;
@@ -409,7 +410,7 @@ impl Recovery {
                 assert!(seen <= count, "one list runs into another");
                 at = chunks.later(at);
             }
-            assert_eq!(seen, count);
+            assert_eq!((seen, order.count), (count, count));
         }
     }
 }

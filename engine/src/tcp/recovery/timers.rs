@@ -65,7 +65,7 @@ impl Recovery {
         if !wanted {
             return self.forget_timers();
         }
-        let one_segment = self.in_flight.first == self.in_flight.last;
+        let one_segment = self.in_flight.count == 1;
         self.soon = Soon::Probe;
         self.soon_at = (now + tlp::timeout(srtt, one_segment)).min(rto_at);
     }
