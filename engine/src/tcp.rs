@@ -20,6 +20,7 @@ pub mod connection;
 pub mod counters;
 mod deadlines;
 pub mod delivery_rate;
+pub mod ecn;
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
 mod input;
@@ -40,6 +41,7 @@ mod window;
 pub use chunks::ChunkSlab;
 pub use connection::Connection;
 pub use counters::TcpCounters;
+pub use ecn::EcnPolicy;
 pub use input::{Disposition, DropReason};
 pub use output::{Outgoing, OutgoingKind, reset_in_reply};
 pub use settings::{Endpoints, Keepalive, LegSettings, Offer};

@@ -41,8 +41,31 @@ pub struct TcpCounters {
     pub paws_rejected: u64,
     /// Segments that carried payload out of order [segments].
     pub out_of_order: u64,
-    /// Packets marked with congestion experienced; ECN is not negotiated, so they are only counted.
-    pub ce_marked: u64,
+    /// Packets that came marked with congestion experienced, agreed on or not [packets].
+    pub ce_received: u64,
+    /// Acknowledgments that echo a mark (RFC 3168 §6.1.2) [segments].
+    pub ece_received: u64,
+    /// Segments that tell of a reduced window [segments].
+    pub cwr_sent: u64,
     /// Segments that could not be built for want of a free frame, and are tried again.
     pub pool_empty: u64,
+}
+
+impl TcpCounters {
+    /// What tells an operator how connections fare, with its names in `stats` and the metrics.
+    pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("retransmitted", self.retransmitted),
+            ("timeouts", self.timeouts),
+            ("fast_recoveries", self.fast_recoveries),
+            ("out_of_order", self.out_of_order),
+            ("paws_rejected", self.paws_rejected),
+            ("challenge_acks", self.challenge_acks),
+            ("ce_received", self.ce_received),
+            ("ece_received", self.ece_received),
+            ("cwr_sent", self.cwr_sent),
+            ("pool_empty", self.pool_empty),
+        ]
+        .into_iter()
+    }
 }

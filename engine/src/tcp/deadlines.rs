@@ -68,6 +68,9 @@ impl Connection {
         self.cold.retries += 1;
         self.cold.rtt.on_timeout();
         self.cold.syn_due = true;
+        if self.state == State::SynSent {
+            self.stop_asking_for_ecn();
+        }
         cx.counters.timeouts += 1;
     }
 
@@ -109,6 +112,7 @@ impl Connection {
         let ack = self.ack_of(self.snd_una, cx.now);
         let reneged = self.cold.recovery.on_timeout(cx.chunks, &self.queue, &ack);
         cx.counters.reneged += u64::from(reneged);
+        self.note_reduction();
         self.cold.fin_lost = self.fin_sent;
         self.cold.retries += 1;
         self.cold.rtt.on_timeout();

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::chunks::{ChunkSlab, Marks, NIL};
 use super::congestion::Algorithm;
 use super::{
-    Chunk, Connection, Context, Endpoints, Keepalive, LegSettings, Offer, OutgoingKind, State,
-    TcpCounters,
+    Chunk, Connection, Context, EcnPolicy, Endpoints, Keepalive, LegSettings, Offer, OutgoingKind,
+    State, TcpCounters,
 };
 use crate::frame::{Frame, FramePool};
 use crate::shield::cookie::CookieOptions;
@@ -67,6 +67,7 @@ impl<'a> Bench<'a> {
         };
         let settings = LegSettings {
             congestion: if choice & 8 != 0 { Algorithm::NewReno } else { Algorithm::Cubic },
+            ecn: if choice & 3 == 3 { EcnPolicy::Off } else { EcnPolicy::Ask },
             receive_room: if choice & 16 != 0 { 3000 } else { 1 << 20 },
             keepalive: (choice & 32 != 0).then_some(keepalive),
             ..LegSettings::default()
@@ -105,7 +106,7 @@ impl<'a> Bench<'a> {
                 window_scale: offer.window_scale.then_some(7),
                 sack: offer.sack,
                 timestamps: ack.options.timestamps.is_some(),
-                ecn: false,
+                ecn: offer.timestamps,
             };
             bench.connection = Connection::accept_cookie(&settings, endpoints, &ack, &cookie, now);
         }
@@ -152,7 +153,8 @@ impl<'a> Bench<'a> {
         ];
         let kind = self.octet();
         let flags = match kind {
-            0..=247 => FLAGS[usize::from(kind % 8)],
+            0..=239 => FLAGS[usize::from(kind % 8)],
+            240..=247 => FLAGS[usize::from(kind % 8)].with(Flags::ECE),
             _ => Flags(self.octet()),
         };
         let una = self.connection.snd_una;
@@ -217,7 +219,8 @@ impl<'a> Bench<'a> {
             0..=4 => {
                 let header = self.header();
                 let chunk = if step & 64 != 0 { self.chunk() } else { None };
-                self.call(|connection, cx| connection.on_segment(cx, &header, false, chunk));
+                let marked = step & 32 != 0;
+                self.call(|connection, cx| connection.on_segment(cx, &header, marked, chunk));
             }
             5 | 6 => {
                 if let Some(chunk) = self.chunk() {
@@ -267,7 +270,9 @@ impl<'a> Bench<'a> {
     fn poll(&mut self, device_is_slow: bool) {
         // More than both windows and every timer could want at one instant.
         for _ in 0..4 * FRAMES + usize::from(u8::MAX) {
-            let Some(outgoing) = self.call(|c, cx| c.poll_transmit(cx, |_, _| ())) else { return };
+            let Some(outgoing) = self.call(|c, cx| c.poll_transmit(cx, |_, _, _| ())) else {
+                return;
+            };
             let bytes = self.pool.bytes(&outgoing.frame);
             let sum =
                 checksum::combine(checksum::with_length(3, bytes.len()), checksum::sum(bytes));

@@ -15,6 +15,7 @@ use super::{Connection, Context};
 use crate::frame::{Frame, FramePool};
 use crate::limits::{OUTPUT_RETRY, SEGMENTS_PER_WINDOW_SEGMENT};
 use crate::time::Instant;
+use crate::wire::ip::Ecn;
 use crate::wire::tcp::{Flags, SeqNum, TcpHeader};
 
 /// A segment to be sent.
@@ -54,11 +55,11 @@ impl Connection {
     ///
     /// `wrap` writes lower headers in front of the segment. It runs before the frame is shared with
     /// the retransmission queue, because nobody may write a shared frame; it only extends the
-    /// window at its front.
+    /// window at its front. It is told the ECN field of the IP header (RFC 3168 §5).
     pub fn poll_transmit(
         &mut self,
         cx: &mut Context<'_>,
-        wrap: impl FnOnce(&mut FramePool, &mut Frame),
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
     ) -> Option<Outgoing> {
         match self.state {
             State::Closed => self.transmit_reset(cx, wrap),
@@ -76,7 +77,7 @@ impl Connection {
     fn transmit_reset(
         &mut self,
         cx: &mut Context<'_>,
-        wrap: impl FnOnce(&mut FramePool, &mut Frame),
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
     ) -> Option<Outgoing> {
         if !self.cold.reset_due {
             return None;
@@ -91,7 +92,7 @@ impl Connection {
     fn transmit_handshake(
         &mut self,
         cx: &mut Context<'_>,
-        wrap: impl FnOnce(&mut FramePool, &mut Frame),
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
     ) -> Option<Outgoing> {
         if let Some(sequence) = self.cold.reset_reply {
             return self.transmit_reset_reply(cx, sequence, wrap);
@@ -120,7 +121,7 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         sequence: SeqNum,
-        wrap: impl FnOnce(&mut FramePool, &mut Frame),
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
     ) -> Option<Outgoing> {
         // It answers as if there were no connection (RFC 9293 §3.10.7.3), so without timestamps:
         // ours would mean nothing to whatever the peer has, and PAWS would discard it.
@@ -139,7 +140,7 @@ impl Connection {
     fn transmit_synchronized(
         &mut self,
         cx: &mut Context<'_>,
-        wrap: impl FnOnce(&mut FramePool, &mut Frame),
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
     ) -> Option<Outgoing> {
         // Reports of what is out of order never ride on payload: there they would take room that
         // a full segment does not have, and they are what the peer's recovery waits for.
@@ -268,7 +269,7 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         index: u32,
-        wrap: impl FnOnce(&mut FramePool, &mut Frame),
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
     ) -> Option<Outgoing> {
         let outgoing = self.transmit_chunk(cx, index, wrap)?;
         let repeats = outgoing.kind == OutgoingKind::Retransmitted;
@@ -318,7 +319,7 @@ impl Connection {
     fn transmit_fin(
         &mut self,
         cx: &mut Context<'_>,
-        wrap: impl FnOnce(&mut FramePool, &mut Frame),
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
     ) -> Option<Outgoing> {
         let kind = match self.fin_sent {
             false => OutgoingKind::Originated,
@@ -352,7 +353,7 @@ impl Connection {
     fn transmit_probe(
         &mut self,
         cx: &mut Context<'_>,
-        wrap: impl FnOnce(&mut FramePool, &mut Frame),
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
     ) -> Option<Outgoing> {
         let before_una = SeqNum(self.snd_una.0.wrapping_sub(1));
         let header = self.header(cx.now, before_una, Flags::ACK);
@@ -365,7 +366,7 @@ impl Connection {
     fn transmit_acknowledgment(
         &mut self,
         cx: &mut Context<'_>,
-        wrap: impl FnOnce(&mut FramePool, &mut Frame),
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
     ) -> Option<Outgoing> {
         if !self.ack_now {
             return None;

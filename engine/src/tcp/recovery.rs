@@ -199,6 +199,11 @@ impl Recovery {
         self.phase == Phase::Open && self.dup_acks == 0 && self.sacked == 0 && self.lost == 0
     }
 
+    /// Whether a loss, found or presumed, is being repaired.
+    pub(super) fn is_recovering(&self) -> bool {
+        self.phase != Phase::Open
+    }
+
     /// Whether an ACK without reports has nothing to decide here.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
@@ -441,6 +446,7 @@ impl Recovery {
 
     fn undo(&mut self, chunks: &mut ChunkSlab) {
         self.forget_lost(chunks);
+        self.rack.forget_arrivals();
         // What had to arrive late to look lost was overtaken.
         self.rack.reordering_seen |=
             self.episode.take().is_some_and(|episode| !episode.after_timeout);

@@ -3,6 +3,7 @@
 mod attacks;
 mod close;
 mod cookie;
+mod ecn;
 mod handshake;
 mod host;
 mod loss;
@@ -12,6 +13,7 @@ mod random;
 mod reassembly;
 mod recovery;
 mod scoreboard;
+mod scripts;
 mod states;
 mod transfer;
 mod window;

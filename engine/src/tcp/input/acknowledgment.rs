@@ -20,6 +20,8 @@ struct Flight {
     /// What duplicates without SACK had said to be no longer in it [octets].
     left_network: u32,
     was_fast: bool,
+    /// It says that what was sent was marked, and that counts.
+    ece: bool,
 }
 
 impl Connection {
@@ -64,7 +66,10 @@ impl Connection {
         let is_news = acked > 0 || header.options.sack.len > 0;
         if is_news || is_duplicate || !self.cold.recovery.is_quiet() {
             self.on_new_acknowledgment(cx, header, is_duplicate);
-        } else if self.snd_nxt == self.snd_una {
+            return Ok(());
+        }
+        self.heed_echo(cx, header, self.snd_nxt - self.snd_una);
+        if self.snd_nxt == self.snd_una {
             // An answer to a probe: the peer is alive.
             self.cold.retries = 0;
         }
@@ -111,6 +116,7 @@ impl Connection {
             in_flight: self.in_flight(),
             left_network: self.cold.recovery.left_network(),
             was_fast: self.cold.recovery.phase == Phase::Fast,
+            ece: self.ecn.in_force && header.flags.contains(Flags::ECE),
         };
         self.check_app_limited();
         let ack = Ack {
@@ -141,6 +147,7 @@ impl Connection {
         }
         let is_reordered = in_order && self.cold.recovery.has_seen_reordering();
         cx.counters.reordering_seen += u64::from(is_reordered);
+        self.heed_echo(cx, header, flight.outstanding);
         self.tell_delivery(&ack, &news, &flight, rtt, &outcome);
         self.reduce(&ack, &news, &flight, &outcome);
         self.arm_probe(cx.now);
@@ -197,7 +204,7 @@ impl Connection {
             rate: self.cold.recovery.delivery.sample(ack.now, min_rtt),
             now: ack.now,
             cwnd_limited: self.cold.cwnd_limited,
-            ece: false,
+            ece: flight.ece,
             // Also for the ACK that ends a recovery (RFC 6582 §3.2 (3), full acknowledgment), and
             // for one that only reports what lies behind a gap (RFC 5681 §3.2 step 1).
             in_recovery: ack.acked == 0
@@ -300,6 +307,9 @@ impl Connection {
         if outcome.entered {
             cx.counters.fast_recoveries += 1;
             controller.on_loss(&sample);
+        }
+        if outcome.tail_repaired || outcome.entered {
+            self.note_reduction();
         }
     }
 

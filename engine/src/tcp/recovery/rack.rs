@@ -103,6 +103,12 @@ impl Rack {
         }
     }
 
+    /// What was sent again turns out not to have been needed: its arrival was the original's, and
+    /// says nothing of when what else is in flight should have arrived.
+    pub(in crate::tcp) fn forget_arrivals(&mut self) {
+        self.newest = None;
+    }
+
     /// The reordering window (RFC 8985 §6.2 step 4). As long as no reordering has been seen, three
     /// segments beyond a gap are as good a sign of loss as they ever were (DupThresh), and
     /// recovery need not wait either.

@@ -15,6 +15,7 @@ use crate::tcp::{
 };
 use crate::time::Instant;
 use crate::wire::checksum;
+use crate::wire::ip::Ecn;
 use crate::wire::tcp::{Flags, SeqNum, TcpHeader, TcpOptions, Timestamps};
 
 /// Our initial sequence number and the peer's: both wrap within the first octets.
@@ -41,6 +42,8 @@ pub(super) struct Sent {
     pub(super) header: TcpHeader,
     pub(super) payload: Vec<u8>,
     pub(super) kind: OutgoingKind,
+    /// Of the IP header.
+    pub(super) ecn: Ecn,
 }
 
 impl Sent {
@@ -214,8 +217,19 @@ impl Host {
     }
 
     pub(super) fn gets_payload(&mut self, header: TcpHeader, payload: &[u8]) -> Disposition {
+        self.gets_packet(header, payload, Ecn::NotCapable)
+    }
+
+    /// A segment in an IP packet with this ECN field.
+    pub(super) fn gets_packet(
+        &mut self,
+        header: TcpHeader,
+        payload: &[u8],
+        ecn: Ecn,
+    ) -> Disposition {
         let chunk = (!payload.is_empty()).then(|| chunk(&mut self.pool, self.now, payload));
-        self.with(|connection, cx| connection.on_segment(cx, &header, false, chunk))
+        let marked = ecn == Ecn::CongestionExperienced;
+        self.with(|connection, cx| connection.on_segment(cx, &header, marked, chunk))
     }
 
     /// The caller queues payload.
@@ -239,8 +253,8 @@ impl Host {
     pub(super) fn poll_once(&mut self) -> Option<Outgoing> {
         // Lower headers go in front: here four octets that stand for them.
         self.with(|connection, cx| {
-            connection.poll_transmit(cx, |pool, frame| {
-                pool.push_front(frame, 4).copy_from_slice(b"ipv9");
+            connection.poll_transmit(cx, |pool, frame, ecn| {
+                pool.push_front(frame, 4).copy_from_slice(&[b'i', b'p', b'v', ecn as u8]);
             })
         })
     }
@@ -251,7 +265,8 @@ impl Host {
         while let Some(outgoing) = self.poll_once() {
             let Outgoing { mut frame, kind, payload_len, .. } = outgoing;
             let bytes = self.pool.bytes(&frame);
-            assert_eq!(&bytes[..4], b"ipv9");
+            assert_eq!(&bytes[..3], b"ipv");
+            let ecn = Ecn::from_traffic_class(bytes[3]);
             let segment = &bytes[4..];
             let sum = checksum::with_length(PSEUDO, segment.len());
             let sum = checksum::combine(sum, checksum::sum(segment));
@@ -259,7 +274,7 @@ impl Host {
             let (header, length) = TcpHeader::parse(segment).expect("a segment");
             let payload = segment[length..].to_vec();
             assert_eq!(payload.len(), payload_len as usize);
-            all.push(Sent { header, payload, kind });
+            all.push(Sent { header, payload, kind, ecn });
             if self.device_is_slow {
                 frame.trim_front(0);
                 self.on_the_way_out.push(frame);
