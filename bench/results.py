@@ -10,6 +10,7 @@ from pathlib import Path
 
 import backend
 import flood
+import linux
 import shield
 from measures import FIGURES
 from text import aligned
@@ -30,6 +31,8 @@ class Results:
         self.floods = []
         # Of the shield's program: by what the packet is, then name of the figure.
         self.shield = []
+        # Of downloads over a bottleneck: one a cell of the grid, contender and round.
+        self.linux = []
 
     def add(self, contender, figures):
         kept = self.samples.setdefault(contender, {})
@@ -49,6 +52,7 @@ class Results:
         tables += [backend.table(self.backend)] if self.backend else []
         tables += [shield.table(self.shield)] if self.shield else []
         tables += [flood.table(self.floods)] if self.floods else []
+        tables += [linux.table(self.linux)] if self.linux else []
         return "\n\n".join(tables)
 
     def _edge_table(self):
@@ -76,6 +80,7 @@ class Results:
             "backend": self.backend,
             "shield": self.shield,
             "floods": self.floods,
+            "linux": self.linux,
             "failures": self.failures,
         }
         path.write_text(json.dumps(content, indent=2) + "\n")

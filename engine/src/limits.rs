@@ -230,6 +230,29 @@ pub const IPV6_MTU_MIN: u16 = 1280;
 /// connections beyond are the kernel's, or what the service's `fallback` says.
 pub const PAIRS_PER_LANE_MAX: usize = 1 << 20;
 
+/// Pairs awake at one time on one lane are as many as its pool has frames, or this many if that is
+/// more [pairs]. One that is at work holds a frame, or waits for one or for a handshake; all others
+/// can sleep. Where even so all awake are busy, new connections are the kernel's, or what the
+/// service's `fallback` says, and segments of those that sleep are dropped, to be sent again.
+pub const AWAKE_PAIRS_MIN: usize = 4096;
+
+/// Places for pairs awake that are kept free, so that nobody has to wait for another to fall
+/// asleep [pairs]: each packet of a burst may be of another pair.
+pub const AWAKE_PAIRS_SPARE: usize = 512;
+
+/// A pair on which nothing happens for this long falls asleep. Longer than a round trip and a
+/// delayed acknowledgment, so that a conversation does not wake it with each word.
+pub const DORMANT_AFTER: Duration = Duration::from_secs(1);
+
+/// Pairs awake that are asked in one turn, or for one that needs room, whether they may sleep.
+pub const LOOKS_FOR_QUIET_MAX: usize = 64;
+
+/// When a sleeping pair that found no room to wake for its timer tries again.
+pub const WAKE_RETRY: Duration = Duration::from_millis(10);
+
+/// What an idle connection takes at most, both of its legs and its share of every table [octets].
+pub const IDLE_CONNECTION_OCTETS_MAX: usize = 1024;
+
 /// Connections in TIME-WAIT on one lane. Full, the oldest goes early.
 pub const TIME_WAIT_MAX: usize = 1 << 17;
 
@@ -357,3 +380,5 @@ const _: () = assert!(COPYBREAK <= CHUNK_SIZE_MIN - HEADROOM);
 const _: () = assert!(SPENT_COOKIES_MAX.is_power_of_two());
 // The shield's twin keeps a set of ports in an octet.
 const _: () = assert!(PORTS_PER_LANE_MAX <= u8::BITS as usize);
+const _: () = assert!(AWAKE_PAIRS_SPARE >= BURST * PORTS_PER_LANE_MAX);
+const _: () = assert!(AWAKE_PAIRS_MIN >= 2 * AWAKE_PAIRS_SPARE);

@@ -20,6 +20,7 @@ pub mod connection;
 pub mod counters;
 mod deadlines;
 pub mod delivery_rate;
+mod dormant;
 pub mod ecn;
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
@@ -41,6 +42,7 @@ mod window;
 pub use chunks::ChunkSlab;
 pub use connection::Connection;
 pub use counters::TcpCounters;
+pub use dormant::Asleep;
 pub use ecn::EcnPolicy;
 pub use input::{Disposition, DropReason};
 pub use output::{Outgoing, OutgoingKind, reset_in_reply};

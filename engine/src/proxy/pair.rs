@@ -85,6 +85,8 @@ pub struct Pair {
     pub came_by: LinkPath,
     /// When payload last crossed, or what had crossed was acknowledged.
     pub moved_at: Instant,
+    /// When a segment last came or left.
+    pub stirred_at: Instant,
     /// What both legs had queued to be sent or acknowledged when they were last looked at [octets].
     pub queued_octets: u32,
     /// When the worker's wheel will look at this pair.

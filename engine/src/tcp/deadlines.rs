@@ -6,6 +6,7 @@
 
 use super::congestion::{CongestionControl, LossSample};
 use super::recovery::{Delivery, News, Soon};
+use super::settings::LegSettings;
 use super::state::{CloseReason, Event, State};
 use super::{Connection, Context};
 use crate::time::Instant;
@@ -143,17 +144,13 @@ impl Connection {
     /// timer runs: their timers ask already.
     #[inline]
     fn keepalive_at(&self) -> Instant {
-        match self.cold.settings.keepalive {
-            Some(keepalive)
-                if self.state.is_synchronized()
-                    && self.state != State::TimeWait
-                    && self.retransmit_at == Instant::FAR_FUTURE =>
-            {
-                let probes = u32::from(self.cold.keepalives_sent);
-                self.last_received + keepalive.idle + keepalive.interval * probes
-            }
-            _ => Instant::FAR_FUTURE,
+        let may_ask = self.state.is_synchronized()
+            && self.state != State::TimeWait
+            && self.retransmit_at == Instant::FAR_FUTURE;
+        if !may_ask {
+            return Instant::FAR_FUTURE;
         }
+        keepalive_due(&self.cold.settings, self.last_received, self.cold.keepalives_sent)
     }
 
     fn on_keepalive(&mut self, cx: &mut Context<'_>) {
@@ -171,4 +168,16 @@ impl Connection {
         self.end(CloseReason::TimedOut);
         self.discard(cx);
     }
+}
+
+/// When a peer that was last heard of at `last_received`, and has been sent `probes_sent` probes since,
+/// is asked for a sign of life.
+#[inline]
+pub(super) fn keepalive_due(
+    settings: &LegSettings,
+    last_received: Instant,
+    probes_sent: u8,
+) -> Instant {
+    let Some(keepalive) = settings.keepalive else { return Instant::FAR_FUTURE };
+    last_received + keepalive.idle + keepalive.interval * u32::from(probes_sent)
 }

@@ -3,6 +3,7 @@
 mod attacks;
 mod close;
 mod cookie;
+mod dormant;
 mod ecn;
 mod handshake;
 mod host;
@@ -13,6 +14,9 @@ mod random;
 mod reassembly;
 mod recovery;
 mod scoreboard;
+mod rfc6298;
+mod rfc7323;
+mod rfc9293;
 mod scripts;
 mod states;
 mod transfer;

@@ -14,6 +14,7 @@ mod rig;
 
 mod accept_cookie;
 mod closing;
+mod dormant;
 mod hostile;
 mod kernel_path;
 mod limits;

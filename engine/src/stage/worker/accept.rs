@@ -36,12 +36,13 @@ impl Worker {
         }
     }
 
-    /// Whether a new connection to a service may be taken.
-    pub(super) fn has_room(&self, service: u16) -> bool {
+    /// Whether a new connection to a service may be taken; others may fall asleep for it.
+    pub(super) fn has_room(&mut self, service: u16) -> bool {
         !self.draining
             && self.services[usize::from(service)].has_room()
             && !self.pool.is_scarce()
-            && !self.pairs.is_full()
+            && self.active() < self.dormitory.capacity()
+            && (!self.pairs.is_full() || self.make_room())
     }
 
     /// The ends of a client's connection. What the client may send in one segment fits the origin's
@@ -73,6 +74,7 @@ impl Worker {
             legs: [Some(client), None],
             came_by,
             moved_at: self.now,
+            stirred_at: self.now,
             queued_octets: 0,
             armed: Instant::FAR_FUTURE,
         };
@@ -86,6 +88,7 @@ impl Worker {
         counters.active += 1;
         counters.accepted += 1;
         self.half_open += 1;
+        self.line_up(index);
         Some(index)
     }
 

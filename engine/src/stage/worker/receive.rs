@@ -106,21 +106,34 @@ impl Worker {
 
     fn dispatch(&mut self, arrival: Arrival) {
         match self.flows.lookup(&arrival.key, arrival.hash).map(Slot::decode) {
-            Some(Slot::Leg { pair, side }) => match self.supersedes(pair, side, &arrival) {
-                Some(proven) => self.take_over(pair, &proven, arrival),
-                None => self.on_segment(pair, side, arrival),
+            Some(Slot::Leg { pair, side }) => self.on_leg(pair, side, arrival),
+            Some(Slot::Dormant { index, side }) => match self.wake(index) {
+                Some(pair) => self.on_leg(pair, side, arrival),
+                None => self.drop_frame(arrival.frame, DropReason::AllAwakeBusy),
             },
             Some(Slot::TimeWait { index }) => self.on_time_wait(index, arrival),
             None => self.on_unknown(arrival),
         }
     }
 
+    #[inline]
+    fn on_leg(&mut self, pair: u32, side: Side, arrival: Arrival) {
+        match self.supersedes(pair, side, &arrival) {
+            Some(proven) => self.take_over(pair, &proven, arrival),
+            None => self.on_segment(pair, side, arrival),
+        }
+    }
+
     pub(super) fn on_segment(&mut self, index: u32, side: Side, arrival: Arrival) {
-        let Some(leg) = self.pairs.get_mut(index).and_then(|pair| pair.leg_mut(side)) else {
+        let Some((stirred_at, leg)) = self.pairs.get_mut(index).and_then(|pair| {
+            let leg = pair.legs[side as usize].as_mut()?;
+            Some((&mut pair.stirred_at, leg))
+        }) else {
             debug_assert!(false, "the flow table names a leg that is gone");
             self.drop_frame(arrival.frame, DropReason::NoConnection);
             return;
         };
+        *stirred_at = self.now;
         let Arrival { mut frame, header, payload, payload_sum, congestion_experienced, .. } =
             arrival;
         let chunk = if payload.is_empty() {
@@ -241,6 +254,7 @@ impl Worker {
             SocketAddr::new(quoted.source, quoted.source_port),
             SocketAddr::new(quoted.destination, quoted.destination_port),
         );
+        // A leg that sleeps has nothing in flight that an error could be about.
         let Some(Slot::Leg { pair, side }) =
             self.flows.lookup(&key, self.hash(&key)).map(Slot::decode)
         else {
