@@ -246,7 +246,10 @@ impl Connection {
         let window = self.send_window();
         let pipe = self.in_flight();
         let segments = self.cold.recovery.segments_in_flight();
-        let segments_max = SEGMENTS_PER_WINDOW_SEGMENT * window.div_ceil(u32::from(self.mss));
+        // What is outstanding counts too: full segments that were sent before the window fell, or
+        // have left the network, must not hold back what keeps the ACKs coming.
+        let octets = window.max(outstanding);
+        let segments_max = SEGMENTS_PER_WINDOW_SEGMENT * octets.div_ceil(u32::from(self.mss));
         if pipe > 0 && (pipe + len > window || segments >= segments_max) {
             self.cold.cwnd_limited = true;
             return Err(Held::Nothing);

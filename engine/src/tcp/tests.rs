@@ -18,6 +18,7 @@ mod scoreboard;
 mod rfc6298;
 mod rfc7323;
 mod rfc9293;
+mod scoreboard;
 mod scripts;
 mod states;
 mod transfer;
