@@ -14,7 +14,6 @@ mod pair;
 mod random;
 mod reassembly;
 mod recovery;
-mod scoreboard;
 mod rfc6298;
 mod rfc7323;
 mod rfc9293;
