@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import backend
+import cost
 import flood
 import shield
 from measures import FIGURES
@@ -30,6 +31,8 @@ class Results:
         self.floods = []
         # Of the shield's program: by what the packet is, then name of the figure.
         self.shield = []
+        # Of TCP in memory: what is done by flows, and what idle connections take.
+        self.tcp = {}
 
     def add(self, contender, figures):
         kept = self.samples.setdefault(contender, {})
@@ -48,6 +51,7 @@ class Results:
         tables = [self._edge_table()] if self.samples else []
         tables += [backend.table(self.backend)] if self.backend else []
         tables += [shield.table(self.shield)] if self.shield else []
+        tables += [cost.table(self.tcp)] if self.tcp else []
         tables += [flood.table(self.floods)] if self.floods else []
         return "\n\n".join(tables)
 
@@ -75,6 +79,7 @@ class Results:
             "samples": self.samples,
             "backend": self.backend,
             "shield": self.shield,
+            "tcp": self.tcp,
             "floods": self.floods,
             "failures": self.failures,
         }
