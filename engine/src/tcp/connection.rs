@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::chunks::NIL;
 use super::congestion::{CongestionControl, Controller};
 use super::ecn::{EcnPolicy, EcnState};
+use super::fast_open::Cookie;
 use super::out_of_order::OutOfOrder;
 use super::pacing::Pacer;
 use super::receive_queue::ReceiveQueue;
@@ -134,6 +135,10 @@ pub(super) struct Cold {
     pub(super) active: bool,
     /// Asks for ECN with our SYN, or agrees if the peer's does.
     pub(super) ecn_willing: bool,
+    /// The SYN brought payload that was taken: what is queued need not wait for the ACK of ours.
+    pub(super) early: bool,
+    /// For our SYN-ACK to bring (RFC 7413 §4.1.2).
+    pub(super) fast_open_cookie: Option<Cookie>,
 }
 
 /// Full-sized segments at the start of a connection that are acknowledged at once, so that the
@@ -142,7 +147,7 @@ const QUICK_ACKS: u8 = 10;
 
 impl Connection {
     /// Answers a SYN that reached a listener: SYN-RECEIVED (RFC 9293 §3.10.7.2). Payload on the
-    /// SYN is left for the peer to send again.
+    /// SYN is left for the peer to send again, or is for [`Connection::open_early`].
     pub fn accept(
         settings: &LegSettings,
         endpoints: Endpoints,
@@ -270,6 +275,8 @@ impl Connection {
                 cwnd_limited: false,
                 active: false,
                 ecn_willing: settings.ecn != EcnPolicy::Off,
+                early: false,
+                fast_open_cookie: None,
             },
         }
     }
@@ -481,6 +488,13 @@ impl Connection {
         self.cold.recovery.pipe(self.snd_nxt - self.snd_una)
     }
 
+    /// How much may be in flight: the congestion window, or what is left of it while fast recovery
+    /// reduces it [octets].
+    pub(super) fn send_window(&self) -> u32 {
+        let controller = &self.cold.controller;
+        self.cold.recovery.window(controller.window_octets(), controller.manages_recovery())
+    }
+
     /// The controller may have changed its mind about how fast to send.
     pub(super) fn set_pace(&mut self) {
         let Cold { pacer, controller, settings, rtt, .. } = &mut self.cold;
@@ -522,7 +536,8 @@ impl Connection {
 
     /// The window field for a SYN or SYN-ACK, which is never scaled, and the edge it promises.
     pub(super) fn offered_in_syn(&self) -> (u16, SeqNum) {
-        let window = self.room.min(WINDOW_UNSCALED_MAX);
+        let free = self.room.saturating_sub(self.received.list.octets);
+        let window = free.min(WINDOW_UNSCALED_MAX);
         (window as u16, self.rcv_nxt + window)
     }
 
@@ -541,8 +556,10 @@ impl Connection {
         self.retransmit_at = Instant::FAR_FUTURE;
         self.ack_at = Instant::FAR_FUTURE;
         self.ack_now = false;
+        self.ecn = EcnState::default();
         self.cold.retry_at = Instant::FAR_FUTURE;
         self.cold.pace_at = Instant::FAR_FUTURE;
+        self.cold.recovery.forget_timers();
     }
 
     /// Recomputes whether the next segment needs the general path.
@@ -576,4 +593,4 @@ fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
 pub const HOT_OCTETS: usize = std::mem::offset_of!(Connection, cold);
 
 const _: () = assert!(HOT_OCTETS == 128);
-const _: () = assert!(size_of::<Connection>() <= 1024);
+const _: () = assert!(size_of::<Connection>() <= 1152);

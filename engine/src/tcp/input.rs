@@ -88,7 +88,7 @@ impl Connection {
         let acked = header.acknowledgment - self.snd_una;
         self.update_send_window(header);
         if acked > 0 {
-            self.on_new_acknowledgment(cx, header);
+            self.on_new_acknowledgment(cx, header, false);
         } else {
             self.heed_echo(cx, header, self.snd_nxt - self.snd_una);
         }

@@ -37,12 +37,17 @@ suites! {
     close
     data
     ecn
+    frto
     handshake
     loss
     paws
+    prr
+    rack
     reassembly
     resets
     sack
+    tlp
+    undo
     window
 }
 

@@ -132,7 +132,7 @@ impl<'a> Cursor<'a> {
         match (shown, divisor) {
             (Some(value), Some(divisor))
                 if !(whole.is_empty() && decimals.is_empty())
-                    && value * unit_ns % divisor == 0
+                    && (value * unit_ns).is_multiple_of(divisor)
                     && value < 1 << 50 =>
             {
                 let ns = value * unit_ns / divisor;
