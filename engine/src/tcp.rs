@@ -24,6 +24,7 @@ mod dormant;
 pub mod ecn;
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
+pub mod fast_open;
 mod input;
 pub mod isn;
 mod out_of_order;

@@ -118,8 +118,10 @@ impl Connection {
             probe_due,
             reset_due,
             override_sws,
-            reduced_at: _,   // What was sent before is acknowledged.
-            ecn_willing: _,  // The handshake's.
+            reduced_at: _,  // What was sent before is acknowledged.
+            ecn_willing: _, // The handshake's, as are the next two.
+            early: _,
+            fast_open_cookie: _,
             cwnd_limited: _, // Said anew when something is sent.
             active: _,       // The handshake's.
         } = &self.cold;
@@ -223,6 +225,8 @@ impl Asleep {
                 close_reason: None,
                 reduced_at: None,
                 ecn_willing: false,
+                early: false,
+                fast_open_cookie: None,
                 rcv_fin: self
                     .state
                     .peer_finished()

@@ -104,17 +104,28 @@ impl Connection {
             };
             let (header, edge) = self.syn_header(cx.now);
             let outgoing = self.send_control(cx, header, kind, wrap)?;
-            self.rcv_edge = edge;
+            // What was offered before is not taken back.
+            self.rcv_edge = if self.cold.early { edge.latest(self.rcv_edge) } else { edge };
             self.cold.syn_due = false;
             self.cold.syn_sent_at = cx.now;
             cx.counters.retransmitted += u64::from(kind == OutgoingKind::Retransmitted);
             self.arm_retransmission(cx.now);
             return Some(outgoing);
         }
-        if self.state == State::SynReceived {
-            return self.transmit_acknowledgment(cx, wrap);
+        if self.state != State::SynReceived {
+            return None;
         }
-        None
+        if self.cold.early {
+            // RFC 7413 §4.2.2: up to the initial window may leave before our SYN is acknowledged.
+            match self.pick_unsent(cx) {
+                Ok(index) => return self.transmit_chunk(cx, index, wrap),
+                Err(Held::Retry) => {
+                    self.cold.retry_at = self.cold.retry_at.min(cx.now + OUTPUT_RETRY);
+                }
+                Err(Held::Nothing) => {}
+            }
+        }
+        self.transmit_acknowledgment(cx, wrap)
     }
 
     fn transmit_reset_reply(

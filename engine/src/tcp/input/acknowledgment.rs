@@ -37,7 +37,7 @@ impl Connection {
         let ack = header.acknowledgment;
         if self.state == State::SynReceived {
             // RFC 9293 §3.10.7.4: it must acknowledge our SYN, or it gets a reset.
-            if ack != self.snd_nxt {
+            if !ack.after(self.snd_una) || ack.after(self.snd_nxt) {
                 self.cold.reset_reply = Some(ack);
                 return Err(DropReason::BadAcknowledgment);
             }
