@@ -11,6 +11,7 @@ from pathlib import Path
 import backend
 import cost
 import flood
+import linux
 import shield
 from measures import FIGURES
 from text import aligned
@@ -33,6 +34,8 @@ class Results:
         self.shield = []
         # Of TCP in memory: what is done by flows, and what idle connections take.
         self.tcp = {}
+        # Of downloads over a bottleneck: one a cell of the grid, contender and round.
+        self.linux = []
 
     def add(self, contender, figures):
         kept = self.samples.setdefault(contender, {})
@@ -53,6 +56,7 @@ class Results:
         tables += [shield.table(self.shield)] if self.shield else []
         tables += [cost.table(self.tcp)] if self.tcp else []
         tables += [flood.table(self.floods)] if self.floods else []
+        tables += [linux.table(self.linux)] if self.linux else []
         return "\n\n".join(tables)
 
     def _edge_table(self):
@@ -81,6 +85,7 @@ class Results:
             "shield": self.shield,
             "tcp": self.tcp,
             "floods": self.floods,
+            "linux": self.linux,
             "failures": self.failures,
         }
         path.write_text(json.dumps(content, indent=2) + "\n")

@@ -152,19 +152,23 @@ pub const WINDOW_SCALE_MAX: u8 = 14;
 /// Largest window without scaling [octets].
 pub const WINDOW_UNSCALED_MAX: u32 = 65_535;
 
-/// Frames in one connection's receive queue, in order and out of order each [frames]. What arrives
-/// beyond is dropped and not acknowledged: the peer sends it again. Octets are bounded by the
-/// window; this bounds what small segments cost.
-pub const RECEIVE_FRAMES_MAX: u32 = 4096;
+/// Frames that one connection's receive queue may hold, in order and out of order each: this many,
+/// and one more for every so many octets of window. What arrives beyond is dropped and not
+/// acknowledged: the peer sends it again. Octets are bounded by the window; this bounds what small
+/// segments cost.
+pub const RECEIVE_FRAMES_MIN: u32 = 256;
+pub const RECEIVE_OCTETS_PER_FRAME: u32 = 256;
 
 /// Of the frames that devices do not need, one in this many is kept for payload in order. With
 /// fewer free, payload behind a gap is dropped: gaps on many connections, by chance or malice,
 /// must not hold the frames that fill them.
 pub const KEPT_FOR_ORDER: usize = 4;
 
-/// Separate ranges of payload held out of order in one connection [ranges]. A segment that would
-/// open another is dropped. Bounds the walk through the queue.
-pub const OUT_OF_ORDER_RANGES_MAX: u32 = 256;
+/// Separate ranges of payload held out of order in one connection [ranges]: what losing one
+/// segment in forty leaves of the largest flight that 1 Gbit/s at 500 ms takes. A segment that
+/// would open another is dropped; one that extends a range, or closes a gap, is not. Bounds the
+/// walk to a segment's place.
+pub const OUT_OF_ORDER_RANGES_MAX: u32 = 1024;
 
 /// A chunk up to this size is appended by copy to one that waits before it, so that a frame is not
 /// held for one octet [octets].
@@ -177,6 +181,19 @@ pub const SEGMENTS_PER_WINDOW_SEGMENT: u32 = 2;
 /// Smallest payload per segment that a peer or a path can ask us to send [octets]. A smaller MSS
 /// is taken for this, as in Linux (`tcp_min_snd_mss`): less would be an attack on our packet rate.
 pub const SEND_MSS_MIN: u16 = 48;
+
+/// Chunks or runs that one ACK's selective acknowledgments may make the scoreboard pass without
+/// learning anything. Blocks that are farther away are left to the next ACK, which repeats them;
+/// what an honest peer reports is near what it reported before.
+pub const SACK_STEPS_MAX: u32 = 1024;
+
+/// What a tail loss probe of a single segment waits on top of two round trips, for a peer that
+/// delays its ACK (RFC 8985 §7.2, TLP.max_ack_delay: 200 ms is the longest in common use).
+pub const TLP_ACK_DELAY_MAX: Duration = Duration::from_millis(200);
+
+/// Least time that a peer has to acknowledge what it has reported already, before that is taken
+/// for thrown away (RFC 2018 §8; as Linux).
+pub const RENEGING_DELAY_MIN: Duration = Duration::from_millis(10);
 
 /// How soon a SYN follows the reset that ended what an origin still had of an earlier connection.
 pub const SYN_AGAIN: Duration = Duration::from_millis(2);

@@ -8,8 +8,8 @@ use ringroad_ebpf::{CookieMode, CookieService};
 
 use super::SourcePorts;
 use super::proxy_protocol::Version;
-use crate::tcp::LegSettings;
 use crate::tcp::settings::{Family, mss_within};
+use crate::tcp::{EcnPolicy, LegSettings};
 use crate::telemetry::ServiceCounters;
 
 /// What an operator asked of one service, resolved against the host.
@@ -62,6 +62,7 @@ pub fn cookie_service(leg: &LegSettings, mtu: u16, origin_mss: u16) -> CookieSer
         mss_v6: mss_within(mtu, Family::V6).min(origin_mss),
         window: leg.initial_window(),
         window_scale: leg.window_scale(),
+        ecn: leg.ecn != EcnPolicy::Off,
         mode: CookieMode::Always,
     }
 }
@@ -149,6 +150,9 @@ mod tests {
         assert_eq!((unknown.window, unknown.window_scale), (65_535, 5));
         let known = cookie_service(&leg, 1500, 1448);
         assert_eq!((known.mss_v4, known.mss_v6), (1448, 1440));
+        assert!(known.ecn);
+        let unwilling = LegSettings { ecn: EcnPolicy::Off, ..leg };
+        assert!(!cookie_service(&unwilling, 1500, 1448).ecn);
         let small = LegSettings { receive_room: 30_000, ..leg };
         assert_eq!(cookie_service(&small, 1500, 1448).window, 30_000);
         assert_eq!(cookie_service(&small, 1500, 1448).window_scale, 0);

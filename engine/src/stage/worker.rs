@@ -284,6 +284,7 @@ impl Worker {
     pub fn fill(&self, snapshot: &mut Snapshot) {
         snapshot.telemetry.copy_from(&self.telemetry);
         snapshot.telemetry.ledger = self.ledger();
+        snapshot.tcp = self.tcp_counters;
         let counters = self.services.iter().map(|service| service.counters);
         for (slot, counters) in snapshot.services.iter_mut().zip(counters) {
             *slot = counters;

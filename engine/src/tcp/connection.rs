@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use super::chunks::NIL;
 use super::congestion::{CongestionControl, Controller};
-use super::receive_queue::{OutOfOrder, ReceiveQueue};
+use super::ecn::{EcnPolicy, EcnState};
+use super::out_of_order::OutOfOrder;
+use super::receive_queue::ReceiveQueue;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::send_queue::SendQueue;
@@ -68,6 +70,7 @@ pub struct Connection {
     pub(super) room: u32,
     pub(super) ts_recent: u32,
     pub(super) ts_offset: u32,
+    pub(super) ecn: EcnState,
     pub(super) queue: SendQueue,
     pub(super) received: ReceiveQueue,
     /// The retransmission timer; also the persist timer, when nothing is outstanding.
@@ -90,6 +93,8 @@ pub(super) struct Cold {
     pub(super) endpoints: Endpoints,
     pub(super) offer: Offer,
     pub(super) close_reason: Option<CloseReason>,
+    /// Behind all that was sent when the window was last reduced, until that is acknowledged.
+    pub(super) reduced_at: Option<SeqNum>,
     /// The number of a FIN that has arrived, perhaps ahead of payload before it.
     pub(super) rcv_fin: Option<SeqNum>,
     /// A RST to answer a segment that cannot be of this connection, with this number.
@@ -121,6 +126,8 @@ pub(super) struct Cold {
     pub(super) cwnd_limited: bool,
     /// Opened by us (RFC 9293 §3.10.7.4 treats resets of SYN-RECEIVED by it).
     pub(super) active: bool,
+    /// Asks for ECN with our SYN, or agrees if the peer's does.
+    pub(super) ecn_willing: bool,
 }
 
 /// Full-sized segments at the start of a connection that are acknowledged at once, so that the
@@ -181,6 +188,7 @@ impl Connection {
         let mut connection = Connection::new(settings, endpoints, offer, isn, now);
         connection.state = State::SynSent;
         connection.cold.active = true;
+        connection.cold.ecn_willing = settings.ecn == EcnPolicy::Ask;
         connection
     }
 
@@ -216,6 +224,7 @@ impl Connection {
             room: settings.receive_room,
             ts_recent: 0,
             ts_offset: endpoints.ts_offset,
+            ecn: EcnState::default(),
             queue: SendQueue::EMPTY,
             received: ReceiveQueue::EMPTY,
             retransmit_at: Instant::FAR_FUTURE,
@@ -230,6 +239,7 @@ impl Connection {
                 endpoints,
                 offer,
                 close_reason: None,
+                reduced_at: None,
                 rcv_fin: None,
                 reset_reply: None,
                 last_sent: now,
@@ -249,6 +259,7 @@ impl Connection {
                 override_sws: false,
                 cwnd_limited: false,
                 active: false,
+                ecn_willing: settings.ecn != EcnPolicy::Off,
             },
         }
     }
@@ -277,6 +288,7 @@ impl Connection {
             self.ts_recent = timestamps.value;
         }
         self.cold.recovery.sack = syn.options.sack_permitted && offer.sack;
+        self.agree_on_ecn(syn.flags);
         let endpoints = self.cold.endpoints;
         // RFC 9293 §3.7.1; RFC 6691 §3: options come out of it, the sender's part to subtract.
         let offered = syn.options.mss.unwrap_or(endpoints.default_mss);
@@ -457,6 +469,13 @@ impl Connection {
         self.cold.recovery.pipe(self.snd_nxt - self.snd_una)
     }
 
+    /// How much may be in flight: the congestion window, or what is left of it while fast recovery
+    /// reduces it [octets].
+    pub(super) fn send_window(&self) -> u32 {
+        let controller = &self.cold.controller;
+        self.cold.recovery.window(controller.window_octets(), controller.manages_recovery())
+    }
+
     /// Notes if nothing is left to send though the congestion window has room, before that changes
     /// (draft-ietf-ccwg-bbr-06 §4.1.2.4, CheckIfApplicationLimited).
     #[inline]
@@ -512,6 +531,7 @@ impl Connection {
         self.ack_at = Instant::FAR_FUTURE;
         self.ack_now = false;
         self.cold.retry_at = Instant::FAR_FUTURE;
+        self.cold.recovery.forget_timers();
     }
 
     /// Recomputes whether the next segment needs the general path.
@@ -526,9 +546,10 @@ impl Connection {
 /// The SYN that an ACK of its cookie followed, as far as it matters. The window that it offered was
 /// carried nowhere; the ACK's own takes its place before anything is sent.
 fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
+    let ecn = if cookie.ecn { Flags::ECE.with(Flags::CWR) } else { Flags(0) };
     TcpHeader {
         sequence: SeqNum(ack.sequence.0.wrapping_sub(1)),
-        flags: Flags::SYN,
+        flags: Flags::SYN.with(ecn),
         options: TcpOptions {
             mss: Some(cookie.mss),
             window_scale: cookie.window_scale,

@@ -10,7 +10,9 @@
 use super::congestion::{CongestionControl, Controller, Remembered};
 use super::connection::Cold;
 use super::deadlines::keepalive_due;
-use super::receive_queue::{OutOfOrder, ReceiveQueue};
+use super::ecn::EcnState;
+use super::out_of_order::OutOfOrder;
+use super::receive_queue::ReceiveQueue;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::send_queue::SendQueue;
@@ -45,6 +47,7 @@ pub struct Asleep {
     snd_scale: u8,
     rcv_scale: u8,
     timestamps: bool,
+    ecn: EcnState,
     sack: bool,
     quick_acks: u8,
     keepalives_sent: u8,
@@ -61,6 +64,7 @@ impl Connection {
             snd_scale,
             rcv_scale,
             timestamps,
+            ecn,
             disorder: _, // Follows from the rest.
             ack_now,
             fin_queued,
@@ -113,6 +117,8 @@ impl Connection {
             probe_due,
             reset_due,
             override_sws,
+            reduced_at: _,   // What was sent before is acknowledged.
+            ecn_willing: _,  // The handshake's.
             cwnd_limited: _, // Said anew when something is sent.
             active: _,       // The handshake's.
         } = &self.cold;
@@ -157,6 +163,7 @@ impl Connection {
             snd_scale,
             rcv_scale,
             timestamps,
+            ecn,
             sack: recovery.sack,
             quick_acks: *quick_acks,
             keepalives_sent: *keepalives_sent,
@@ -178,6 +185,7 @@ impl Asleep {
             snd_scale: self.snd_scale,
             rcv_scale: self.rcv_scale,
             timestamps: self.timestamps,
+            ecn: self.ecn,
             disorder: false,
             ack_now: false,
             fin_queued: fin_sent,
@@ -211,6 +219,8 @@ impl Asleep {
                 endpoints: self.endpoints,
                 offer: Offer::ALL,
                 close_reason: None,
+                reduced_at: None,
+                ecn_willing: false,
                 rcv_fin: self
                     .state
                     .peer_finished()

@@ -9,6 +9,7 @@ use crate::limits::{ORIGIN_PATH_INTERVAL, SEGMENTS_PER_TURN_MAX};
 use crate::proxy::{Leg, LegPath, Phase, Side, Waiting};
 use crate::tcp::{OutgoingKind, State};
 use crate::time::Instant;
+use crate::wire::ip::Ecn;
 
 impl Worker {
     /// Sends what is due, as far as `outlet` has room. What did not fit stays queued for the next
@@ -125,7 +126,9 @@ impl Worker {
             }
             segments += 1;
             let mut cx = context!(self);
-            let seal = |pool: &mut FramePool, segment: &mut Frame| envelope.seal(pool, segment);
+            let seal = |pool: &mut FramePool, segment: &mut Frame, ecn: Ecn| {
+                envelope.seal(pool, segment, ecn);
+            };
             let Some(outgoing) = leg.tcp.poll_transmit(&mut cx, seal) else {
                 break Sent::All;
             };

@@ -242,7 +242,8 @@ impl Worker {
         if self.replies.len() == self.replies.capacity() {
             return self.pool.free(frame);
         }
-        Envelope::new(path, key.local().ip(), key.remote().ip()).seal(&mut self.pool, &mut frame);
+        let envelope = Envelope::new(path, key.local().ip(), key.remote().ip());
+        envelope.seal(&mut self.pool, &mut frame, Ecn::NotCapable);
         self.replies.push((path.port, frame));
     }
 

@@ -82,6 +82,7 @@ impl Connection {
     /// simultaneous open: it is answered by an ACK (RFC 9293 §3.5, figure 8).
     fn on_syn_again(&mut self, cx: &mut Context<'_>, header: &TcpHeader) -> DropReason {
         if header.sequence + 1 == self.rcv_nxt && !header.flags.contains(Flags::ACK) {
+            self.reconsider_ecn(header.flags);
             if self.may_answer(cx.now) {
                 self.cold.syn_due = true;
                 self.cold.retries = self.cold.retries.max(1);
