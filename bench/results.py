@@ -32,10 +32,10 @@ class Results:
         self.floods = []
         # Of the shield's program: by what the packet is, then name of the figure.
         self.shield = []
-        # Of TCP in memory: what is done by flows, and what idle connections take.
-        self.tcp = {}
         # Of downloads over a bottleneck: one a cell of the grid, contender and round.
         self.linux = []
+        # Of TCP in memory: what is done by flows, and what idle connections take.
+        self.tcp = {}
 
     def add(self, contender, figures):
         kept = self.samples.setdefault(contender, {})

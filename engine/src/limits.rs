@@ -164,11 +164,10 @@ pub const RECEIVE_OCTETS_PER_FRAME: u32 = 256;
 /// must not hold the frames that fill them.
 pub const KEPT_FOR_ORDER: usize = 4;
 
-/// Separate ranges of payload held out of order in one connection [ranges]: what losing one
-/// segment in forty leaves of the largest flight that 1 Gbit/s at 500 ms takes. A segment that
-/// would open another is dropped; one that extends a range, or closes a gap, is not. Bounds the
-/// walk to a segment's place.
-pub const OUT_OF_ORDER_RANGES_MAX: u32 = 1024;
+/// Ranges of payload out of order that a segment's place is looked for among [ranges]. One that is
+/// farther from either end, and from where a gap was filled last, is dropped; when the peer sends it
+/// again the search goes on from where it ended.
+pub const REASSEMBLY_STEPS_MAX: u32 = 1024;
 
 /// A chunk up to this size is appended by copy to one that waits before it, so that a frame is not
 /// held for one octet [octets].
@@ -302,6 +301,19 @@ pub const KERNEL_LOOK_INTERVAL: Duration = Duration::from_micros(50);
 /// after its retransmission timeouts of one, two, four and eight seconds (RFC 6298 §2, §5.5).
 pub const COOKIE_PERIOD: Duration = Duration::from_secs(32);
 
+/// How long one key is used for cookies of Fast Open, which are good for one to two of these: long
+/// enough that who comes back finds them good, short enough that one that was overheard is soon
+/// worth nothing (RFC 7413 §4.1.2).
+pub const FAST_OPEN_KEY_PERIOD: Duration = Duration::from_secs(3600);
+
+/// Connections of one service on one lane that were opened early and whose clients are still to be
+/// heard of (RFC 7413 §5.1) [connections]; beyond, clients do without. Each may hold a request and
+/// a connection to an origin.
+pub const FAST_OPEN_PENDING_MAX: usize = 256;
+
+/// How long one of them counts on after a reset (RFC 7413 §5.1; as in Linux).
+pub const FAST_OPEN_RESET_MEMORY: Duration = Duration::from_secs(60);
+
 /// How often it is asked whether SYN cookies are to be on: a flood of a million a second has brought
 /// a thousand SYNs by then.
 pub const PRESSURE_INTERVAL: Duration = Duration::from_millis(1);
@@ -338,8 +350,14 @@ pub const SEGMENTS_PER_TURN_MAX: usize = 64;
 /// Steps of the timing wheel in one turn; the rest is done in the next.
 pub const TIMER_STEPS_PER_TURN_MAX: u32 = 1024;
 
-/// Resolution of the timing wheel.
-pub const WHEEL_TICK: Duration = Duration::from_millis(1);
+/// Resolution of the timing wheel: a power of two nanoseconds, with which it spans eighteen
+/// minutes. Fine enough that a burst of paced segments at 4 Gbit/s is no more than
+/// [`PACING_QUANTUM_MAX`].
+pub const WHEEL_TICK: Duration = Duration::from_nanos(1 << 16);
+
+/// Most that a paced connection sends in one burst, as long as the timing wheel comes by often
+/// enough to keep its rate so [octets] (draft-ietf-ccwg-bbr-06 §5.6.3).
+pub const PACING_QUANTUM_MAX: u32 = 64 * 1024;
 
 /// Resets per second in answer to segments without a connection; more are not answered.
 pub const RESETS_PER_SECOND_MAX: u32 = 10_000;

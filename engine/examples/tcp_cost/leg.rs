@@ -229,7 +229,6 @@ impl Leg {
             received.count += taken.len() as u64;
             taken.drain(..).for_each(|chunk| self.pool.free(chunk.frame));
             let start = Clock::now();
-            self.look_ahead(burst.clone());
             for turn in burst {
                 let flow = self.flow(turn);
                 self.poll(flow, |frame| out.push(frame));

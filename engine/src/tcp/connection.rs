@@ -14,7 +14,9 @@ use std::time::Duration;
 use super::chunks::NIL;
 use super::congestion::{CongestionControl, Controller};
 use super::ecn::{EcnPolicy, EcnState};
+use super::fast_open::Cookie;
 use super::out_of_order::OutOfOrder;
+use super::pacing::Pacer;
 use super::receive_queue::ReceiveQueue;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
@@ -86,6 +88,7 @@ pub struct Connection {
 #[derive(Debug)]
 pub(super) struct Cold {
     pub(super) controller: Controller,
+    pub(super) pacer: Pacer,
     pub(super) rtt: RttEstimator,
     pub(super) recovery: Recovery,
     pub(super) out_of_order: OutOfOrder,
@@ -104,6 +107,10 @@ pub(super) struct Cold {
     pub(super) challenge_not_before: Instant,
     /// When to try again what a full pool or a frame on its way out held back.
     pub(super) retry_at: Instant,
+    /// When what the pacer holds back may leave.
+    pub(super) pace_at: Instant,
+    /// SND.NXT when the congestion window last held something back.
+    pub(super) limited_at: SeqNum,
     pub(super) syn_sent_at: Instant,
     /// The largest window the peer has offered (RFC 5961 §5.2 MAX.SND.WND) [octets].
     pub(super) max_snd_wnd: u32,
@@ -128,6 +135,10 @@ pub(super) struct Cold {
     pub(super) active: bool,
     /// Asks for ECN with our SYN, or agrees if the peer's does.
     pub(super) ecn_willing: bool,
+    /// The SYN brought payload that was taken: what is queued need not wait for the ACK of ours.
+    pub(super) early: bool,
+    /// For our SYN-ACK to bring (RFC 7413 §4.1.2).
+    pub(super) fast_open_cookie: Option<Cookie>,
 }
 
 /// Full-sized segments at the start of a connection that are acknowledged at once, so that the
@@ -136,7 +147,7 @@ const QUICK_ACKS: u8 = 10;
 
 impl Connection {
     /// Answers a SYN that reached a listener: SYN-RECEIVED (RFC 9293 §3.10.7.2). Payload on the
-    /// SYN is left for the peer to send again.
+    /// SYN is left for the peer to send again, or is for [`Connection::open_early`].
     pub fn accept(
         settings: &LegSettings,
         endpoints: Endpoints,
@@ -200,6 +211,7 @@ impl Connection {
         now: Instant,
     ) -> Connection {
         let mss = endpoints.mss.max(SEND_MSS_MIN);
+        let controller = Controller::new(&settings.parameters(mss, isn));
         Connection {
             state: State::Closed,
             snd_scale: 0,
@@ -231,7 +243,8 @@ impl Connection {
             ack_at: Instant::FAR_FUTURE,
             last_received: now,
             cold: Cold {
-                controller: Controller::new(&settings.parameters(mss, isn)),
+                pacer: Pacer::new(controller.window_octets()),
+                controller,
                 rtt: RttEstimator::new(),
                 recovery: Recovery::new(isn),
                 out_of_order: OutOfOrder::EMPTY,
@@ -245,6 +258,8 @@ impl Connection {
                 last_sent: now,
                 challenge_not_before: Instant::ZERO,
                 retry_at: Instant::FAR_FUTURE,
+                pace_at: Instant::FAR_FUTURE,
+                limited_at: isn,
                 syn_sent_at: now,
                 max_snd_wnd: 0,
                 rcv_segment_max: 0,
@@ -260,6 +275,8 @@ impl Connection {
                 cwnd_limited: false,
                 active: false,
                 ecn_willing: settings.ecn != EcnPolicy::Off,
+                early: false,
+                fast_open_cookie: None,
             },
         }
     }
@@ -295,6 +312,8 @@ impl Connection {
         self.set_mss(offered.min(endpoints.mss));
         let parameters = self.cold.settings.parameters(self.mss, self.snd_una);
         self.cold.controller = Controller::new(&parameters);
+        self.cold.pacer = Pacer::new(self.cold.controller.window_octets());
+        self.set_pace();
     }
 
     /// Sets what a segment can carry, from an MSS that knows nothing of options.
@@ -476,6 +495,12 @@ impl Connection {
         self.cold.recovery.window(controller.window_octets(), controller.manages_recovery())
     }
 
+    /// The controller may have changed its mind about how fast to send.
+    pub(super) fn set_pace(&mut self) {
+        let Cold { pacer, controller, settings, rtt, .. } = &mut self.cold;
+        pacer.follow(settings.pacing, controller, rtt.srtt(), self.mss);
+    }
+
     /// Notes if nothing is left to send though the congestion window has room, before that changes
     /// (draft-ietf-ccwg-bbr-06 §4.1.2.4, CheckIfApplicationLimited).
     #[inline]
@@ -511,7 +536,8 @@ impl Connection {
 
     /// The window field for a SYN or SYN-ACK, which is never scaled, and the edge it promises.
     pub(super) fn offered_in_syn(&self) -> (u16, SeqNum) {
-        let window = self.room.min(WINDOW_UNSCALED_MAX);
+        let free = self.room.saturating_sub(self.received.list.octets);
+        let window = free.min(WINDOW_UNSCALED_MAX);
         (window as u16, self.rcv_nxt + window)
     }
 
@@ -530,8 +556,10 @@ impl Connection {
         self.retransmit_at = Instant::FAR_FUTURE;
         self.ack_at = Instant::FAR_FUTURE;
         self.ack_now = false;
+        self.ecn = EcnState::default();
         self.cold.retry_at = Instant::FAR_FUTURE;
         self.cold.recovery.forget_timers();
+        self.cold.pace_at = Instant::FAR_FUTURE;
     }
 
     /// Recomputes whether the next segment needs the general path.
@@ -565,4 +593,4 @@ fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
 pub const HOT_OCTETS: usize = std::mem::offset_of!(Connection, cold);
 
 const _: () = assert!(HOT_OCTETS == 128);
-const _: () = assert!(size_of::<Connection>() <= 1024);
+const _: () = assert!(size_of::<Connection>() <= 1280);

@@ -12,8 +12,9 @@ use super::connection::Cold;
 use super::deadlines::keepalive_due;
 use super::ecn::EcnState;
 use super::out_of_order::OutOfOrder;
+use super::pacing::Pacer;
 use super::receive_queue::ReceiveQueue;
-use super::recovery::Recovery;
+use super::recovery::{Recovery, Reordering};
 use super::rtt::RttEstimator;
 use super::send_queue::SendQueue;
 use super::settings::{Endpoints, LegSettings};
@@ -49,6 +50,7 @@ pub struct Asleep {
     timestamps: bool,
     ecn: EcnState,
     sack: bool,
+    reordering: Reordering,
     quick_acks: u8,
     keepalives_sent: u8,
 }
@@ -93,6 +95,7 @@ impl Connection {
         } = self;
         let Cold {
             controller,
+            pacer: _, // Nothing is held back, and what it has is gone by then.
             rtt,
             recovery,
             out_of_order,
@@ -105,6 +108,8 @@ impl Connection {
             last_sent,
             challenge_not_before,
             retry_at,
+            pace_at: _,     // As the pacer.
+            limited_at: _,  // As `cwnd_limited`.
             syn_sent_at: _, // The handshake's.
             max_snd_wnd,
             rcv_segment_max,
@@ -117,8 +122,10 @@ impl Connection {
             probe_due,
             reset_due,
             override_sws,
-            reduced_at: _,   // What was sent before is acknowledged.
-            ecn_willing: _,  // The handshake's.
+            reduced_at: _,  // What was sent before is acknowledged.
+            ecn_willing: _, // The handshake's, as are the next two.
+            early: _,
+            fast_open_cookie: _,
             cwnd_limited: _, // Said anew when something is sent.
             active: _,       // The handshake's.
         } = &self.cold;
@@ -133,7 +140,7 @@ impl Connection {
         let timers = [retransmit_at, ack_at, *retry_at];
         let at_rest = timers.iter().all(|at| *at == Instant::FAR_FUTURE)
             && *challenge_not_before <= now
-            && recovery.is_quiet()
+            && recovery.is_idle()
             && *retries == 0;
         let due = ack_now
             || *syn_due
@@ -165,6 +172,7 @@ impl Connection {
             timestamps,
             ecn,
             sack: recovery.sack,
+            reordering: recovery.reordering(),
             quick_acks: *quick_acks,
             keepalives_sent: *keepalives_sent,
         })
@@ -179,6 +187,9 @@ impl Asleep {
         let before_nxt = SeqNum(self.snd_nxt.0.wrapping_sub(1));
         let Endpoints { local_port, remote_port, pseudo_sum, ts_offset, .. } = self.endpoints;
         let mut controller = Controller::new(&settings.parameters(self.mss, self.snd_nxt));
+        // The initial window is not paced.
+        let is_fresh = controller.remember() == self.congestion;
+        let pacer = Pacer::new(if is_fresh { controller.window_octets() } else { 0 });
         controller.recall(&self.congestion);
         let mut connection = Connection {
             state: self.state,
@@ -212,8 +223,9 @@ impl Asleep {
             last_received: self.last_received,
             cold: Cold {
                 controller,
+                pacer,
                 rtt: self.rtt.clone(),
-                recovery: Recovery::new(before_nxt),
+                recovery: Recovery::recall(before_nxt, self.sack, self.reordering),
                 out_of_order: OutOfOrder::EMPTY,
                 settings: *settings,
                 endpoints: self.endpoints,
@@ -221,6 +233,8 @@ impl Asleep {
                 close_reason: None,
                 reduced_at: None,
                 ecn_willing: false,
+                early: false,
+                fast_open_cookie: None,
                 rcv_fin: self
                     .state
                     .peer_finished()
@@ -229,6 +243,8 @@ impl Asleep {
                 last_sent: self.last_sent,
                 challenge_not_before: Instant::ZERO,
                 retry_at: Instant::FAR_FUTURE,
+                pace_at: Instant::FAR_FUTURE,
+                limited_at: self.snd_nxt,
                 syn_sent_at: self.last_sent,
                 max_snd_wnd: self.max_snd_wnd,
                 rcv_segment_max: self.rcv_segment_max,
@@ -245,7 +261,7 @@ impl Asleep {
                 active: false,
             },
         };
-        connection.cold.recovery.sack = self.sack;
+        connection.set_pace();
         connection.note_disorder();
         connection
     }

@@ -104,17 +104,28 @@ impl Connection {
             };
             let (header, edge) = self.syn_header(cx.now);
             let outgoing = self.send_control(cx, header, kind, wrap)?;
-            self.rcv_edge = edge;
+            // What was offered before is not taken back.
+            self.rcv_edge = if self.cold.early { edge.latest(self.rcv_edge) } else { edge };
             self.cold.syn_due = false;
             self.cold.syn_sent_at = cx.now;
             cx.counters.retransmitted += u64::from(kind == OutgoingKind::Retransmitted);
             self.arm_retransmission(cx.now);
             return Some(outgoing);
         }
-        if self.state == State::SynReceived {
-            return self.transmit_acknowledgment(cx, wrap);
+        if self.state != State::SynReceived {
+            return None;
         }
-        None
+        if self.cold.early {
+            // RFC 7413 §4.2.2: up to the initial window may leave before our SYN is acknowledged.
+            match self.pick_unsent(cx) {
+                Ok(index) => return self.transmit_chunk(cx, index, wrap),
+                Err(Held::Retry) => {
+                    self.cold.retry_at = self.cold.retry_at.min(cx.now + OUTPUT_RETRY);
+                }
+                Err(Held::Nothing) => {}
+            }
+        }
+        self.transmit_acknowledgment(cx, wrap)
     }
 
     fn transmit_reset_reply(
@@ -199,10 +210,26 @@ impl Connection {
         if !self.cold.recovery.first_is_due && pipe > 0 && pipe + len > window {
             return Err(Held::Nothing);
         }
+        // Fast retransmit is what the peer waits for.
+        if !self.cold.recovery.first_is_due && self.is_paced_out(cx.now, len) {
+            return Err(Held::Nothing);
+        }
         if len < node.len() {
             return self.split(cx, at, len);
         }
         Ok(at)
+    }
+
+    /// Whether it is too early for a segment of `len` octets; if so, the connection will be woken
+    /// when it is time.
+    fn is_paced_out(&mut self, now: Instant, len: u32) -> bool {
+        match self.cold.pacer.hold(len, now) {
+            None => false,
+            Some(until) => {
+                self.cold.pace_at = until;
+                true
+            }
+        }
     }
 
     /// The next payload that was never sent, as far as both windows allow.
@@ -235,9 +262,19 @@ impl Connection {
         let window = self.send_window();
         let pipe = self.in_flight();
         let segments = self.cold.recovery.segments_in_flight();
-        let segments_max = SEGMENTS_PER_WINDOW_SEGMENT * window.div_ceil(u32::from(self.mss));
+        // What is outstanding counts too: full segments that were sent before the window fell, or
+        // have left the network, must not hold back what keeps the ACKs coming.
+        let octets = window.max(outstanding);
+        let segments_max = SEGMENTS_PER_WINDOW_SEGMENT * octets.div_ceil(u32::from(self.mss));
         if pipe > 0 && (pipe + len > window || segments >= segments_max) {
             self.cold.cwnd_limited = true;
+            self.cold.limited_at = self.snd_nxt;
+            return Err(Held::Nothing);
+        }
+        if self.is_paced_out(cx.now, len) {
+            // The window has held sending back if it did so within the last round trip.
+            self.cold.cwnd_limited =
+                self.snd_una.before(self.cold.limited_at) || self.fills_congestion_window();
             return Err(Held::Nothing);
         }
         if !self.cold.recovery.lets_new_out() {
