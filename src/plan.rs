@@ -285,6 +285,7 @@ fn leg(leg: &schema::Leg) -> LegSettings {
             schema::Ecn::On => EcnPolicy::Ask,
             schema::Ecn::Off => EcnPolicy::Off,
         },
+        fast_open: leg.fast_open == schema::FastOpen::On,
         initial_window_segments: leg.initial_window.try_into().unwrap_or(u16::MAX),
         ..LegSettings::default()
     }

@@ -298,6 +298,19 @@ pub const KERNEL_LOOK_INTERVAL: Duration = Duration::from_micros(50);
 /// after its retransmission timeouts of one, two, four and eight seconds (RFC 6298 §2, §5.5).
 pub const COOKIE_PERIOD: Duration = Duration::from_secs(32);
 
+/// How long one key is used for cookies of Fast Open, which are good for one to two of these: long
+/// enough that who comes back finds them good, short enough that one that was overheard is soon
+/// worth nothing (RFC 7413 §4.1.2).
+pub const FAST_OPEN_KEY_PERIOD: Duration = Duration::from_secs(3600);
+
+/// Connections of one service on one lane that were opened early and whose clients are still to be
+/// heard of (RFC 7413 §5.1) [connections]; beyond, clients do without. Each may hold a request and
+/// a connection to an origin.
+pub const FAST_OPEN_PENDING_MAX: usize = 256;
+
+/// How long one of them counts on after a reset (RFC 7413 §5.1; as in Linux).
+pub const FAST_OPEN_RESET_MEMORY: Duration = Duration::from_secs(60);
+
 /// How often it is asked whether SYN cookies are to be on: a flood of a million a second has brought
 /// a thousand SYNs by then.
 pub const PRESSURE_INTERVAL: Duration = Duration::from_millis(1);

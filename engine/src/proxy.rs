@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 mod dormant;
 mod envelope;
+mod fast_opens;
 mod pair;
 pub mod proxy_protocol;
 mod service;
@@ -19,6 +20,7 @@ mod time_wait;
 
 pub use dormant::{DormantLeg, DormantPair};
 pub use envelope::{Envelope, LinkPath};
+pub use fast_opens::FastOpens;
 pub use pair::{Leg, LegPath, Pair, Phase, Side};
 pub use service::{Fallback, Origin, OriginSettings, Service, ServiceSettings, cookie_service};
 pub use source_ports::SourcePorts;

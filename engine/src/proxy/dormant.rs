@@ -73,6 +73,7 @@ impl DormantPair {
             phase: Phase::Open,
             queued: false,
             awaiting_path: false,
+            fast_open_pending: false,
             legs: [
                 Some(client.wake(&settings.client_leg)),
                 Some(origin.wake(&settings.origin_leg)),

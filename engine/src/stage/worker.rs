@@ -33,9 +33,10 @@ use crate::proxy::{
     cookie_service,
 };
 use crate::shield::cookie::Keys;
+use crate::tcp::fast_open;
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
-use crate::tcp::{ChunkSlab, State, TcpCounters};
+use crate::tcp::{ChunkSlab, Connection, State, TcpCounters};
 use crate::telemetry::{FrameCounts, Ledger, ServiceCounters, Snapshot, Telemetry};
 use crate::time::Instant;
 
@@ -109,6 +110,7 @@ pub struct Worker {
     proven_sources: Option<ProvenSources>,
     /// Those of the SYN cookies that the shield hands out, if it does.
     cookie_keys: Option<Keys>,
+    fast_open_cookies: fast_open::Cookies,
     /// Whether it does at present.
     cookies_on: bool,
     spent_cookies: SpentCookies,
@@ -171,6 +173,7 @@ impl Worker {
             secret: Secret::new(derive(&secret, b"sequence numbers")),
             proven_sources,
             cookie_keys: None,
+            fast_open_cookies: fast_open::Cookies::new(derive(&secret, b"fast open")),
             cookies_on: false,
             spent_cookies: SpentCookies::new(),
             arrivals: Vec::with_capacity(BURST),
@@ -205,7 +208,9 @@ impl Worker {
     pub fn count_half_open(&self) -> usize {
         let pairs = self.pairs.indices().filter_map(|index| self.pairs.get(index));
         let clients = pairs.filter_map(|pair| pair.leg(Side::Client));
-        clients.filter(|client| client.tcp.state() == State::SynReceived).count()
+        // One that was opened early has proven itself.
+        let unproven = |tcp: &Connection| tcp.state() == State::SynReceived && !tcp.opened_early();
+        clients.filter(|client| unproven(&client.tcp)).count()
     }
 
     /// The MSS that every origin of service `index` is known to take [octets].

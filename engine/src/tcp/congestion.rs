@@ -141,7 +141,7 @@ pub trait CongestionControl {
     }
 
     /// Whether the window is to be obeyed as it is during recovery; otherwise recovery spreads its
-    /// reduction over a round trip (PRR, RFC 6937).
+    /// reduction over a round trip (PRR, RFC 9937).
     fn manages_recovery(&self) -> bool {
         false
     }

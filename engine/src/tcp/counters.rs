@@ -41,6 +41,8 @@ pub struct TcpCounters {
     pub paws_rejected: u64,
     /// Segments that carried payload out of order [segments].
     pub out_of_order: u64,
+    /// Connections that were opened by a SYN with payload (RFC 7413).
+    pub fast_opens: u64,
     /// Packets that came marked with congestion experienced, agreed on or not [packets].
     pub ce_received: u64,
     /// Acknowledgments that echo a mark (RFC 3168 §6.1.2) [segments].
@@ -61,6 +63,7 @@ impl TcpCounters {
             ("out_of_order", self.out_of_order),
             ("paws_rejected", self.paws_rejected),
             ("challenge_acks", self.challenge_acks),
+            ("fast_opens", self.fast_opens),
             ("ce_received", self.ce_received),
             ("ece_received", self.ece_received),
             ("cwr_sent", self.cwr_sent),

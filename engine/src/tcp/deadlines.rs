@@ -82,7 +82,7 @@ impl Connection {
         let outcome = self.cold.recovery.on_reordering_timer(cx.chunks, &ack);
         self.tell_controller(cx, &outcome, outstanding);
         if outcome.entered {
-            self.cold.recovery.begin_reduction(&ack, &News::default());
+            self.cold.recovery.begin_reduction(&ack, &News::default(), 0);
         }
         if outcome.found_loss {
             let window = self.cold.controller.window_octets();

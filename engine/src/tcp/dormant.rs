@@ -13,7 +13,7 @@ use super::deadlines::keepalive_due;
 use super::ecn::EcnState;
 use super::out_of_order::OutOfOrder;
 use super::receive_queue::ReceiveQueue;
-use super::recovery::Recovery;
+use super::recovery::{Recovery, Reordering};
 use super::rtt::RttEstimator;
 use super::send_queue::SendQueue;
 use super::settings::{Endpoints, LegSettings};
@@ -49,6 +49,7 @@ pub struct Asleep {
     timestamps: bool,
     ecn: EcnState,
     sack: bool,
+    reordering: Reordering,
     quick_acks: u8,
     keepalives_sent: u8,
 }
@@ -117,8 +118,10 @@ impl Connection {
             probe_due,
             reset_due,
             override_sws,
-            reduced_at: _,   // What was sent before is acknowledged.
-            ecn_willing: _,  // The handshake's.
+            reduced_at: _,  // What was sent before is acknowledged.
+            ecn_willing: _, // The handshake's, as are the next two.
+            early: _,
+            fast_open_cookie: _,
             cwnd_limited: _, // Said anew when something is sent.
             active: _,       // The handshake's.
         } = &self.cold;
@@ -133,7 +136,7 @@ impl Connection {
         let timers = [retransmit_at, ack_at, *retry_at];
         let at_rest = timers.iter().all(|at| *at == Instant::FAR_FUTURE)
             && *challenge_not_before <= now
-            && recovery.is_quiet()
+            && recovery.is_idle()
             && *retries == 0;
         let due = ack_now
             || *syn_due
@@ -165,6 +168,7 @@ impl Connection {
             timestamps,
             ecn,
             sack: recovery.sack,
+            reordering: recovery.reordering(),
             quick_acks: *quick_acks,
             keepalives_sent: *keepalives_sent,
         })
@@ -213,7 +217,7 @@ impl Asleep {
             cold: Cold {
                 controller,
                 rtt: self.rtt.clone(),
-                recovery: Recovery::new(before_nxt),
+                recovery: Recovery::recall(before_nxt, self.sack, self.reordering),
                 out_of_order: OutOfOrder::EMPTY,
                 settings: *settings,
                 endpoints: self.endpoints,
@@ -221,6 +225,8 @@ impl Asleep {
                 close_reason: None,
                 reduced_at: None,
                 ecn_willing: false,
+                early: false,
+                fast_open_cookie: None,
                 rcv_fin: self
                     .state
                     .peer_finished()
@@ -245,7 +251,6 @@ impl Asleep {
                 active: false,
             },
         };
-        connection.cold.recovery.sack = self.sack;
         connection.note_disorder();
         connection
     }

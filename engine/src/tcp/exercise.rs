@@ -99,6 +99,11 @@ impl<'a> Bench<'a> {
         if choice & 64 != 0 {
             let syn = bench.header();
             bench.connection = Connection::accept(&settings, endpoints, &syn, isn, now);
+            if choice & 6 == 6
+                && let Some(chunk) = bench.chunk()
+            {
+                bench.call(|connection, cx| connection.open_early(cx, chunk));
+            }
         } else if choice & 128 != 0 {
             let ack = bench.header();
             let cookie = CookieOptions {

@@ -104,17 +104,28 @@ impl Connection {
             };
             let (header, edge) = self.syn_header(cx.now);
             let outgoing = self.send_control(cx, header, kind, wrap)?;
-            self.rcv_edge = edge;
+            // What was offered before is not taken back.
+            self.rcv_edge = if self.cold.early { edge.latest(self.rcv_edge) } else { edge };
             self.cold.syn_due = false;
             self.cold.syn_sent_at = cx.now;
             cx.counters.retransmitted += u64::from(kind == OutgoingKind::Retransmitted);
             self.arm_retransmission(cx.now);
             return Some(outgoing);
         }
-        if self.state == State::SynReceived {
-            return self.transmit_acknowledgment(cx, wrap);
+        if self.state != State::SynReceived {
+            return None;
         }
-        None
+        if self.cold.early {
+            // RFC 7413 §4.2.2: up to the initial window may leave before our SYN is acknowledged.
+            match self.pick_unsent(cx) {
+                Ok(index) => return self.transmit_chunk(cx, index, wrap),
+                Err(Held::Retry) => {
+                    self.cold.retry_at = self.cold.retry_at.min(cx.now + OUTPUT_RETRY);
+                }
+                Err(Held::Nothing) => {}
+            }
+        }
+        self.transmit_acknowledgment(cx, wrap)
     }
 
     fn transmit_reset_reply(
@@ -235,7 +246,10 @@ impl Connection {
         let window = self.send_window();
         let pipe = self.in_flight();
         let segments = self.cold.recovery.segments_in_flight();
-        let segments_max = SEGMENTS_PER_WINDOW_SEGMENT * window.div_ceil(u32::from(self.mss));
+        // What is outstanding counts too: full segments that were sent before the window fell, or
+        // have left the network, must not hold back what keeps the ACKs coming.
+        let octets = window.max(outstanding);
+        let segments_max = SEGMENTS_PER_WINDOW_SEGMENT * octets.div_ceil(u32::from(self.mss));
         if pipe > 0 && (pipe + len > window || segments >= segments_max) {
             self.cold.cwnd_limited = true;
             return Err(Held::Nothing);

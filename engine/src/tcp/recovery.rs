@@ -26,13 +26,14 @@ use super::delivery_rate::DeliveryRate;
 use super::send_queue::SendQueue;
 use crate::time::Instant;
 use crate::wire::tcp::{SackBlock, SeqNum};
-use frto::{Frto, Signs};
+use frto::Frto;
 pub(super) use prr::Delivery;
 use prr::Prr;
+pub(super) use rack::Reordering;
 use rack::{Conditions, Rack};
 use scoreboard::Places;
 pub(super) use timers::Soon;
-use tlp::{Probe, Verdict};
+use tlp::Probe;
 use undo::Episode;
 
 /// RFC 5681 §3.2, RFC 8985 §6.2 step 4: DupThresh [duplicate ACKs, or segments].
@@ -223,6 +224,19 @@ impl Recovery {
         !self.to_resend.is_empty()
     }
 
+    /// What is worth keeping of a connection that falls asleep.
+    pub(super) fn reordering(&self) -> Reordering {
+        self.rack.reordering
+    }
+
+    /// Recovery on a connection where nothing is under way.
+    pub(super) fn recall(nxt: SeqNum, sack: bool, reordering: Reordering) -> Self {
+        let mut recovery = Recovery::new(nxt);
+        recovery.sack = sack;
+        recovery.rack.reordering = reordering;
+        recovery
+    }
+
     /// What of the queue is in flight [segments].
     #[inline]
     pub(super) fn segments_in_flight(&self) -> u32 {
@@ -230,12 +244,18 @@ impl Recovery {
     }
 
     pub(super) fn has_seen_reordering(&self) -> bool {
-        self.rack.reordering_seen
+        self.rack.reordering.seen
     }
 
     /// The first chunk that is to be sent again now; `NIL` if there is none.
     pub(super) fn next_lost(&self) -> u32 {
         if self.frto.holds_lost() { NIL } else { self.to_resend.first }
+    }
+
+    /// Whether F-RTO is at work, which asks for something new to send.
+    #[inline]
+    pub(super) fn looks_into_timeout(&self) -> bool {
+        self.frto != Frto::Off
     }
 
     /// Whether F-RTO has nothing against sending new payload.
@@ -370,11 +390,11 @@ impl Recovery {
     }
 
     /// Begins PRR: a fast recovery was entered by an ACK with this news.
-    pub(super) fn begin_reduction(&mut self, ack: &Ack, news: &News) {
+    pub(super) fn begin_reduction(&mut self, ack: &Ack, news: &News, left_before: u32) {
         // RFC 9937 §6.1: the flight, without what was sacked before this ACK, with what this one
-        // acknowledges.
-        let sacked_before = self.sacked.saturating_sub(news.newly_sacked);
-        self.prr = Prr::begin((ack.nxt - ack.una).saturating_sub(sacked_before) + ack.acked);
+        // acknowledges. Without SACK `left_before` is what duplicates had said by then.
+        let gone = self.sacked.saturating_sub(news.newly_sacked) + left_before;
+        self.prr = Prr::begin((ack.nxt - ack.una + ack.acked).saturating_sub(gone));
     }
 
     /// Continues PRR, if fast recovery is under way.
@@ -399,60 +419,6 @@ impl Recovery {
         self.rack.on_recovery_exit();
     }
 
-    /// What an ACK says of a probe; whether it has repaired a loss.
-    fn judge_probe(&mut self, ack: &Ack, is_reported: bool) -> bool {
-        let Some(probe) = self.probe else { return false };
-        let verdict = probe.judge(ack.una, is_reported, ack.is_plain_duplicate);
-        if verdict != Verdict::Waiting {
-            self.probe = None;
-        }
-        verdict == Verdict::Repaired && self.phase == Phase::Open
-    }
-
-    /// Whether the recovery under way, or the last one, shows to have been spurious.
-    fn find_spurious(&mut self, ack: &Ack, news: &News, of_probe: bool) -> Option<Undone> {
-        let signs = Signs {
-            advances: ack.acked > 0 && ack.una.before(self.recover),
-            is_duplicate: ack.is_plain_duplicate || news.newly_sacked > 0,
-            original_arrived: news.original_arrived,
-            sack: self.sack,
-            can_send_new: ack.can_send_new,
-        };
-        let all_were_late = self.frto.on_ack(&signs);
-        let all_twice =
-            news.duplicate.is_some_and(|block| self.on_duplicate_report(ack, block, of_probe));
-        let episode = self.episode?;
-        let answers_original = self.phase != Phase::Open
-            && news.retransmission_acked
-            && episode.sent_again_at().is_some_and(|at| ack.echo_is_older_than(at));
-        let undone = if episode.after_timeout { Undone::Timeout } else { Undone::Fast };
-        (all_were_late || all_twice || answers_original).then_some(undone)
-    }
-
-    /// RFC 2883: something arrived twice. Whether that makes the last recovery spurious.
-    fn on_duplicate_report(&mut self, ack: &Ack, block: SackBlock, of_probe: bool) -> bool {
-        // More than was ever sent twice, the network or the peer has invented.
-        let octets = block.right - block.left;
-        if octets > self.repeated {
-            return false;
-        }
-        self.repeated -= octets;
-        if of_probe {
-            return false; // RFC 8985 §7.4: not needed, which says nothing about reordering.
-        }
-        self.rack.on_duplicate_report(ack.una, ack.nxt);
-        self.episode.as_mut().is_some_and(|episode| episode.on_duplicate_report(block))
-    }
-
-    fn undo(&mut self, chunks: &mut ChunkSlab) {
-        self.forget_lost(chunks);
-        self.rack.forget_arrivals();
-        // What had to arrive late to look lost was overtaken.
-        self.rack.reordering_seen |=
-            self.episode.take().is_some_and(|episode| !episode.after_timeout);
-        self.leave_phase();
-    }
-
     /// The timer expired.
     pub(super) fn on_timeout(
         &mut self,
@@ -468,13 +434,12 @@ impl Recovery {
             self.forget_sacked(chunks, queue);
         }
         // RFC 8985 §6.3: with RACK only what has been on its way for long is lost; else all is.
+        // Note: by the smoothed round trip, as RACK's last is that of one segment.
         let window = self.rack.reordering_window(&self.conditions(ack));
         while !self.in_flight.is_empty() {
             let first = self.in_flight.first;
-            if self.sack
-                && !reneged
-                && !self.rack.is_overdue(chunks.node(first).sent_at, ack.now, window)
-            {
+            let overdue_at = chunks.node(first).sent_at + ack.srtt + window;
+            if self.sack && !reneged && overdue_at > ack.now {
                 break;
             }
             self.lose(chunks, first);

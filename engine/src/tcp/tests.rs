@@ -5,6 +5,7 @@ mod close;
 mod cookie;
 mod dormant;
 mod ecn;
+mod fast_open;
 mod handshake;
 mod host;
 mod loss;

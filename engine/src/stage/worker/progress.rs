@@ -61,11 +61,13 @@ impl Worker {
 
     /// Moves the pair to its next phase when a handshake has been completed or has failed.
     fn advance(&mut self, index: u32, outlet: &mut impl Outlet) {
+        self.settle_fast_open(index);
         let Some(pair) = self.pairs.get_mut(index) else { return };
         match pair.phase {
             Phase::ClientHandshake => {
                 let Some(client) = pair.leg(Side::Client) else { return };
-                if client.tcp.state().is_synchronized() {
+                let early = client.tcp.opened_early() && client.tcp.state() == State::SynReceived;
+                if early || client.tcp.state().is_synchronized() {
                     if let Some(proven) = &self.proven_sources {
                         proven.prove(client.key.remote().ip());
                     }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::cookie::Unproven;
 use super::{Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
-use crate::frame::{Burst, Frame};
+use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::RESETS_PER_SECOND_MAX;
 use crate::proxy::{Envelope, LinkPath, Side};
 use crate::tcp::settings::{Family, mss_within};
@@ -37,6 +37,29 @@ pub(super) struct Arrival {
     congestion_experienced: bool,
     pub(super) port: u8,
     pub(super) vlans: VlanTags,
+}
+
+impl Arrival {
+    /// Whether it brings no payload.
+    pub(super) fn is_empty(&self) -> bool {
+        self.payload.is_empty()
+    }
+
+    /// What is left for its leg: the header, and the payload if there is any.
+    pub(super) fn into_payload(
+        self,
+        pool: &mut FramePool,
+        now: Instant,
+    ) -> (TcpHeader, Option<Chunk>) {
+        let Arrival { mut frame, header, payload, payload_sum, .. } = self;
+        if payload.is_empty() {
+            pool.free(frame);
+            return (header, None);
+        }
+        frame.truncate(payload.end.into());
+        frame.trim_front(payload.start.into());
+        (header, Some(Chunk { frame, sum: payload_sum, received_at: now }))
+    }
 }
 
 impl Worker {
@@ -134,16 +157,8 @@ impl Worker {
             return;
         };
         *stirred_at = self.now;
-        let Arrival { mut frame, header, payload, payload_sum, congestion_experienced, .. } =
-            arrival;
-        let chunk = if payload.is_empty() {
-            self.pool.free(frame);
-            None
-        } else {
-            frame.truncate(payload.end.into());
-            frame.trim_front(payload.start.into());
-            Some(Chunk { frame, sum: payload_sum, received_at: self.now })
-        };
+        let congestion_experienced = arrival.congestion_experienced;
+        let (header, chunk) = arrival.into_payload(&mut self.pool, self.now);
         let mut cx = context!(self);
         match leg.tcp.on_segment(&mut cx, &header, congestion_experienced, chunk) {
             // Counted by the connection from here on; see `Ledger::settle`.

@@ -37,7 +37,7 @@ impl Connection {
         let ack = header.acknowledgment;
         if self.state == State::SynReceived {
             // RFC 9293 §3.10.7.4: it must acknowledge our SYN, or it gets a reset.
-            if ack != self.snd_nxt {
+            if !ack.after(self.snd_una) || ack.after(self.snd_nxt) {
                 self.cold.reset_reply = Some(ack);
                 return Err(DropReason::BadAcknowledgment);
             }
@@ -123,7 +123,7 @@ impl Connection {
             acked: una - self.snd_una,
             echo_ms: self.echo_ms(header),
             is_plain_duplicate: is_duplicate && header.options.sack.len == 0,
-            can_send_new: self.can_send_new(cx),
+            can_send_new: self.cold.recovery.looks_into_timeout() && self.can_send_new(cx),
             ..self.ack_of(una, cx.now)
         };
         let in_order = !self.cold.recovery.has_seen_reordering();
@@ -207,7 +207,7 @@ impl Connection {
             ece: flight.ece,
             // Also for the ACK that ends a recovery (RFC 6582 §3.2 (3), full acknowledgment), and
             // for one that only reports what lies behind a gap (RFC 5681 §3.2 step 1).
-            in_recovery: ack.acked == 0
+            in_recovery: (ack.acked == 0 && !self.cold.recovery.is_recovering())
                 || flight.was_fast
                 || outcome.left
                 || self.cold.recovery.phase == Phase::Fast,
@@ -224,7 +224,7 @@ impl Connection {
             return;
         }
         if outcome.entered {
-            self.cold.recovery.begin_reduction(ack, news);
+            self.cold.recovery.begin_reduction(ack, news, flight.left_network);
         }
         // Without SACK duplicates stand for what has arrived (RFC 9937 §5, DeliveredData).
         let newly = ack.acked + news.newly_sacked + self.cold.recovery.left_network();

@@ -10,7 +10,9 @@ use crate::tcp::state::State;
 use crate::tcp::{Connection, Context};
 use crate::time::Instant;
 use crate::wire::ip::Ecn;
-use crate::wire::tcp::{Flags, SeqNum, TcpHeader, TcpOptions, Timestamps, fill_in_checksum};
+use crate::wire::tcp::{
+    FastOpen, Flags, SeqNum, TcpHeader, TcpOptions, Timestamps, fill_in_checksum,
+};
 
 /// RFC 2018 §3: four blocks fit the option space, three beside timestamps.
 const SACK_BLOCKS_MAX: usize = 4;
@@ -73,6 +75,7 @@ impl Connection {
                 mss: Some(self.cold.endpoints.mss),
                 window_scale: offer.window_scale.then_some(self.rcv_scale),
                 sack_permitted,
+                fast_open: self.cold.fast_open_cookie.map(FastOpen::Cookie),
                 timestamps: timestamps.then(|| Timestamps {
                     value: self.clock(now),
                     echo_reply: if answers { self.ts_recent } else { 0 },
@@ -123,7 +126,8 @@ impl Connection {
         // FIN rides on the last payload; PSH marks the end of what there is (RFC 9293 §3.9.1.2).
         if last {
             flags = flags.with(Flags::PSH);
-            if self.fin_queued {
+            // Not in SYN-RECEIVED, where it would have to be sent again alone.
+            if self.fin_queued && self.state.can_send() {
                 flags = flags.with(Flags::FIN);
             }
         }

@@ -30,11 +30,22 @@ pub(in crate::tcp) struct Rack {
     fack: SeqNum,
     /// RACK.dsack_round: what SND.UNA must reach before the window may widen again.
     dsack_round: Option<SeqNum>,
-    pub(in crate::tcp) reordering_seen: bool,
+    pub(in crate::tcp) reordering: Reordering,
+}
+
+/// What has been learnt of how far the path changes the order of segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tcp) struct Reordering {
+    /// RACK.reordering_seen.
+    pub(in crate::tcp) seen: bool,
     /// RACK.reo_wnd_mult: quarters of the shortest round trip that reordering is given.
     quarters: u8,
     /// RACK.reo_wnd_persist: recoveries until it is one quarter again.
     persist: u8,
+}
+
+impl Reordering {
+    const UNSEEN: Reordering = Reordering { seen: false, quarters: 1, persist: 0 };
 }
 
 /// What the reordering window depends on, besides what RACK remembers.
@@ -57,9 +68,7 @@ impl Rack {
             rtt: Duration::ZERO,
             fack: isn,
             dsack_round: None,
-            reordering_seen: false,
-            quarters: 1,
-            persist: 0,
+            reordering: Reordering::UNSEEN,
         }
     }
 
@@ -69,7 +78,7 @@ impl Rack {
         if segment.end.after(self.fack) {
             self.fack = segment.end;
         } else if segment.end.before(self.fack) && !segment.retransmitted {
-            self.reordering_seen = true;
+            self.reordering.seen = true;
         }
         let rtt = now.since(segment.sent_at);
         // A retransmission that cannot have been there and back: the original has arrived.
@@ -90,16 +99,17 @@ impl Rack {
     pub(in crate::tcp) fn on_duplicate_report(&mut self, una: SeqNum, nxt: SeqNum) {
         if self.dsack_round.is_none_or(|round| una.at_or_after(round)) {
             self.dsack_round = Some(nxt);
-            self.quarters = self.quarters.saturating_add(1);
-            self.persist = PERSIST;
+            self.reordering.quarters = self.reordering.quarters.saturating_add(1);
+            self.reordering.persist = PERSIST;
         }
     }
 
     /// RFC 8985 §6.2 step 4: a recovery is over.
     pub(in crate::tcp) fn on_recovery_exit(&mut self) {
-        self.persist = self.persist.saturating_sub(1);
-        if self.persist == 0 {
-            self.quarters = 1;
+        let reordering = &mut self.reordering;
+        reordering.persist = reordering.persist.saturating_sub(1);
+        if reordering.persist == 0 {
+            reordering.quarters = 1;
         }
     }
 
@@ -113,10 +123,10 @@ impl Rack {
     /// segments beyond a gap are as good a sign of loss as they ever were (DupThresh), and
     /// recovery need not wait either.
     pub(in crate::tcp) fn reordering_window(&self, on: &Conditions) -> Duration {
-        if !self.reordering_seen && (on.in_recovery || on.sacked_segments >= DUP_THRESH) {
+        if !self.reordering.seen && (on.in_recovery || on.sacked_segments >= DUP_THRESH) {
             return Duration::ZERO;
         }
-        (on.min_rtt / 4 * u32::from(self.quarters)).min(on.srtt)
+        (on.min_rtt / 4 * u32::from(self.reordering.quarters)).min(on.srtt)
     }
 
     /// When a segment counts as lost, if nothing is heard of it until then (RFC 8985 §6.2 step 5);
@@ -131,16 +141,6 @@ impl Rack {
         let (newest_at, newest_end) = self.newest?;
         let overtaken = sent_at < newest_at || (sent_at == newest_at && end.before(newest_end));
         overtaken.then(|| sent_at + self.rtt + window)
-    }
-
-    /// RFC 8985 §6.3: whether the timer may take it for lost, being on its way for this long.
-    pub(in crate::tcp) fn is_overdue(
-        &self,
-        sent_at: Instant,
-        now: Instant,
-        window: Duration,
-    ) -> bool {
-        self.newest.is_none() || sent_at + self.rtt + window <= now
     }
 }
 
@@ -196,9 +196,9 @@ mod tests {
         let mut rack = Rack::new(SeqNum(0));
         rack.on_arrival(at(50), ms(40), sent(0, 3000));
         rack.on_arrival(at(51), ms(40), Arrived { retransmitted: true, ..sent(0, 1000) });
-        assert!(!rack.reordering_seen);
+        assert!(!rack.reordering.seen);
         rack.on_arrival(at(51), ms(40), sent(0, 2000));
-        assert!(rack.reordering_seen);
+        assert!(rack.reordering.seen);
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(rack.reordering_window(&CALM), ms(10));
         assert_eq!(rack.reordering_window(&three), ms(0));
         assert_eq!(rack.reordering_window(&recovering), ms(0));
-        rack.reordering_seen = true;
+        rack.reordering.seen = true;
         assert_eq!(rack.reordering_window(&three), ms(10));
         assert_eq!(rack.reordering_window(&recovering), ms(10));
     }

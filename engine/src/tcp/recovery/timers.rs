@@ -53,7 +53,7 @@ impl Recovery {
         srtt: Option<Duration>,
         rto_at: Instant,
     ) {
-        if self.soon == Soon::Reordering {
+        if self.soon == Soon::Reordering && !self.is_quiet() {
             return;
         }
         let wanted = self.sack

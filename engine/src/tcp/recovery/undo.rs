@@ -5,6 +5,10 @@
 //! that was sent again has arrived twice. The response is RFC 4015's: the window and the threshold
 //! of before come back.
 
+use super::frto::Signs;
+use super::tlp::Verdict;
+use super::{Ack, News, Phase, Recovery, Undone};
+use crate::tcp::chunks::ChunkSlab;
 use crate::time::Instant;
 use crate::wire::tcp::{SackBlock, SeqNum};
 
@@ -44,6 +48,68 @@ impl Episode {
         }
         self.unreported = self.unreported.saturating_sub(block.right - block.left);
         self.unreported == 0
+    }
+}
+
+impl Recovery {
+    /// What an ACK says of a probe; whether it has repaired a loss.
+    pub(super) fn judge_probe(&mut self, ack: &Ack, is_reported: bool) -> bool {
+        let Some(probe) = self.probe else { return false };
+        let verdict = probe.judge(ack.una, is_reported, ack.is_plain_duplicate);
+        if verdict != Verdict::Waiting {
+            self.probe = None;
+        }
+        verdict == Verdict::Repaired && self.phase == Phase::Open
+    }
+
+    /// Whether the recovery under way, or the last one, shows to have been spurious.
+    pub(super) fn find_spurious(
+        &mut self,
+        ack: &Ack,
+        news: &News,
+        of_probe: bool,
+    ) -> Option<Undone> {
+        let signs = Signs {
+            advances: ack.acked > 0 && ack.una.before(self.recover),
+            is_duplicate: ack.is_plain_duplicate || news.newly_sacked > 0,
+            original_arrived: news.original_arrived,
+            sack: self.sack,
+            can_send_new: ack.can_send_new,
+        };
+        let all_were_late = self.frto.on_ack(&signs);
+        let all_twice =
+            news.duplicate.is_some_and(|block| self.on_duplicate_report(ack, block, of_probe));
+        let episode = self.episode?;
+        let answers_original = self.phase != Phase::Open
+            && news.retransmission_acked
+            && episode.sent_again_at().is_some_and(|at| ack.echo_is_older_than(at));
+        let undone = if episode.after_timeout { Undone::Timeout } else { Undone::Fast };
+        (all_were_late || all_twice || answers_original).then_some(undone)
+    }
+
+    /// RFC 2883: something arrived twice. Whether that makes the last recovery spurious.
+    fn on_duplicate_report(&mut self, ack: &Ack, block: SackBlock, of_probe: bool) -> bool {
+        // More than was ever sent twice, the network or the peer has invented.
+        let octets = block.right - block.left;
+        if octets > self.repeated {
+            return false;
+        }
+        self.repeated -= octets;
+        if of_probe {
+            return false; // RFC 8985 §7.4: not needed, which says nothing about reordering.
+        }
+        self.rack.on_duplicate_report(ack.una, ack.nxt);
+        self.episode.as_mut().is_some_and(|episode| episode.on_duplicate_report(block))
+    }
+
+    /// Takes the recovery back.
+    pub(super) fn undo(&mut self, chunks: &mut ChunkSlab) {
+        self.forget_lost(chunks);
+        self.rack.forget_arrivals();
+        // What had to arrive late to look lost was overtaken.
+        self.rack.reordering.seen |=
+            self.episode.take().is_some_and(|episode| !episode.after_timeout);
+        self.leave_phase();
     }
 }
 
