@@ -274,12 +274,24 @@ pub const PRESSURE_HOLD: Duration = Duration::from_secs(10);
 /// lost, and counted. As many as come in four seconds.
 pub const SAMPLES_WAITING_MAX: usize = 1024;
 
-/// A leg's send queue holds at most one frame in this many of those that are free.
-pub const SEND_QUEUE_SHARE: usize = 16;
+/// A leg's send queue holds at most one frame in this many of those that neither anybody holds nor
+/// the devices need. One busy connection can so have a fifth of the pool, a hundred all but a
+/// twenty-fifth together.
+pub const SEND_QUEUE_SHARE: usize = 4;
 
-/// Largest send queue of a leg [octets]: what fills 10 Gbit/s at 1 ms, or 100 Mbit/s at 100 ms.
-/// Reached, the other leg's window closes.
-pub const SEND_QUEUE_OCTETS_MAX: u32 = 1 << 20;
+/// Largest send queue of a leg [octets]: twice what fills 10 Gbit/s at 100 ms. What the path of the
+/// leg takes, and its share of the frames, bound it long before. Reached, the other leg's window
+/// closes.
+pub const SEND_QUEUE_OCTETS_MAX: u32 = 1 << 28;
+
+/// What a peer is offered before it is known what the taker takes [octets]: a window without
+/// scaling, six times the initial window (RFC 6928). Until a proxied connection is open it is all
+/// that a client can park here.
+pub const RECEIVE_ROOM_INITIAL: u32 = WINDOW_UNSCALED_MAX;
+
+/// Payload from one measurement of a receiver's round trip to the next, with timestamps [octets]:
+/// often enough for any path, and seldom enough to cost nothing.
+pub const RECEIVE_RTT_SPACING: u32 = 1 << 14;
 
 /// Source ports that are looked at before an origin counts as out of them.
 pub const SOURCE_PORT_TRIES: usize = 16;

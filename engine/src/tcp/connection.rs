@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use super::autotune::{AutoTune, ReceiveRtt};
 use super::congestion::{CongestionControl, Controller};
 use super::receive_queue::{OutOfOrder, ReceiveQueue};
 use super::recovery::Recovery;
@@ -20,7 +21,7 @@ use super::settings::{Endpoints, LegSettings, Offer};
 use super::state::{CloseReason, Event, State};
 use super::window::{Offered, step};
 use super::{Chunk, Context};
-use crate::limits::{SEND_MSS_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
+use crate::limits::{RECEIVE_ROOM_INITIAL, SEND_MSS_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
 use crate::shield::cookie::CookieOptions;
 use crate::time::Instant;
 use crate::wire::checksum;
@@ -83,6 +84,8 @@ pub struct Connection {
 pub(super) struct Cold {
     pub(super) controller: Controller,
     pub(super) rtt: RttEstimator,
+    pub(super) receive_rtt: ReceiveRtt,
+    pub(super) autotune: AutoTune,
     pub(super) recovery: Recovery,
     pub(super) out_of_order: OutOfOrder,
     pub(super) settings: LegSettings,
@@ -213,7 +216,7 @@ impl Connection {
             rcv_nxt: SeqNum(0),
             rcv_edge: SeqNum(0),
             rcv_acked: SeqNum(0),
-            room: settings.receive_room,
+            room: settings.receive_room.min(RECEIVE_ROOM_INITIAL),
             ts_recent: 0,
             ts_offset: endpoints.ts_offset,
             queue: SendQueue::EMPTY,
@@ -224,6 +227,8 @@ impl Connection {
             cold: Cold {
                 controller: Controller::new(settings.congestion, mss, segments),
                 rtt: RttEstimator::new(),
+                receive_rtt: ReceiveRtt::UNKNOWN,
+                autotune: AutoTune::START,
                 recovery: Recovery::new(isn),
                 out_of_order: OutOfOrder::EMPTY,
                 settings: *settings,
@@ -259,6 +264,7 @@ impl Connection {
         self.rcv_nxt = syn.sequence + 1;
         self.rcv_acked = self.rcv_nxt;
         self.rcv_edge = self.rcv_nxt;
+        self.cold.receive_rtt = ReceiveRtt::start(self.rcv_nxt);
         self.snd_wl1 = syn.sequence;
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.snd_wnd = u32::from(syn.window);
@@ -458,6 +464,13 @@ impl Connection {
     /// What the peer's window still takes [octets].
     pub(super) fn usable_window(&self) -> u32 {
         self.snd_wnd.saturating_sub(self.snd_nxt - self.snd_una)
+    }
+
+    /// How far the peer has acknowledged what we send: moves on by an octet for each that it has, and
+    /// for SYN and FIN.
+    #[inline]
+    pub fn acknowledged(&self) -> SeqNum {
+        self.snd_una
     }
 
     /// The next number that we expect to send, for a successor's initial number.

@@ -12,8 +12,8 @@ pub struct LegSettings {
     pub congestion: Algorithm,
     /// RFC 6928 [segments].
     pub initial_window_segments: u16,
-    /// What the receive side takes at most, and what is offered at first [octets]. Also decides
-    /// the window scale.
+    /// What the peer is offered at most [octets]; decides the window scale. What it is offered at
+    /// first, and when it has shown that it makes use of more, is in `autotune.rs`.
     pub receive_room: u32,
     pub keepalive: Option<Keepalive>,
     /// How often SYN or SYN-ACK is sent again before giving up.
@@ -111,7 +111,7 @@ impl Default for LegSettings {
         LegSettings {
             congestion: Algorithm::Cubic,
             initial_window_segments: 10, // RFC 6928
-            receive_room: 256 * 1024,
+            receive_room: 16_000_000,
             keepalive: None,
             handshake_retries: 5,
             data_retries: 15,
