@@ -122,7 +122,7 @@ pub const CONGESTION_WINDOW_MAX: u32 = 65_535 << 14;
 pub const INITIAL_WINDOW_SEGMENTS_MAX: u32 = 256;
 
 /// State of a congestion controller, whichever the algorithm [octets]. One per leg.
-pub const CONGESTION_STATE_MAX: usize = 96;
+pub const CONGESTION_STATE_MAX: usize = 320;
 
 /// Shortest retransmission timeout. Note: RFC 6298 §2.4 says one second; every widely deployed
 /// stack uses less, as paths and timers have become faster. It is also what the timeout leaves,

@@ -20,6 +20,7 @@ pub mod congestion;
 pub mod connection;
 pub mod counters;
 mod deadlines;
+pub mod delivery_rate;
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
 mod input;

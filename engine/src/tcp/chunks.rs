@@ -4,6 +4,7 @@
 //! all the memory that queues ever need. The node keeps the frame itself while it is queued.
 
 use super::Chunk;
+use super::delivery_rate::SendState;
 use crate::frame::{Frame, FramePool};
 use crate::limits::COPYBREAK;
 use crate::time::Instant;
@@ -27,6 +28,8 @@ pub(super) struct Node {
     pub(super) received_at: Instant,
     /// When it was last sent; meaningful once [`Marks::SENT`] is set.
     pub(super) sent_at: Instant,
+    /// How delivery stood then.
+    pub(super) sent: SendState,
     pub(super) seq: SeqNum,
     next: u32,
     sum: u16,
@@ -79,6 +82,7 @@ impl ChunkSlab {
             frame: None,
             received_at: Instant::ZERO,
             sent_at: Instant::ZERO,
+            sent: SendState::default(),
             seq: SeqNum(0),
             next: NIL,
             sum: 0,
@@ -112,6 +116,7 @@ impl ChunkSlab {
             frame: Some(frame),
             received_at,
             sent_at: Instant::ZERO,
+            sent: SendState::default(),
             seq,
             next: NIL,
             sum,

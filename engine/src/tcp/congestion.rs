@@ -12,32 +12,60 @@ mod credit;
 mod cubic;
 mod hystart;
 mod newreno;
+mod rate;
 mod window;
 
 use std::time::Duration;
 
 pub use cubic::Cubic;
 pub use newreno::NewReno;
+pub use rate::Rate;
 
-use crate::limits::CONGESTION_STATE_MAX;
+use super::delivery_rate::RateSample;
+use crate::limits::{CONGESTION_STATE_MAX, CONGESTION_WINDOW_MAX};
 use crate::time::Instant;
 
 /// What one ACK told us.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct AckSample {
     /// Newly acknowledged, cumulatively or selectively [octets]; zero for a pure duplicate.
     pub acked_octets: u32,
+    /// Newly presumed lost since the last call [octets].
+    pub lost_octets: u32,
     /// In flight before this ACK (RFC 6675's pipe) [octets].
     pub in_flight_octets: u32,
+    /// In flight now [octets].
+    pub in_flight_after_octets: u32,
     /// The round trip that this ACK measured, if Karn's rule allowed it to.
     pub rtt: Option<Duration>,
     /// The smoothed round trip, this sample included.
     pub srtt: Option<Duration>,
+    /// The shortest recent round trip, this sample included.
+    pub min_rtt: Option<Duration>,
+    /// How fast the path delivers, as measured by what this ACK acknowledged.
+    pub rate: Option<RateSample>,
     pub now: Instant,
     /// Whether the window, not the application or the peer, has held sending back since the last
     /// round trip. A window that was not used has not been shown to be safe, so it does not grow.
     /// In slow start, using more than half of it counts: it is about to double.
     pub cwnd_limited: bool,
+    /// The ACK echoed congestion experienced (ECE), and ECN is in force (RFC 3168 §6.1.2).
+    pub ece: bool,
+    /// Fast recovery was under way when the ACK arrived, or is now; what such an ACK covers was sent
+    /// in part to repair, so the window does not grow for it (RFC 6582 §3.2).
+    pub in_recovery: bool,
+}
+
+/// What left.
+#[derive(Clone, Copy, Debug)]
+pub struct SendSample {
+    /// Payload of the segment [octets].
+    pub octets: u32,
+    /// In flight before it [octets].
+    pub in_flight_octets: u32,
+    /// The application had nothing to send a moment ago, though the window had room.
+    pub app_limited: bool,
+    pub now: Instant,
 }
 
 /// The state of the connection when a loss was found.
@@ -52,14 +80,20 @@ pub struct LossSample {
 /// The contract for all algorithms.
 ///
 /// Inputs are events in the order in which the connection sees them. For one ACK: loss detection
-/// first ([`on_loss`](Self::on_loss) if it finds one that begins a recovery), then
+/// first ([`on_loss`](Self::on_loss) if it finds one that begins a recovery,
+/// [`on_spurious`](Self::on_spurious) if it finds that the last was none), then
 /// [`on_recovery_exit`](Self::on_recovery_exit) if the ACK ends one, then
+/// [`on_congestion_experienced`](Self::on_congestion_experienced) if it is to be obeyed, then
 /// [`on_ack`](Self::on_ack). After any of them [`window_octets`](Self::window_octets) is at least
-/// one segment and at most [`crate::limits::CONGESTION_WINDOW_MAX`]. No input makes them panic.
+/// one segment and within the [`WindowBounds`]. No input makes them panic.
 pub trait CongestionControl {
-    /// New data was acknowledged. Between [`on_loss`](Self::on_loss) and
-    /// [`on_recovery_exit`](Self::on_recovery_exit) the window does not grow.
+    /// Data was acknowledged. Between [`on_loss`](Self::on_loss) and
+    /// [`on_recovery_exit`](Self::on_recovery_exit), and for the ACK that ends a recovery, the
+    /// window of the loss-based algorithms does not grow.
     fn on_ack(&mut self, sample: &AckSample);
+
+    /// Payload is being sent, for the first time or again.
+    fn on_sent(&mut self, _sample: &SendSample) {}
 
     /// A loss was found by other means than the timer. Once per recovery episode: losses among
     /// data sent before the episode began belong to it (RFC 6582 §3.2, `recover`).
@@ -68,6 +102,14 @@ pub trait CongestionControl {
     /// All data that was outstanding when a recovery began, by loss or by timeout, has been
     /// acknowledged. The connection continues with its window at the slow start threshold.
     fn on_recovery_exit(&mut self, now: Instant);
+
+    /// The path marks packets instead of dropping them (RFC 3168 §6.1.2): react as to a loss, with
+    /// nothing to repair. At most once per window of data.
+    fn on_congestion_experienced(&mut self, sample: &LossSample);
+
+    /// Nothing was lost in the last recovery, which a loss or a timeout had begun: the window, the
+    /// threshold and what the algorithm had learnt are again as before it, or better.
+    fn on_spurious(&mut self, now: Instant);
 
     /// The retransmission timer expired: everything in flight counts as lost.
     fn on_rto(&mut self, sample: &LossSample);
@@ -91,6 +133,30 @@ pub trait CongestionControl {
         self.window_octets() < self.ssthresh_octets()
     }
 
+    /// How fast to send. `None` leaves it to the pacer, which then goes by the window and the
+    /// smoothed round trip.
+    fn pacing_rate(&self) -> Option<Rate> {
+        None
+    }
+
+    /// Whether the window is to be obeyed as it is during recovery; otherwise recovery spreads its
+    /// reduction over a round trip (PRR, RFC 6937).
+    fn manages_recovery(&self) -> bool {
+        false
+    }
+
+    /// Whether the algorithm itself keeps sending below what the path takes, so that what is
+    /// measured now says nothing about the path.
+    fn limits_itself(&self) -> bool {
+        false
+    }
+
+    /// What is worth keeping of a connection that falls asleep.
+    fn remember(&self) -> Remembered;
+
+    /// Continues, in a controller fresh from [`Controller::new`], from what was remembered.
+    fn recall(&mut self, remembered: &Remembered);
+
     /// As in the configuration.
     fn name(&self) -> &'static str;
 }
@@ -102,6 +168,51 @@ pub struct IdleGap {
     pub idle: Duration,
     /// The current retransmission timeout.
     pub rto: Duration,
+}
+
+/// What a connection keeps of its controller while it is asleep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    pub window_octets: u32,
+    /// `u32::MAX` as long as nothing has set it.
+    pub ssthresh_octets: u32,
+    /// CUBIC's W_max; zero if there is none.
+    pub w_max_octets: u32,
+    /// BBR's max_bw [octets/s]; zero if there is none.
+    pub bandwidth: u64,
+}
+
+const _: () = assert!(size_of::<Remembered>() <= 32);
+
+/// Between which sizes the window stays, whatever happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct WindowBounds {
+    /// At least one; a window that may not fall to one segment ignores RFC 5681 §3.1, which is for
+    /// paths that are one's own.
+    pub min_segments: u16,
+    /// The smaller of this and [`CONGESTION_WINDOW_MAX`] counts, and never less than the least.
+    pub max_octets: u32,
+}
+
+impl Default for WindowBounds {
+    fn default() -> Self {
+        WindowBounds { min_segments: 1, max_octets: CONGESTION_WINDOW_MAX }
+    }
+}
+
+/// What a controller is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    pub algorithm: Algorithm,
+    /// Most payload per segment [octets].
+    pub mss: u16,
+    /// At least 1 and at most [`crate::limits::INITIAL_WINDOW_SEGMENTS_MAX`]; values beyond are
+    /// taken as these.
+    pub initial_window_segments: u32,
+    pub bounds: WindowBounds,
+    /// Where an algorithm picks times at random, they follow from this: different connections
+    /// should have different ones.
+    pub seed: u32,
 }
 
 /// The algorithms that can be configured.
@@ -120,12 +231,11 @@ pub enum Controller {
 }
 
 impl Controller {
-    /// A controller for a fresh connection. `initial_window_segments` is at least 1 and at most
-    /// [`crate::limits::INITIAL_WINDOW_SEGMENTS_MAX`]; values beyond are taken as these.
-    pub fn new(algorithm: Algorithm, mss: u16, initial_window_segments: u32) -> Self {
-        match algorithm {
-            Algorithm::NewReno => Controller::NewReno(NewReno::new(mss, initial_window_segments)),
-            Algorithm::Cubic => Controller::Cubic(Cubic::new(mss, initial_window_segments)),
+    /// A controller for a fresh connection.
+    pub fn new(parameters: &Parameters) -> Self {
+        match parameters.algorithm {
+            Algorithm::NewReno => Controller::NewReno(NewReno::new(parameters)),
+            Algorithm::Cubic => Controller::Cubic(Cubic::new(parameters)),
         }
     }
 }
@@ -145,12 +255,24 @@ impl CongestionControl for Controller {
         each!(self, c => c.on_ack(sample))
     }
 
+    fn on_sent(&mut self, sample: &SendSample) {
+        each!(self, c => c.on_sent(sample))
+    }
+
     fn on_loss(&mut self, sample: &LossSample) {
         each!(self, c => c.on_loss(sample))
     }
 
     fn on_recovery_exit(&mut self, now: Instant) {
         each!(self, c => c.on_recovery_exit(now))
+    }
+
+    fn on_congestion_experienced(&mut self, sample: &LossSample) {
+        each!(self, c => c.on_congestion_experienced(sample))
+    }
+
+    fn on_spurious(&mut self, now: Instant) {
+        each!(self, c => c.on_spurious(now))
     }
 
     fn on_rto(&mut self, sample: &LossSample) {
@@ -171,6 +293,30 @@ impl CongestionControl for Controller {
 
     fn ssthresh_octets(&self) -> u32 {
         each!(self, c => c.ssthresh_octets())
+    }
+
+    fn in_slow_start(&self) -> bool {
+        each!(self, c => c.in_slow_start())
+    }
+
+    fn pacing_rate(&self) -> Option<Rate> {
+        each!(self, c => c.pacing_rate())
+    }
+
+    fn manages_recovery(&self) -> bool {
+        each!(self, c => c.manages_recovery())
+    }
+
+    fn limits_itself(&self) -> bool {
+        each!(self, c => c.limits_itself())
+    }
+
+    fn remember(&self) -> Remembered {
+        each!(self, c => c.remember())
+    }
+
+    fn recall(&mut self, remembered: &Remembered) {
+        each!(self, c => c.recall(remembered))
     }
 
     fn name(&self) -> &'static str {

@@ -11,7 +11,11 @@
 
 use std::time::Duration;
 
+<<<<<<< HEAD
 use super::autotune::{AutoTune, ReceiveRtt};
+=======
+use super::chunks::NIL;
+>>>>>>> main
 use super::congestion::{CongestionControl, Controller};
 use super::receive_queue::{OutOfOrder, ReceiveQueue};
 use super::recovery::Recovery;
@@ -194,7 +198,6 @@ impl Connection {
         now: Instant,
     ) -> Connection {
         let mss = endpoints.mss.max(SEND_MSS_MIN);
-        let segments = u32::from(settings.initial_window_segments);
         Connection {
             state: State::Closed,
             snd_scale: 0,
@@ -225,7 +228,7 @@ impl Connection {
             ack_at: Instant::FAR_FUTURE,
             last_received: now,
             cold: Cold {
-                controller: Controller::new(settings.congestion, mss, segments),
+                controller: Controller::new(&settings.parameters(mss, isn)),
                 rtt: RttEstimator::new(),
                 receive_rtt: ReceiveRtt::UNKNOWN,
                 autotune: AutoTune::START,
@@ -287,8 +290,8 @@ impl Connection {
         // RFC 9293 §3.7.1; RFC 6691 §3: options come out of it, the sender's part to subtract.
         let offered = syn.options.mss.unwrap_or(endpoints.default_mss);
         self.set_mss(offered.min(endpoints.mss));
-        let segments = u32::from(self.cold.settings.initial_window_segments);
-        self.cold.controller = Controller::new(self.cold.settings.congestion, self.mss, segments);
+        let parameters = self.cold.settings.parameters(self.mss, self.snd_una);
+        self.cold.controller = Controller::new(&parameters);
     }
 
     /// Sets what a segment can carry, from an MSS that knows nothing of options.
@@ -327,6 +330,7 @@ impl Connection {
 
     /// Queues payload. In a state that takes none it is freed.
     pub fn send(&mut self, cx: &mut Context<'_>, chunk: Chunk) {
+        self.check_app_limited();
         let octets = chunk.frame.len() as u32;
         if !self.state.takes_payload() || self.fin_queued || octets == 0 {
             cx.pool.free(chunk.frame);
@@ -353,6 +357,7 @@ impl Connection {
         };
         room.copy_from_slice(payload);
         let chunk = Chunk { frame, sum: checksum::sum(payload), received_at: cx.now };
+        self.check_app_limited();
         self.queue.push_copy(cx, chunk, self.snd_end);
         self.snd_end += payload.len() as u32;
         true
@@ -461,6 +466,18 @@ impl Connection {
         self.cold.recovery.pipe(self.snd_nxt - self.snd_una)
     }
 
+    /// Notes if nothing is left to send though the congestion window has room, before that changes
+    /// (draft-ietf-ccwg-bbr-06 §4.1.2.4, CheckIfApplicationLimited).
+    #[inline]
+    pub(super) fn check_app_limited(&mut self) {
+        if self.queue.unsent == NIL && !self.cold.recovery.has_lost() {
+            let in_flight = self.in_flight();
+            if in_flight < self.cold.controller.window_octets() {
+                self.cold.recovery.delivery.mark_app_limited(in_flight);
+            }
+        }
+    }
+
     /// What the peer's window still takes [octets].
     pub(super) fn usable_window(&self) -> u32 {
         self.snd_wnd.saturating_sub(self.snd_nxt - self.snd_una)
@@ -543,4 +560,4 @@ fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
 pub const HOT_OCTETS: usize = std::mem::offset_of!(Connection, cold);
 
 const _: () = assert!(HOT_OCTETS == 128);
-const _: () = assert!(size_of::<Connection>() <= 768);
+const _: () = assert!(size_of::<Connection>() <= 1024);

@@ -28,6 +28,7 @@ impl Connection {
         }
         if now >= self.retransmit_at {
             self.retransmit_at = Instant::FAR_FUTURE;
+            self.check_app_limited();
             self.on_timer(cx);
         }
         if now >= self.keepalive_at() {

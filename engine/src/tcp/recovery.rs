@@ -11,6 +11,7 @@
 pub(super) mod scoreboard;
 
 use super::chunks::{ChunkSlab, Marks, NIL};
+use super::delivery_rate::DeliveryRate;
 use super::send_queue::{Acknowledged, SendQueue};
 use crate::wire::tcp::SeqNum;
 pub(super) use scoreboard::Sent;
@@ -69,6 +70,8 @@ pub(super) struct Recovery {
     searched_to: Option<(u32, u32)>,
     /// Fast retransmit sends its first segment whatever the window says (RFC 6675 §5 (4.3)).
     pub(super) first_is_due: bool,
+    /// Told of every chunk that is marked, as sacked or as lost.
+    pub(super) delivery: DeliveryRate,
 }
 
 impl Recovery {
@@ -85,6 +88,7 @@ impl Recovery {
             left_network: 0,
             searched_to: None,
             first_is_due: false,
+            delivery: DeliveryRate::new(),
         }
     }
 
@@ -127,7 +131,7 @@ impl Recovery {
         mss: u32,
         news: AckNews,
     ) -> Change {
-        let Sent { una, nxt } = sent;
+        let Sent { una, nxt, .. } = sent;
         if !self.sack {
             self.count_duplicate(news, nxt - una, mss);
         } else if news.is_duplicate && news.newly_sacked > 0 {
@@ -155,14 +159,14 @@ impl Recovery {
                     self.phase = Phase::Fast;
                     self.recover = nxt;
                     self.first_is_due = true;
-                    self.mark_lost(chunks, head);
+                    self.lose(chunks, head);
                     return Change::Entered;
                 }
             }
             // RFC 6582 §3.2 (3), partial acknowledgment: the next hole begins at SND.UNA.
             Phase::Fast if !self.sack && news.acked > 0 && queue.list.head != queue.unsent => {
                 self.unmark_retransmitted(chunks, queue.list.head);
-                self.mark_lost(chunks, queue.list.head);
+                self.lose(chunks, queue.list.head);
                 self.first_is_due = true;
             }
             Phase::Fast | Phase::Timeout => {}
@@ -199,6 +203,10 @@ impl Recovery {
         self.restart_search();
         while at != queue.unsent {
             let node = chunks.node_mut(at);
+            let in_flight = !node.marks.has(Marks::LOST) || node.marks.has(Marks::RETRANSMITTED);
+            if in_flight && !node.marks.has(Marks::SACKED) {
+                self.delivery.on_lost(node.sent, node.len());
+            }
             node.marks.clear(Marks::RETRANSMITTED);
             if reneged {
                 node.marks.clear(Marks::SACKED);
@@ -275,6 +283,16 @@ impl Recovery {
             self.phase = Phase::Timeout;
             self.recover = nxt;
             self.silent = true;
+        }
+    }
+
+    /// The path has lost it: marks it, and counts it where the path's share of losses is.
+    fn lose(&mut self, chunks: &mut ChunkSlab, index: u32) {
+        let before = self.lost;
+        self.mark_lost(chunks, index);
+        if self.lost > before {
+            let node = chunks.node(index);
+            self.delivery.on_lost(node.sent, node.len());
         }
     }
 

@@ -3,6 +3,7 @@
 //! The list has two parts: what was sent, up to SND.NXT, and behind it what was not.
 
 use super::chunks::{ChunkSlab, List, Marks, NIL, copy};
+use super::delivery_rate::DeliveryRate;
 use super::{Chunk, Context, TcpCounters};
 use crate::frame::FramePool;
 use crate::time::Instant;
@@ -73,7 +74,12 @@ impl SendQueue {
     }
 
     /// Frees everything before `una`, and trims the chunk that `una` falls into.
-    pub(super) fn acknowledge(&mut self, cx: &mut Context<'_>, una: SeqNum) -> Acknowledged {
+    pub(super) fn acknowledge(
+        &mut self,
+        cx: &mut Context<'_>,
+        una: SeqNum,
+        delivery: &mut DeliveryRate,
+    ) -> Acknowledged {
         let mut result = Acknowledged::default();
         while self.list.head != self.unsent {
             let node = cx.chunks.node_mut(self.list.head);
@@ -83,6 +89,9 @@ impl SendQueue {
             }
             let (marks, len, sent_at) = (node.marks, node.len(), node.sent_at);
             let gone = octets.min(len);
+            if !marks.has(Marks::SACKED) {
+                delivery.on_delivered((sent_at, node.sent), gone, cx.now);
+            }
             for (mark, sum) in [
                 (Marks::SACKED, &mut result.sacked),
                 (Marks::LOST, &mut result.lost),
@@ -118,7 +127,8 @@ impl SendQueue {
     ) -> Option<u32> {
         let mut piece = cx.pool.alloc()?;
         let node = cx.chunks.node_mut(index);
-        let (seq, sent_at, received_at) = (node.seq, node.sent_at, node.received_at);
+        let (seq, sent_at, sent, received_at) =
+            (node.seq, node.sent_at, node.sent, node.received_at);
         let mut marks = node.marks;
         let Some(frame) = node.take_frame() else {
             cx.pool.free(piece);
@@ -132,7 +142,8 @@ impl SendQueue {
         marks.set(Marks::SUM_STALE);
         let chunk = Chunk { frame: piece, sum: 0, received_at };
         let at = self.list.insert_after(cx.chunks, before, chunk, seq, marks);
-        cx.chunks.node_mut(at).sent_at = sent_at;
+        let node = cx.chunks.node_mut(at);
+        (node.sent_at, node.sent) = (sent_at, sent);
         if self.unsent == index {
             self.unsent = at;
         } else {

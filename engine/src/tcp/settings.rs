@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::congestion::Algorithm;
+use super::congestion::{Algorithm, Parameters, WindowBounds};
 use crate::limits::{IPV4_MTU_MIN, IPV6_MTU_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
-use crate::wire::tcp::TcpHeader;
+use crate::wire::tcp::{SeqNum, TcpHeader};
 
 /// How one leg behaves: the same for all connections of a service's client or origin side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct LegSettings {
     pub congestion: Algorithm,
     /// RFC 6928 [segments].
     pub initial_window_segments: u16,
+    /// Between which sizes the congestion window stays.
+    pub window_bounds: WindowBounds,
     /// What the peer is offered at most [octets]; decides the window scale. What it is offered at
     /// first, and when it has shown that it makes use of more, is in `autotune.rs`.
     pub receive_room: u32,
@@ -92,6 +94,18 @@ impl Offer {
 }
 
 impl LegSettings {
+    /// What a congestion controller for a leg like this is made from. The initial sequence number
+    /// is as good as random.
+    pub(super) fn parameters(&self, mss: u16, isn: SeqNum) -> Parameters {
+        Parameters {
+            algorithm: self.congestion,
+            mss,
+            initial_window_segments: self.initial_window_segments.into(),
+            bounds: self.window_bounds,
+            seed: isn.0,
+        }
+    }
+
     /// What a SYN or SYN-ACK offers, unscaled [octets].
     pub fn initial_window(&self) -> u16 {
         self.receive_room.min(WINDOW_UNSCALED_MAX) as u16
@@ -111,7 +125,12 @@ impl Default for LegSettings {
         LegSettings {
             congestion: Algorithm::Cubic,
             initial_window_segments: 10, // RFC 6928
+<<<<<<< HEAD
             receive_room: 16_000_000,
+=======
+            window_bounds: WindowBounds::default(),
+            receive_room: 256 * 1024,
+>>>>>>> main
             keepalive: None,
             handshake_retries: 5,
             data_retries: 15,

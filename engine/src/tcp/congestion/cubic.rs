@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::credit::Credit;
 use super::hystart::{Advice, CSS_GROWTH_DIVISOR, HyStart, SLOW_START_SEGMENTS_PER_ACK};
 use super::window::Window;
-use super::{AckSample, CongestionControl, IdleGap, LossSample};
+use super::{AckSample, CongestionControl, IdleGap, LossSample, Parameters, Remembered};
 use crate::limits::CONGESTION_WINDOW_MAX;
 use crate::time::Instant;
 
@@ -29,6 +29,16 @@ pub struct Cubic {
     epoch: Option<Epoch>,
     credit: Credit,
     hystart: HyStart,
+    /// What was before the last recovery, should it prove spurious.
+    prior: Prior,
+}
+
+/// What RFC 9438 §4.9 restores, beside the window and the threshold.
+#[derive(Clone, Copy, Debug)]
+struct Prior {
+    w_max: u32,
+    cwnd_prior: u32,
+    epoch: Option<Epoch>,
 }
 
 /// One stage of congestion avoidance, from its first ACK to the next loss.
@@ -45,14 +55,15 @@ struct Epoch {
 }
 
 impl Cubic {
-    pub fn new(mss: u16, initial_window_segments: u32) -> Self {
+    pub fn new(parameters: &Parameters) -> Self {
         Cubic {
-            window: Window::new(mss, initial_window_segments),
+            window: Window::new(parameters),
             w_max: 0,
             cwnd_prior: 0,
             epoch: None,
             credit: Credit::default(),
             hystart: HyStart::new(),
+            prior: Prior { w_max: 0, cwnd_prior: 0, epoch: None },
         }
     }
 
@@ -115,9 +126,17 @@ impl Cubic {
         }
     }
 
+    /// A recovery may be about to begin that proves spurious.
+    fn save(&mut self) {
+        if self.window.save() {
+            let Cubic { w_max, cwnd_prior, epoch, .. } = *self;
+            self.prior = Prior { w_max, cwnd_prior, epoch };
+        }
+    }
+
     /// RFC 9438 §4.7: the window before the loss becomes what the curve aims for; less than that
     /// if it had not even regained the one before, as then another flow has taken its share.
-    fn remember(&mut self) {
+    fn note_loss_window(&mut self) {
         let cwnd = self.window.cwnd();
         self.w_max = if cwnd < self.w_max {
             (u64::from(cwnd) * 17 / 20) as u32 // (1 + beta) / 2
@@ -135,7 +154,7 @@ impl CongestionControl for Cubic {
         if sample.acked_octets == 0 {
             return;
         }
-        if !self.window.may_grow(sample.acked_octets, sample.cwnd_limited) {
+        if !self.window.may_grow(sample) {
             // RFC 9438 §5.8: time in which the window was not tried must not count, or it would
             // leap when it is.
             if let Some(epoch) = &mut self.epoch {
@@ -154,7 +173,8 @@ impl CongestionControl for Cubic {
     }
 
     fn on_loss(&mut self, sample: &LossSample) {
-        self.remember();
+        self.save();
+        self.note_loss_window();
         self.window.reduce(beta(sample.in_flight_octets));
     }
 
@@ -162,9 +182,26 @@ impl CongestionControl for Cubic {
         self.window.recovered();
     }
 
+    fn on_congestion_experienced(&mut self, sample: &LossSample) {
+        // RFC 9438 §4.6: a mark counts as a loss does.
+        if !self.window.in_repair() {
+            self.note_loss_window();
+        }
+        self.window.reduce_for_mark(beta(sample.in_flight_octets));
+    }
+
+    fn on_spurious(&mut self, _now: Instant) {
+        // RFC 9438 §4.9: as if the reduction had not been.
+        if self.window.undo() {
+            let Prior { w_max, cwnd_prior, epoch } = self.prior;
+            (self.w_max, self.cwnd_prior, self.epoch) = (w_max, cwnd_prior, epoch);
+        }
+    }
+
     fn on_rto(&mut self, sample: &LossSample) {
+        self.save();
         if !self.window.timed_out() {
-            self.remember();
+            self.note_loss_window();
         }
         // RFC 9438 §4.8: the stage after a timeout starts at its W_max, wherever that will be.
         self.w_max = 0;
@@ -194,6 +231,15 @@ impl CongestionControl for Cubic {
 
     fn ssthresh_octets(&self) -> u32 {
         self.window.ssthresh()
+    }
+
+    fn remember(&self) -> Remembered {
+        Remembered { w_max_octets: self.w_max, ..self.window.remember() }
+    }
+
+    fn recall(&mut self, remembered: &Remembered) {
+        self.window.recall(remembered);
+        self.w_max = remembered.w_max_octets;
     }
 
     fn name(&self) -> &'static str {

@@ -4,7 +4,7 @@
 //! so that a peer that acknowledges rarely, or in many small pieces, changes nothing.
 
 use super::window::Window;
-use super::{AckSample, CongestionControl, IdleGap, LossSample};
+use super::{AckSample, CongestionControl, IdleGap, LossSample, Parameters, Remembered};
 use crate::time::Instant;
 
 /// See the module's documentation.
@@ -17,14 +17,14 @@ pub struct NewReno {
 }
 
 impl NewReno {
-    pub fn new(mss: u16, initial_window_segments: u32) -> Self {
-        NewReno { window: Window::new(mss, initial_window_segments), acked_octets: 0 }
+    pub fn new(parameters: &Parameters) -> Self {
+        NewReno { window: Window::new(parameters), acked_octets: 0 }
     }
 }
 
 impl CongestionControl for NewReno {
     fn on_ack(&mut self, sample: &AckSample) {
-        if !self.window.may_grow(sample.acked_octets, sample.cwnd_limited) {
+        if !self.window.may_grow(sample) {
             return;
         }
         let mut acked = sample.acked_octets;
@@ -54,6 +54,17 @@ impl CongestionControl for NewReno {
         self.window.recovered();
     }
 
+    fn on_congestion_experienced(&mut self, sample: &LossSample) {
+        // RFC 3168 §6.1.2: as for a lost packet.
+        if self.window.reduce_for_mark(sample.in_flight_octets / 2) {
+            self.acked_octets = 0;
+        }
+    }
+
+    fn on_spurious(&mut self, _now: Instant) {
+        self.window.undo();
+    }
+
     fn on_rto(&mut self, sample: &LossSample) {
         self.window.collapse(sample.in_flight_octets / 2);
         self.acked_octets = 0;
@@ -73,6 +84,14 @@ impl CongestionControl for NewReno {
 
     fn ssthresh_octets(&self) -> u32 {
         self.window.ssthresh()
+    }
+
+    fn remember(&self) -> Remembered {
+        self.window.remember()
+    }
+
+    fn recall(&mut self, remembered: &Remembered) {
+        self.window.recall(remembered);
     }
 
     fn name(&self) -> &'static str {

@@ -11,7 +11,17 @@ const RTT: Duration = Duration::from_millis(50);
 fn all() -> impl Iterator<Item = Controller> {
     [Algorithm::NewReno, Algorithm::Cubic]
         .into_iter()
-        .map(|algorithm| Controller::new(algorithm, MSS as u16, 10))
+        .map(|algorithm| Controller::new(&parameters(algorithm)))
+}
+
+fn parameters(algorithm: Algorithm) -> Parameters {
+    Parameters {
+        algorithm,
+        mss: MSS as u16,
+        initial_window_segments: 10,
+        bounds: WindowBounds::default(),
+        seed: 1,
+    }
 }
 
 fn ack(acked_octets: u32, in_flight_octets: u32, now: Instant) -> AckSample {
@@ -22,6 +32,7 @@ fn ack(acked_octets: u32, in_flight_octets: u32, now: Instant) -> AckSample {
         srtt: Some(RTT),
         now,
         cwnd_limited: true,
+        ..AckSample::default()
     }
 }
 
@@ -63,7 +74,9 @@ fn a_fresh_connection_starts_with_the_initial_window() {
             (8960, 10, 17_920), // jumbo segments: two of them
             (1460, u32::MAX, 256 * 1460),
         ] {
-            let controller = Controller::new(algorithm, mss, segments);
+            let parameters =
+                Parameters { mss, initial_window_segments: segments, ..parameters(algorithm) };
+            let controller = Controller::new(&parameters);
             assert_eq!(controller.window_octets(), octets, "{algorithm:?} {mss} {segments}");
             assert!(controller.in_slow_start());
         }
@@ -298,6 +311,7 @@ fn apply(controller: &mut Controller, event: &Event, now: Instant) {
                 srtt: rtt,
                 now,
                 cwnd_limited,
+                ..AckSample::default()
             });
         }
         Event::Loss(in_flight) => controller.on_loss(&loss(in_flight, now)),
@@ -321,7 +335,9 @@ proptest! {
         events in proptest::collection::vec(
             (event(), prop_oneof![0u64..100_000_000, any::<u64>()]), 1..120),
     ) {
-        let mut controller = Controller::new(algorithm, mss, segments);
+        let parameters =
+            Parameters { mss, initial_window_segments: segments, ..parameters(algorithm) };
+        let mut controller = Controller::new(&parameters);
         let mut twin = controller.clone();
         let mut now = Instant::ZERO;
         let mut mss = mss.max(1);
@@ -353,7 +369,7 @@ proptest! {
 fn newreno_adds_one_segment_per_window_in_congestion_avoidance() {
     for octets_per_ack in [MSS / 10, MSS, 7 * MSS] {
         let mut reno =
-            after_loss(Controller::new(Algorithm::NewReno, MSS as u16, 10), 100, Instant::ZERO);
+            after_loss(Controller::new(&parameters(Algorithm::NewReno)), 100, Instant::ZERO);
         for _ in 0..10 {
             let window = reno.window_octets();
             let mut left = window;

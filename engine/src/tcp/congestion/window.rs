@@ -1,7 +1,7 @@
 //! What all loss-based algorithms share: the window, the threshold, and the rules of RFC 5681
 //! for slow start, timeouts and restarts after idleness.
 
-use super::IdleGap;
+use super::{AckSample, IdleGap, Parameters, Remembered, WindowBounds};
 use crate::limits::{CONGESTION_WINDOW_MAX, INITIAL_WINDOW_SEGMENTS_MAX};
 
 /// A congestion window and its slow start threshold; both stay within their bounds.
@@ -11,9 +11,12 @@ pub(super) struct Window {
     ssthresh: u32,
     mss: u16,
     initial_segments: u16,
+    bounds: WindowBounds,
     phase: Phase,
     /// The timer expired and nothing was acknowledged since.
     timed_out: bool,
+    /// Window and threshold before the last recovery, should it prove spurious.
+    prior: Option<(u32, u32)>,
 }
 
 /// Where the connection is between a loss and its repair.
@@ -30,17 +33,27 @@ enum Phase {
 }
 
 impl Window {
-    pub(super) fn new(mss: u16, initial_segments: u32) -> Self {
+    pub(super) fn new(parameters: &Parameters) -> Self {
+        let segments = parameters.initial_window_segments.clamp(1, INITIAL_WINDOW_SEGMENTS_MAX);
         let mut window = Window {
             cwnd: 0,
             ssthresh: u32::MAX,
-            mss: mss.max(1),
-            initial_segments: initial_segments.clamp(1, INITIAL_WINDOW_SEGMENTS_MAX) as u16,
+            mss: parameters.mss.max(1),
+            initial_segments: segments as u16,
+            bounds: parameters.bounds,
             phase: Phase::Fresh,
             timed_out: false,
+            prior: None,
         };
-        window.cwnd = window.initial();
+        window.cwnd = window.bounded(window.initial());
         window
+    }
+
+    /// `octets`, brought within the configured bounds; at least one segment.
+    pub(super) fn bounded(&self, octets: u32) -> u32 {
+        let least = u32::from(self.bounds.min_segments.max(1)) * self.mss();
+        let most = self.bounds.max_octets.min(CONGESTION_WINDOW_MAX).max(least);
+        octets.clamp(least, most)
     }
 
     #[inline]
@@ -69,17 +82,22 @@ impl Window {
         self.ssthresh == u32::MAX
     }
 
-    /// Notes that `acked_octets` were acknowledged; true if the window may grow for it.
+    /// Whether what was lost, or seemed to be, is not all repaired yet.
+    pub(super) fn in_repair(&self) -> bool {
+        matches!(self.phase, Phase::Recovery | Phase::TimeoutRecovery)
+    }
+
+    /// Notes that something was acknowledged; true if the window may grow for it.
     #[inline]
-    pub(super) fn may_grow(&mut self, acked_octets: u32, cwnd_limited: bool) -> bool {
-        if acked_octets == 0 {
+    pub(super) fn may_grow(&mut self, sample: &AckSample) -> bool {
+        if sample.acked_octets == 0 {
             return false;
         }
         self.timed_out = false;
         if self.phase == Phase::Fresh {
             self.phase = Phase::Open;
         }
-        cwnd_limited && self.phase != Phase::Recovery
+        sample.cwnd_limited && !sample.in_recovery && self.phase != Phase::Recovery
     }
 
     /// Grows by what was acknowledged, at most `limit_segments` for one ACK, up to the threshold.
@@ -100,8 +118,7 @@ impl Window {
     #[inline]
     pub(super) fn grow(&mut self, octets: u32) {
         // The window may be above the bound if the segment size is; it never shrinks here.
-        let bound = CONGESTION_WINDOW_MAX.max(self.cwnd);
-        self.cwnd = self.cwnd.saturating_add(octets).min(bound);
+        self.cwnd = self.bounded(self.cwnd.saturating_add(octets)).max(self.cwnd);
     }
 
     /// Ends slow start where it is, without a loss.
@@ -109,22 +126,70 @@ impl Window {
         self.ssthresh = self.cwnd;
     }
 
+    /// A recovery is about to begin: keeps what is now, unless one is under way already. True if it
+    /// did.
+    pub(super) fn save(&mut self) -> bool {
+        let begins = !self.in_repair();
+        if begins {
+            self.prior = Some((self.cwnd, self.ssthresh));
+        }
+        begins
+    }
+
+    /// The last recovery was spurious: nothing of it remains. True if there was one.
+    pub(super) fn undo(&mut self) -> bool {
+        let Some((cwnd, ssthresh)) = self.prior.take() else { return false };
+        self.cwnd = self.bounded(self.cwnd.max(cwnd));
+        self.ssthresh = self.ssthresh.max(ssthresh);
+        self.timed_out = false;
+        self.recovered();
+        true
+    }
+
+    /// A mark by the path: the window falls to `target`, at least two segments, and nothing is to be
+    /// repaired. While a recovery is under way it has fallen already. True if it fell.
+    pub(super) fn reduce_for_mark(&mut self, target: u32) -> bool {
+        if self.in_repair() {
+            return false;
+        }
+        self.ssthresh = self.threshold(target);
+        self.cwnd = self.bounded(self.ssthresh);
+        self.prior = None;
+        true
+    }
+
+    pub(super) fn remember(&self) -> Remembered {
+        Remembered {
+            window_octets: self.cwnd,
+            ssthresh_octets: self.ssthresh,
+            ..Remembered::default()
+        }
+    }
+
+    pub(super) fn recall(&mut self, remembered: &Remembered) {
+        self.cwnd = self.bounded(remembered.window_octets);
+        self.ssthresh = remembered.ssthresh_octets.max(2 * self.mss());
+        self.phase = Phase::Open;
+    }
+
     /// A loss: the window falls to `target`, at least two segments, and stays there till the
     /// recovery is over.
     pub(super) fn reduce(&mut self, target: u32) {
+        self.save();
         self.ssthresh = self.threshold(target);
-        self.cwnd = self.ssthresh;
+        self.cwnd = self.bounded(self.ssthresh);
         self.phase = Phase::Recovery;
     }
 
     /// A timeout: slow start from one segment up to `target`.
     pub(super) fn collapse(&mut self, target: u32) {
+        self.save();
         // RFC 5681 §3.1: when the same segment times out again, the threshold is held.
         if !self.timed_out {
             self.ssthresh = self.threshold(target);
         }
         // RFC 5681 §3.1: the loss window is one full-sized segment.
-        self.cwnd = self.mss();
+        self.cwnd = self.bounded(self.mss());
         self.timed_out = true;
         self.phase = Phase::TimeoutRecovery;
     }
@@ -135,7 +200,7 @@ impl Window {
     }
 
     pub(super) fn recovered(&mut self) {
-        if matches!(self.phase, Phase::Recovery | Phase::TimeoutRecovery) {
+        if self.in_repair() {
             self.phase = Phase::Open;
         }
     }
@@ -155,6 +220,7 @@ impl Window {
         let floor = self.initial().min(self.cwnd);
         let halvings = gap.idle.as_nanos() / gap.rto.as_nanos();
         let decayed = self.cwnd.checked_shr(halvings.min(32) as u32).unwrap_or(0).max(floor);
+        let decayed = self.bounded(decayed).min(self.cwnd);
         if decayed == self.cwnd {
             return false;
         }
@@ -170,8 +236,8 @@ impl Window {
     pub(super) fn set_mss(&mut self, mss: u16) {
         self.mss = mss.max(1);
         self.cwnd = match self.phase {
-            Phase::Fresh => self.initial(),
-            _ => self.cwnd.max(self.mss()),
+            Phase::Fresh => self.bounded(self.initial()),
+            _ => self.bounded(self.cwnd),
         };
         self.ssthresh = self.ssthresh.max(2 * self.mss());
     }

@@ -3,7 +3,7 @@
 use super::DropReason;
 use crate::limits::TIME_WAIT;
 use crate::tcp::congestion::{AckSample, CongestionControl, LossSample};
-use crate::tcp::recovery::{AckNews, Change, Sent};
+use crate::tcp::recovery::{AckNews, Change, Phase, Sent};
 use crate::tcp::send_queue::Acknowledged;
 use crate::tcp::state::{CloseReason, Event, State};
 use crate::tcp::{Connection, Context};
@@ -95,10 +95,12 @@ impl Connection {
         let acked = ack - self.snd_una;
         let outstanding = self.snd_nxt - self.snd_una;
         let in_flight = self.in_flight();
-        let gone = self.queue.acknowledge(cx, ack);
+        self.check_app_limited();
+        let was_fast = self.cold.recovery.phase == Phase::Fast;
+        let gone = self.queue.acknowledge(cx, ack, &mut self.cold.recovery.delivery);
         self.cold.recovery.forget(&gone);
         self.snd_una = ack;
-        let sent = Sent { una: ack, nxt: self.snd_nxt };
+        let sent = Sent { una: ack, nxt: self.snd_nxt, now: cx.now };
         let mss = u32::from(self.mss);
         let newly_sacked = match self.cold.recovery.sack {
             true => {
@@ -122,17 +124,29 @@ impl Connection {
         }
         // What was sacked before has been counted then.
         let acked_octets = acked.saturating_sub(gone.sacked) + newly_sacked;
-        // The ACK that ends a recovery covers what recovery has sent: no growth for it
-        // (RFC 6582 §3.2 (3), full acknowledgment).
-        if acked_octets > 0 && change != Change::Left {
-            self.cold.controller.on_ack(&AckSample {
+        if acked_octets > 0 {
+            let min_rtt = self.cold.rtt.min_rtt();
+            let sample = AckSample {
                 acked_octets,
+                lost_octets: self.cold.recovery.delivery.take_lost(),
                 in_flight_octets: in_flight,
+                in_flight_after_octets: self.in_flight(),
                 rtt,
                 srtt: self.cold.rtt.srtt(),
+                min_rtt,
+                rate: self.cold.recovery.delivery.sample(cx.now, min_rtt),
                 now: cx.now,
                 cwnd_limited: self.cold.cwnd_limited,
-            });
+                ece: false,
+                // Also for the ACK that ends a recovery (RFC 6582 §3.2 (3), full acknowledgment).
+                in_recovery: was_fast
+                    || change == Change::Left
+                    || self.cold.recovery.phase == Phase::Fast,
+            };
+            self.cold.controller.on_ack(&sample);
+            if self.cold.controller.limits_itself() {
+                self.cold.recovery.delivery.mark_app_limited(self.in_flight());
+            }
         }
         if self.fin_sent && ack == self.snd_end + 1 && acked > 0 {
             self.on_fin_acknowledged(cx.now);

@@ -4,6 +4,7 @@ use super::{Outgoing, OutgoingKind};
 use crate::frame::{Frame, FramePool};
 use crate::limits::OUTPUT_RETRY;
 use crate::tcp::chunks::Marks;
+use crate::tcp::congestion::{CongestionControl, SendSample};
 use crate::tcp::settings::Endpoints;
 use crate::tcp::state::State;
 use crate::tcp::{Connection, Context};
@@ -118,6 +119,7 @@ impl Connection {
             }
         }
         let header = self.header(cx.now, seq, flags);
+        let in_flight = self.in_flight();
         let node = cx.chunks.node_mut(index);
         let sum = node.sum(cx.pool);
         let mut kept = node.take_frame()?;
@@ -140,6 +142,14 @@ impl Connection {
         let received_at = (kind == OutgoingKind::Forwarded).then_some(node.received_at);
         node.marks.set(if first { Marks::SENT } else { Marks::AMBIGUOUS });
         node.sent_at = cx.now;
+        let delivery = &mut self.cold.recovery.delivery;
+        node.sent = delivery.on_send(payload_len, in_flight, cx.now);
+        self.cold.controller.on_sent(&SendSample {
+            octets: payload_len,
+            in_flight_octets: in_flight,
+            app_limited: delivery.is_app_limited(),
+            now: cx.now,
+        });
 
         if first {
             let counter = match copied {

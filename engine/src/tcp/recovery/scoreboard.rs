@@ -3,6 +3,7 @@
 use super::{DUP_THRESH, Recovery};
 use crate::tcp::chunks::{ChunkSlab, Marks, NIL};
 use crate::tcp::send_queue::SendQueue;
+use crate::time::Instant;
 use crate::wire::tcp::{SackBlock, SackBlocks, SeqNum};
 
 /// What was sent, and so can be acknowledged: `[una, nxt)`.
@@ -10,6 +11,7 @@ use crate::wire::tcp::{SackBlock, SackBlocks, SeqNum};
 pub(in crate::tcp) struct Sent {
     pub(in crate::tcp) una: SeqNum,
     pub(in crate::tcp) nxt: SeqNum,
+    pub(in crate::tcp) now: Instant,
 }
 
 impl Sent {
@@ -55,6 +57,7 @@ impl Recovery {
                 node.marks.set(Marks::SACKED);
                 newly += len;
                 self.sacked += len;
+                self.delivery.on_delivered((node.sent_at, node.sent), len, sent.now);
                 // It has arrived, whatever was presumed.
                 if node.marks.has(Marks::LOST) {
                     node.marks.clear(Marks::LOST);
@@ -93,6 +96,7 @@ impl Recovery {
             } else if !node.marks.has(Marks::LOST) {
                 node.marks.set(Marks::LOST);
                 self.lost += node.len();
+                self.delivery.on_lost(node.sent, node.len());
             }
             in_run = sacked;
             at = chunks.next(at);

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::tcp::congestion::{Algorithm, WindowBounds};
 
 const MSS: u32 = 1460;
 
@@ -20,9 +21,19 @@ impl Reference {
     }
 }
 
+fn fresh() -> Cubic {
+    Cubic::new(&Parameters {
+        algorithm: Algorithm::Cubic,
+        mss: MSS as u16,
+        initial_window_segments: 10,
+        bounds: WindowBounds::default(),
+        seed: 1,
+    })
+}
+
 /// A controller whose window is `segments`, just out of a loss at that window.
 fn after_loss(segments: u32) -> Cubic {
-    let mut cubic = Cubic::new(MSS as u16, 10);
+    let mut cubic = fresh();
     grow_to(&mut cubic, segments, Instant::ZERO);
     lose(&mut cubic, Instant::ZERO);
     cubic
@@ -47,6 +58,7 @@ fn ack(acked_octets: u32, in_flight_octets: u32, rtt: Duration, now: Instant) ->
         srtt: Some(rtt),
         now,
         cwnd_limited: true,
+        ..AckSample::default()
     }
 }
 
@@ -156,7 +168,7 @@ fn after_a_timeout_the_curve_starts_where_slow_start_ends() {
 #[test]
 fn a_queue_that_builds_up_ends_the_first_slow_start_without_a_loss() {
     // HyStart++: the bottleneck carries 200 segments per 40 ms; beyond that, round trips grow.
-    let mut cubic = Cubic::new(MSS as u16, 10);
+    let mut cubic = fresh();
     let mut now = Instant::ZERO;
     let mut rounds = 0;
     while cubic.in_slow_start() {
@@ -175,7 +187,7 @@ fn a_queue_that_builds_up_ends_the_first_slow_start_without_a_loss() {
 
 #[test]
 fn steady_round_trips_leave_slow_start_alone_and_a_passing_delay_does_too() {
-    let mut cubic = Cubic::new(MSS as u16, 10);
+    let mut cubic = fresh();
     let mut now = Instant::ZERO;
     let mut before = 0;
     for ms in [40, 41, 40, 60, 40, 40] {
