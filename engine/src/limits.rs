@@ -178,6 +178,23 @@ pub const SEGMENTS_PER_WINDOW_SEGMENT: u32 = 2;
 /// is taken for this, as in Linux (`tcp_min_snd_mss`): less would be an attack on our packet rate.
 pub const SEND_MSS_MIN: u16 = 48;
 
+/// Timeouts in a row after which a full-sized segment is taken to be too large for the path, where
+/// ICMP does not say so: 1.4 seconds on a short path (Linux: `tcp_retries1`).
+pub const BLACK_HOLE_TIMEOUTS: u8 = 3;
+
+/// MSS to begin a search at, when nothing else is known to arrive [octets] (RFC 4821 §7.2).
+pub const MTU_SEARCH_BASE: u16 = 1024;
+
+/// What is not worth another probe [octets] (Linux: `tcp_probe_threshold`).
+pub const MTU_SEARCH_STEP: u16 = 8;
+
+/// Lost probes of one size after which it is taken for too large (RFC 8899 §5.1.2, MAX_PROBES).
+pub const MTU_PROBES_MAX: u8 = 3;
+
+/// How long what was found out about a path's MTU counts, before more is tried (RFC 8201 §4, RFC
+/// 1191 §6.3).
+pub const MTU_RAISE_AFTER: Duration = Duration::from_secs(600);
+
 /// How soon a SYN follows the reset that ended what an origin still had of an earlier connection.
 pub const SYN_AGAIN: Duration = Duration::from_millis(2);
 
@@ -293,6 +310,14 @@ pub const RECEIVE_ROOM_INITIAL: u32 = WINDOW_UNSCALED_MAX;
 /// often enough for any path, and seldom enough to cost nothing.
 pub const RECEIVE_RTT_SPACING: u32 = 1 << 14;
 
+/// How long what a connection holds must not have moved before it is reset for want of packet
+/// memory: many round trips, and several retransmissions. While there is memory, `idle_timeout`
+/// decides alone.
+pub const RECLAIM_AFTER: Duration = Duration::from_secs(5);
+
+/// Pairs that are looked at for that in one turn.
+pub const RECLAIM_PAIRS_PER_TURN: usize = 64;
+
 /// Source ports that are looked at before an origin counts as out of them.
 pub const SOURCE_PORT_TRIES: usize = 16;
 
@@ -309,7 +334,8 @@ pub const TIMER_STEPS_PER_TURN_MAX: u32 = 1024;
 /// Resolution of the timing wheel.
 pub const WHEEL_TICK: Duration = Duration::from_millis(1);
 
-/// Resets per second in answer to segments without a connection; more are not answered.
+/// Resets per second in answer to segments without a connection; more are not answered. How many it
+/// is in a given second, from half of this up, is kept secret.
 pub const RESETS_PER_SECOND_MAX: u32 = 10_000;
 
 /// Commands that wait for a lane; further ones are refused to whoever sends them.

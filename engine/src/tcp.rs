@@ -27,6 +27,7 @@ mod input;
 pub mod isn;
 mod output;
 mod path;
+mod path_mtu;
 mod receive_queue;
 mod recovery;
 pub mod rtt;
@@ -42,7 +43,8 @@ pub use connection::Connection;
 pub use counters::TcpCounters;
 pub use input::{Disposition, DropReason};
 pub use output::{Outgoing, OutgoingKind, reset_in_reply};
-pub use settings::{Endpoints, Keepalive, LegSettings, Offer};
+pub use path_mtu::plateau_below;
+pub use settings::{Endpoints, Keepalive, LegSettings, MtuProbing, Offer};
 pub use state::{CloseReason, State};
 pub use time_wait::{TimeWait, TimeWaitVerdict};
 

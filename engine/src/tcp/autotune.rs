@@ -13,18 +13,28 @@ use crate::time::Instant;
 use crate::wire::tcp::{SeqNum, TcpHeader};
 
 /// The round trip as a receiver sees it, who may send nothing that would be acknowledged.
+///
+/// The shortest of the last few seconds counts: a queue that the sender builds up by itself makes
+/// round trips longer, and a window that followed those would feed the queue.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReceiveRtt {
-    /// Zero until there is a sample.
-    us: u32,
+    /// The shortest since `epoch`, and in the epoch before; `u32::MAX` without a sample.
+    us_min: u32,
+    us_min_before: u32,
+    epoch: Instant,
     /// What reaches here brings the next sample.
     due: SeqNum,
     since: Instant,
 }
 
 impl ReceiveRtt {
-    pub(super) const UNKNOWN: ReceiveRtt =
-        ReceiveRtt { us: 0, due: SeqNum(0), since: Instant::FAR_FUTURE };
+    pub(super) const UNKNOWN: ReceiveRtt = ReceiveRtt {
+        us_min: u32::MAX,
+        us_min_before: u32::MAX,
+        epoch: Instant::ZERO,
+        due: SeqNum(0),
+        since: Instant::FAR_FUTURE,
+    };
 
     /// The first sample is that of the payload at `due`.
     pub(super) fn start(due: SeqNum) -> Self {
@@ -32,19 +42,21 @@ impl ReceiveRtt {
     }
 
     pub(super) fn get(&self) -> Option<Duration> {
-        (self.us > 0).then(|| Duration::from_micros(self.us.into()))
+        let us = self.us_min.min(self.us_min_before);
+        (us < u32::MAX).then(|| Duration::from_micros(us.into()))
     }
 
-    /// Down at once, up by an eighth: a sender with nothing to say makes round trips look long.
-    fn update(&mut self, sample: Duration) {
+    fn update(&mut self, now: Instant, sample: Duration) {
         let sample_us = sample.as_micros().clamp(1, LONGEST_US.into()) as u32;
-        self.us = match self.us {
-            0 => sample_us,
-            us if sample_us < us => sample_us,
-            us => us + (sample_us - us) / 8,
-        };
+        if now.since(self.epoch) >= EPOCH {
+            (self.us_min_before, self.us_min, self.epoch) = (self.us_min, u32::MAX, now);
+        }
+        self.us_min = self.us_min.min(sample_us);
     }
 }
+
+/// How long the shortest round trip is remembered at least, and half of how long at most.
+const EPOCH: Duration = Duration::from_secs(5);
 
 /// A longer round trip is none, but somebody's pause.
 const LONGEST_US: u32 = 10_000_000;
@@ -127,12 +139,7 @@ impl Connection {
         if !self.timestamps {
             rtt.due = self.rcv_edge;
             if since != Instant::FAR_FUTURE {
-                let sample = now.since(since);
-                let shorter = rtt.get().is_none_or(|known| sample < known);
-                // Longer ones are those of a sender that is slower than its window.
-                if shorter {
-                    rtt.update(sample);
-                }
+                rtt.update(now, now.since(since));
             }
             return;
         }
@@ -141,7 +148,8 @@ impl Connection {
         let elapsed_ms = self.clock(now).wrapping_sub(timestamps.echo_reply);
         if timestamps.echo_reply != 0 && elapsed_ms < LONGEST_US / 1000 {
             // The clock's unit is the shortest that it can tell.
-            self.cold.receive_rtt.update(Duration::from_millis(elapsed_ms.max(1).into()));
+            let sample = Duration::from_millis(elapsed_ms.max(1).into());
+            self.cold.receive_rtt.update(now, sample);
         }
     }
 }
@@ -201,13 +209,15 @@ mod tests {
     }
 
     #[test]
-    fn round_trips_get_shorter_at_once_and_longer_slowly() {
+    fn the_shortest_round_trip_counts_until_it_is_old() {
         let mut rtt = ReceiveRtt::UNKNOWN;
         assert_eq!(rtt.get(), None);
-        rtt.update(Duration::from_secs(3));
-        rtt.update(Duration::from_millis(40));
-        assert_eq!(rtt.get(), Some(Duration::from_millis(40)));
-        rtt.update(Duration::from_millis(80));
-        assert_eq!(rtt.get(), Some(Duration::from_millis(45)));
+        let ms = Duration::from_millis;
+        for (at, sample, expected) in
+            [(0, 3000, 3000), (1, 40, 40), (2, 80, 40), (4, 90, 40), (9, 90, 40), (14, 90, 90)]
+        {
+            rtt.update(Instant::from_millis(10_000 + at * 1000), ms(sample));
+            assert_eq!(rtt.get(), Some(ms(expected)), "after {at} seconds");
+        }
     }
 }

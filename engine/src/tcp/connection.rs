@@ -11,12 +11,10 @@
 
 use std::time::Duration;
 
-<<<<<<< HEAD
 use super::autotune::{AutoTune, ReceiveRtt};
-=======
 use super::chunks::NIL;
->>>>>>> main
 use super::congestion::{CongestionControl, Controller};
+use super::path_mtu::PathMtu;
 use super::receive_queue::{OutOfOrder, ReceiveQueue};
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
@@ -90,10 +88,13 @@ pub(super) struct Cold {
     pub(super) rtt: RttEstimator,
     pub(super) receive_rtt: ReceiveRtt,
     pub(super) autotune: AutoTune,
+    pub(super) path: PathMtu,
     pub(super) recovery: Recovery,
     pub(super) out_of_order: OutOfOrder,
     pub(super) settings: LegSettings,
     pub(super) endpoints: Endpoints,
+    /// The MSS that a SYN offers [octets].
+    pub(super) offered_mss: u16,
     pub(super) offer: Offer,
     pub(super) close_reason: Option<CloseReason>,
     /// The number of a FIN that has arrived, perhaps ahead of payload before it.
@@ -106,6 +107,9 @@ pub(super) struct Cold {
     /// When to try again what a full pool or a frame on its way out held back.
     pub(super) retry_at: Instant,
     pub(super) syn_sent_at: Instant,
+    /// Since when nothing of what is queued has been acknowledged; `FAR_FUTURE` while there is
+    /// nothing to wait for.
+    pub(super) waiting_since: Instant,
     /// The largest window the peer has offered (RFC 5961 §5.2 MAX.SND.WND) [octets].
     pub(super) max_snd_wnd: u32,
     /// The largest segment that has arrived [octets]; decides what counts as full-sized.
@@ -232,10 +236,12 @@ impl Connection {
                 rtt: RttEstimator::new(),
                 receive_rtt: ReceiveRtt::UNKNOWN,
                 autotune: AutoTune::START,
+                path: PathMtu::new(mss, settings.mtu_probing, endpoints.default_mss),
                 recovery: Recovery::new(isn),
                 out_of_order: OutOfOrder::EMPTY,
                 settings: *settings,
                 endpoints,
+                offered_mss: endpoints.mss,
                 offer,
                 close_reason: None,
                 rcv_fin: None,
@@ -244,6 +250,7 @@ impl Connection {
                 challenge_not_before: Instant::ZERO,
                 retry_at: Instant::FAR_FUTURE,
                 syn_sent_at: now,
+                waiting_since: Instant::FAR_FUTURE,
                 max_snd_wnd: 0,
                 rcv_segment_max: 0,
                 retries: 0,
@@ -289,15 +296,30 @@ impl Connection {
         let endpoints = self.cold.endpoints;
         // RFC 9293 §3.7.1; RFC 6691 §3: options come out of it, the sender's part to subtract.
         let offered = syn.options.mss.unwrap_or(endpoints.default_mss);
-        self.set_mss(offered.min(endpoints.mss));
+        let limit = offered.min(endpoints.mss).max(SEND_MSS_MIN);
+        let probing = self.cold.settings.mtu_probing;
+        self.cold.path = PathMtu::new(limit, probing, endpoints.default_mss);
+        self.set_mss(self.cold.path.mss());
         let parameters = self.cold.settings.parameters(self.mss, self.snd_una);
         self.cold.controller = Controller::new(&parameters);
     }
 
     /// Sets what a segment can carry, from an MSS that knows nothing of options.
-    fn set_mss(&mut self, mss: u16) {
-        let options = if self.timestamps { TIMESTAMPS_OCTETS } else { 0 };
-        self.mss = mss.max(SEND_MSS_MIN + TIMESTAMPS_OCTETS) - options;
+    pub(super) fn set_mss(&mut self, mss: u16) {
+        self.mss = mss.saturating_sub(self.options_octets()).max(SEND_MSS_MIN);
+    }
+
+    /// What the options take that every segment carries [octets].
+    pub(super) fn options_octets(&self) -> u16 {
+        if self.timestamps { TIMESTAMPS_OCTETS } else { 0 }
+    }
+
+    /// Has the SYN offer no more than `mss`, whatever our own link takes: what arrives is to fit
+    /// somebody else's segments. At least every path takes what is offered. To be called before
+    /// the first poll.
+    pub fn offer_mss_at_most(&mut self, mss: u16) {
+        let endpoints = &self.cold.endpoints;
+        self.cold.offered_mss = endpoints.mss.min(mss.max(endpoints.default_mss));
     }
 
     /// The next payload in order.
@@ -402,29 +424,6 @@ impl Connection {
         self.cold.out_of_order.clear(cx.pool, cx.chunks, cx.counters);
         self.cold.recovery = Recovery::new(self.snd_nxt);
         (self.snd_una, self.snd_end) = (self.snd_nxt, self.snd_nxt);
-    }
-
-    /// The path takes payload of at most `mss` octets per segment, options not counted (path MTU
-    /// discovery, RFC 8201). Nothing makes it larger again. What is in flight and too large is
-    /// taken for lost.
-    pub fn on_path_mtu(&mut self, cx: &mut Context<'_>, mss: u16) {
-        let old = self.mss;
-        if mss >= self.cold.endpoints.mss || self.state == State::Closed {
-            return;
-        }
-        self.cold.endpoints.mss = mss.max(SEND_MSS_MIN);
-        let options = if self.timestamps { TIMESTAMPS_OCTETS } else { 0 };
-        self.set_mss(self.cold.endpoints.mss.min(old + options));
-        if self.mss < old {
-            self.cold.controller.on_mss(self.mss);
-            self.cold.recovery.mark_larger(
-                cx.chunks,
-                &self.queue,
-                self.snd_nxt,
-                u32::from(self.mss),
-            );
-            self.note_disorder();
-        }
     }
 
     #[inline]

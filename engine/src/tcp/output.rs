@@ -149,6 +149,9 @@ impl Connection {
             return self.transmit_acknowledgment(cx, wrap);
         }
         if self.state.can_send() {
+            if let Some(index) = self.pick_probe(cx) {
+                return self.transmit_chunk(cx, index, wrap);
+            }
             let mut retry = false;
             for pick in [Connection::pick_lost, Connection::pick_unsent] {
                 match pick(self, cx) {
@@ -193,6 +196,8 @@ impl Connection {
             return Err(Held::Nothing);
         }
         if len < node.len() {
+            let seq = node.seq;
+            self.note_resegmented(cx.now, seq);
             return self.split(cx, before, at, len);
         }
         Ok(at)
@@ -264,7 +269,7 @@ impl Connection {
     }
 
     /// What the first unsent chunk follows. Only a split asks, which is rare and copies anyway.
-    fn last_sent_chunk(&self, cx: &Context<'_>) -> u32 {
+    pub(super) fn last_sent_chunk(&self, cx: &Context<'_>) -> u32 {
         let (mut before, mut at) = (NIL, self.queue.list.head);
         while at != self.queue.unsent {
             (before, at) = (at, cx.chunks.next(at));
@@ -363,8 +368,9 @@ impl Connection {
         self.rcv_acked = self.rcv_nxt;
     }
 
-    /// Sets the retransmission timer anew (RFC 6298 §5.1).
+    /// Sets the retransmission timer anew (RFC 6298 §5.1), no later than the user timeout.
     pub(super) fn arm_retransmission(&mut self, now: Instant) {
-        self.retransmit_at = now + self.cold.rtt.rto().get();
+        self.cold.waiting_since = self.cold.waiting_since.min(now);
+        self.retransmit_at = (now + self.cold.rtt.rto().get()).min(self.user_timeout_at());
     }
 }

@@ -258,6 +258,12 @@ impl Recovery {
         self.first_is_due = false;
     }
 
+    /// The recovery that has just begun repairs what is no sign of congestion: its end is not told
+    /// either.
+    pub(super) fn keep_silent(&mut self) {
+        self.silent = true;
+    }
+
     /// The path does not take what is larger than `mss`: it did not arrive.
     ///
     /// That is no sign of congestion, so the recovery it begins is silent: the controller does not

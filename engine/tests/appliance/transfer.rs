@@ -88,7 +88,7 @@ fn a_reader_that_stops_stops_the_sender_and_nothing_is_lost() {
         };
         pause(&mut world, true);
         world.run_for(secs(20));
-        let held = world.lane.worker().pool.held_count();
+        let held = world.lane.worker().ledger().held;
         // Twice the congestion window, which the reader's buffer of 256 KiB bounds, and what is
         // offered at the start.
         let most = (2 * 256 * 1024 + 65_535) / 1448;

@@ -100,6 +100,7 @@ impl Connection {
         let gone = self.queue.acknowledge(cx, ack, &mut self.cold.recovery.delivery);
         self.cold.recovery.forget(&gone);
         self.snd_una = ack;
+        self.check_probe(cx.now);
         let sent = Sent { una: ack, nxt: self.snd_nxt, now: cx.now };
         let mss = u32::from(self.mss);
         let newly_sacked = match self.cold.recovery.sack {
@@ -178,6 +179,8 @@ impl Connection {
             None => self.cold.rtt.on_progress(),
         }
         self.cold.retries = 0;
+        let waits = self.snd_una != self.snd_nxt || !self.queue.list.is_empty();
+        self.cold.waiting_since = if waits { now } else { Instant::FAR_FUTURE };
         if self.snd_una == self.snd_nxt {
             self.retransmit_at = Instant::FAR_FUTURE;
         } else {
@@ -188,6 +191,7 @@ impl Connection {
     fn tell_controller(&mut self, cx: &mut Context<'_>, change: Change, outstanding: u32) {
         match change {
             Change::None => {}
+            Change::Entered if self.is_probe_lost() => self.cold.recovery.keep_silent(),
             Change::Entered => {
                 cx.counters.fast_recoveries += 1;
                 let sample = LossSample { in_flight_octets: outstanding, now: cx.now };

@@ -68,6 +68,7 @@ impl Connection {
         self.cold.retries = 0;
         self.cold.syn_due = false;
         self.retransmit_at = Instant::FAR_FUTURE;
+        self.cold.waiting_since = Instant::FAR_FUTURE;
         self.note_disorder();
     }
 }

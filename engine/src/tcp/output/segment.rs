@@ -64,7 +64,7 @@ impl Connection {
             flags: if answers { Flags::SYN.with(Flags::ACK) } else { Flags::SYN },
             window,
             options: TcpOptions {
-                mss: Some(self.cold.endpoints.mss),
+                mss: Some(self.cold.offered_mss),
                 window_scale: offer.window_scale.then_some(self.rcv_scale),
                 sack_permitted,
                 timestamps: timestamps.then(|| Timestamps {
