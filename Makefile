@@ -12,7 +12,7 @@ TESTS ?=
 
 SCRIPTS := .ci/run scripts/deps scripts/demo scripts/members
 
-.PHONY: help deps build demo test lint bench fuzz clean
+.PHONY: help deps build demo test lint bench goodput fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ lint: deps ## formatting, clippy, documentation and shell scripts, warnings deni
 
 bench: deps ## every measurement against its peers, side by side in one run
 	@bench/run $(BENCH)
+
+goodput: deps ## what TCP makes of paths in simulation, written to what is kept of it
+	cargo run --release -p ringroad-simulation --bin goodput -- --write
 
 fuzz: deps ## each fuzz target for a while (cargo-fuzz and a nightly toolchain)
 	@command -v cargo-fuzz >/dev/null || \

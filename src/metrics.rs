@@ -89,6 +89,10 @@ fn registry(stats: &Stats) -> Registry {
             add(&segments, &[("service", name), ("how", how)], count);
         }
     }
+    let events = counters(&mut registry, "tcp_events", "What happened to connections, by kind");
+    for (kind, count) in &stats.tcp {
+        add(&events, &[("kind", kind)], *count);
+    }
     shield(&mut registry, stats);
     ports(&mut registry, stats);
     time_inside(&mut registry, stats);

@@ -23,6 +23,9 @@ pub(crate) struct Stats {
     pub(crate) ledger: Ledger,
     pub(crate) frames: Frames,
     pub(crate) services: Vec<Service>,
+    /// What happened to connections, since the start.
+    #[serde(default)]
+    pub(crate) tcp: BTreeMap<String, u64>,
     pub(crate) latency: Latency,
     pub(crate) ports: Vec<Port>,
     /// What the shield decided, by its reasons [packets].
@@ -237,6 +240,7 @@ impl Stats {
                 with_devices: snapshot.frames.with_devices,
             },
             services: services.collect(),
+            tcp: snapshot.tcp.events().map(|(what, count)| (what.to_owned(), count)).collect(),
             latency: Latency {
                 count: histogram.len(),
                 p50_us: at(0.5),
@@ -308,6 +312,13 @@ impl Stats {
             if !seen.is_empty() {
                 let _ = writeln!(out, "        shield: {}", seen.join(", "));
             }
+        }
+        let seen: Vec<_> = (self.tcp.iter())
+            .filter(|(_, count)| **count > 0)
+            .map(|(what, count)| format!("{what} {count}"))
+            .collect();
+        if !seen.is_empty() {
+            let _ = writeln!(out, "tcp  {}", seen.join(", "));
         }
         let t = &self.latency;
         let _ = writeln!(

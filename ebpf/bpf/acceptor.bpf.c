@@ -97,10 +97,14 @@ static __always_inline void accept(struct __sk_buff *skb, const struct segment *
 		return;
 	attrs.mss = options.mss;
 	attrs.sack_ok = options.sack;
+	/* The answer has agreed to it, so Linux has to. */
+	attrs.ecn_ok = options.ecn;
 	if (options.window_scale != WINDOW_SCALE_NONE) {
 		attrs.wscale_ok = 1;
 		attrs.snd_wscale = options.window_scale;
-		attrs.rcv_wscale = control->cookie_services[service->service_index].window_scale;
+		attrs.rcv_wscale =
+			control->cookie_services[service->service_index].scale_and_ecn &
+			SERVICE_WINDOW_SCALE;
 	}
 	if (options.timestamps) {
 		attrs.tstamp_ok = 1;

@@ -165,12 +165,16 @@ static __always_inline int answer(struct xdp_md *ctx, const struct segment *segm
 	if ((void *)(ethernet + 1) > end || !is_answerable(ethernet) || network_at > LINK_OCTETS_MAX)
 		return 0;
 	read_offer(ctx, segment, &offer);
+	/* What the cookie remembers is what the answer agrees to. */
+	if (!(service->scale_and_ecn & SERVICE_ECN))
+		offer.ecn = 0;
 	cookie = bake(keys, flow, segment->sequence, &offer, mss);
 
 	tcp_octets = TCP_OCTETS_MIN + 4 * write_options(words + 5, &offer, &cookie, mss,
-							 service->window_scale);
-	/* Without ECE: the cookie remembers that the client can do ECN, but the engine cannot yet. */
-	flags = TCP_FLAG_SYN | TCP_FLAG_ACK;
+							 service->scale_and_ecn &
+								 SERVICE_WINDOW_SCALE);
+	/* RFC 3168 §6.1.1: ECE alone agrees to what ECE and CWR ask for. */
+	flags = TCP_FLAG_SYN | TCP_FLAG_ACK | (offer.ecn ? TCP_FLAG_ECE : 0);
 	words[0] = (__u32)flow->remote_port << 16 | flow->local_port;
 	words[1] = bpf_htonl(cookie.sequence);
 	words[2] = bpf_htonl(bpf_ntohl(segment->sequence) + 1);

@@ -60,6 +60,10 @@
 #define COOKIES_ALWAYS 1
 #define COOKIES_UNDER_PRESSURE 2
 
+/* In one octet of what an answer says of us. */
+#define SERVICE_WINDOW_SCALE 0x0f
+#define SERVICE_ECN 0x10
+
 /*
  * How long after the last packet of any flow of the kernel's the table is still consulted
  * [nanoseconds]: longer than the two hours after which keep-alives are sent (RFC 9293 §3.8.4),

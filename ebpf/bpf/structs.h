@@ -112,7 +112,8 @@ struct cookie_service {
 	__u16 mss_v6;
 	/* In the answer, which is never scaled [octets]. */
 	__u16 window;
-	__u8 window_scale;
+	/* SERVICE_WINDOW_SCALE: of our later windows; SERVICE_ECN: whether we agree to ECN. */
+	__u8 scale_and_ecn;
 	/* Whether they are answered at all: COOKIES_OFF, … */
 	__u8 mode;
 };

@@ -50,6 +50,7 @@ const COOKIES: CookieService = CookieService {
     mss_v6: 1440,
     window: 65_535,
     window_scale: 7,
+    ecn: true,
     mode: CookieMode::Always,
 };
 

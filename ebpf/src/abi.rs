@@ -61,11 +61,16 @@ pub(crate) fn from_octets<T: Plain>(octets: &[u8]) -> Option<T> {
 
 /// A service's settings as the word that they are in the control page.
 pub(crate) fn cookie_service(service: &CookieService) -> u64 {
-    let &CookieService { mss_v4, mss_v6, window, window_scale, mode } = service;
+    let &CookieService { mss_v4, mss_v6, window, window_scale, ecn, mode } = service;
+    let scale_and_ecn = window_scale & WINDOW_SCALE | if ecn { ECN } else { 0 };
     let mode = cookie_mode(mode);
-    let plain = types::cookie_service { mss_v4, mss_v6, window, window_scale, mode };
+    let plain = types::cookie_service { mss_v4, mss_v6, window, scale_and_ecn, mode };
     from_octets(octets(&plain)).unwrap_or_default()
 }
+
+/// As in `bpf/consts.h`: `SERVICE_WINDOW_SCALE` and `SERVICE_ECN`.
+const WINDOW_SCALE: u8 = 0x0f;
+const ECN: u8 = 0x10;
 
 /// As in `bpf/consts.h`.
 pub(crate) const fn cookie_mode(mode: CookieMode) -> u8 {

@@ -82,6 +82,9 @@ pub struct CookieService {
     pub window: u16,
     /// Of our later windows, for clients that offer to scale theirs; at most 14.
     pub window_scale: u8,
+    /// Whether clients that ask for ECN are agreed with (RFC 3168 §6.1.1). Those that send no
+    /// timestamps are not: there is no room to remember it.
+    pub ecn: bool,
     pub mode: CookieMode,
 }
 

@@ -15,6 +15,7 @@ use ringroad_ebpf::ShieldCounters;
 pub use ledger::{DropReason, Ledger};
 pub use space_saving::SpaceSaving;
 
+use crate::tcp::TcpCounters;
 use crate::time::Instant;
 
 /// Everything one worker counts.
@@ -95,6 +96,7 @@ pub struct Snapshot {
     /// connections that it knew.
     pub verdicts: Vec<ShieldCounters>,
     pub handshakes: Handshakes,
+    pub tcp: TcpCounters,
     pub frames: FrameCounts,
     /// What each port of the lane counted, in the order of the configuration.
     pub ports: Vec<crate::port::PortStats>,
@@ -109,6 +111,7 @@ impl Snapshot {
             services: vec![ServiceCounters::default(); services],
             verdicts: vec![ShieldCounters::default(); services],
             handshakes: Handshakes::default(),
+            tcp: TcpCounters::default(),
             frames: FrameCounts::default(),
             ports: vec![crate::port::PortStats::default(); ports],
             kernel_paths: vec![crate::shield::KernelPathCounts::default(); ports],

@@ -17,7 +17,7 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike as _};
 use ringroad_ebpf::{Acceptor, Control, CookieMode, CookieService, Shield, ShieldSettings};
 
-use crate::packets::{ACK, PSH, RST, TCP, checksummed, ethernet, ip, syn, tcp_of};
+use crate::packets::{ACK, CWR, ECE, PSH, RST, TCP, checksummed, ethernet, ip, syn, tcp_of};
 use crate::rig::{self, XDP_TX, in_namespace, ip_command, now_ns, service, veth_pair};
 
 const SERVICE: CookieService = CookieService {
@@ -25,6 +25,7 @@ const SERVICE: CookieService = CookieService {
     mss_v6: 1440,
     window: 65_535,
     window_scale: 11,
+    ecn: true,
     mode: CookieMode::Always,
 };
 
@@ -96,8 +97,13 @@ impl Lab {
 
     /// The segment that a client acknowledges the shield's answer to its SYN with.
     fn proof(&self, between: [&str; 2], options: &[u8]) -> Vec<u8> {
+        self.proof_of(between, 0, options)
+    }
+
+    /// The same where the SYN has more flags.
+    fn proof_of(&self, between: [&str; 2], flags: u8, options: &[u8]) -> Vec<u8> {
         let [to, from] = between.map(address);
-        let syn = syn(from.port(), to.port(), 0, options, 0);
+        let syn = syn(from.port(), to.port(), flags, options, 0);
         let frame = ethernet(&ip(from.ip(), to.ip(), TCP, &syn));
         let run = self.shield.dry_run(0, 0, &frame, 1).expect("a dry run");
         assert_eq!(run.action, XDP_TX, "the SYN is answered");
@@ -211,6 +217,27 @@ fn a_listener_in_linux_gets_all_that_the_cookie_remembers() {
                 assert_eq!(says("wscale:9,11"), options.len() > PLAIN.len(), "{connection}");
                 let mss = if timestamps { "mss:1388" } else { "mss:1400" };
                 assert!(says(mss), "{mss}: {connection}");
+                close_hard(stream);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_listener_in_linux_does_ecn_where_the_answer_has_agreed_to_it() {
+    in_namespace(|| {
+        let lab = Lab::new();
+        for between in [V4, V6] {
+            for (flags, options, agreed) in [
+                (ECE | CWR, &WITH_TIMESTAMPS[..], true),
+                (ECE | CWR, &WITHOUT_TIMESTAMPS, false),
+                (ECE, &WITH_TIMESTAMPS, false),
+                (0, &WITH_TIMESTAMPS, false),
+            ] {
+                let stream = lab.accepted(between, &lab.proof_of(between, flags, options));
+                let connection = connection();
+                let says_so = connection.split_whitespace().any(|said| said == "ecn");
+                assert_eq!(says_so, agreed, "{flags:#x}: {connection}");
                 close_hard(stream);
             }
         }

@@ -13,6 +13,7 @@ const ON: CookieService = CookieService {
     mss_v6: 1440,
     window: 65_535,
     window_scale: 7,
+    ecn: true,
     mode: CookieMode::Always,
 };
 
@@ -171,7 +172,33 @@ fn a_listener_in_linux_that_opens_cookies_is_answered_for() {
 }
 
 #[test]
-fn cookies_follow_the_key_in_use_and_remember_ecn_with_timestamps() {
+fn ecn_is_agreed_to_where_the_service_does_it_and_the_cookie_remembers_it() {
+    in_namespace(|| {
+        let answer = |rig: &Rig, more, options: &[u8]| {
+            let syn = syn(1, 80, more, options, 0);
+            let packet = ethernet(&ip(client(1).ip(), service(80).ip(), TCP, &syn));
+            let (verdict, answer) = rig.judge(&packet);
+            assert_eq!(verdict, Verdict::Answered);
+            assert_eq!(answer[15], 0, "RFC 3168 §6.1.1: no SYN-ACK is ECN-capable itself");
+            answer[14 + 20..].to_vec()
+        };
+        let rig = rig();
+        let plain = answer(&rig, 0, &OPTIONS);
+        let capable = answer(&rig, ECE | CWR, &OPTIONS);
+        assert_eq!((plain[13], capable[13]), (SYN | ACK, SYN | ACK | ECE));
+        assert_ne!(plain[28..32], capable[28..32], "remembered in the timestamp");
+        assert_eq!(plain, answer(&rig, ECE, &OPTIONS), "half of it is none");
+        assert_eq!(plain, answer(&rig, CWR, &OPTIONS));
+        assert_eq!(answer(&rig, ECE | CWR, &[])[13], SYN | ACK, "nothing would remember it");
+
+        let rig = Rig::with_cookies(vec![CookieService { ecn: false, ..ON }]);
+        rig.control.set_cookie_keys(&[[1; 16], [2; 16]], 0);
+        assert_eq!(plain, answer(&rig, ECE | CWR, &OPTIONS), "neither agreed to nor remembered");
+    });
+}
+
+#[test]
+fn cookies_follow_the_key_in_use() {
     in_namespace(|| {
         let rig = rig();
         let answer = |more, options: &[u8]| {
@@ -181,14 +208,6 @@ fn cookies_follow_the_key_in_use_and_remember_ecn_with_timestamps() {
             assert_eq!(verdict, Verdict::Answered);
             answer[14 + 20..].to_vec()
         };
-        let plain = answer(0, &OPTIONS);
-        let capable = answer(ECE | CWR, &OPTIONS);
-        assert_ne!(plain[28..32], capable[28..32], "remembered in the timestamp");
-        assert_eq!(plain, answer(ECE, &OPTIONS), "half of it is none");
-        for answer in [plain, capable] {
-            assert_eq!(answer[13], SYN | ACK, "not agreed to: the engine does no ECN");
-        }
-
         let cookie = || answer(0, &[])[4..8].to_vec();
         let first = cookie();
         assert_eq!(cookie(), first);

@@ -264,6 +264,7 @@ fn cookie_rig() -> Rig {
         mss_v6: 1440,
         window: 65_535,
         window_scale: 7,
+        ecn: false,
         mode: CookieMode::Always,
     };
     let rig = Rig::with_cookies(vec![on]);

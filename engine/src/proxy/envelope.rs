@@ -85,9 +85,9 @@ impl Envelope {
         usize::from(self.len)
     }
 
-    /// Puts the headers in front of a complete TCP segment.
+    /// Puts the headers in front of a complete TCP segment, with `ecn` in that of IP.
     #[inline]
-    pub fn seal(&self, pool: &mut FramePool, segment: &mut Frame) {
+    pub fn seal(&self, pool: &mut FramePool, segment: &mut Frame, ecn: Ecn) {
         let tcp_len = segment.len() as u16;
         let header = pool.push_front(segment, self.header_len());
         header.copy_from_slice(&self.bytes[..self.header_len()]);
@@ -96,10 +96,14 @@ impl Envelope {
             const WITHOUT_PAYLOAD: u16 = ipv4::HEADER_LEN as u16;
             let total_len = WITHOUT_PAYLOAD + tcp_len;
             let checksum = u16::from_be_bytes([ip[10], ip[11]]);
-            let checksum = checksum::update(checksum, WITHOUT_PAYLOAD, total_len);
+            // The ECN field was zero: its bits are added to the word they are in.
+            let added = checksum::combine(total_len, u16::from(ecn as u8));
+            let checksum = checksum::update(checksum, WITHOUT_PAYLOAD, added);
+            ip[1] |= ecn as u8;
             ip[2..4].copy_from_slice(&total_len.to_be_bytes());
             ip[10..12].copy_from_slice(&checksum.to_be_bytes());
         } else {
+            ip[1] |= (ecn as u8) << 4;
             ip[4..6].copy_from_slice(&tcp_len.to_be_bytes());
         }
     }
@@ -142,7 +146,12 @@ mod tests {
     use crate::wire::packet::{self, Transport};
     use crate::wire::tcp::{Flags, SeqNum, TcpHeader};
 
-    fn sealed(source: &str, destination: &str, vlans: VlanTags) -> (Vec<u8>, packet::Packet) {
+    fn sealed(
+        source: &str,
+        destination: &str,
+        vlans: VlanTags,
+        ecn: Ecn,
+    ) -> (Vec<u8>, packet::Packet) {
         let path = LinkPath {
             port: 0,
             source: MacAddr([2, 0, 0, 0, 0, 1]),
@@ -160,7 +169,7 @@ mod tests {
             ..TcpHeader::default()
         };
         header.emit(pool.push_back(&mut frame, header.header_len()).unwrap());
-        Envelope::new(&path, source, destination).seal(&mut pool, &mut frame);
+        Envelope::new(&path, source, destination).seal(&mut pool, &mut frame, ecn);
         let bytes = pool.bytes(&frame).to_vec();
         pool.free(frame);
         let packet = packet::parse(&bytes).expect("our own packet is well formed");
@@ -175,7 +184,10 @@ mod tests {
             let service = outer.map(|id| (EtherType::SERVICE_VLAN, id));
             for vlans in [VlanTags::NONE, VlanTags::one(inner), VlanTags { outer: service, inner }]
             {
-                let (bytes, packet) = sealed(source, destination, vlans);
+                let (bytes, packet) = sealed(source, destination, vlans, Ecn::Capable0);
+                assert_eq!(packet.ecn, Ecn::Capable0);
+                let (_, plain) = sealed(source, destination, vlans, Ecn::NotCapable);
+                assert_eq!(plain.ecn, Ecn::NotCapable);
                 assert_eq!(usize::from(packet.end), bytes.len());
                 assert_eq!(packet.vlans, vlans);
                 assert_eq!(packet.source_mac, MacAddr([2, 0, 0, 0, 0, 1]));

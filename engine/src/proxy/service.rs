@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use ringroad_ebpf::{CookieMode, CookieService};
 
-use super::SourcePorts;
 use super::proxy_protocol::Version;
-use crate::tcp::LegSettings;
+use super::{FastOpens, SourcePorts};
 use crate::tcp::settings::{Family, mss_within};
+use crate::tcp::{EcnPolicy, LegSettings};
 use crate::telemetry::ServiceCounters;
 
 /// What an operator asked of one service, resolved against the host.
@@ -62,6 +62,7 @@ pub fn cookie_service(leg: &LegSettings, mtu: u16, origin_mss: u16) -> CookieSer
         mss_v6: mss_within(mtu, Family::V6).min(origin_mss),
         window: leg.initial_window(),
         window_scale: leg.window_scale(),
+        ecn: leg.ecn != EcnPolicy::Off,
         mode: CookieMode::Always,
     }
 }
@@ -72,6 +73,7 @@ pub struct Service {
     pub settings: ServiceSettings,
     pub origins: Vec<Origin>,
     pub counters: ServiceCounters,
+    pub fast_opens: FastOpens,
     next_origin: usize,
     /// The least of the origins'.
     origin_mss: u16,
@@ -104,6 +106,7 @@ impl Service {
             settings,
             origins,
             counters: ServiceCounters::default(),
+            fast_opens: FastOpens::new(),
             next_origin: 0,
             origin_mss: u16::MAX,
         }
@@ -149,6 +152,9 @@ mod tests {
         assert_eq!((unknown.window, unknown.window_scale), (65_535, 5));
         let known = cookie_service(&leg, 1500, 1448);
         assert_eq!((known.mss_v4, known.mss_v6), (1448, 1440));
+        assert!(known.ecn);
+        let unwilling = LegSettings { ecn: EcnPolicy::Off, ..leg };
+        assert!(!cookie_service(&unwilling, 1500, 1448).ecn);
         let small = LegSettings { receive_room: 30_000, ..leg };
         assert_eq!(cookie_service(&small, 1500, 1448).window, 30_000);
         assert_eq!(cookie_service(&small, 1500, 1448).window_scale, 0);

@@ -44,7 +44,7 @@ impl Answer {
             Ends::V4 { .. } => service.mss_v4,
             Ends::V6 { .. } => service.mss_v6,
         };
-        let offered = offered(&syn);
+        let offered = offered(&syn, service);
         let cookie = cookie::bake(keys, &flow, syn.sequence, &offered, our_mss);
         let answer = syn_ack(&syn, &offered, &cookie, our_mss, service);
 
@@ -133,13 +133,15 @@ impl Ends {
     }
 }
 
-fn offered(syn: &TcpHeader) -> SynOptions {
+/// With ECN only where it can be agreed on: what the cookie remembers is what the answer agrees to.
+fn offered(syn: &TcpHeader, service: &CookieService) -> SynOptions {
+    let asks = syn.flags.contains(Flags::ECE.with(Flags::CWR));
     SynOptions {
         mss: syn.options.mss,
         window_scale: syn.options.window_scale,
         sack: syn.options.sack_permitted,
         timestamps: syn.options.timestamps.is_some(),
-        ecn: syn.flags.contains(Flags::ECE.with(Flags::CWR)),
+        ecn: asks && service.ecn && syn.options.timestamps.is_some(),
     }
 }
 
@@ -156,8 +158,8 @@ fn syn_ack(
         destination_port: syn.source_port,
         sequence: cookie.sequence,
         acknowledgment: SeqNum(syn.sequence.0.wrapping_add(1)),
-        // Without ECE: the cookie remembers that the client can do ECN, but the engine cannot yet.
-        flags: Flags::SYN.with(Flags::ACK),
+        // RFC 3168 §6.1.1: ECE alone agrees to what ECE and CWR ask for.
+        flags: Flags::SYN.with(Flags::ACK).with(if offered.ecn { Flags::ECE } else { Flags(0) }),
         window: service.window,
         options: TcpOptions {
             mss: Some(our_mss),

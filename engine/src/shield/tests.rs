@@ -366,6 +366,7 @@ fn syns_are_answered_by_the_port_that_they_came_by_and_accounted_for() {
         mss_v6: 1440,
         window: 65_535,
         window_scale: 7,
+        ecn: false,
     };
     let mut gate = TwinGate::new(twin, kernels, Rates::default());
     gate.set_accepting(0, true);

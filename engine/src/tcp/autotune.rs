@@ -100,8 +100,9 @@ impl AutoTune {
         let growth = octets.saturating_sub(self.last);
         self.last = octets;
         let wanted = octets.saturating_mul(2).saturating_add(growth.saturating_mul(4));
-        // One quiet round trip is not a slower path: what is offered shrinks step by step.
-        self.room = wanted.max(self.room - self.room / 8);
+        // One quiet round trip is not a slower path: what is offered shrinks step by step. Nor is one
+        // burst into somebody's buffer a faster one: it grows as slow start does.
+        self.room = wanted.clamp(self.room - self.room / 8, self.room.saturating_mul(2));
         self.room = self.room.max(RECEIVE_ROOM_INITIAL).min(room_max);
     }
 }
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_steady_taker_is_offered_twice_what_it_takes_in_a_round_trip() {
-        let rooms = rooms(&[1_000_000; 40], 1 << 26);
+        let rooms = rooms(&[1_000_000; 60], 1 << 26);
         assert_eq!(*rooms.last().unwrap(), 2_000_000);
     }
 
@@ -200,10 +201,10 @@ mod tests {
 
     #[test]
     fn what_is_offered_is_bounded_and_shrinks_with_the_rate() {
-        let mut rates = vec![10_000_000; 5];
+        let mut rates = vec![10_000_000; 8];
         rates.extend([100_000; 60]);
         let rooms = rooms(&rates, 8_000_000);
-        assert_eq!(rooms[4], 8_000_000);
+        assert_eq!(rooms[7], 8_000_000);
         assert_eq!(*rooms.last().unwrap(), 200_000);
         assert!(rooms.windows(2).all(|pair| pair[1] >= pair[0] / 8 * 7), "{rooms:?}");
     }

@@ -3,6 +3,9 @@
 //! A frame is in at most one queue at a time, so one node per frame, under the frame's index, is
 //! all the memory that queues ever need. The node keeps the frame itself while it is queued.
 
+mod order;
+mod runs;
+
 use super::Chunk;
 use super::delivery_rate::SendState;
 use crate::frame::{Frame, FramePool};
@@ -10,6 +13,7 @@ use crate::limits::COPYBREAK;
 use crate::time::Instant;
 use crate::wire::checksum;
 use crate::wire::tcp::SeqNum;
+pub(super) use order::Order;
 
 /// The end of a list.
 pub(super) const NIL: u32 = u32::MAX;
@@ -18,6 +22,9 @@ pub(super) const NIL: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct ChunkSlab {
     nodes: Vec<Node>,
+    /// Links that were followed, for tests of what something costs.
+    #[cfg(test)]
+    followed: std::cell::Cell<u64>,
 }
 
 /// A chunk in a queue.
@@ -32,6 +39,12 @@ pub(super) struct Node {
     pub(super) sent: SendState,
     pub(super) seq: SeqNum,
     next: u32,
+    prev: u32,
+    /// In an [`Order`]: what was put into it before this and after it.
+    earlier: u32,
+    later: u32,
+    /// Of the first node of a run its last, and the other way round.
+    other_end: u32,
     sum: u16,
     pub(super) marks: Marks,
 }
@@ -85,10 +98,18 @@ impl ChunkSlab {
             sent: SendState::default(),
             seq: SeqNum(0),
             next: NIL,
+            prev: NIL,
+            earlier: NIL,
+            later: NIL,
+            other_end: NIL,
             sum: 0,
             marks: Marks::default(),
         });
-        ChunkSlab { nodes }
+        ChunkSlab {
+            nodes,
+            #[cfg(test)]
+            followed: std::cell::Cell::new(0),
+        }
     }
 
     #[inline]
@@ -104,7 +125,34 @@ impl ChunkSlab {
     /// What follows `index` in its list.
     #[inline]
     pub(super) fn next(&self, index: u32) -> u32 {
+        self.count_step();
         self.node(index).next
+    }
+
+    #[inline]
+    fn count_step(&self) {
+        #[cfg(test)]
+        self.followed.set(self.followed.get() + 1);
+    }
+
+    /// How many links have been followed.
+    #[cfg(test)]
+    pub(super) fn steps(&self) -> u64 {
+        self.followed.get()
+    }
+
+    /// What precedes `index` in its list.
+    #[inline]
+    pub(super) fn prev(&self, index: u32) -> u32 {
+        self.count_step();
+        self.node(index).prev
+    }
+
+    /// What follows `index` in the [`Order`] that it is in.
+    #[inline]
+    pub(super) fn later(&self, index: u32) -> u32 {
+        self.count_step();
+        self.node(index).later
     }
 
     /// Puts a chunk into its node, outside of any list yet.
@@ -119,6 +167,10 @@ impl ChunkSlab {
             sent: SendState::default(),
             seq,
             next: NIL,
+            prev: NIL,
+            earlier: NIL,
+            later: NIL,
+            other_end: index,
             sum,
             marks,
         };
@@ -276,15 +328,9 @@ impl List {
         self.frames += 1;
         self.octets += chunk.frame.len() as u32;
         let index = slab.put(chunk, seq, marks);
-        let next = if before == NIL {
-            std::mem::replace(&mut self.head, index)
-        } else {
-            std::mem::replace(&mut slab.node_mut(before).next, index)
-        };
-        slab.node_mut(index).next = next;
-        if next == NIL {
-            self.tail = index;
-        }
+        let next = if before == NIL { self.head } else { slab.next(before) };
+        self.link(slab, before, index);
+        self.link(slab, index, next);
         index
     }
 
@@ -293,27 +339,29 @@ impl List {
         if self.head == NIL {
             return None;
         }
-        self.remove_after(slab, NIL)
+        self.remove(slab, self.head)
     }
 
-    /// Removes what follows `before`; `NIL` removes the first.
+    /// Removes a node of this list.
     #[inline]
-    pub(super) fn remove_after(&mut self, slab: &mut ChunkSlab, before: u32) -> Option<Chunk> {
-        let index = if before == NIL { self.head } else { slab.next(before) };
-        if index == NIL {
-            return None;
-        }
-        let next = slab.next(index);
-        if before == NIL {
-            self.head = next;
-        } else {
-            slab.node_mut(before).next = next;
-        }
-        if next == NIL {
-            self.tail = before;
-        }
+    pub(super) fn remove(&mut self, slab: &mut ChunkSlab, index: u32) -> Option<Chunk> {
+        let (prev, next) = (slab.prev(index), slab.next(index));
+        self.link(slab, prev, next);
         self.frames -= 1;
         self.octets -= slab.node(index).len();
         slab.take(index)
+    }
+
+    /// Makes `next` follow `prev`; `NIL` is the end of the list on either side.
+    #[inline]
+    fn link(&mut self, slab: &mut ChunkSlab, prev: u32, next: u32) {
+        match prev {
+            NIL => self.head = next,
+            _ => slab.node_mut(prev).next = next,
+        }
+        match next {
+            NIL => self.tail = prev,
+            _ => slab.node_mut(next).prev = prev,
+        }
     }
 }

@@ -14,8 +14,11 @@ use std::time::Duration;
 use super::autotune::{AutoTune, ReceiveRtt};
 use super::chunks::NIL;
 use super::congestion::{CongestionControl, Controller};
+use super::ecn::{EcnPolicy, EcnState};
+use super::fast_open::Cookie;
+use super::out_of_order::OutOfOrder;
 use super::path_mtu::PathMtu;
-use super::receive_queue::{OutOfOrder, ReceiveQueue};
+use super::receive_queue::ReceiveQueue;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
 use super::send_queue::SendQueue;
@@ -70,6 +73,7 @@ pub struct Connection {
     pub(super) room: u32,
     pub(super) ts_recent: u32,
     pub(super) ts_offset: u32,
+    pub(super) ecn: EcnState,
     pub(super) queue: SendQueue,
     pub(super) received: ReceiveQueue,
     /// The retransmission timer; also the persist timer, when nothing is outstanding.
@@ -97,6 +101,8 @@ pub(super) struct Cold {
     pub(super) offered_mss: u16,
     pub(super) offer: Offer,
     pub(super) close_reason: Option<CloseReason>,
+    /// Behind all that was sent when the window was last reduced, until that is acknowledged.
+    pub(super) reduced_at: Option<SeqNum>,
     /// The number of a FIN that has arrived, perhaps ahead of payload before it.
     pub(super) rcv_fin: Option<SeqNum>,
     /// A RST to answer a segment that cannot be of this connection, with this number.
@@ -131,6 +137,12 @@ pub(super) struct Cold {
     pub(super) cwnd_limited: bool,
     /// Opened by us (RFC 9293 §3.10.7.4 treats resets of SYN-RECEIVED by it).
     pub(super) active: bool,
+    /// Asks for ECN with our SYN, or agrees if the peer's does.
+    pub(super) ecn_willing: bool,
+    /// The SYN brought payload that was taken: what is queued need not wait for the ACK of ours.
+    pub(super) early: bool,
+    /// For our SYN-ACK to bring (RFC 7413 §4.1.2).
+    pub(super) fast_open_cookie: Option<Cookie>,
 }
 
 /// Full-sized segments at the start of a connection that are acknowledged at once, so that the
@@ -139,7 +151,7 @@ const QUICK_ACKS: u8 = 10;
 
 impl Connection {
     /// Answers a SYN that reached a listener: SYN-RECEIVED (RFC 9293 §3.10.7.2). Payload on the
-    /// SYN is left for the peer to send again.
+    /// SYN is left for the peer to send again, or is for [`Connection::open_early`].
     pub fn accept(
         settings: &LegSettings,
         endpoints: Endpoints,
@@ -191,6 +203,7 @@ impl Connection {
         let mut connection = Connection::new(settings, endpoints, offer, isn, now);
         connection.state = State::SynSent;
         connection.cold.active = true;
+        connection.cold.ecn_willing = settings.ecn == EcnPolicy::Ask;
         connection
     }
 
@@ -226,6 +239,7 @@ impl Connection {
             room: settings.receive_room.min(RECEIVE_ROOM_INITIAL),
             ts_recent: 0,
             ts_offset: endpoints.ts_offset,
+            ecn: EcnState::default(),
             queue: SendQueue::EMPTY,
             received: ReceiveQueue::EMPTY,
             retransmit_at: Instant::FAR_FUTURE,
@@ -244,6 +258,7 @@ impl Connection {
                 offered_mss: endpoints.mss,
                 offer,
                 close_reason: None,
+                reduced_at: None,
                 rcv_fin: None,
                 reset_reply: None,
                 last_sent: now,
@@ -264,6 +279,9 @@ impl Connection {
                 override_sws: false,
                 cwnd_limited: false,
                 active: false,
+                ecn_willing: settings.ecn != EcnPolicy::Off,
+                early: false,
+                fast_open_cookie: None,
             },
         }
     }
@@ -293,6 +311,7 @@ impl Connection {
             self.ts_recent = timestamps.value;
         }
         self.cold.recovery.sack = syn.options.sack_permitted && offer.sack;
+        self.agree_on_ecn(syn.flags);
         let endpoints = self.cold.endpoints;
         // RFC 9293 §3.7.1; RFC 6691 §3: options come out of it, the sender's part to subtract.
         let offered = syn.options.mss.unwrap_or(endpoints.default_mss);
@@ -311,7 +330,7 @@ impl Connection {
 
     /// What the options take that every segment carries [octets].
     pub(super) fn options_octets(&self) -> u16 {
-        if self.timestamps { TIMESTAMPS_OCTETS } else { 0 }
+        options_octets(self.timestamps)
     }
 
     /// Has the SYN offer no more than `mss`, whatever our own link takes: what arrives is to fit
@@ -465,6 +484,13 @@ impl Connection {
         self.cold.recovery.pipe(self.snd_nxt - self.snd_una)
     }
 
+    /// How much may be in flight: the congestion window, or what is left of it while fast recovery
+    /// reduces it [octets].
+    pub(super) fn send_window(&self) -> u32 {
+        let controller = &self.cold.controller;
+        self.cold.recovery.window(controller.window_octets(), controller.manages_recovery())
+    }
+
     /// Notes if nothing is left to send though the congestion window has room, before that changes
     /// (draft-ietf-ccwg-bbr-06 §4.1.2.4, CheckIfApplicationLimited).
     #[inline]
@@ -507,7 +533,8 @@ impl Connection {
 
     /// The window field for a SYN or SYN-ACK, which is never scaled, and the edge it promises.
     pub(super) fn offered_in_syn(&self) -> (u16, SeqNum) {
-        let window = self.room.min(WINDOW_UNSCALED_MAX);
+        let free = self.room.saturating_sub(self.received.list.octets);
+        let window = free.min(WINDOW_UNSCALED_MAX);
         (window as u16, self.rcv_nxt + window)
     }
 
@@ -526,7 +553,9 @@ impl Connection {
         self.retransmit_at = Instant::FAR_FUTURE;
         self.ack_at = Instant::FAR_FUTURE;
         self.ack_now = false;
+        self.ecn = EcnState::default();
         self.cold.retry_at = Instant::FAR_FUTURE;
+        self.cold.recovery.forget_timers();
     }
 
     /// Recomputes whether the next segment needs the general path.
@@ -538,12 +567,18 @@ impl Connection {
     }
 }
 
+/// What the options take that every segment carries [octets].
+pub(super) fn options_octets(timestamps: bool) -> u16 {
+    if timestamps { TIMESTAMPS_OCTETS } else { 0 }
+}
+
 /// The SYN that an ACK of its cookie followed, as far as it matters. The window that it offered was
 /// carried nowhere; the ACK's own takes its place before anything is sent.
 fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
+    let ecn = if cookie.ecn { Flags::ECE.with(Flags::CWR) } else { Flags(0) };
     TcpHeader {
         sequence: SeqNum(ack.sequence.0.wrapping_sub(1)),
-        flags: Flags::SYN,
+        flags: Flags::SYN.with(ecn),
         options: TcpOptions {
             mss: Some(cookie.mss),
             window_scale: cookie.window_scale,
@@ -559,4 +594,4 @@ fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
 pub const HOT_OCTETS: usize = std::mem::offset_of!(Connection, cold);
 
 const _: () = assert!(HOT_OCTETS == 128);
-const _: () = assert!(size_of::<Connection>() <= 1024);
+const _: () = assert!(size_of::<Connection>() <= 1280);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::chunks::{ChunkSlab, Marks, NIL};
 use super::congestion::Algorithm;
 use super::{
-    Chunk, Connection, Context, Endpoints, Keepalive, LegSettings, Offer, OutgoingKind, State,
-    TcpCounters,
+    Chunk, Connection, Context, EcnPolicy, Endpoints, Keepalive, LegSettings, Offer, OutgoingKind,
+    State, TcpCounters,
 };
 use crate::frame::{Frame, FramePool};
 use crate::shield::cookie::CookieOptions;
@@ -67,6 +67,7 @@ impl<'a> Bench<'a> {
         };
         let settings = LegSettings {
             congestion: if choice & 8 != 0 { Algorithm::NewReno } else { Algorithm::Cubic },
+            ecn: if choice & 3 == 3 { EcnPolicy::Off } else { EcnPolicy::Ask },
             receive_room: if choice & 16 != 0 { 3000 } else { 1 << 20 },
             keepalive: (choice & 32 != 0).then_some(keepalive),
             ..LegSettings::default()
@@ -98,6 +99,11 @@ impl<'a> Bench<'a> {
         if choice & 64 != 0 {
             let syn = bench.header();
             bench.connection = Connection::accept(&settings, endpoints, &syn, isn, now);
+            if choice & 6 == 6
+                && let Some(chunk) = bench.chunk()
+            {
+                bench.call(|connection, cx| connection.open_early(cx, chunk));
+            }
         } else if choice & 128 != 0 {
             let ack = bench.header();
             let cookie = CookieOptions {
@@ -105,7 +111,7 @@ impl<'a> Bench<'a> {
                 window_scale: offer.window_scale.then_some(7),
                 sack: offer.sack,
                 timestamps: ack.options.timestamps.is_some(),
-                ecn: false,
+                ecn: offer.timestamps,
             };
             bench.connection = Connection::accept_cookie(&settings, endpoints, &ack, &cookie, now);
         }
@@ -152,7 +158,8 @@ impl<'a> Bench<'a> {
         ];
         let kind = self.octet();
         let flags = match kind {
-            0..=247 => FLAGS[usize::from(kind % 8)],
+            0..=239 => FLAGS[usize::from(kind % 8)],
+            240..=247 => FLAGS[usize::from(kind % 8)].with(Flags::ECE),
             _ => Flags(self.octet()),
         };
         let una = self.connection.snd_una;
@@ -217,7 +224,8 @@ impl<'a> Bench<'a> {
             0..=4 => {
                 let header = self.header();
                 let chunk = if step & 64 != 0 { self.chunk() } else { None };
-                self.call(|connection, cx| connection.on_segment(cx, &header, false, chunk));
+                let marked = step & 32 != 0;
+                self.call(|connection, cx| connection.on_segment(cx, &header, marked, chunk));
             }
             5 | 6 => {
                 if let Some(chunk) = self.chunk() {
@@ -267,7 +275,9 @@ impl<'a> Bench<'a> {
     fn poll(&mut self, device_is_slow: bool) {
         // More than both windows and every timer could want at one instant.
         for _ in 0..4 * FRAMES + usize::from(u8::MAX) {
-            let Some(outgoing) = self.call(|c, cx| c.poll_transmit(cx, |_, _| ())) else { return };
+            let Some(outgoing) = self.call(|c, cx| c.poll_transmit(cx, |_, _, _| ())) else {
+                return;
+            };
             let bytes = self.pool.bytes(&outgoing.frame);
             let sum =
                 checksum::combine(checksum::with_length(3, bytes.len()), checksum::sum(bytes));
@@ -316,7 +326,6 @@ impl Connection {
     /// Compares what is kept incrementally with what the queues hold.
     pub(super) fn check(&self, chunks: &ChunkSlab) {
         let (mut frames, mut octets, mut sent) = (0, 0, 0);
-        let mut marked = [0; 3];
         let mut unsent_reached = false;
         let mut at = self.queue.list.head;
         let mut last = NIL;
@@ -327,11 +336,6 @@ impl Connection {
             assert_eq!(node.marks.has(Marks::SENT), !unsent_reached);
             frames += 1;
             octets += node.len();
-            for (mark, sum) in
-                [Marks::SACKED, Marks::LOST, Marks::RETRANSMITTED].into_iter().zip(&mut marked)
-            {
-                *sum += if node.marks.has(mark) { node.len() } else { 0 };
-            }
             last = at;
             at = chunks.next(at);
             if at != NIL {
@@ -341,7 +345,8 @@ impl Connection {
         assert_eq!(last, self.queue.list.tail);
         assert_eq!((frames, octets), (self.queue.list.frames, self.queue.list.octets));
         assert_eq!(sent, self.queue.sent_frames);
-        assert_eq!(marked, self.cold.recovery.figures());
+        self.cold.recovery.check(chunks, &self.queue);
+        self.cold.out_of_order.check(chunks);
         if self.state != State::Closed {
             assert!(self.snd_una.at_or_before(self.snd_nxt));
             assert!(self.rcv_acked.at_or_before(self.rcv_nxt));

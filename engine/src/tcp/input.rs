@@ -15,6 +15,8 @@ pub use refusal::DropReason;
 
 use super::state::State;
 use super::{Chunk, Connection, Context};
+use crate::limits::TIMESTAMP_VALID;
+use crate::time::Instant;
 use crate::wire::tcp::{Flags, SeqNum, TcpHeader};
 
 /// What became of a segment. Its frame, if it carried payload, is taken care of in any case.
@@ -39,12 +41,15 @@ impl Connection {
         ecn_ce: bool,
         chunk: Option<Chunk>,
     ) -> Disposition {
-        cx.counters.ce_marked += u64::from(ecn_ce);
+        cx.counters.ce_received += u64::from(ecn_ce);
         let len = chunk.as_ref().map_or(0, |chunk| chunk.frame.len() as u32);
         if self.is_expected(header, len) && !(cx.pool.is_scarce() && len > 0) {
+            if len > 0 {
+                self.note_mark(header.flags, ecn_ce);
+            }
             self.on_expected(cx, header, chunk)
         } else {
-            self.on_unexpected(cx, header, chunk)
+            self.on_unexpected(cx, header, ecn_ce, chunk)
         }
     }
 
@@ -67,7 +72,7 @@ impl Connection {
             && acked <= self.snd_nxt - self.snd_una
             && len <= self.rcv_edge - self.rcv_nxt
             && (len > 0 || acked > 0)
-            && !self.received.is_full()
+            && !self.received.is_full(self.rcv_edge - self.rcv_nxt)
     }
 
     #[inline]
@@ -83,7 +88,9 @@ impl Connection {
         let acked = header.acknowledgment - self.snd_una;
         self.update_send_window(header);
         if acked > 0 {
-            self.on_new_acknowledgment(cx, header);
+            self.on_new_acknowledgment(cx, header, false);
+        } else {
+            self.heed_echo(cx, header, self.snd_nxt - self.snd_una);
         }
         match chunk {
             Some(chunk) if !chunk.frame.is_empty() => {
@@ -105,6 +112,7 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         header: &TcpHeader,
+        ecn_ce: bool,
         chunk: Option<Chunk>,
     ) -> Disposition {
         let mut chunk = chunk;
@@ -112,7 +120,7 @@ impl Connection {
             State::Closed => Disposition::Dropped(DropReason::Closed),
             State::SynSent => self.on_segment_in_syn_sent(cx, header),
             State::TimeWait => self.on_segment_in_time_wait(cx.now, header),
-            _ => self.on_segment_in_order_of_rfc(cx, header, &mut chunk),
+            _ => self.on_segment_in_order_of_rfc(cx, header, ecn_ce, &mut chunk),
         };
         // Whatever was not queued ends here.
         if let Some(chunk) = chunk {
@@ -129,6 +137,7 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         header: &TcpHeader,
+        ecn_ce: bool,
         chunk: &mut Option<Chunk>,
     ) -> Disposition {
         let len = chunk.as_ref().map_or(0, |chunk| chunk.frame.len() as u32);
@@ -138,6 +147,7 @@ impl Connection {
         if header.flags.contains(Flags::RST) {
             return self.on_reset(cx);
         }
+        self.forget_old_timestamp(cx.now, header);
         self.last_received = cx.now;
         self.cold.keepalives_sent = 0;
         self.update_ts_recent(header);
@@ -146,6 +156,10 @@ impl Connection {
         }
         if self.state == State::Closed {
             return Disposition::Consumed; // LAST-ACK was acknowledged.
+        }
+        // RFC 3168 §6.1.5: marks on what lies outside the window, or came before, say nothing.
+        if len > 0 && (header.sequence + len).after(self.rcv_nxt) {
+            self.note_mark(header.flags, ecn_ce);
         }
         // RFC 9293 §3.10.7.4, sixth: urgent payload is payload.
         let disposition = match chunk.take() {
@@ -165,6 +179,17 @@ impl Connection {
         }
         self.take_fin(cx.now);
         disposition
+    }
+
+    /// RFC 7323 §5.5: the peer's last timestamp from before a long silence says nothing, so that the
+    /// next one takes its place whichever of them looks older. Kept, it would refuse all that follow.
+    fn forget_old_timestamp(&mut self, now: Instant, header: &TcpHeader) {
+        if let Some(timestamps) = header.options.timestamps
+            && self.timestamps
+            && now.since(self.last_received) >= TIMESTAMP_VALID
+        {
+            self.ts_recent = timestamps.value;
+        }
     }
 
     /// RFC 7323 §4.3: the timestamp to echo is that of the segment that began at or before what we

@@ -65,6 +65,20 @@ impl PathMtu {
         path
     }
 
+    /// What is left of it in a connection that has slept since `since`.
+    pub(super) fn recall(limit: u16, works: u16, since: Instant) -> Self {
+        let works = works.min(limit);
+        let mut path =
+            PathMtu { works, fails: works + 1, ..PathMtu::new(limit, MtuProbing::Auto, 0) };
+        path.settle(since);
+        path
+    }
+
+    /// What the peer and our own link take [octets].
+    pub(super) fn limit(&self) -> u16 {
+        self.limit
+    }
+
     /// What is sent [octets].
     pub(super) fn mss(&self) -> u16 {
         self.works
@@ -228,8 +242,12 @@ impl Connection {
     /// A probe, if one is due and there is what it takes: payload for it and for three segments
     /// behind it, which tell of its loss, and room for all of them (RFC 4821 §7.4). It is made by
     /// copying, as payload lies in segments that are as large as the other leg's.
-    pub(super) fn pick_probe(&mut self, cx: &mut Context<'_>) -> Option<u32> {
-        if self.cold.settings.mtu_probing == MtuProbing::Off || !self.cold.recovery.is_quiet() {
+    pub(super) fn pick_mtu_probe(&mut self, cx: &mut Context<'_>) -> Option<u32> {
+        let recovery = &self.cold.recovery;
+        if self.cold.settings.mtu_probing == MtuProbing::Off
+            || !recovery.is_quiet()
+            || !recovery.notices_loss_at(self.snd_nxt)
+        {
             return None;
         }
         let size = self.cold.path.due(cx.now)?;
@@ -240,8 +258,7 @@ impl Connection {
         if unsent < needed || self.usable_window() < needed || window < needed + self.in_flight() {
             return None;
         }
-        let before = self.last_sent_chunk(cx);
-        let index = self.queue.gather(cx, before, len)?;
+        let index = self.queue.gather(cx, len)?;
         let seq = self.snd_nxt;
         self.cold.path.probe = Some(Probe { seq, end: seq + len, size });
         cx.counters.mtu_probes += 1;
@@ -249,7 +266,7 @@ impl Connection {
     }
 
     /// Whether what was just found lost first is a probe: no sign of congestion (RFC 4821 §7.6.1).
-    pub(super) fn is_probe_lost(&self) -> bool {
+    pub(super) fn is_mtu_probe_lost(&self) -> bool {
         self.cold.path.probe.is_some_and(|probe| probe.seq == self.snd_una)
     }
 
@@ -262,7 +279,7 @@ impl Connection {
 
     /// SND.UNA has moved: perhaps over a probe.
     #[inline]
-    pub(super) fn check_probe(&mut self, now: Instant) {
+    pub(super) fn check_mtu_probe(&mut self, now: Instant) {
         if let Some(probe) = self.cold.path.probe
             && self.snd_una.at_or_after(probe.end)
             && self.cold.path.on_probe_arrived(now)
@@ -349,6 +366,18 @@ mod tests {
         assert_eq!(search(&mut path, 1460, then), [1460], "the whole at once, if it fits");
         assert_eq!(path.mss(), 1460);
         assert_eq!(path.search_at, Instant::FAR_FUTURE);
+    }
+
+    #[test]
+    fn a_sleeper_wakes_with_what_was_found_out() {
+        let mut path = PathMtu::new(1460, MtuProbing::Auto, V4);
+        path.on_told(Instant::ZERO, 1200);
+        let mut woken = PathMtu::recall(path.limit(), path.mss(), Instant::from_millis(5000));
+        assert_eq!(woken.mss(), 1200);
+        assert_eq!(woken.due(Instant::from_millis(604_999)), None);
+        assert_eq!(woken.due(Instant::from_millis(605_000)), Some(1460));
+        let mut whole = PathMtu::recall(1460, 1460, Instant::ZERO);
+        assert_eq!((whole.mss(), whole.due(Instant::from_millis(10_000_000))), (1460, None));
     }
 
     #[test]

@@ -1,11 +1,18 @@
-//! What has arrived: in order and not yet taken, and behind a gap.
+//! What has arrived in order and was not yet taken.
 
-use super::chunks::{ChunkSlab, List, Marks, NIL};
+use super::chunks::{ChunkSlab, List, Marks};
 use super::{Chunk, Context, TcpCounters};
 use crate::frame::FramePool;
-use crate::limits::{COPYBREAK, FRAME_SIZE_MAX, OUT_OF_ORDER_RANGES_MAX, RECEIVE_FRAMES_MAX};
+use crate::limits::{COPYBREAK, FRAME_SIZE_MAX, RECEIVE_FRAMES_MIN, RECEIVE_OCTETS_PER_FRAME};
 use crate::wire::checksum;
-use crate::wire::tcp::{SackBlock, SackBlocks, SeqNum};
+use crate::wire::tcp::SeqNum;
+
+/// Most frames that may hold what arrives within `window` octets [frames]. The window bounds
+/// octets; this bounds what small segments cost.
+#[inline]
+pub(super) fn frames_max(window: u32) -> u32 {
+    RECEIVE_FRAMES_MIN + window / RECEIVE_OCTETS_PER_FRAME
+}
 
 /// Payload in order, waiting to be taken.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +24,10 @@ pub(super) struct ReceiveQueue {
 impl ReceiveQueue {
     pub(super) const EMPTY: ReceiveQueue = ReceiveQueue { list: List::EMPTY };
 
-    /// Whether another frame fits.
+    /// Whether no other frame fits, while the peer may still send `open` octets.
     #[inline]
-    pub(super) fn is_full(&self) -> bool {
-        self.list.frames >= RECEIVE_FRAMES_MAX
+    pub(super) fn is_full(&self, open: u32) -> bool {
+        self.list.frames >= frames_max(self.list.octets + open)
     }
 
     /// Adds payload at the end; a small run is appended by copy to one that waits before it.
@@ -54,200 +61,7 @@ impl ReceiveQueue {
         chunk.sum = sum;
         Some(chunk)
     }
-}
 
-/// Payload behind a gap, in order of sequence numbers, without overlap.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct OutOfOrder {
-    list: List,
-    /// Runs without a gap in them.
-    ranges: u32,
-    /// What to report, most recent first (RFC 2018 §4).
-    recent: SackBlocks,
-    /// A duplicate to report once, before the others (RFC 2883 §4).
-    duplicate: Option<SackBlock>,
-}
-
-impl OutOfOrder {
-    pub(super) const EMPTY: OutOfOrder = OutOfOrder {
-        list: List::EMPTY,
-        ranges: 0,
-        recent: SackBlocks { blocks: [EMPTY_BLOCK; 4], len: 0 },
-        duplicate: None,
-    };
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-
-    /// Whether another frame, and a range of its own for it, fits.
-    pub(super) fn has_room(&self) -> bool {
-        self.list.frames < RECEIVE_FRAMES_MAX && self.ranges < OUT_OF_ORDER_RANGES_MAX
-    }
-
-    /// The blocks to report, at most `most`. Reporting a duplicate uses it up.
-    pub(super) fn blocks(&mut self, most: usize) -> SackBlocks {
-        let mut blocks = SackBlocks::default();
-        let duplicate = self.duplicate.take();
-        for block in duplicate.into_iter().chain(self.recent.iter()).take(most) {
-            blocks.push(block);
-        }
-        blocks
-    }
-
-    pub(super) fn has_blocks(&self) -> bool {
-        self.recent.len > 0 || self.duplicate.is_some()
-    }
-
-    /// Notes that `[left, right)` arrived though it was already here.
-    pub(super) fn note_duplicate(&mut self, left: SeqNum, right: SeqNum) {
-        if left.before(right) {
-            self.duplicate = Some(SackBlock { left, right });
-        }
-    }
-
-    /// Keeps payload that begins beyond a gap, without what is already here. Payload that covers
-    /// several others replaces them. Gives back what has no place.
-    pub(super) fn insert(
-        &mut self,
-        cx: &mut Context<'_>,
-        chunk: Chunk,
-        seq: SeqNum,
-    ) -> Result<(), Chunk> {
-        if self.list.frames >= RECEIVE_FRAMES_MAX {
-            return Err(chunk);
-        }
-        let (mut chunk, mut seq) = (chunk, seq);
-        let mut end = seq + chunk.frame.len() as u32;
-        let (left, right) = (seq, end);
-        // The last that begins at or before it; most often simply the last.
-        let before = match self.list.tail {
-            NIL => NIL,
-            tail if cx.chunks.node(tail).seq.at_or_before(seq) => tail,
-            _ => self.last_at_or_before(cx.chunks, seq),
-        };
-        if before != NIL {
-            let covered_to = cx.chunks.node(before).end();
-            if covered_to.at_or_after(end) {
-                self.note_duplicate(left, right);
-                return Err(chunk);
-            }
-            if covered_to.after(seq) {
-                self.note_duplicate(seq, covered_to);
-                trim_front(cx.pool, &mut chunk, covered_to - seq);
-                seq = covered_to;
-            }
-        }
-        let touches_before = before != NIL && cx.chunks.node(before).end() == seq;
-        if self.ranges >= OUT_OF_ORDER_RANGES_MAX && !touches_before {
-            return Err(chunk);
-        }
-        // What follows and is wholly covered goes; what is partly covered stays, and this is cut.
-        loop {
-            let after = self.after(cx.chunks, before);
-            if after == NIL || cx.chunks.node(after).seq.at_or_after(end) {
-                break;
-            }
-            let (after_seq, after_end) = (cx.chunks.node(after).seq, cx.chunks.node(after).end());
-            self.note_duplicate(after_seq, after_end.earliest(end));
-            if after_end.after(end) {
-                trim_back(cx.pool, &mut chunk, end - after_seq);
-                end = after_seq;
-                break;
-            }
-            if let Some(gone) = self.list.remove_after(cx.chunks, before) {
-                cx.pool.free(gone.frame);
-                cx.counters.discarded += 1;
-            }
-        }
-        let newest = &mut self.recent.blocks[0];
-        let extends_newest = before == self.list.tail && touches_before && newest.right == seq;
-        self.list.insert_after(cx.chunks, before, chunk, seq, Marks::default());
-        if extends_newest && self.recent.len > 0 {
-            newest.right = end; // One gap, a long run behind it: no walk through the run.
-        } else {
-            self.report(cx.chunks, seq);
-        }
-        Ok(())
-    }
-
-    /// Takes out the next payload that `rcv_nxt` has reached, without what lies before it.
-    pub(super) fn pop_in_order(
-        &mut self,
-        cx: &mut Context<'_>,
-        rcv_nxt: SeqNum,
-    ) -> Option<(Chunk, SeqNum)> {
-        while !self.list.is_empty() {
-            let node = cx.chunks.node(self.list.head);
-            let (seq, end) = (node.seq, node.end());
-            if seq.after(rcv_nxt) {
-                break;
-            }
-            let mut chunk = self.list.pop_front(cx.chunks)?;
-            if end.after(rcv_nxt) {
-                trim_front(cx.pool, &mut chunk, rcv_nxt - seq);
-                return Some((chunk, rcv_nxt));
-            }
-            cx.pool.free(chunk.frame);
-            cx.counters.discarded += 1;
-        }
-        None
-    }
-
-    /// Drops reports of what `rcv_nxt` has passed.
-    pub(super) fn advance(&mut self, chunks: &ChunkSlab, rcv_nxt: SeqNum) {
-        let mut left = SackBlocks::default();
-        self.recent.iter().filter(|b| b.left.after(rcv_nxt)).for_each(|b| left.push(b));
-        self.recent = left;
-        self.ranges = self.count_ranges(chunks);
-    }
-
-    pub(super) fn clear(
-        &mut self,
-        pool: &mut FramePool,
-        chunks: &mut ChunkSlab,
-        counters: &mut TcpCounters,
-    ) {
-        clear(&mut self.list, pool, chunks, counters);
-        *self = OutOfOrder::EMPTY;
-    }
-
-    fn after(&self, chunks: &ChunkSlab, before: u32) -> u32 {
-        if before == NIL { self.list.head } else { chunks.next(before) }
-    }
-
-    fn last_at_or_before(&self, chunks: &ChunkSlab, seq: SeqNum) -> u32 {
-        let (mut before, mut at) = (NIL, self.list.head);
-        while at != NIL && chunks.node(at).seq.at_or_before(seq) {
-            before = at;
-            at = chunks.next(at);
-        }
-        before
-    }
-
-    /// Brings the reports up to date after the arrival of payload at `seq`: the run that it is
-    /// part of comes first (RFC 2018 §4).
-    fn report(&mut self, chunks: &ChunkSlab, seq: SeqNum) {
-        let mut found = None;
-        self.ranges = for_each_range(chunks, &self.list, |range| {
-            if range.left.at_or_before(seq) && range.right.after(seq) {
-                found = Some(range);
-            }
-        });
-        let Some(newest) = found else { return };
-        let mut reports = SackBlocks::default();
-        reports.push(newest);
-        let separate = |b: &SackBlock| b.right.before(newest.left) || b.left.after(newest.right);
-        self.recent.iter().filter(separate).for_each(|b| reports.push(b));
-        self.recent = reports;
-    }
-
-    fn count_ranges(&self, chunks: &ChunkSlab) -> u32 {
-        for_each_range(chunks, &self.list, |_| {})
-    }
-}
-
-impl ReceiveQueue {
     pub(super) fn clear(
         &mut self,
         pool: &mut FramePool,
@@ -275,33 +89,8 @@ pub(super) fn trim_back(pool: &FramePool, chunk: &mut Chunk, octets: u32) {
     }
 }
 
-const EMPTY_BLOCK: SackBlock = SackBlock { left: SeqNum(0), right: SeqNum(0) };
-
-/// Calls `f` with each run of payload without a gap; returns their number.
-fn for_each_range(chunks: &ChunkSlab, list: &List, mut f: impl FnMut(SackBlock)) -> u32 {
-    let mut count = 0;
-    let mut range: Option<SackBlock> = None;
-    let mut at = list.head;
-    while at != NIL {
-        let node = chunks.node(at);
-        match &mut range {
-            Some(open) if open.right == node.seq => open.right = node.end(),
-            _ => {
-                if let Some(done) = range.replace(SackBlock { left: node.seq, right: node.end() }) {
-                    f(done);
-                }
-                count += 1;
-            }
-        }
-        at = chunks.next(at);
-    }
-    if let Some(last) = range {
-        f(last);
-    }
-    count
-}
-
-fn clear(
+/// Gives every frame of a list back.
+pub(super) fn clear(
     list: &mut List,
     pool: &mut FramePool,
     chunks: &mut ChunkSlab,

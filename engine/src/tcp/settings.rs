@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::congestion::{Algorithm, Parameters, WindowBounds};
+use super::ecn::EcnPolicy;
 use crate::limits::{IPV4_MTU_MIN, IPV6_MTU_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
 use crate::wire::tcp::{SeqNum, TcpHeader};
 
@@ -10,6 +11,10 @@ use crate::wire::tcp::{SeqNum, TcpHeader};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LegSettings {
     pub congestion: Algorithm,
+    /// RFC 3168.
+    pub ecn: EcnPolicy,
+    /// Whether clients may bring their request with the SYN (RFC 7413). Of a client's leg.
+    pub fast_open: bool,
     /// RFC 6928 [segments].
     pub initial_window_segments: u16,
     /// Between which sizes the congestion window stays.
@@ -139,6 +144,8 @@ impl Default for LegSettings {
     fn default() -> Self {
         LegSettings {
             congestion: Algorithm::Cubic,
+            ecn: EcnPolicy::Accept,
+            fast_open: false,
             initial_window_segments: 10, // RFC 6928
             window_bounds: WindowBounds::default(),
             receive_room: 16_000_000,

@@ -185,6 +185,7 @@ const LONG: impair::Settings = impair::Settings {
     reorder: impair::Reorder { packets: 3, at_most: Duration::from_millis(100) },
     rate_bps: Some(100_000_000),
     queue: None,
+    queue_octets: None,
 };
 
 #[test]

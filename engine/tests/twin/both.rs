@@ -194,6 +194,7 @@ pub(crate) const COOKIES: [CookieService; 2] = [
         mss_v6: 1440,
         window: 65_535,
         window_scale: 9,
+        ecn: true,
         mode: CookieMode::Always,
     },
     CookieService {
@@ -201,6 +202,7 @@ pub(crate) const COOKIES: [CookieService; 2] = [
         mss_v6: 8940,
         window: 14_600,
         window_scale: 0,
+        ecn: false,
         mode: CookieMode::Off,
     },
 ];

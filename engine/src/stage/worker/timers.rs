@@ -2,7 +2,9 @@
 
 use super::{Worker, context};
 use crate::flow::{FlowHash, FlowKey};
-use crate::limits::{RECLAIM_AFTER, RECLAIM_PAIRS_PER_TURN, TIMER_STEPS_PER_TURN_MAX};
+use crate::limits::{
+    BURST, RECLAIM_AFTER, RECLAIM_PAIRS_PER_TURN, RECLAIMED_PER_TURN_MAX, TIMER_STEPS_PER_TURN_MAX,
+};
 use crate::proxy::{Phase, Side};
 use crate::time::Instant;
 
@@ -14,8 +16,10 @@ impl Worker {
         while let Some(index) = self.wheel.expired(now, &mut budget) {
             self.on_deadline(index);
         }
+        self.wake_due(&mut budget);
+        self.doze();
         self.expire_time_wait();
-        if self.pool.is_scarce() {
+        if self.pool.spare_count() < BURST {
             self.reclaim();
         }
     }
@@ -25,6 +29,7 @@ impl Worker {
     /// few pairs in each turn, all in turn.
     fn reclaim(&mut self) {
         let indices = self.pairs.indices();
+        let mut reclaimed = 0;
         for _ in 0..RECLAIM_PAIRS_PER_TURN.min(indices.len()) {
             let index = self.reclaimed_to;
             self.reclaimed_to = if index + 1 < indices.end { index + 1 } else { indices.start };
@@ -36,16 +41,23 @@ impl Worker {
                 pair.legs.iter_mut().flatten().for_each(|leg| leg.tcp.abort());
                 self.services[usize::from(pair.service)].counters.reclaimed += 1;
                 self.enqueue(index);
+                reclaimed += 1;
+                if reclaimed == RECLAIMED_PER_TURN_MAX {
+                    return;
+                }
             }
         }
     }
 
     /// No later than when [`Worker::on_time`] next has something to do.
     pub fn next_deadline(&self) -> Instant {
-        self.wheel.next_deadline_hint().min(self.waiting.deadline())
+        self.wheel
+            .next_deadline_hint()
+            .min(self.dormitory.next_deadline())
+            .min(self.waiting.deadline())
     }
 
-    fn on_deadline(&mut self, index: u32) {
+    pub(super) fn on_deadline(&mut self, index: u32) {
         let Some(pair) = self.pairs.get_mut(index) else { return };
         pair.armed = Instant::FAR_FUTURE;
         let mut cx = context!(self);

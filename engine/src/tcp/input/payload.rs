@@ -2,7 +2,7 @@
 
 use super::{Disposition, DropReason};
 use crate::limits::{DELAYED_ACK, TIME_WAIT};
-use crate::tcp::receive_queue::{trim_back, trim_front};
+use crate::tcp::receive_queue::{frames_max, trim_back, trim_front};
 use crate::tcp::state::{Event, State};
 use crate::tcp::{Chunk, Connection, Context};
 use crate::time::Instant;
@@ -61,7 +61,7 @@ impl Connection {
     }
 
     fn on_next_payload(&mut self, cx: &mut Context<'_>, chunk: Chunk) -> Disposition {
-        if self.received.is_full() {
+        if self.received.is_full(self.rcv_edge - self.rcv_nxt) {
             cx.pool.free(chunk.frame);
             self.ack_now = true;
             return Disposition::Dropped(DropReason::QueueFull);
@@ -73,7 +73,7 @@ impl Connection {
                 self.rcv_nxt += chunk.frame.len() as u32;
                 self.received.push(cx, chunk, seq);
             }
-            self.cold.out_of_order.advance(cx.chunks, self.rcv_nxt);
+            self.cold.out_of_order.advance(self.rcv_nxt);
             // RFC 5681 §4.2: a segment that fills a gap is acknowledged at once.
             self.ack_now = true;
         }
@@ -96,18 +96,15 @@ impl Connection {
             cx.pool.free(chunk.frame);
             return Disposition::Dropped(DropReason::FramesScarce);
         }
-        match self.cold.out_of_order.insert(cx, chunk, seq) {
+        let frames_max = frames_max(self.rcv_edge - self.rcv_nxt);
+        match self.cold.out_of_order.insert(cx, chunk, seq, frames_max) {
             Ok(()) => {
                 cx.counters.queued += 1;
                 Disposition::Queued
             }
-            Err(chunk) => {
+            Err((chunk, reason)) => {
                 cx.pool.free(chunk.frame);
-                Disposition::Dropped(if self.cold.out_of_order.has_room() {
-                    DropReason::Duplicate
-                } else {
-                    DropReason::QueueFull
-                })
+                Disposition::Dropped(reason)
             }
         }
     }

@@ -9,14 +9,18 @@ use crate::tcp::settings::Endpoints;
 use crate::tcp::state::State;
 use crate::tcp::{Connection, Context};
 use crate::time::Instant;
-use crate::wire::tcp::{Flags, SeqNum, TcpHeader, TcpOptions, Timestamps, fill_in_checksum};
+use crate::wire::ip::Ecn;
+use crate::wire::tcp::{
+    FastOpen, Flags, SeqNum, TcpHeader, TcpOptions, Timestamps, fill_in_checksum,
+};
 
 /// RFC 2018 §3: four blocks fit the option space, three beside timestamps.
 const SACK_BLOCKS_MAX: usize = 4;
 const SACK_BLOCKS_MAX_WITH_TIMESTAMPS: usize = 3;
 
 impl Connection {
-    /// A header as every segment but SYN has it. Offers the window, and so moves its edge.
+    /// A header as every segment but SYN has it, with `flags` and what is to be echoed. Offers the
+    /// window, and so moves its edge.
     #[inline]
     pub(super) fn header(&mut self, now: Instant, sequence: SeqNum, flags: Flags) -> TcpHeader {
         let (window, edge) = self.offered().advertise();
@@ -26,7 +30,7 @@ impl Connection {
             destination_port: self.remote_port,
             sequence,
             acknowledgment: self.rcv_nxt,
-            flags,
+            flags: flags.with(self.ecn_of_ack()),
             window,
             options: TcpOptions {
                 timestamps: self
@@ -61,12 +65,17 @@ impl Connection {
             destination_port: self.remote_port,
             sequence: self.snd_una,
             acknowledgment: if answers { self.rcv_nxt } else { SeqNum(0) },
-            flags: if answers { Flags::SYN.with(Flags::ACK) } else { Flags::SYN },
+            flags: if answers {
+                Flags::SYN.with(Flags::ACK).with(self.ecn_of_syn_ack())
+            } else {
+                Flags::SYN.with(self.ecn_of_syn())
+            },
             window,
             options: TcpOptions {
                 mss: Some(self.cold.offered_mss),
                 window_scale: offer.window_scale.then_some(self.rcv_scale),
                 sack_permitted,
+                fast_open: self.cold.fast_open_cookie.map(FastOpen::Cookie),
                 timestamps: timestamps.then(|| Timestamps {
                     value: self.clock(now),
                     echo_reply: if answers { self.ts_recent } else { 0 },
@@ -89,14 +98,15 @@ impl Connection {
         cx: &mut Context<'_>,
         header: TcpHeader,
         kind: OutgoingKind,
-        wrap: impl FnOnce(&mut FramePool, &mut Frame),
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
     ) -> Option<Outgoing> {
         let Some(mut frame) = control_frame(cx.pool, self.pseudo_sum, &header) else {
             cx.counters.pool_empty += 1;
             self.cold.retry_at = self.cold.retry_at.min(cx.now + OUTPUT_RETRY);
             return None;
         };
-        wrap(cx.pool, &mut frame);
+        // RFC 3168 §6.1.1, §6.1.4, §6.1.6: neither handshakes nor pure ACKs nor probes are capable.
+        wrap(cx.pool, &mut frame, Ecn::NotCapable);
         Some(Outgoing { frame, kind, received_at: None, payload_len: 0 })
     }
 
@@ -106,15 +116,18 @@ impl Connection {
         &mut self,
         cx: &mut Context<'_>,
         index: u32,
-        wrap: impl FnOnce(&mut FramePool, &mut Frame),
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
     ) -> Option<Outgoing> {
         let last = index == self.queue.list.tail;
         let (seq, payload_len) = (cx.chunks.node(index).seq, cx.chunks.node(index).len());
-        let mut flags = Flags::ACK;
+        let first = !cx.chunks.node(index).marks.has(Marks::SENT);
+        let (cwr, ecn) = self.ecn_of_payload(cx, first);
+        let mut flags = Flags::ACK.with(cwr);
         // FIN rides on the last payload; PSH marks the end of what there is (RFC 9293 §3.9.1.2).
         if last {
             flags = flags.with(Flags::PSH);
-            if self.fin_queued {
+            // Not in SYN-RECEIVED, where it would have to be sent again alone.
+            if self.fin_queued && self.state.can_send() {
                 flags = flags.with(Flags::FIN);
             }
         }
@@ -124,13 +137,12 @@ impl Connection {
         let sum = node.sum(cx.pool);
         let mut kept = node.take_frame()?;
         write_header(cx.pool, self.pseudo_sum, &header, &mut kept, sum);
-        wrap(cx.pool, &mut kept);
+        wrap(cx.pool, &mut kept, ecn);
         let frame = cx.pool.share(&kept);
         // What is kept is the payload alone again.
         kept.trim_front(kept.len() - payload_len as usize);
         node.put_frame(kept);
 
-        let first = !node.marks.has(Marks::SENT);
         let copied = node.marks.has(Marks::COPY) || node.marks.has(Marks::COALESCED);
         let kind = if !first {
             OutgoingKind::Retransmitted
@@ -160,17 +172,21 @@ impl Connection {
             let nothing_outstanding = self.snd_nxt == self.snd_una;
             self.snd_nxt = seq + payload_len;
             self.queue.advance(cx.chunks);
+            self.cold.recovery.on_first_sent(cx.chunks, index);
             // RFC 6298 §5.1; the persist timer gives way to it.
             if nothing_outstanding || self.retransmit_at == Instant::FAR_FUTURE {
                 self.arm_retransmission(cx.now);
             }
         } else {
             cx.counters.retransmitted += 1;
-            self.cold.recovery.on_retransmit(cx.chunks, index);
-            if self.retransmit_at == Instant::FAR_FUTURE {
+            self.cold.recovery.on_sent_again(cx.chunks, index, cx.now);
+            // The first of all has a whole timeout to be answered in.
+            if self.retransmit_at == Instant::FAR_FUTURE || index == self.queue.list.head {
                 self.arm_retransmission(cx.now);
             }
         }
+        self.cold.recovery.on_sent(payload_len);
+        self.arm_probe(cx.now);
         if flags.contains(Flags::FIN) {
             self.note_fin_sent();
         }

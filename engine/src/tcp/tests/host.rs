@@ -15,6 +15,7 @@ use crate::tcp::{
 };
 use crate::time::Instant;
 use crate::wire::checksum;
+use crate::wire::ip::Ecn;
 use crate::wire::tcp::{Flags, SeqNum, TcpHeader, TcpOptions, Timestamps};
 
 /// Our initial sequence number and the peer's: both wrap within the first octets.
@@ -41,6 +42,8 @@ pub(super) struct Sent {
     pub(super) header: TcpHeader,
     pub(super) payload: Vec<u8>,
     pub(super) kind: OutgoingKind,
+    /// Of the IP header.
+    pub(super) ecn: Ecn,
 }
 
 impl Sent {
@@ -136,7 +139,11 @@ pub(super) fn chunk(pool: &mut FramePool, now: Instant, payload: &[u8]) -> Chunk
 
 impl Host {
     pub(super) fn new(connection: Connection, now: Instant) -> Host {
-        let pool = FramePool::in_memory(512, 2048);
+        Host::with_frames(connection, now, 512)
+    }
+
+    pub(super) fn with_frames(connection: Connection, now: Instant, frames: usize) -> Host {
+        let pool = FramePool::in_memory(frames, 2048);
         let chunks = ChunkSlab::for_pool(&pool);
         Host {
             pool,
@@ -163,7 +170,18 @@ impl Host {
 
     /// An established connection that the peer has opened, 10 ms away.
     pub(super) fn established_with(settings: &LegSettings, offer: Offer) -> Host {
-        let mut host = Host::accepting(settings, &syn(offer));
+        Host::accepting(settings, &syn(offer)).opened()
+    }
+
+    /// The same with this many frames, for scripts of a large window.
+    pub(super) fn established_large(settings: &LegSettings, offer: Offer, frames: usize) -> Host {
+        let now = Instant::from_millis(1000);
+        let connection = Connection::accept(settings, endpoints(), &syn(offer), OUR_ISN, now);
+        Host::with_frames(connection, now, frames).opened()
+    }
+
+    fn opened(self) -> Host {
+        let mut host = self;
         host.sent();
         host.now += ms(10);
         host.gets(host.stamped(seg(1, 1)));
@@ -199,8 +217,19 @@ impl Host {
     }
 
     pub(super) fn gets_payload(&mut self, header: TcpHeader, payload: &[u8]) -> Disposition {
+        self.gets_packet(header, payload, Ecn::NotCapable)
+    }
+
+    /// A segment in an IP packet with this ECN field.
+    pub(super) fn gets_packet(
+        &mut self,
+        header: TcpHeader,
+        payload: &[u8],
+        ecn: Ecn,
+    ) -> Disposition {
         let chunk = (!payload.is_empty()).then(|| chunk(&mut self.pool, self.now, payload));
-        self.with(|connection, cx| connection.on_segment(cx, &header, false, chunk))
+        let marked = ecn == Ecn::CongestionExperienced;
+        self.with(|connection, cx| connection.on_segment(cx, &header, marked, chunk))
     }
 
     /// The caller queues payload.
@@ -224,8 +253,8 @@ impl Host {
     pub(super) fn poll_once(&mut self) -> Option<Outgoing> {
         // Lower headers go in front: here four octets that stand for them.
         self.with(|connection, cx| {
-            connection.poll_transmit(cx, |pool, frame| {
-                pool.push_front(frame, 4).copy_from_slice(b"ipv9");
+            connection.poll_transmit(cx, |pool, frame, ecn| {
+                pool.push_front(frame, 4).copy_from_slice(&[b'i', b'p', b'v', ecn as u8]);
             })
         })
     }
@@ -236,7 +265,8 @@ impl Host {
         while let Some(outgoing) = self.poll_once() {
             let Outgoing { mut frame, kind, payload_len, .. } = outgoing;
             let bytes = self.pool.bytes(&frame);
-            assert_eq!(&bytes[..4], b"ipv9");
+            assert_eq!(&bytes[..3], b"ipv");
+            let ecn = Ecn::from_traffic_class(bytes[3]);
             let segment = &bytes[4..];
             let sum = checksum::with_length(PSEUDO, segment.len());
             let sum = checksum::combine(sum, checksum::sum(segment));
@@ -244,7 +274,7 @@ impl Host {
             let (header, length) = TcpHeader::parse(segment).expect("a segment");
             let payload = segment[length..].to_vec();
             assert_eq!(payload.len(), payload_len as usize);
-            all.push(Sent { header, payload, kind });
+            all.push(Sent { header, payload, kind, ecn });
             if self.device_is_slow {
                 frame.trim_front(0);
                 self.on_the_way_out.push(frame);

@@ -1,0 +1,258 @@
+//! What has arrived behind a gap.
+//!
+//! Payload lies in order of sequence numbers, without overlap, in runs ([`super::chunks`]) that are
+//! what selective acknowledgments report. Finding a place walks over runs, from where payload
+//! arrived last; never through them. Ranges and frames are bounded; a segment that would open one
+//! more range is refused, one that extends or joins what is here is not, and payload in order does
+//! not come here: so whatever a peer sends, the gap at the front can be closed.
+
+use super::chunks::{ChunkSlab, List, Marks, NIL};
+use super::input::DropReason;
+use super::receive_queue::{clear, trim_back, trim_front};
+use super::{Chunk, Context, TcpCounters};
+use crate::frame::FramePool;
+use crate::limits::OUT_OF_ORDER_RANGES_MAX;
+use crate::wire::tcp::{SackBlock, SackBlocks, SeqNum};
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OutOfOrder {
+    list: List,
+    /// Runs without a gap in them.
+    ranges: u32,
+    /// The first chunk of the run that payload was added to last.
+    newest: u32,
+    /// What to report, most recent first (RFC 2018 §4).
+    recent: SackBlocks,
+    /// A duplicate to report once, before the others (RFC 2883 §4).
+    duplicate: Option<SackBlock>,
+}
+
+impl OutOfOrder {
+    pub(super) const EMPTY: OutOfOrder = OutOfOrder {
+        list: List::EMPTY,
+        ranges: 0,
+        newest: NIL,
+        recent: SackBlocks { blocks: [EMPTY_BLOCK; 4], len: 0 },
+        duplicate: None,
+    };
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The blocks to report, at most `most`. Reporting a duplicate uses it up.
+    pub(super) fn blocks(&mut self, most: usize) -> SackBlocks {
+        let mut blocks = SackBlocks::default();
+        let duplicate = self.duplicate.take();
+        for block in duplicate.into_iter().chain(self.recent.iter()).take(most) {
+            blocks.push(block);
+        }
+        blocks
+    }
+
+    pub(super) fn has_blocks(&self) -> bool {
+        self.recent.len > 0 || self.duplicate.is_some()
+    }
+
+    /// Notes that `[left, right)` arrived though it was already here.
+    pub(super) fn note_duplicate(&mut self, left: SeqNum, right: SeqNum) {
+        if left.before(right) {
+            self.duplicate = Some(SackBlock { left, right });
+        }
+    }
+
+    /// Keeps payload that begins beyond a gap, without what is already here, in at most
+    /// `frames_max` frames. Payload that covers whole runs replaces them. Gives back what has no
+    /// place, and why.
+    pub(super) fn insert(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: Chunk,
+        seq: SeqNum,
+        frames_max: u32,
+    ) -> Result<(), (Chunk, DropReason)> {
+        let (mut chunk, mut seq) = (chunk, seq);
+        let mut end = seq + chunk.frame.len() as u32;
+        let run = self.last_run_at_or_before(cx.chunks, seq);
+        let mut before = NIL;
+        let mut touches_before = false;
+        if run != NIL {
+            before = cx.chunks.other_end(run);
+            let covered_to = cx.chunks.node(before).end();
+            if covered_to.at_or_after(end) {
+                self.note_duplicate(seq, end);
+                return Err((chunk, DropReason::Duplicate));
+            }
+            if covered_to.after(seq) {
+                self.note_duplicate(seq, covered_to);
+                trim_front(cx.pool, &mut chunk, covered_to - seq);
+                seq = covered_to;
+            }
+            touches_before = covered_to == seq;
+        }
+        let after = if before == NIL { self.list.head } else { cx.chunks.next(before) };
+        let touches_after = after != NIL && cx.chunks.node(after).seq.at_or_before(end);
+        let opens_range = !touches_before && !touches_after;
+        if self.list.frames >= frames_max || (opens_range && self.ranges >= OUT_OF_ORDER_RANGES_MAX)
+        {
+            return Err((chunk, DropReason::QueueFull));
+        }
+        let after = self.make_room(cx, &mut chunk, seq, after);
+        end = seq + chunk.frame.len() as u32;
+        let index = self.list.insert_after(cx.chunks, before, chunk, seq, Marks::default());
+        self.ranges += 1;
+        self.newest = index;
+        if touches_before {
+            cx.chunks.join_runs(before, index);
+            self.ranges -= 1;
+            self.newest = run;
+        }
+        if after != NIL && cx.chunks.node(after).seq == end {
+            cx.chunks.join_runs(index, after);
+            self.ranges -= 1;
+        }
+        self.report_newest(cx.chunks);
+        Ok(())
+    }
+
+    /// Makes payload and runs disjoint: the run `after` and those behind it, as far as the chunk at
+    /// `seq` covers them wholly, go; the chunk is cut where one begins that it covers in part.
+    /// Returns the run that follows then.
+    fn make_room(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &mut Chunk,
+        seq: SeqNum,
+        mut after: u32,
+    ) -> u32 {
+        let end = seq + chunk.frame.len() as u32;
+        while after != NIL && cx.chunks.node(after).seq.before(end) {
+            let last = cx.chunks.other_end(after);
+            let (run_seq, run_end) = (cx.chunks.node(after).seq, cx.chunks.node(last).end());
+            self.note_duplicate(run_seq, run_end.earliest(end));
+            if run_end.after(end) {
+                trim_back(cx.pool, chunk, end - run_seq);
+                return after;
+            }
+            let behind = cx.chunks.next(last);
+            while after != behind {
+                let next = cx.chunks.next(after);
+                if let Some(gone) = self.list.remove(cx.chunks, after) {
+                    cx.pool.free(gone.frame);
+                    cx.counters.discarded += 1;
+                }
+                after = next;
+            }
+            self.ranges -= 1;
+        }
+        after
+    }
+
+    /// Takes out the next payload that `rcv_nxt` has reached, without what lies before it.
+    pub(super) fn pop_in_order(
+        &mut self,
+        cx: &mut Context<'_>,
+        rcv_nxt: SeqNum,
+    ) -> Option<(Chunk, SeqNum)> {
+        while !self.list.is_empty() {
+            let head = self.list.head;
+            let (seq, end) = (cx.chunks.node(head).seq, cx.chunks.node(head).end());
+            if seq.after(rcv_nxt) {
+                break;
+            }
+            let second = cx.chunks.shorten_run(head);
+            self.ranges -= u32::from(second == NIL);
+            if self.newest == head {
+                self.newest = second;
+            }
+            let mut chunk = self.list.pop_front(cx.chunks)?;
+            if end.after(rcv_nxt) {
+                trim_front(cx.pool, &mut chunk, rcv_nxt - seq);
+                return Some((chunk, rcv_nxt));
+            }
+            cx.pool.free(chunk.frame);
+            cx.counters.discarded += 1;
+        }
+        None
+    }
+
+    /// Drops reports of what `rcv_nxt` has passed.
+    pub(super) fn advance(&mut self, rcv_nxt: SeqNum) {
+        let mut left = SackBlocks::default();
+        self.recent.iter().filter(|b| b.left.after(rcv_nxt)).for_each(|b| left.push(b));
+        self.recent = left;
+    }
+
+    pub(super) fn clear(
+        &mut self,
+        pool: &mut FramePool,
+        chunks: &mut ChunkSlab,
+        counters: &mut TcpCounters,
+    ) {
+        clear(&mut self.list, pool, chunks, counters);
+        *self = OutOfOrder::EMPTY;
+    }
+
+    /// The last run that begins at or before `seq`, by its first chunk; `NIL` if there is none.
+    fn last_run_at_or_before(&self, chunks: &ChunkSlab, seq: SeqNum) -> u32 {
+        let begins_after = |run: u32| chunks.node(run).seq.after(seq);
+        let last = match self.list.tail {
+            NIL => return NIL,
+            tail => chunks.other_end(tail),
+        };
+        if !begins_after(last) {
+            return last; // Most often: behind all that is here.
+        }
+        let mut run = if self.newest == NIL { last } else { self.newest };
+        while begins_after(run) {
+            match chunks.prev(run) {
+                NIL => return NIL,
+                before => run = chunks.other_end(before),
+            }
+        }
+        loop {
+            // The last run begins after it, so there is another.
+            let next = chunks.next(chunks.other_end(run));
+            if begins_after(next) {
+                return run;
+            }
+            run = next;
+        }
+    }
+
+    /// The run that payload was added to last comes first (RFC 2018 §4).
+    fn report_newest(&mut self, chunks: &ChunkSlab) {
+        let (first, last) = (self.newest, chunks.other_end(self.newest));
+        let newest = SackBlock { left: chunks.node(first).seq, right: chunks.node(last).end() };
+        let mut reports = SackBlocks::default();
+        reports.push(newest);
+        let separate = |b: &SackBlock| b.right.before(newest.left) || b.left.after(newest.right);
+        self.recent.iter().filter(separate).for_each(|b| reports.push(b));
+        self.recent = reports;
+    }
+
+    /// Compares what is kept incrementally with what is in the queue.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn check(&self, chunks: &ChunkSlab) {
+        let (mut ranges, mut newest_seen) = (0, self.newest == NIL);
+        let mut run = self.list.head;
+        while run != NIL {
+            ranges += 1;
+            newest_seen |= run == self.newest;
+            let last = chunks.other_end(run);
+            assert_eq!(chunks.other_end(last), run);
+            let mut at = run;
+            while at != last {
+                let next = chunks.next(at);
+                assert_eq!(chunks.node(next).seq, chunks.node(at).end(), "a gap within a run");
+                at = next;
+            }
+            run = chunks.next(last);
+            assert!(run == NIL || chunks.node(run).seq.after(chunks.node(last).end()));
+        }
+        assert_eq!(ranges, self.ranges);
+        assert!(newest_seen);
+    }
+}
+
+const EMPTY_BLOCK: SackBlock = SackBlock { left: SeqNum(0), right: SeqNum(0) };

@@ -1,0 +1,186 @@
+//! One direction of a path: a queue in front of a rate, then a delay, and what goes wrong there.
+//!
+//! Packets are taken in the order of time. The queue is first in, first out and bounded in octets
+//! (drop-tail); as nothing is ever taken out of its middle, when a packet leaves is known when it
+//! arrives, and the queue needs no events of its own: it is the time until the link is idle. What
+//! the path loses it loses behind the queue, so a lost packet has taken its share of the rate.
+
+mod figures;
+mod loss;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use ringroad_engine::random::Random;
+use ringroad_engine::time::Instant;
+
+pub use figures::Figures;
+pub use loss::Loss;
+use loss::LossProcess;
+
+/// What a link must know of what it carries.
+pub trait Packet {
+    /// Its length, the IP header included [octets].
+    fn octets(&self) -> u32;
+
+    /// Whether the path may lose it. Queues drop what they like.
+    fn may_be_lost(&self) -> bool;
+
+    /// Marks it with congestion experienced (RFC 3168 §5); `false` if it is not ECN-capable.
+    fn mark(&mut self) -> bool;
+}
+
+/// How a link behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkSettings {
+    /// Of whole IP packets; zero for a link without a queue, which takes no time to send.
+    pub rate_bps: u64,
+    /// Propagation.
+    pub delay: Duration,
+    /// What waits at most, the packet being sent included [octets].
+    pub queue_octets: u64,
+    /// What must wait for an ECN-capable packet to be marked (RFC 8257 §4.1, K) [octets].
+    pub mark_octets: Option<u64>,
+    pub loss: Loss,
+    /// How many of a million packets are late by `late_by`, and so are overtaken.
+    pub late_ppm: u32,
+    pub late_by: Duration,
+}
+
+impl LinkSettings {
+    /// Nothing but a delay.
+    pub fn uncongested(delay: Duration) -> Self {
+        LinkSettings {
+            rate_bps: 0,
+            delay,
+            queue_octets: 0,
+            mark_octets: None,
+            loss: Loss::None,
+            late_ppm: 0,
+            late_by: Duration::ZERO,
+        }
+    }
+}
+
+/// A link and what is under way on it.
+#[derive(Debug)]
+pub struct Link<P> {
+    settings: LinkSettings,
+    loss: LossProcess,
+    random: Random,
+    /// When the last packet that was taken will have been sent.
+    idle_at: Instant,
+    /// In order of arrival.
+    under_way: VecDeque<(Instant, P)>,
+    figures: Figures,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    UnderWay,
+    /// The queue was full.
+    Dropped,
+    Lost,
+}
+
+impl<P: Packet> Link<P> {
+    pub fn new(settings: LinkSettings, seed: u64) -> Self {
+        Link {
+            settings,
+            loss: LossProcess::new(settings.loss),
+            random: Random::new(seed),
+            idle_at: Instant::ZERO,
+            under_way: VecDeque::new(),
+            figures: Figures::default(),
+        }
+    }
+
+    /// Takes a packet that arrives in front of the queue at `now`.
+    pub fn take(&mut self, now: Instant, mut packet: P) -> Fate {
+        let waiting = self.idle_at.since(now);
+        let octets = u64::from(packet.octets());
+        let before = self.idle_at;
+        if self.settings.rate_bps > 0 {
+            let backlog = self.octets_in(waiting);
+            if backlog + octets > self.settings.queue_octets {
+                self.figures.dropped += 1;
+                return Fate::Dropped;
+            }
+            if self.settings.mark_octets.is_some_and(|threshold| backlog > threshold) {
+                self.figures.marked += u64::from(packet.mark());
+            }
+            let sending = Duration::from_nanos(octets * 8 * NANOS / self.settings.rate_bps);
+            self.idle_at = self.idle_at.max(now) + sending;
+            self.figures.on_sent(waiting, sending);
+        } else {
+            self.idle_at = now;
+        }
+        if packet.may_be_lost() {
+            let slots = self.octets_in(self.idle_at.since(before)) / SLOT_OCTETS;
+            if self.loss.takes(&mut self.random, slots) {
+                self.figures.lost += 1;
+                return Fate::Lost;
+            }
+        }
+        let mut arrival = self.idle_at + self.settings.delay;
+        if self.settings.late_ppm > 0 && self.random.one_in(self.settings.late_ppm) {
+            arrival += self.settings.late_by;
+        }
+        self.enter(arrival, packet);
+        Fate::UnderWay
+    }
+
+    /// When the next packet arrives at the far end; [`Instant::FAR_FUTURE`] if none is under way.
+    #[inline]
+    pub fn next_arrival(&self) -> Instant {
+        self.under_way.front().map_or(Instant::FAR_FUTURE, |(at, _)| *at)
+    }
+
+    /// The next packet, if it has arrived by `now`.
+    #[inline]
+    pub fn deliver(&mut self, now: Instant) -> Option<P> {
+        if self.next_arrival() > now {
+            return None;
+        }
+        self.under_way.pop_front().map(|(_, packet)| packet)
+    }
+
+    /// How long a packet that arrived now would wait.
+    pub fn queueing(&self, now: Instant) -> Duration {
+        self.idle_at.since(now)
+    }
+
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// Begins counting anew.
+    pub fn forget_figures(&mut self) {
+        self.figures = Figures::default();
+    }
+
+    fn enter(&mut self, arrival: Instant, packet: P) {
+        // Only behind a late packet is there anything to step over.
+        let overtaken = self.under_way.iter().rev().take_while(|(at, _)| *at > arrival).count();
+        let place = self.under_way.len() - overtaken;
+        if overtaken == 0 {
+            self.under_way.push_back((arrival, packet));
+        } else {
+            self.under_way.insert(place, (arrival, packet));
+        }
+    }
+
+    /// What the link sends in that time [octets].
+    fn octets_in(&self, time: Duration) -> u64 {
+        (time.as_nanos() * u128::from(self.settings.rate_bps) / (8 * u128::from(NANOS))) as u64
+    }
+}
+
+const NANOS: u64 = 1_000_000_000;
+
+/// What is sent in a slot of [`Loss::Bursts`] [octets].
+const SLOT_OCTETS: u64 = 1500;
+
+#[cfg(test)]
+mod tests;
