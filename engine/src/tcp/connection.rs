@@ -199,7 +199,7 @@ impl Connection {
         let mut connection = Connection::new(settings, endpoints, offer, isn, now);
         connection.state = State::SynSent;
         connection.cold.active = true;
-        connection.cold.ecn_willing = settings.ecn == EcnPolicy::Ask;
+        connection.cold.ecn_willing = settings.asks_for_ecn();
         connection
     }
 
@@ -236,7 +236,7 @@ impl Connection {
             room: settings.receive_room,
             ts_recent: 0,
             ts_offset: endpoints.ts_offset,
-            ecn: EcnState::default(),
+            ecn: EcnState::of(settings),
             queue: SendQueue::EMPTY,
             received: ReceiveQueue::EMPTY,
             retransmit_at: Instant::FAR_FUTURE,
