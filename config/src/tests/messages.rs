@@ -587,6 +587,12 @@ fn services() {
         ],
     );
     assert_says_in_service(
+        "origin_leg: { congestion: dctcp, ecn: off }",
+        &[
+            "10:43: congestion dctcp goes by ECN, and \"ecn\" is off; leave \"ecn\" out, or use another algorithm",
+        ],
+    );
+    assert_says_in_service(
         "origin_leg: { ecn: maybe }",
         &["10:24: \"ecn\" cannot be \"maybe\"; give one of accept, on, off"],
     );

@@ -209,7 +209,7 @@ impl Connection {
         let mut connection = Connection::new(settings, endpoints, offer, isn, now);
         connection.state = State::SynSent;
         connection.cold.active = true;
-        connection.cold.ecn_willing = settings.ecn == EcnPolicy::Ask;
+        connection.cold.ecn_willing = settings.asks_for_ecn();
         connection
     }
 
@@ -246,7 +246,7 @@ impl Connection {
             room: settings.receive_room.min(RECEIVE_ROOM_INITIAL),
             ts_recent: 0,
             ts_offset: endpoints.ts_offset,
-            ecn: EcnState::default(),
+            ecn: EcnState::of(settings),
             queue: SendQueue::EMPTY,
             received: ReceiveQueue::EMPTY,
             retransmit_at: Instant::FAR_FUTURE,
