@@ -18,6 +18,9 @@ pub struct Scenario {
     /// Tenths of the bandwidth-delay product; at least [`BUFFER_PACKETS_MIN`].
     pub buffer_tenths: u32,
     pub loss: Loss,
+    /// How many of a million packets are overtaken by what leaves in the next eighth of a round
+    /// trip.
+    pub late_ppm: u32,
     pub sources: Vec<Source>,
     pub duration: Duration,
     /// What is measured begins after this much of the duration.
@@ -92,8 +95,8 @@ impl Scenario {
                 .max(BUFFER_PACKETS_MIN * packet),
             mark_octets: Some((bdp / MARK_BDP_DIVISOR).max(MARK_PACKETS_MIN * packet)),
             loss: self.loss,
-            late_ppm: 0,
-            late_by: Duration::ZERO,
+            late_ppm: self.late_ppm,
+            late_by: Duration::from_millis(self.round_trip_ms.into()) / 8,
         }
     }
 
