@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import backend
+import cost
 import flood
+import linux
 import shield
 from measures import FIGURES
 from text import aligned
@@ -30,6 +32,10 @@ class Results:
         self.floods = []
         # Of the shield's program: by what the packet is, then name of the figure.
         self.shield = []
+        # Of downloads over a bottleneck: one a cell of the grid, contender and round.
+        self.linux = []
+        # Of TCP in memory: what is done by flows, and what idle connections take.
+        self.tcp = {}
 
     def add(self, contender, figures):
         kept = self.samples.setdefault(contender, {})
@@ -48,7 +54,9 @@ class Results:
         tables = [self._edge_table()] if self.samples else []
         tables += [backend.table(self.backend)] if self.backend else []
         tables += [shield.table(self.shield)] if self.shield else []
+        tables += [cost.table(self.tcp)] if self.tcp else []
         tables += [flood.table(self.floods)] if self.floods else []
+        tables += [linux.table(self.linux)] if self.linux else []
         return "\n\n".join(tables)
 
     def _edge_table(self):
@@ -75,7 +83,9 @@ class Results:
             "samples": self.samples,
             "backend": self.backend,
             "shield": self.shield,
+            "tcp": self.tcp,
             "floods": self.floods,
+            "linux": self.linux,
             "failures": self.failures,
         }
         path.write_text(json.dumps(content, indent=2) + "\n")

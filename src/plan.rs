@@ -15,7 +15,7 @@ use ringroad_engine::limits::{BURST, PAIRS_PER_LANE_MAX, PORTS_PER_LANE_MAX};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 use ringroad_engine::stage::PortIdentity;
-use ringroad_engine::tcp::{self, LegSettings};
+use ringroad_engine::tcp::{self, EcnPolicy, LegSettings};
 
 /// What a start needs to know whatever its ports are, all of it checked.
 #[derive(Debug)]
@@ -280,6 +280,12 @@ fn leg(leg: &schema::Leg) -> LegSettings {
             // The configuration refuses the others in this version.
             _ => tcp::congestion::Algorithm::Cubic,
         },
+        ecn: match leg.ecn {
+            schema::Ecn::Accept => EcnPolicy::Accept,
+            schema::Ecn::On => EcnPolicy::Ask,
+            schema::Ecn::Off => EcnPolicy::Off,
+        },
+        fast_open: leg.fast_open == schema::FastOpen::On,
         initial_window_segments: leg.initial_window.try_into().unwrap_or(u16::MAX),
         ..LegSettings::default()
     }

@@ -181,12 +181,20 @@ pub struct Leg {
     pub congestion: Algorithm,
     /// What may be sent before the first acknowledgement \[segments\].
     pub initial_window: u32,
+    pub ecn: Ecn,
+    /// Of a client's leg alone.
+    pub fast_open: FastOpen,
 }
 
 impl Default for Leg {
     fn default() -> Self {
         // RFC 6928 §2: an initial window of ten segments.
-        Leg { congestion: Algorithm::Cubic, initial_window: 10 }
+        Leg {
+            congestion: Algorithm::Cubic,
+            initial_window: 10,
+            ecn: Ecn::Accept,
+            fast_open: FastOpen::Off,
+        }
     }
 }
 
@@ -394,6 +402,21 @@ words! {
         /// RFC 8257.
         Dctcp = "dctcp",
         Vegas = "vegas",
+    }
+
+    /// What a leg does about explicit congestion notification (RFC 3168).
+    Ecn {
+        /// Agrees where the peer asks.
+        Accept = "accept",
+        /// Also asks.
+        On = "on",
+        Off = "off",
+    }
+
+    /// Whether clients that have been here before may send their request with the SYN (RFC 7413).
+    FastOpen {
+        Off = "off",
+        On = "on",
     }
 
     /// PROXY protocol header in front of what goes to an origin.

@@ -21,8 +21,8 @@ use crate::limits::{
 };
 use crate::problem::{Located, Position, Problems};
 use crate::schema::{
-    Admin, AfXdp, Config, Dpdk, Driver, DriverKind, Egress, Engine, Fallback, Leg, Metrics, Port,
-    Pressure, ProxyProtocol, RateLimit, Service, Shield, XdpMode,
+    Admin, AfXdp, Algorithm, Config, Dpdk, Driver, DriverKind, Ecn, Egress, Engine, Fallback, Leg,
+    Metrics, Port, Pressure, ProxyProtocol, RateLimit, Service, Shield, XdpMode,
 };
 use crate::value;
 
@@ -469,10 +469,27 @@ fn leg(node: &Node, name: &str, problems: &mut Problems) -> Option<Leg> {
     let congestion = fields.word("congestion", problems);
     let initial_window =
         fields.value("initial_window", |text| value::integer(text, INITIAL_WINDOW), problems);
+    let ecn = fields.word("ecn", problems);
+    let fast_open = match name {
+        "client_leg" => fields.word("fast_open", problems),
+        _ => None,
+    };
     fields.finish(problems);
+    let congestion = or(congestion, default.congestion);
+    // RFC 8257 §3: marks are what it goes by.
+    let needs_ecn = congestion == Algorithm::Dctcp;
+    if needs_ecn && let Some(Located { at, value: Ecn::Off }) = ecn {
+        problems.add(
+            at,
+            "congestion dctcp goes by ECN, and \"ecn\" is off; leave \"ecn\" out, or use another \
+             algorithm",
+        );
+    }
     Some(Leg {
-        congestion: or(congestion, default.congestion),
+        congestion,
         initial_window: or(initial_window, default.initial_window),
+        ecn: or(ecn, if needs_ecn { Ecn::On } else { default.ecn }),
+        fast_open: or(fast_open, default.fast_open),
     })
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::schema::{
-    Algorithm, Config, Driver, Fallback, Idle, Metrics, ProxyProtocol, RateLimit, Shield, XdpMode,
+    Algorithm, Config, Driver, Ecn, Fallback, FastOpen, Idle, Metrics, ProxyProtocol, RateLimit,
+    Shield, XdpMode,
 };
 use crate::{load, parse};
 
@@ -88,8 +89,8 @@ services:
       port: auto
       address: auto
       source_ports: 20000-59999
-    client_leg: { congestion: cubic, initial_window: 10 }
-    origin_leg: { congestion: cubic, initial_window: 10 }
+    client_leg: { congestion: cubic, initial_window: 10, ecn: accept, fast_open: off }
+    origin_leg: { congestion: cubic, initial_window: 10, ecn: accept }
     proxy_protocol: off
     max_connections: 100000
     fallback: kernel
@@ -187,8 +188,8 @@ services:
       - '[fd00:2::2]:443'
       - \"[fd00:2::3]:443\"
     egress: { port: edge, address: 'fd00:1::2', source_ports: 30000-39999 }
-    client_leg: { congestion: reno }
-    origin_leg: { initial_window: 40 }
+    client_leg: { congestion: reno, ecn: off, fast_open: on }
+    origin_leg: { initial_window: 40, ecn: on }
     proxy_protocol: v1
     max_connections: 7
     fallback: drop
@@ -217,6 +218,8 @@ shield: # all as it was
     assert_eq!(service.egress.source_ports, 30_000..=39_999);
     assert_eq!(service.client_leg.congestion, Algorithm::Reno);
     assert_eq!(service.client_leg.initial_window, 10);
+    assert_eq!((service.client_leg.ecn, service.origin_leg.ecn), (Ecn::Off, Ecn::On));
+    assert_eq!(service.client_leg.fast_open, FastOpen::On);
     assert_eq!(service.origin_leg.initial_window, 40);
     assert_eq!(service.proxy_protocol, ProxyProtocol::V1);
     assert_eq!(service.max_connections, 7);

@@ -98,8 +98,13 @@ fn write_rate_limit(out: &mut String, name: &str, limit: &Option<RateLimit>) -> 
 }
 
 fn write_leg(out: &mut String, name: &str, leg: Leg) -> std::fmt::Result {
-    let Leg { congestion, initial_window } = leg;
-    writeln!(out, "    {name}: {{ congestion: {congestion}, initial_window: {initial_window} }}")
+    let Leg { congestion, initial_window, ecn, fast_open } = leg;
+    write!(out, "    {name}: {{ congestion: {congestion}, initial_window: {initial_window}")?;
+    write!(out, ", ecn: {ecn}")?;
+    if name == "client_leg" {
+        write!(out, ", fast_open: {fast_open}")?;
+    }
+    writeln!(out, " }}")
 }
 
 /// A list on one line, of items that need no quotes.

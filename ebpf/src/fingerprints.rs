@@ -62,6 +62,11 @@ pub enum Found {
 }
 
 impl Fingerprints {
+    /// What one fingerprint takes of a table that holds as many as it is made for, at worst
+    /// [octets]: the number of buckets is rounded up to a power of two.
+    pub const OCTETS_EACH_MAX: usize =
+        (2 * size_of::<Line>() * LOAD_DIVISOR).div_ceil(FINGERPRINTS_PER_BUCKET);
+
     /// A table in memory of our own. `capacity`: how many it holds as it should.
     ///
     /// # Panics

@@ -27,6 +27,9 @@ pub enum Known {
 }
 
 impl KnownFlows {
+    /// What one connection takes of a set that holds as many as it is made for, at worst [octets].
+    pub const OCTETS_PER_FLOW_MAX: usize = Fingerprints::OCTETS_EACH_MAX;
+
     /// A set in memory of our own, of up to `capacity` connections. More are taken, too, at the price
     /// of some answers being [`Known::Maybe`].
     pub fn new(ifindexes: &[u32], capacity: usize, key: FingerprintKey) -> Self {

@@ -182,6 +182,19 @@ pub const SEGMENTS_PER_WINDOW_SEGMENT: u32 = 2;
 /// is taken for this, as in Linux (`tcp_min_snd_mss`): less would be an attack on our packet rate.
 pub const SEND_MSS_MIN: u16 = 48;
 
+/// Chunks or runs that one ACK's selective acknowledgments may make the scoreboard pass without
+/// learning anything. Blocks that are farther away are left to the next ACK, which repeats them;
+/// what an honest peer reports is near what it reported before.
+pub const SACK_STEPS_MAX: u32 = 1024;
+
+/// What a tail loss probe of a single segment waits on top of two round trips, for a peer that
+/// delays its ACK (RFC 8985 §7.2, TLP.max_ack_delay: 200 ms is the longest in common use).
+pub const TLP_ACK_DELAY_MAX: Duration = Duration::from_millis(200);
+
+/// Least time that a peer has to acknowledge what it has reported already, before that is taken
+/// for thrown away (RFC 2018 §8; as Linux).
+pub const RENEGING_DELAY_MIN: Duration = Duration::from_millis(10);
+
 /// How soon a SYN follows the reset that ended what an origin still had of an earlier connection.
 pub const SYN_AGAIN: Duration = Duration::from_millis(2);
 
@@ -216,6 +229,29 @@ pub const IPV6_MTU_MIN: u16 = 1280;
 /// Pairs of connections on one lane [pairs]; a service's `max_connections` bounds it further. New
 /// connections beyond are the kernel's, or what the service's `fallback` says.
 pub const PAIRS_PER_LANE_MAX: usize = 1 << 20;
+
+/// Pairs awake at one time on one lane are as many as its pool has frames, or this many if that is
+/// more [pairs]. One that is at work holds a frame, or waits for one or for a handshake; all others
+/// can sleep. Where even so all awake are busy, new connections are the kernel's, or what the
+/// service's `fallback` says, and segments of those that sleep are dropped, to be sent again.
+pub const AWAKE_PAIRS_MIN: usize = 4096;
+
+/// Places for pairs awake that are kept free, so that nobody has to wait for another to fall
+/// asleep [pairs]: each packet of a burst may be of another pair.
+pub const AWAKE_PAIRS_SPARE: usize = 512;
+
+/// A pair on which nothing happens for this long falls asleep. Longer than a round trip and a
+/// delayed acknowledgment, so that a conversation does not wake it with each word.
+pub const DORMANT_AFTER: Duration = Duration::from_secs(1);
+
+/// Pairs awake that are asked in one turn, or for one that needs room, whether they may sleep.
+pub const LOOKS_FOR_QUIET_MAX: usize = 64;
+
+/// When a sleeping pair that found no room to wake for its timer tries again.
+pub const WAKE_RETRY: Duration = Duration::from_millis(10);
+
+/// What an idle connection takes at most, both of its legs and its share of every table [octets].
+pub const IDLE_CONNECTION_OCTETS_MAX: usize = 1024;
 
 /// Connections in TIME-WAIT on one lane. Full, the oldest goes early.
 pub const TIME_WAIT_MAX: usize = 1 << 17;
@@ -261,6 +297,19 @@ pub const KERNEL_LOOK_INTERVAL: Duration = Duration::from_micros(50);
 /// the acknowledgment of an answer is on its way, also when it was lost and the client sends data
 /// after its retransmission timeouts of one, two, four and eight seconds (RFC 6298 §2, §5.5).
 pub const COOKIE_PERIOD: Duration = Duration::from_secs(32);
+
+/// How long one key is used for cookies of Fast Open, which are good for one to two of these: long
+/// enough that who comes back finds them good, short enough that one that was overheard is soon
+/// worth nothing (RFC 7413 §4.1.2).
+pub const FAST_OPEN_KEY_PERIOD: Duration = Duration::from_secs(3600);
+
+/// Connections of one service on one lane that were opened early and whose clients are still to be
+/// heard of (RFC 7413 §5.1) [connections]; beyond, clients do without. Each may hold a request and
+/// a connection to an origin.
+pub const FAST_OPEN_PENDING_MAX: usize = 256;
+
+/// How long one of them counts on after a reset (RFC 7413 §5.1; as in Linux).
+pub const FAST_OPEN_RESET_MEMORY: Duration = Duration::from_secs(60);
 
 /// How often it is asked whether SYN cookies are to be on: a flood of a million a second has brought
 /// a thousand SYNs by then.
@@ -344,3 +393,5 @@ const _: () = assert!(COPYBREAK <= CHUNK_SIZE_MIN - HEADROOM);
 const _: () = assert!(SPENT_COOKIES_MAX.is_power_of_two());
 // The shield's twin keeps a set of ports in an octet.
 const _: () = assert!(PORTS_PER_LANE_MAX <= u8::BITS as usize);
+const _: () = assert!(AWAKE_PAIRS_SPARE >= BURST * PORTS_PER_LANE_MAX);
+const _: () = assert!(AWAKE_PAIRS_MIN >= 2 * AWAKE_PAIRS_SPARE);

@@ -1,13 +1,15 @@
 //! Split TCP: two connections that serve one client, and what crosses between them.
 //!
 //! Owns the [`Pair`] and its two [`Leg`]s, the [`Service`]s and their origins, the headers in
-//! front of TCP ([`Envelope`]) and the table of connections in TIME-WAIT. Payload crosses as
+//! front of TCP ([`Envelope`]), pairs that sleep ([`DormantPair`]) and connections in TIME-WAIT. Payload crosses as
 //! [`crate::tcp::Chunk`]s, in the frames it arrived in; windows, the end of a stream and resets
 //! cross with it. Knows nothing of how frames arrive. Start at [`Pair::shuttle`].
 
 use std::net::{IpAddr, Ipv6Addr};
 
+mod dormant;
 mod envelope;
+mod fast_opens;
 mod pair;
 pub mod proxy_protocol;
 mod service;
@@ -16,12 +18,14 @@ mod spent_cookies;
 mod table;
 mod time_wait;
 
+pub use dormant::{DormantLeg, DormantPair};
 pub use envelope::{Envelope, LinkPath};
+pub use fast_opens::FastOpens;
 pub use pair::{Leg, LegPath, Pair, Phase, Side};
 pub use service::{Fallback, Origin, OriginSettings, Service, ServiceSettings, cookie_service};
 pub use source_ports::SourcePorts;
 pub use spent_cookies::{Fingerprint, SpentCookies};
-pub use table::PairTable;
+pub use table::{DormantTable, PairTable, Table};
 pub use time_wait::{TimeWaitTable, Waiting};
 
 /// An IPv4 address as an IPv4-mapped one (RFC 4291 §2.5.5.2).

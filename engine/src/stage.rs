@@ -18,4 +18,4 @@ pub use gate::{Gate, NoGate, ShieldGate, TwinGate};
 pub use idle::IdlePolicy;
 pub use lane::{Cookies, Lane};
 pub use pressure::{Load, Pressure, Thresholds};
-pub use worker::{Outlet, PortIdentity, Worker, WorkerSettings, flows_for};
+pub use worker::{Outlet, PortIdentity, Worker, WorkerSettings, flows_for, idle_connection_octets};

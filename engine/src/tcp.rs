@@ -1,8 +1,8 @@
 //! One TCP connection, sans-I/O: segments and `now` in, segments and the next deadline out.
 //!
 //! RFC 9293 with what Linux does today: window scaling, timestamps and PAWS (RFC 7323), selective
-//! acknowledgments (RFC 2018, RFC 2883, RFC 6675), blind-attack resistance (RFC 5961), the
-//! retransmission timer of RFC 6298 and exchangeable congestion control.
+//! acknowledgments (RFC 2018, RFC 2883), loss recovery by RACK-TLP (RFC 8985), blind-attack
+//! resistance (RFC 5961), the retransmission timer of RFC 6298 and exchangeable congestion control.
 //!
 //! What a [`Connection`] promises: no input makes it panic; it allocates nothing; it reads no
 //! clock; every frame that it was given is in one of its queues, was handed out again, or went
@@ -20,9 +20,11 @@ pub mod connection;
 pub mod counters;
 mod deadlines;
 pub mod delivery_rate;
+mod dormant;
 pub mod ecn;
 #[cfg(any(test, fuzzing))]
 pub mod exercise;
+pub mod fast_open;
 mod input;
 pub mod isn;
 mod out_of_order;
@@ -41,6 +43,7 @@ mod window;
 pub use chunks::ChunkSlab;
 pub use connection::Connection;
 pub use counters::TcpCounters;
+pub use dormant::Asleep;
 pub use ecn::EcnPolicy;
 pub use input::{Disposition, DropReason};
 pub use output::{Outgoing, OutgoingKind, reset_in_reply};

@@ -13,6 +13,8 @@
 mod apps;
 #[path = "appliance/cookies.rs"]
 mod cookies;
+#[path = "appliance/ecn.rs"]
+mod ecn;
 #[path = "appliance/packet.rs"]
 mod packet;
 #[path = "appliance/peer.rs"]
@@ -23,7 +25,7 @@ mod rig;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use apps::{echo, respond, send};
+use apps::{echo, idle, respond, send};
 use peer::Settings;
 use rig::{CLIENTS, Ended, Listener, Plan, Wire, World, address, ms, origin, pattern, secs, seed};
 use ringroad_engine::shield::Rates;
@@ -107,11 +109,11 @@ fn plan() -> Plan {
     let mut plan = Plan::new(seed());
     plan.frames = 8192;
     plan.service.client_leg.keepalive =
-        Some(Keepalive { idle: ms(50), interval: ms(10), probes: 100 });
+        Some(Keepalive { idle: ms(2500), interval: ms(10), probes: 100 });
     plan
 }
 
-/// Turns a loaded lane for two seconds, with more load each 20 ms, and demands that it takes and
+/// Turns a loaded lane for three seconds, with more load each 20 ms, and demands that it takes and
 /// gives back no memory.
 fn assert_no_calls<P: Wire, G: Gate>(
     mut world: World<P, G>,
@@ -126,11 +128,16 @@ fn assert_no_calls<P: Wire, G: Gate>(
     for n in 0..8 {
         world.client(10_000 + n, Settings::MODERN, send(pattern(1, 30_000_000)));
     }
+    // These say nothing: they sleep, but for their keepalives.
+    for n in 0..8 {
+        world.client(11_000 + n, Settings::MODERN, idle());
+    }
+    let mut woken = 0;
     let mut packets = 0;
     let mut calls = (0, 0);
     let start = world.now;
     let mut round = 1;
-    while world.now < start + secs(2) {
+    while world.now < start + secs(3) {
         if world.now >= start + ms(20) * round as u32 {
             load(&mut world, round);
             more(&mut world, round);
@@ -138,7 +145,9 @@ fn assert_no_calls<P: Wire, G: Gate>(
         }
         let now = world.now;
         world.hosts.turn(now);
+        let asleep = world.lane.worker().asleep();
         let (found, allocations, frees) = counted(|| world.lane.turn(&mut || now));
+        woken += asleep.saturating_sub(world.lane.worker().asleep());
         // The first second is for what grows once: lists that reach their length.
         if world.now >= start + secs(1) {
             packets += found;
@@ -147,6 +156,7 @@ fn assert_no_calls<P: Wire, G: Gate>(
         world.now += ms(1);
     }
     assert!(packets > 50_000, "no load: {packets} packets");
+    assert!(woken > 0, "nobody slept");
     assert!(world.counters().accepted > 1000, "{:?}", world.counters());
     assert_eq!(calls, (0, 0), "calls to the allocator (taking, giving back) in {packets} packets");
     for side in world.hosts.all_mut() {

@@ -557,6 +557,16 @@ fn services() {
         &["10:35: \"initial_window\" cannot be \"0\"; give a whole number from 1 to 100"],
     );
     assert_says_in_service(
+        "origin_leg: { ecn: maybe }",
+        &["10:24: \"ecn\" cannot be \"maybe\"; give one of accept, on, off"],
+    );
+    assert_says_in_service(
+        "origin_leg: { fast_open: on }",
+        &[
+            "10:19: unknown key \"fast_open\" in origin_leg; known are congestion, initial_window, ecn",
+        ],
+    );
+    assert_says_in_service(
         "client_leg: cubic",
         &["10:17: client_leg cannot be \"cubic\"; give keys with values"],
     );

@@ -66,6 +66,12 @@ enum Search {
 }
 
 impl FlowTable {
+    /// What one flow takes of a table that is full, at worst [octets]: its entry, its place in the
+    /// list of free ones, and buckets, whose number is rounded up to a power of two.
+    pub const OCTETS_PER_FLOW_MAX: usize = size_of::<Entry>()
+        + size_of::<u32>()
+        + (2 * 4 * size_of::<Bucket>()).div_ceil(FLOW_TABLE_LOAD_QUARTERS);
+
     /// A table for `capacity` flows.
     ///
     /// # Panics

@@ -37,8 +37,12 @@ pub struct Settings {
     pub reorder: Reorder,
     /// Speed of the narrow link [bit/s]; `None` is as fast as packets come.
     pub rate_bps: Option<u64>,
-    /// What may wait for the narrow link; more is dropped [packets]. `None`: the engine's limit.
+    /// What may be on the path at a time, however long it is; more is dropped [packets]. `None`:
+    /// the engine's limit.
     pub queue: Option<usize>,
+    /// What may wait for the narrow link, the packet that it is sending included; a packet that
+    /// would make it more is dropped [octets]. `None`: whatever `queue` allows.
+    pub queue_octets: Option<u64>,
 }
 
 /// How a reordered packet is held back: until either has happened.
@@ -71,6 +75,8 @@ pub struct PathStats {
     pub reordered: u64,
     /// Found its queue full.
     pub queue_full: u64,
+    /// The most that has waited for the narrow link [octets].
+    pub queued_octets_max: u64,
     /// Not duplicated or corrupted after all, because the pool was empty.
     pub no_frame: u64,
 }
@@ -291,7 +297,8 @@ impl Path {
         late: Duration,
         reordered: bool,
     ) {
-        if self.held() >= self.settings.queue.unwrap_or(IMPAIR_QUEUE_MAX).min(IMPAIR_QUEUE_MAX) {
+        let queue = self.settings.queue.unwrap_or(IMPAIR_QUEUE_MAX).min(IMPAIR_QUEUE_MAX);
+        if self.held() >= queue || !self.fits_queue(now, frame.len()) {
             self.stats.queue_full += 1;
             return pool.free(frame);
         }
@@ -300,6 +307,8 @@ impl Path {
             let nanos = (frame.len() as u64 * 8).saturating_mul(1_000_000_000) / rate_bps.max(1);
             due = self.link_free.max(now) + Duration::from_nanos(nanos);
             self.link_free = due;
+            let queued = self.queued_octets(now, rate_bps);
+            self.stats.queued_octets_max = self.stats.queued_octets_max.max(queued);
         }
         due = due + self.settings.delay + late;
         let number = self.entered;
@@ -315,6 +324,21 @@ impl Path {
             self.waiting.push(Waiting { packet, until_left });
         } else {
             self.on_the_way.push(Reverse(packet));
+        }
+    }
+
+    /// What waits for the narrow link, as the time says that it still needs [octets].
+    fn queued_octets(&self, now: Instant, rate_bps: u64) -> u64 {
+        let bits = self.link_free.since(now).as_nanos() * u128::from(rate_bps) / 1_000_000_000;
+        u64::try_from(bits / 8).unwrap_or(u64::MAX)
+    }
+
+    fn fits_queue(&self, now: Instant, len: usize) -> bool {
+        match (self.settings.rate_bps, self.settings.queue_octets) {
+            (Some(rate_bps), Some(most)) => {
+                self.queued_octets(now, rate_bps).saturating_add(len as u64) <= most
+            }
+            _ => true,
         }
     }
 

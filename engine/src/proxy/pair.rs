@@ -77,6 +77,8 @@ pub struct Pair {
     pub phase: Phase,
     /// Whether the pair waits in the worker's queue to be looked at.
     pub queued: bool,
+    /// Whether the pair was opened early, and its client is still to be heard of.
+    pub fast_open_pending: bool,
     /// Whether the pair waits in the worker's list for Linux to resolve a neighbour.
     pub awaiting_path: bool,
     /// A leg is gone when it is closed and forgotten, or when only its TIME-WAIT is left.
@@ -85,6 +87,8 @@ pub struct Pair {
     pub came_by: LinkPath,
     /// When payload last crossed, or what had crossed was acknowledged.
     pub moved_at: Instant,
+    /// When a segment last came or left.
+    pub stirred_at: Instant,
     /// What both legs had queued to be sent or acknowledged when they were last looked at [octets].
     pub queued_octets: u32,
     /// When the worker's wheel will look at this pair.

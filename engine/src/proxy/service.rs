@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ringroad_ebpf::{CookieMode, CookieService};
 
-use super::SourcePorts;
 use super::proxy_protocol::Version;
+use super::{FastOpens, SourcePorts};
 use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::{EcnPolicy, LegSettings};
 use crate::telemetry::ServiceCounters;
@@ -73,6 +73,7 @@ pub struct Service {
     pub settings: ServiceSettings,
     pub origins: Vec<Origin>,
     pub counters: ServiceCounters,
+    pub fast_opens: FastOpens,
     next_origin: usize,
     /// The least of the origins'.
     origin_mss: u16,
@@ -105,6 +106,7 @@ impl Service {
             settings,
             origins,
             counters: ServiceCounters::default(),
+            fast_opens: FastOpens::new(),
             next_origin: 0,
             origin_mss: u16::MAX,
         }

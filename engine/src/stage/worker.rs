@@ -6,12 +6,13 @@
 //!
 //! 1. [`Worker::on_burst`] for each port: classify, look up, hand each segment to its leg
 //!    (`receive.rs`; new connections in `accept.rs`, those by SYN cookie in `cookie.rs`);
-//! 2. [`Worker::on_time`]: what is due by itself (`timers.rs`);
+//! 2. [`Worker::on_time`]: what is due by itself (`timers.rs`), and who may sleep (`dormant.rs`);
 //! 3. [`Worker::flush`]: every pair that something happened to is looked at once: payload
 //!    crosses, segments leave (`progress.rs`).
 
 mod accept;
 mod cookie;
+mod dormant;
 mod progress;
 mod receive;
 mod timers;
@@ -32,12 +33,15 @@ use crate::proxy::{
     cookie_service,
 };
 use crate::shield::cookie::Keys;
+use crate::tcp::fast_open;
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
-use crate::tcp::{ChunkSlab, State, TcpCounters};
+use crate::tcp::{ChunkSlab, Connection, State, TcpCounters};
 use crate::telemetry::{FrameCounts, Ledger, ServiceCounters, Snapshot, Telemetry};
 use crate::time::Instant;
 
+pub use dormant::idle_connection_octets;
+use dormant::{Dormitory, awake_for};
 use receive::Arrival;
 
 /// What a worker is told once, at its start.
@@ -91,7 +95,9 @@ pub struct Worker {
     flows: FlowTable,
     known_flows: Option<KnownFlows>,
     hasher: FlowHasher,
+    /// Pairs that are awake.
     pairs: PairTable,
+    dormitory: Dormitory,
     /// Of the pairs, those whose client has yet to acknowledge our SYN-ACK.
     half_open: usize,
     waiting: TimeWaitTable,
@@ -104,6 +110,7 @@ pub struct Worker {
     proven_sources: Option<ProvenSources>,
     /// Those of the SYN cookies that the shield hands out, if it does.
     cookie_keys: Option<Keys>,
+    fast_open_cookies: fast_open::Cookies,
     /// Whether it does at present.
     cookies_on: bool,
     spent_cookies: SpentCookies,
@@ -133,6 +140,7 @@ impl Worker {
     ) -> Self {
         let WorkerSettings { ports, services, known_flows, proven_sources, secret } = settings;
         let pairs = pairs_for(&services);
+        let awake = awake_for(pairs, pool.capacity());
         let replies_max = BURST * ports.len();
         // Who has seen many of our source ports may find this seed, and from it nothing else.
         let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = derive(&secret, b"source ports");
@@ -149,10 +157,11 @@ impl Worker {
             flows: FlowTable::new(flows_for(&services)),
             known_flows,
             hasher: FlowHasher::new(&derive(&secret, b"flows")),
-            pairs: PairTable::new(pairs),
+            pairs: PairTable::new(awake),
+            dormitory: Dormitory::new(pairs, awake, now),
             half_open: 0,
             waiting: TimeWaitTable::new(TIME_WAIT_MAX),
-            wheel: TimingWheel::new(pairs, WHEEL_TICK, now),
+            wheel: TimingWheel::new(awake, WHEEL_TICK, now),
             services: services
                 .into_iter()
                 .enumerate()
@@ -164,11 +173,12 @@ impl Worker {
             secret: Secret::new(derive(&secret, b"sequence numbers")),
             proven_sources,
             cookie_keys: None,
+            fast_open_cookies: fast_open::Cookies::new(derive(&secret, b"fast open")),
             cookies_on: false,
             spent_cookies: SpentCookies::new(),
             arrivals: Vec::with_capacity(BURST),
-            queue: VecDeque::with_capacity(pairs),
-            awaiting_path: Vec::with_capacity(pairs),
+            queue: VecDeque::with_capacity(awake),
+            awaiting_path: Vec::with_capacity(awake),
             origins_looked_after: now,
             replies: Vec::with_capacity(replies_max),
             reset_budget: receive::ResetBudget::default(),
@@ -178,9 +188,14 @@ impl Worker {
         }
     }
 
-    /// Connections that are proxied now.
+    /// Connections that are proxied now, those that sleep included.
     pub fn active(&self) -> usize {
-        self.pairs.len()
+        self.pairs.len() + self.dormitory.len()
+    }
+
+    /// Of these, those on which nothing happens.
+    pub fn asleep(&self) -> usize {
+        self.dormitory.len()
     }
 
     /// Connections whose client has yet to acknowledge our SYN-ACK.
@@ -193,7 +208,9 @@ impl Worker {
     pub fn count_half_open(&self) -> usize {
         let pairs = self.pairs.indices().filter_map(|index| self.pairs.get(index));
         let clients = pairs.filter_map(|pair| pair.leg(Side::Client));
-        clients.filter(|client| client.tcp.state() == State::SynReceived).count()
+        // One that was opened early has proven itself.
+        let unproven = |tcp: &Connection| tcp.state() == State::SynReceived && !tcp.opened_early();
+        clients.filter(|client| unproven(&client.tcp)).count()
     }
 
     /// The MSS that every origin of service `index` is known to take [octets].
@@ -217,7 +234,8 @@ impl Worker {
             || !(self.draining
                 || !service.has_room()
                 || self.pool.is_scarce()
-                || self.pairs.is_full())
+                || self.pairs.is_full()
+                || self.active() >= self.dormitory.capacity())
     }
 
     pub fn services(&self) -> usize {
@@ -264,6 +282,7 @@ impl Worker {
                 self.enqueue(index);
             }
         }
+        self.abort_sleepers();
     }
 
     /// Says what was counted, as of now; see [`Snapshot`].
@@ -358,27 +377,37 @@ fn derive(secret: &[u8; 16], purpose: &[u8]) -> [u8; 16] {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
     Leg { pair: u32, side: Side },
+    Dormant { index: u32, side: Side },
     TimeWait { index: u32 },
 }
 
 impl Slot {
     const TIME_WAIT: u32 = 1 << 31;
+    const DORMANT: u32 = 1 << 30;
 
     fn encode(self) -> u32 {
         match self {
             Slot::Leg { pair, side } => pair << 1 | side as u32,
+            Slot::Dormant { index, side } => index << 1 | side as u32 | Slot::DORMANT,
             Slot::TimeWait { index } => index | Slot::TIME_WAIT,
         }
     }
 
+    #[inline]
     fn decode(value: u32) -> Self {
         if value & Slot::TIME_WAIT != 0 {
             return Slot::TimeWait { index: value & !Slot::TIME_WAIT };
         }
         let side = if value & 1 == 0 { Side::Client } else { Side::Origin };
-        Slot::Leg { pair: value >> 1, side }
+        let index = (value & !Slot::DORMANT) >> 1;
+        match value & Slot::DORMANT {
+            0 => Slot::Leg { pair: index, side },
+            _ => Slot::Dormant { index, side },
+        }
     }
 }
+
+const _: () = assert!((PAIRS_PER_LANE_MAX as u32) << 1 <= Slot::DORMANT);
 
 /// Borrows the parts of a worker that a connection needs.
 macro_rules! context {

@@ -51,8 +51,9 @@ pub struct AckSample {
     pub cwnd_limited: bool,
     /// The ACK echoed congestion experienced (ECE), and ECN is in force (RFC 3168 §6.1.2).
     pub ece: bool,
-    /// Fast recovery was under way when the ACK arrived, or is now; what such an ACK covers was sent
-    /// in part to repair, so the window does not grow for it (RFC 6582 §3.2).
+    /// Fast recovery was under way when the ACK arrived, or is now, or may be soon, as it only
+    /// reports what lies behind a gap: the window does not grow for it (RFC 5681 §3.2, RFC 6582
+    /// §3.2).
     pub in_recovery: bool,
 }
 
@@ -140,7 +141,7 @@ pub trait CongestionControl {
     }
 
     /// Whether the window is to be obeyed as it is during recovery; otherwise recovery spreads its
-    /// reduction over a round trip (PRR, RFC 6937).
+    /// reduction over a round trip (PRR, RFC 9937).
     fn manages_recovery(&self) -> bool {
         false
     }

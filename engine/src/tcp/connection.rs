@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::chunks::NIL;
 use super::congestion::{CongestionControl, Controller};
 use super::ecn::{EcnPolicy, EcnState};
+use super::fast_open::Cookie;
 use super::out_of_order::OutOfOrder;
 use super::receive_queue::ReceiveQueue;
 use super::recovery::Recovery;
@@ -128,6 +129,10 @@ pub(super) struct Cold {
     pub(super) active: bool,
     /// Asks for ECN with our SYN, or agrees if the peer's does.
     pub(super) ecn_willing: bool,
+    /// The SYN brought payload that was taken: what is queued need not wait for the ACK of ours.
+    pub(super) early: bool,
+    /// For our SYN-ACK to bring (RFC 7413 §4.1.2).
+    pub(super) fast_open_cookie: Option<Cookie>,
 }
 
 /// Full-sized segments at the start of a connection that are acknowledged at once, so that the
@@ -136,7 +141,7 @@ const QUICK_ACKS: u8 = 10;
 
 impl Connection {
     /// Answers a SYN that reached a listener: SYN-RECEIVED (RFC 9293 §3.10.7.2). Payload on the
-    /// SYN is left for the peer to send again.
+    /// SYN is left for the peer to send again, or is for [`Connection::open_early`].
     pub fn accept(
         settings: &LegSettings,
         endpoints: Endpoints,
@@ -260,6 +265,8 @@ impl Connection {
                 cwnd_limited: false,
                 active: false,
                 ecn_willing: settings.ecn != EcnPolicy::Off,
+                early: false,
+                fast_open_cookie: None,
             },
         }
     }
@@ -469,6 +476,13 @@ impl Connection {
         self.cold.recovery.pipe(self.snd_nxt - self.snd_una)
     }
 
+    /// How much may be in flight: the congestion window, or what is left of it while fast recovery
+    /// reduces it [octets].
+    pub(super) fn send_window(&self) -> u32 {
+        let controller = &self.cold.controller;
+        self.cold.recovery.window(controller.window_octets(), controller.manages_recovery())
+    }
+
     /// Notes if nothing is left to send though the congestion window has room, before that changes
     /// (draft-ietf-ccwg-bbr-06 §4.1.2.4, CheckIfApplicationLimited).
     #[inline]
@@ -504,7 +518,8 @@ impl Connection {
 
     /// The window field for a SYN or SYN-ACK, which is never scaled, and the edge it promises.
     pub(super) fn offered_in_syn(&self) -> (u16, SeqNum) {
-        let window = self.room.min(WINDOW_UNSCALED_MAX);
+        let free = self.room.saturating_sub(self.received.list.octets);
+        let window = free.min(WINDOW_UNSCALED_MAX);
         (window as u16, self.rcv_nxt + window)
     }
 
@@ -523,7 +538,9 @@ impl Connection {
         self.retransmit_at = Instant::FAR_FUTURE;
         self.ack_at = Instant::FAR_FUTURE;
         self.ack_now = false;
+        self.ecn = EcnState::default();
         self.cold.retry_at = Instant::FAR_FUTURE;
+        self.cold.recovery.forget_timers();
     }
 
     /// Recomputes whether the next segment needs the general path.

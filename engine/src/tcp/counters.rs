@@ -23,12 +23,26 @@ pub struct TcpCounters {
     pub timeouts: u64,
     /// Times that fast recovery was entered.
     pub fast_recoveries: u64,
+    /// Of those, times that nothing had been lost.
+    pub spurious_recoveries: u64,
+    /// Of the timeouts, those that nothing had been lost before.
+    pub spurious_timeouts: u64,
+    /// Tail loss probes sent (RFC 8985 §7) [segments].
+    pub tail_probes: u64,
+    /// Reports that something arrived twice (RFC 2883).
+    pub duplicate_reports: u64,
+    /// Connections on which the path was seen to change the order of segments.
+    pub reordering_seen: u64,
+    /// Times that a peer had thrown away what it had reported (RFC 2018 §8).
+    pub reneged: u64,
     /// ACKs sent to challenge a segment that may be forged (RFC 5961) [segments].
     pub challenge_acks: u64,
     /// Segments refused by PAWS (RFC 7323 §5) [segments].
     pub paws_rejected: u64,
     /// Segments that carried payload out of order [segments].
     pub out_of_order: u64,
+    /// Connections that were opened by a SYN with payload (RFC 7413).
+    pub fast_opens: u64,
     /// Packets that came marked with congestion experienced, agreed on or not [packets].
     pub ce_received: u64,
     /// Acknowledgments that echo a mark (RFC 3168 §6.1.2) [segments].
@@ -49,6 +63,7 @@ impl TcpCounters {
             ("out_of_order", self.out_of_order),
             ("paws_rejected", self.paws_rejected),
             ("challenge_acks", self.challenge_acks),
+            ("fast_opens", self.fast_opens),
             ("ce_received", self.ce_received),
             ("ece_received", self.ece_received),
             ("cwr_sent", self.cwr_sent),

@@ -5,6 +5,8 @@
 //! retransmission timer, with payload but no window the persist timer, in TIME-WAIT its end.
 
 use super::congestion::{CongestionControl, LossSample};
+use super::recovery::{Delivery, News, Soon};
+use super::settings::LegSettings;
 use super::state::{CloseReason, Event, State};
 use super::{Connection, Context};
 use crate::time::Instant;
@@ -13,7 +15,8 @@ impl Connection {
     /// When [`Connection::on_deadline`] wants to be called; [`Instant::FAR_FUTURE`] if never.
     #[inline]
     pub fn deadline(&self) -> Instant {
-        self.retransmit_at.min(self.ack_at).min(self.cold.retry_at).min(self.keepalive_at())
+        let soonest = self.retransmit_at.min(self.ack_at).min(self.cold.retry_at);
+        soonest.min(self.cold.recovery.soon_at).min(self.keepalive_at())
     }
 
     /// Acts on what is due at `cx.now`; then the caller polls for segments. May be called early.
@@ -25,6 +28,16 @@ impl Connection {
         if now >= self.ack_at {
             self.ack_at = Instant::FAR_FUTURE;
             self.ack_now = true;
+        }
+        // Before the retransmission timer, which a probe puts off.
+        match self.cold.recovery.take_due(now) {
+            Soon::Nothing => {}
+            Soon::Reordering => self.on_reordering_timer(cx),
+            Soon::Probe => {
+                // RFC 8985 §7.3: whether a probe can be sent or not.
+                self.cold.recovery.probe_is_due = true;
+                self.arm_retransmission(now);
+            }
         }
         if now >= self.retransmit_at {
             self.retransmit_at = Instant::FAR_FUTURE;
@@ -62,6 +75,28 @@ impl Connection {
         cx.counters.timeouts += 1;
     }
 
+    /// RFC 8985 §6.2 step 5: what was overtaken has had its time to arrive.
+    fn on_reordering_timer(&mut self, cx: &mut Context<'_>) {
+        let outstanding = self.snd_nxt - self.snd_una;
+        let ack = self.ack_of(self.snd_una, cx.now);
+        let outcome = self.cold.recovery.on_reordering_timer(cx.chunks, &ack);
+        self.tell_controller(cx, &outcome, outstanding);
+        if outcome.entered {
+            self.cold.recovery.begin_reduction(&ack, &News::default(), 0);
+        }
+        if outcome.found_loss {
+            let window = self.cold.controller.window_octets();
+            self.cold.recovery.reduce(&Delivery {
+                delivered: 0,
+                in_flight: self.in_flight(),
+                ssthresh: window,
+                mss: ack.mss,
+                is_safe: false,
+            });
+            self.note_disorder();
+        }
+    }
+
     /// RFC 6298 §5.4 to §5.7.
     fn on_retransmission_timeout(&mut self, cx: &mut Context<'_>) {
         let head = self.queue.list.head;
@@ -75,7 +110,9 @@ impl Connection {
         let in_flight_octets = self.snd_nxt - self.snd_una;
         // RFC 5681 §3.1: when the same segment times out again, the threshold stays.
         self.cold.controller.on_rto(&LossSample { in_flight_octets, now: cx.now });
-        self.cold.recovery.on_timeout(cx.chunks, &self.queue, self.snd_nxt);
+        let ack = self.ack_of(self.snd_una, cx.now);
+        let reneged = self.cold.recovery.on_timeout(cx.chunks, &self.queue, &ack);
+        cx.counters.reneged += u64::from(reneged);
         self.note_reduction();
         self.cold.fin_lost = self.fin_sent;
         self.cold.retries += 1;
@@ -107,17 +144,13 @@ impl Connection {
     /// timer runs: their timers ask already.
     #[inline]
     fn keepalive_at(&self) -> Instant {
-        match self.cold.settings.keepalive {
-            Some(keepalive)
-                if self.state.is_synchronized()
-                    && self.state != State::TimeWait
-                    && self.retransmit_at == Instant::FAR_FUTURE =>
-            {
-                let probes = u32::from(self.cold.keepalives_sent);
-                self.last_received + keepalive.idle + keepalive.interval * probes
-            }
-            _ => Instant::FAR_FUTURE,
+        let may_ask = self.state.is_synchronized()
+            && self.state != State::TimeWait
+            && self.retransmit_at == Instant::FAR_FUTURE;
+        if !may_ask {
+            return Instant::FAR_FUTURE;
         }
+        keepalive_due(&self.cold.settings, self.last_received, self.cold.keepalives_sent)
     }
 
     fn on_keepalive(&mut self, cx: &mut Context<'_>) {
@@ -135,4 +168,16 @@ impl Connection {
         self.end(CloseReason::TimedOut);
         self.discard(cx);
     }
+}
+
+/// When a peer that was last heard of at `last_received`, and has been sent `probes_sent` probes since,
+/// is asked for a sign of life.
+#[inline]
+pub(super) fn keepalive_due(
+    settings: &LegSettings,
+    last_received: Instant,
+    probes_sent: u8,
+) -> Instant {
+    let Some(keepalive) = settings.keepalive else { return Instant::FAR_FUTURE };
+    last_received + keepalive.idle + keepalive.interval * u32::from(probes_sent)
 }

@@ -15,6 +15,8 @@ pub use refusal::DropReason;
 
 use super::state::State;
 use super::{Chunk, Connection, Context};
+use crate::limits::TIMESTAMP_VALID;
+use crate::time::Instant;
 use crate::wire::tcp::{Flags, SeqNum, TcpHeader};
 
 /// What became of a segment. Its frame, if it carried payload, is taken care of in any case.
@@ -86,7 +88,7 @@ impl Connection {
         let acked = header.acknowledgment - self.snd_una;
         self.update_send_window(header);
         if acked > 0 {
-            self.on_new_acknowledgment(cx, header);
+            self.on_new_acknowledgment(cx, header, false);
         } else {
             self.heed_echo(cx, header, self.snd_nxt - self.snd_una);
         }
@@ -144,6 +146,7 @@ impl Connection {
         if header.flags.contains(Flags::RST) {
             return self.on_reset(cx);
         }
+        self.forget_old_timestamp(cx.now, header);
         self.last_received = cx.now;
         self.cold.keepalives_sent = 0;
         self.update_ts_recent(header);
@@ -170,6 +173,17 @@ impl Connection {
         }
         self.take_fin(cx.now);
         disposition
+    }
+
+    /// RFC 7323 §5.5: the peer's last timestamp from before a long silence says nothing, so that the
+    /// next one takes its place whichever of them looks older. Kept, it would refuse all that follow.
+    fn forget_old_timestamp(&mut self, now: Instant, header: &TcpHeader) {
+        if let Some(timestamps) = header.options.timestamps
+            && self.timestamps
+            && now.since(self.last_received) >= TIMESTAMP_VALID
+        {
+            self.ts_recent = timestamps.value;
+        }
     }
 
     /// RFC 7323 §4.3: the timestamp to echo is that of the segment that began at or before what we

@@ -104,17 +104,28 @@ impl Connection {
             };
             let (header, edge) = self.syn_header(cx.now);
             let outgoing = self.send_control(cx, header, kind, wrap)?;
-            self.rcv_edge = edge;
+            // What was offered before is not taken back.
+            self.rcv_edge = if self.cold.early { edge.latest(self.rcv_edge) } else { edge };
             self.cold.syn_due = false;
             self.cold.syn_sent_at = cx.now;
             cx.counters.retransmitted += u64::from(kind == OutgoingKind::Retransmitted);
             self.arm_retransmission(cx.now);
             return Some(outgoing);
         }
-        if self.state == State::SynReceived {
-            return self.transmit_acknowledgment(cx, wrap);
+        if self.state != State::SynReceived {
+            return None;
         }
-        None
+        if self.cold.early {
+            // RFC 7413 §4.2.2: up to the initial window may leave before our SYN is acknowledged.
+            match self.pick_unsent(cx) {
+                Ok(index) => return self.transmit_chunk(cx, index, wrap),
+                Err(Held::Retry) => {
+                    self.cold.retry_at = self.cold.retry_at.min(cx.now + OUTPUT_RETRY);
+                }
+                Err(Held::Nothing) => {}
+            }
+        }
+        self.transmit_acknowledgment(cx, wrap)
     }
 
     fn transmit_reset_reply(
@@ -158,6 +169,12 @@ impl Connection {
                     Err(Held::Nothing) => {}
                 }
             }
+            if self.cold.recovery.probe_is_due {
+                self.cold.recovery.probe_is_due = false;
+                if let Ok(index) = self.pick_probe(cx) {
+                    return self.transmit_tail_probe(cx, index, wrap);
+                }
+            }
             if retry {
                 self.cold.retry_at = self.cold.retry_at.min(cx.now + OUTPUT_RETRY);
             }
@@ -171,16 +188,16 @@ impl Connection {
         self.transmit_acknowledgment(cx, wrap)
     }
 
-    /// RFC 6675 §5 NextSeg () rule 1: the first that is lost and not yet sent again.
+    /// RFC 6675 §5 NextSeg () rule 1: the first that was found lost and is not yet sent again.
     ///
-    /// Note: rules 3 and 4 (retransmitting what may only be late) are not used; the timer covers
-    /// the tail.
+    /// Note: rules 3 and 4 (retransmitting what may only be late) are not used; probes cover the
+    /// tail.
     fn pick_lost(&mut self, cx: &mut Context<'_>) -> Result<u32, Held> {
         if !self.cold.recovery.has_lost() {
             return Err(Held::Nothing);
         }
-        let (before, at) = self.cold.recovery.next_lost(cx.chunks, &self.queue);
-        if at == self.queue.unsent || at == NIL {
+        let at = self.cold.recovery.next_lost();
+        if at == NIL {
             return Err(Held::Nothing);
         }
         let node = cx.chunks.node(at);
@@ -188,13 +205,13 @@ impl Connection {
             return Err(Held::Retry);
         }
         let len = node.len().min(u32::from(self.mss));
-        let window = self.cold.controller.window_octets();
+        let window = self.send_window();
         let pipe = self.in_flight();
         if !self.cold.recovery.first_is_due && pipe > 0 && pipe + len > window {
             return Err(Held::Nothing);
         }
         if len < node.len() {
-            return self.split(cx, before, at, len);
+            return self.split(cx, at, len);
         }
         Ok(at)
     }
@@ -226,51 +243,76 @@ impl Connection {
         if outstanding == 0 {
             self.restart_after_idle(cx.now);
         }
-        let window = self.cold.controller.window_octets();
+        let window = self.send_window();
         let pipe = self.in_flight();
-        let segments_max = SEGMENTS_PER_WINDOW_SEGMENT * window.div_ceil(u32::from(self.mss));
-        if pipe > 0 && (pipe + len > window || self.queue.sent_frames >= segments_max) {
+        let segments = self.cold.recovery.segments_in_flight();
+        // What is outstanding counts too: full segments that were sent before the window fell, or
+        // have left the network, must not hold back what keeps the ACKs coming.
+        let octets = window.max(outstanding);
+        let segments_max = SEGMENTS_PER_WINDOW_SEGMENT * octets.div_ceil(u32::from(self.mss));
+        if pipe > 0 && (pipe + len > window || segments >= segments_max) {
             self.cold.cwnd_limited = true;
+            return Err(Held::Nothing);
+        }
+        if !self.cold.recovery.lets_new_out() {
             return Err(Held::Nothing);
         }
         if cx.chunks.node(at).is_shared(cx.pool) {
             return Err(Held::Retry);
         }
         if len < whole {
-            let before = self.last_sent_chunk(cx);
-            return self.split(cx, before, at, len);
+            return self.split(cx, at, len);
         }
         Ok(at)
+    }
+
+    /// What a tail loss probe carries (RFC 8985 §7.3): something new, whatever the congestion window
+    /// says, or else the last segment once more.
+    fn pick_probe(&mut self, cx: &mut Context<'_>) -> Result<u32, Held> {
+        let is_new = self.can_send_new(cx);
+        let at = if is_new { self.queue.unsent } else { self.cold.recovery.last_sent };
+        if at == NIL || cx.chunks.node(at).is_shared(cx.pool) {
+            return Err(Held::Nothing);
+        }
+        let whole = cx.chunks.node(at).len();
+        let len = whole.min(u32::from(self.mss));
+        if len < whole { self.split(cx, at, len) } else { Ok(at) }
+    }
+
+    fn transmit_tail_probe(
+        &mut self,
+        cx: &mut Context<'_>,
+        index: u32,
+        wrap: impl FnOnce(&mut FramePool, &mut Frame, Ecn),
+    ) -> Option<Outgoing> {
+        let outgoing = self.transmit_chunk(cx, index, wrap)?;
+        let repeats = outgoing.kind == OutgoingKind::Retransmitted;
+        self.cold.recovery.on_probe_sent(self.snd_nxt, repeats);
+        cx.counters.tail_probes += 1;
+        Some(outgoing)
+    }
+
+    /// Whether there is something new to send, and the peer's window takes it.
+    pub(super) fn can_send_new(&self, cx: &Context<'_>) -> bool {
+        let at = self.queue.unsent;
+        at != NIL && cx.chunks.node(at).len().min(u32::from(self.mss)) <= self.usable_window()
     }
 
     /// Whether what is in flight uses the congestion window up: in slow start, where it is about to
     /// double, more than half of it counts.
     fn fills_congestion_window(&self) -> bool {
-        let window = self.cold.controller.window_octets();
+        let window = self.send_window();
         let enough = if self.cold.controller.in_slow_start() { window / 2 } else { window };
         self.in_flight() + u32::from(self.mss) > enough
     }
 
-    fn split(
-        &mut self,
-        cx: &mut Context<'_>,
-        before: u32,
-        index: u32,
-        len: u32,
-    ) -> Result<u32, Held> {
-        self.cold.recovery.restart_search();
-        let piece = self.queue.split(cx, before, index, len);
-        cx.counters.pool_empty += u64::from(piece.is_none());
-        piece.ok_or(Held::Retry)
-    }
-
-    /// What the first unsent chunk follows. Only a split asks, which is rare and copies anyway.
-    fn last_sent_chunk(&self, cx: &Context<'_>) -> u32 {
-        let (mut before, mut at) = (NIL, self.queue.list.head);
-        while at != self.queue.unsent {
-            (before, at) = (at, cx.chunks.next(at));
-        }
-        before
+    fn split(&mut self, cx: &mut Context<'_>, index: u32, len: u32) -> Result<u32, Held> {
+        let Some(piece) = self.queue.split(cx, index, len) else {
+            cx.counters.pool_empty += 1;
+            return Err(Held::Retry);
+        };
+        self.cold.recovery.on_split(cx.chunks, piece, index);
+        Ok(piece)
     }
 
     /// RFC 5681 §4.1: a window that was not used for a while says little about the path.

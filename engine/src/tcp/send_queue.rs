@@ -3,10 +3,9 @@
 //! The list has two parts: what was sent, up to SND.NXT, and behind it what was not.
 
 use super::chunks::{ChunkSlab, List, Marks, NIL, copy};
-use super::delivery_rate::DeliveryRate;
+use super::recovery::{Ack, News, Recovery};
 use super::{Chunk, Context, TcpCounters};
 use crate::frame::FramePool;
-use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
 #[derive(Clone, Copy, Debug)]
@@ -17,17 +16,6 @@ pub(super) struct SendQueue {
     pub(super) unsent: u32,
     /// Chunks that were sent and are not acknowledged [frames].
     pub(super) sent_frames: u32,
-}
-
-/// What one cumulative acknowledgment took out of the queue.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Acknowledged {
-    /// Of the payload, what had been marked so [octets].
-    pub(super) sacked: u32,
-    pub(super) lost: u32,
-    pub(super) retransmitted: u32,
-    /// When the newest chunk that was sent exactly once had been sent: for the round trip.
-    pub(super) sent_at: Option<Instant>,
 }
 
 impl SendQueue {
@@ -73,58 +61,39 @@ impl SendQueue {
         }
     }
 
-    /// Frees everything before `una`, and trims the chunk that `una` falls into.
+    /// Frees everything before SND.UNA, and trims the chunk that it falls into.
     pub(super) fn acknowledge(
         &mut self,
         cx: &mut Context<'_>,
-        una: SeqNum,
-        delivery: &mut DeliveryRate,
-    ) -> Acknowledged {
-        let mut result = Acknowledged::default();
+        recovery: &mut Recovery,
+        ack: &Ack,
+        news: &mut News,
+    ) {
         while self.list.head != self.unsent {
-            let node = cx.chunks.node_mut(self.list.head);
-            let octets = una - node.seq;
-            if octets == 0 || node.seq.after(una) {
+            let head = self.list.head;
+            let node = cx.chunks.node(head);
+            let (octets, len) = (ack.una - node.seq, node.len());
+            if octets == 0 || node.seq.after(ack.una) {
                 break;
             }
-            let (marks, len, sent_at) = (node.marks, node.len(), node.sent_at);
-            let gone = octets.min(len);
-            if !marks.has(Marks::SACKED) {
-                delivery.on_delivered((sent_at, node.sent), gone, cx.now);
-            }
-            for (mark, sum) in [
-                (Marks::SACKED, &mut result.sacked),
-                (Marks::LOST, &mut result.lost),
-                (Marks::RETRANSMITTED, &mut result.retransmitted),
-            ] {
-                *sum += if marks.has(mark) { gone } else { 0 };
-            }
+            recovery.on_acknowledged(cx.chunks, head, octets.min(len), ack, news);
             if octets < len {
-                node.trim_front(octets);
+                cx.chunks.node_mut(head).trim_front(octets);
                 self.list.octets -= octets;
                 break;
-            }
-            if !marks.has(Marks::AMBIGUOUS) && !marks.has(Marks::SACKED) {
-                result.sent_at = Some(sent_at);
             }
             self.sent_frames -= 1;
             if let Some(chunk) = self.list.pop_front(cx.chunks) {
                 cx.pool.free(chunk.frame);
             }
         }
-        result
     }
 
-    /// Makes the chunk at `index`, which follows `before`, at most `len` octets long, by copying
-    /// its beginning into a fresh frame that takes its place before it. Returns the place of the
+    /// Makes the chunk at `index` at most `len` octets long, by copying its beginning into a fresh
+    /// frame that takes its place before it. Returns the place of the
     /// new chunk; `None` if the pool is empty.
-    pub(super) fn split(
-        &mut self,
-        cx: &mut Context<'_>,
-        before: u32,
-        index: u32,
-        len: u32,
-    ) -> Option<u32> {
+    pub(super) fn split(&mut self, cx: &mut Context<'_>, index: u32, len: u32) -> Option<u32> {
+        let before = cx.chunks.prev(index);
         let mut piece = cx.pool.alloc()?;
         let node = cx.chunks.node_mut(index);
         let (seq, sent_at, sent, received_at) =

@@ -13,6 +13,8 @@ pub struct LegSettings {
     pub congestion: Algorithm,
     /// RFC 3168.
     pub ecn: EcnPolicy,
+    /// Whether clients may bring their request with the SYN (RFC 7413). Of a client's leg.
+    pub fast_open: bool,
     /// RFC 6928 [segments].
     pub initial_window_segments: u16,
     /// Between which sizes the congestion window stays.
@@ -128,6 +130,7 @@ impl Default for LegSettings {
         LegSettings {
             congestion: Algorithm::Cubic,
             ecn: EcnPolicy::Accept,
+            fast_open: false,
             initial_window_segments: 10, // RFC 6928
             window_bounds: WindowBounds::default(),
             receive_room: 256 * 1024,

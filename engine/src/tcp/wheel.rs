@@ -45,6 +45,9 @@ struct Node {
 }
 
 impl TimingWheel {
+    /// What one timer takes [octets].
+    pub const OCTETS_PER_TIMER: usize = size_of::<Node>();
+
     /// A wheel for indices below `capacity`, for times from `start` on.
     ///
     /// Times are rounded up to ticks of the largest power of two nanoseconds within `tick`:

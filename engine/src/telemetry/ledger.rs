@@ -128,6 +128,8 @@ drop_reasons! {
     KernelPathFull = "kernel_path_full",
     /// A new connection that the shield answered, by a port that had no room to send.
     AnswersFull = "answers_full",
+    /// A segment of a connection that slept, while all those awake were busy; it is sent again.
+    AllAwakeBusy = "all_awake_busy",
     /// Payload that was waiting for a connection which has ended meanwhile.
     ConnectionEnded = "connection_ended",
 }

@@ -191,7 +191,16 @@ pub struct TcpOptions {
     /// RFC 2018 §2.
     pub sack_permitted: bool,
     pub timestamps: Option<Timestamps>,
+    pub fast_open: Option<FastOpen>,
     pub sack: SackBlocks,
+}
+
+/// RFC 7413 §2 and §4.1.1, in a SYN or SYN-ACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FastOpen {
+    /// Asks for a cookie; or brings one of another length than ours have, which is worth as much.
+    Wanted,
+    Cookie([u8; 8]),
 }
 
 /// RFC 7323 §3.

@@ -11,7 +11,7 @@ use ringroad_engine::stage::{Command, Cookies, Gate};
 use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::wire::tcp::SeqNum;
 
-use crate::packet::{ACK, Options, SYN, Segment};
+use crate::packet::{ACK, CWR, ECE, Options, SYN, Segment};
 use crate::rig::{CLIENTS, Wire, World};
 
 pub struct CookieShield {
@@ -72,7 +72,9 @@ impl CookieShield {
             window_scale: syn.options.scale,
             sack: syn.options.sack_permitted,
             timestamps: syn.options.timestamps.is_some(),
-            ecn: false,
+            ecn: self.says.ecn
+                && syn.options.timestamps.is_some()
+                && syn.flags & (ECE | CWR) == ECE | CWR,
         };
         let flow = FlowKey::new(syn.destination, syn.source);
         let our_mss = if syn.source.is_ipv4() { self.says.mss_v4 } else { self.says.mss_v6 };
@@ -83,14 +85,14 @@ impl CookieShield {
             destination: syn.source,
             seq: cookie.sequence.0,
             ack: syn.seq.wrapping_add(1),
-            flags: SYN | ACK,
+            flags: SYN | ACK | if offered.ecn { ECE } else { 0 },
             window: self.says.window,
             options: Options {
                 mss: Some(our_mss),
                 scale: syn.options.scale.map(|_| self.says.window_scale),
                 sack_permitted: syn.options.sack_permitted,
                 timestamps: cookie.timestamp.zip(syn.options.timestamps).map(|(v, ts)| (v, ts.0)),
-                sack: Vec::new(),
+                ..Options::default()
             },
             payload: Vec::new(),
         }

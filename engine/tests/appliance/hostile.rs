@@ -356,7 +356,7 @@ fn syn(client: u8, options: u8) -> Segment {
             scale: (options & 2 == 0).then_some(options >> 4),
             sack_permitted: options & 4 == 0,
             timestamps: (options & 8 == 0).then_some((1, 0)),
-            sack: Vec::new(),
+            ..Options::default()
         },
         payload: Vec::new(),
     }

@@ -8,12 +8,16 @@
 
 mod apps;
 mod cookies;
+mod ecn;
 mod packet;
 mod peer;
 mod rig;
 
 mod accept_cookie;
 mod closing;
+mod congested;
+mod dormant;
+mod fast_open;
 mod hostile;
 mod kernel_path;
 mod limits;

@@ -11,6 +11,8 @@ pub const SYN: u8 = 0x02;
 pub const RST: u8 = 0x04;
 pub const PSH: u8 = 0x08;
 pub const ACK: u8 = 0x10;
+pub const ECE: u8 = 0x40;
+pub const CWR: u8 = 0x80;
 
 /// A TCP segment with all that is in front of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub struct Options {
     pub sack_permitted: bool,
     /// Value and echo reply.
     pub timestamps: Option<(u32, u32)>,
+    /// Empty: asks for a cookie.
+    pub fast_open: Option<Vec<u8>>,
     pub sack: Vec<(u32, u32)>,
 }
 
@@ -129,7 +133,7 @@ impl Segment {
         let header_len = usize::from(tcp[12] >> 4) * 4;
         check((20..=tcp.len()).contains(&header_len), "TCP data offset")?;
         check(tcp[12] & 0x0f == 0, "TCP reserved bits")?;
-        check(tcp[13] & 0xe0 == 0, "URG, ECE or CWR, which nobody asked for")?;
+        check(tcp[13] & 0x20 == 0, "URG, which nobody asked for")?;
         check(tcp[18..20] == [0, 0], "urgent pointer without URG")?;
         let word = |at: usize| u32::from_be_bytes(tcp[at..at + 4].try_into().expect("four"));
         let half = |at: usize| u16::from_be_bytes(tcp[at..at + 2].try_into().expect("two"));
@@ -167,6 +171,11 @@ impl Options {
             list.extend(value.to_be_bytes());
             list.extend(echo.to_be_bytes());
         }
+        if let Some(cookie) = &self.fast_open {
+            list.extend([34, 2 + cookie.len() as u8]);
+            list.extend(cookie);
+            list.resize(list.len().next_multiple_of(4), 1);
+        }
         if !self.sack.is_empty() {
             list.extend([1, 1, 5, 2 + 8 * self.sack.len() as u8]);
             for (left, right) in &self.sack {
@@ -194,6 +203,7 @@ impl Options {
                 (3, 1) => options.scale = Some(value[0]),
                 (4, 0) => options.sack_permitted = true,
                 (8, 8) => options.timestamps = Some((word(0), word(4))),
+                (34, 8) => options.fast_open = Some(value.to_vec()),
                 (5, 8 | 16 | 24 | 32) => {
                     let blocks = (0..value.len()).step_by(8);
                     options.sack = blocks.map(|at| (word(at), word(at + 4))).collect();
@@ -245,6 +255,23 @@ pub fn is_tcp(packet: &[u8]) -> bool {
 /// Octets of the IP packet within a frame.
 pub fn ip_len(packet: &[u8]) -> usize {
     packet.len() - 14 - Tags::of(packet).octets()
+}
+
+/// The ECN field of a packet (RFC 3168 §5).
+pub fn ecn_of(packet: &[u8]) -> u8 {
+    match &packet[14 + Tags::of(packet).octets()..] {
+        [first, second, ..] if first >> 4 == 6 => second >> 4 & 3,
+        [_, second, ..] => second & 3,
+        _ => 0,
+    }
+}
+
+/// Writes the ECN field of a packet of ours.
+pub fn set_ecn(packet: &mut [u8], field: u8) {
+    let at = 14 + Tags::of(packet).octets();
+    let shift = if packet[at] >> 4 == 6 { 4 } else { 0 };
+    packet[at + 1] = packet[at + 1] & !(3 << shift) | field << shift;
+    fix_checksums(packet);
 }
 
 /// Puts IP and Ethernet headers in front of a payload.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ringroad_engine::time::Instant;
 
+use crate::ecn::Ecn;
 use crate::packet::{ACK, FIN, Link, Options, PSH, RST, SYN, Segment};
 
 /// How a host's TCP behaves.
@@ -20,6 +21,10 @@ pub struct Settings {
     pub scale: Option<u8>,
     pub timestamps: bool,
     pub sack: bool,
+    /// Asks for ECN, or agrees to it.
+    pub ecn: bool,
+    /// Asks for Fast Open, and brings a cookie if it has one, with payload.
+    pub fast_open: Option<Option<[u8; 8]>>,
     /// What the receiver holds that nobody has read [octets].
     pub buffer: u32,
     /// What the sender has in flight at most [octets].
@@ -36,6 +41,8 @@ impl Settings {
         scale: Some(7),
         timestamps: true,
         sack: true,
+        ecn: false,
+        fast_open: None,
         buffer: 256 * 1024,
         in_flight_max: 64 * 1024,
         segment_max: u64::MAX,
@@ -83,6 +90,11 @@ pub struct Peer {
     /// Reads nothing: the window closes.
     pub paused: bool,
     pub stats: Stats,
+    pub ecn: Ecn,
+    /// The cookie that the engine brought.
+    pub cookie: Option<[u8; 8]>,
+    /// Payload of our SYN that the SYN-ACK acknowledged [octets].
+    pub early: u64,
     app: Option<App>,
 
     iss: u32,
@@ -148,6 +160,9 @@ impl Peer {
             peer_finished: false,
             paused: false,
             stats: Stats::default(),
+            ecn: Ecn::new(settings.ecn),
+            cookie: None,
+            early: 0,
             app: Some(app),
             iss,
             out: Vec::new(),
@@ -281,6 +296,7 @@ impl Peer {
         );
         self.check_timestamps(segment);
         let position = self.position_of(segment.seq);
+        self.take_ecn(segment, position);
         self.take_acknowledgment(segment, position);
         self.check_sack(segment);
         self.take_payload(segment, position);
@@ -296,6 +312,14 @@ impl Peer {
         }
     }
 
+    fn take_ecn(&mut self, segment: &Segment, position: u64) {
+        let new = !segment.payload.is_empty() && position == self.rcv_nxt();
+        let una = self.iss.wrapping_add(self.una as u32);
+        let acked = segment.ack.wrapping_sub(una) as i32;
+        let acked_to = self.una.saturating_add_signed(acked.into());
+        self.ecn.on_segment(segment, new, acked_to, self.max);
+    }
+
     /// What is to be sent now.
     pub fn poll(&mut self, now: Instant) -> Vec<Segment> {
         let mut sending = Vec::new();
@@ -308,7 +332,15 @@ impl Peer {
         match self.status {
             Status::SynSent | Status::SynReceived if self.nxt == 0 => {
                 let flags = if self.status == Status::SynSent { SYN } else { SYN | ACK };
-                sending.push(self.segment(now, 0, flags, Vec::new()));
+                let payload = self.early_payload();
+                self.max = self.max.max(1 + payload.len() as u64);
+                let mut syn = self.segment(now, 0, flags, payload);
+                if self.status == Status::SynSent
+                    && let Some(cookie) = self.settings.fast_open
+                {
+                    syn.options.fast_open = Some(cookie.map_or(Vec::new(), |c| c.to_vec()));
+                }
+                sending.push(syn);
                 self.nxt = 1;
                 self.arm(now);
             }
@@ -316,6 +348,16 @@ impl Peer {
             _ => {}
         }
         sending
+    }
+
+    /// What goes with the SYN the first time that it is sent, of one that brings a cookie.
+    fn early_payload(&self) -> Vec<u8> {
+        match self.settings.fast_open {
+            Some(Some(_)) if self.status == Status::SynSent && self.backoff <= 1 => {
+                self.out.iter().take(1000).copied().collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn poll_open(&mut self, now: Instant, sending: &mut Vec<Segment>) {
@@ -419,6 +461,8 @@ impl Peer {
                 options.sack = self.held_ranges();
             }
         }
+        let answers_syn = self.status == Status::SynReceived;
+        let flags = flags | self.ecn.on_send(flags, !payload.is_empty(), answers_syn);
         Segment {
             link: self.link,
             source: self.local,
@@ -452,6 +496,7 @@ impl Peer {
         let offered = self.status == Status::SynSent;
         let mss = syn.options.mss.expect("a SYN without an MSS");
         self.irs = syn.seq;
+        self.ecn.on_syn(syn);
         self.last_ack_sent = 1;
         assert!((536..=1460).contains(&mss), "MSS {mss}");
         if offered {
@@ -486,16 +531,23 @@ impl Peer {
         assert!(segment.payload.is_empty() && !segment.has(FIN | PSH), "{segment:?}");
         match (self.status, segment.has(ACK)) {
             (Status::SynSent, true) => {
-                assert_eq!(segment.ack, self.iss.wrapping_add(1), "acknowledges something else");
+                let acked = u64::from(segment.ack.wrapping_sub(self.iss));
+                // All of what came with the SYN, or nothing of it.
+                assert!(acked == 1 || acked == self.max, "acknowledges something else");
+                self.early = acked - 1;
+                self.cookie = segment.options.fast_open.clone().and_then(|c| c.try_into().ok());
+                let asked = self.settings.fast_open.is_some();
+                assert!(asked || self.cookie.is_none(), "not asked for: {segment:?}");
                 self.learn(segment);
                 self.status = Status::Open;
-                (self.una, self.nxt) = (1, 1);
+                (self.una, self.nxt) = (acked, acked);
                 self.timer = None;
                 self.backoff = 0;
                 self.acks_due = 1;
             }
             // Sent again: ours, or the answer to it, was lost.
             (Status::SynReceived, false) if segment.seq == self.irs => {
+                self.ecn.on_syn(segment);
                 self.nxt = 0;
             }
             (_, true) if segment.seq == self.irs => {
@@ -512,7 +564,8 @@ impl Peer {
         assert!(segment.payload.is_empty(), "{segment:?}");
         match self.status {
             Status::SynSent => {
-                let ours = segment.has(ACK) && segment.ack == self.iss.wrapping_add(1);
+                let acked = u64::from(segment.ack.wrapping_sub(self.iss));
+                let ours = segment.has(ACK) && (1..=self.max).contains(&acked);
                 assert!(ours || self.settings.lossy, "{segment:?}");
                 if ours {
                     self.status = Status::Refused;

@@ -34,6 +34,7 @@ use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 
 use crate::cookies::{CookieShield, Fate};
+use crate::ecn::Treatment;
 use crate::packet::{self, Link, RST, SYN, Segment, Tags};
 use crate::peer::{App, Peer, Settings};
 
@@ -208,6 +209,8 @@ pub struct Side {
     pub listeners: BTreeMap<SocketAddr, Listener>,
     /// A router on the way that takes no larger IP packets.
     pub path_mtu: Option<usize>,
+    /// What the network does to the ECN of what crosses it.
+    pub treatment: Treatment,
     /// Whether damaged packets may arrive; they are thrown away.
     pub corrupting: bool,
     /// Nobody is there any more: packets are not answered.
@@ -651,6 +654,7 @@ impl Side {
             peers: BTreeMap::new(),
             listeners: BTreeMap::new(),
             path_mtu: None,
+            treatment: Treatment::default(),
             corrupting: false,
             vanished: false,
             resets: true,
@@ -691,7 +695,11 @@ impl Side {
                     }
                     Fate::Lost => continue,
                 }
-                let packet = segment.build();
+                let mut packet = segment.build();
+                let field = self.treatment.of(peer.ecn.field(&segment));
+                if field != 0 {
+                    packet::set_ecn(&mut packet, field);
+                }
                 self.cable.send(&packet);
                 if self.sent.len() == MISCHIEF {
                     self.sent.clear();
@@ -727,12 +735,18 @@ impl Side {
         };
         let key = (segment.destination, segment.source);
         let is_syn = segment.has(SYN) && segment.flags & packet::ACK == 0;
+        assert!(!is_syn || packet::ecn_of(packet) == 0, "RFC 3168 §6.1.1");
+        if self.treatment.drops_setup && is_syn && segment.has(packet::ECE) {
+            return;
+        }
+        let field = self.treatment.of(packet::ecn_of(packet));
         self.stats.syns += u64::from(is_syn);
         self.stats.resets += u64::from(segment.has(RST));
         let reused = is_syn && self.peers.get(&key).is_some_and(Peer::is_over);
         if let Some(peer) = self.peers.get_mut(&key)
             && !reused
         {
+            peer.ecn.arriving = field;
             return peer.take(&segment);
         }
         match self.listeners.get_mut(&segment.destination) {

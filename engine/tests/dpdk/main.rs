@@ -8,6 +8,8 @@
 mod apps;
 #[path = "../appliance/cookies.rs"]
 mod cookies;
+#[path = "../appliance/ecn.rs"]
+mod ecn;
 #[path = "../appliance/packet.rs"]
 mod packet;
 #[path = "../appliance/peer.rs"]

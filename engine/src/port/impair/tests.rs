@@ -158,6 +158,29 @@ fn a_narrow_link_spaces_packets_and_its_queue_is_bounded() {
 }
 
 #[test]
+fn a_queue_in_octets_counts_what_waits_for_the_link_and_not_what_is_behind_it() {
+    // Sixty octets take a millisecond, and then a second.
+    let narrow = Settings {
+        rate_bps: Some(480_000),
+        queue_octets: Some(130),
+        delay: 1000 * MS,
+        ..Settings::default()
+    };
+    let mut rig = Rig::new(5, Settings::default(), narrow);
+    (0..4).for_each(|n| rig.send(&Rig::packet(n)));
+    assert_eq!(rig.port.path_stats().1.queue_full, 2, "two fit, the one being sent included");
+    // As fast as the link takes them, there is always room, however many are on the path.
+    for n in 4..104 {
+        rig.now += MS;
+        rig.send(&Rig::packet(n));
+    }
+    let stats = rig.port.path_stats().1;
+    assert_eq!((stats.queue_full, stats.queued_octets_max), (2, 120));
+    assert_eq!(rig.port.held(), 102);
+    rig.finish();
+}
+
+#[test]
 fn a_reordered_packet_is_overtaken_by_as_many_as_asked() {
     let mut rig = Rig::new(6, Settings::default(), Settings::default());
     let reordered = Settings { reorder_ppm: 1_000_000, ..Settings::default() };

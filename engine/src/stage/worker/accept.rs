@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use super::receive::{Arrival, mss_for, pseudo_sum};
-use super::{Outlet, Slot, Worker};
+use super::{Outlet, Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::kernel::{NoPath, Path};
 use crate::limits::{IPV6_MTU_MIN, SOURCE_PORT_TRIES};
 use crate::proxy::{Fallback, Leg, LegPath, LinkPath, Pair, Phase, Side};
+use crate::tcp::fast_open::Verdict;
 use crate::tcp::isn::{Secret, initial_sequence, timestamp_offset};
-use crate::tcp::{Connection, Endpoints, Offer};
+use crate::tcp::{CloseReason, Connection, Disposition, Endpoints, Offer, State};
 use crate::telemetry::DropReason;
 use crate::time::Instant;
 use crate::wire::ethernet::{VlanId, VlanTags};
@@ -26,8 +27,13 @@ impl Worker {
         let sequence = after.map_or(sequence, |after| sequence.latest(after));
         let endpoints = self.client_endpoints(service, &arrival);
         let settings = &self.services[usize::from(service)].settings.client_leg;
-        let tcp = Connection::accept(settings, endpoints, &arrival.header, sequence, self.now);
+        let mut tcp = Connection::accept(settings, endpoints, &arrival.header, sequence, self.now);
+        let fast_open = self.judge_fast_open(service, &arrival);
+        if let Some(cookie) = fast_open.cookie {
+            tcp.bring_cookie(cookie);
+        }
         match self.add_pair(service, &arrival, tcp) {
+            Some(index) if fast_open.proven => self.open_early(index, service, arrival),
             Some(index) => {
                 self.consume(arrival.frame);
                 self.enqueue(index);
@@ -36,12 +42,64 @@ impl Worker {
         }
     }
 
-    /// Whether a new connection to a service may be taken.
-    pub(super) fn has_room(&self, service: u16) -> bool {
+    /// What becomes of a SYN's wish for Fast Open: nothing, where the service has none; and no
+    /// payload is taken of more clients than there is room for, before they are heard of again.
+    fn judge_fast_open(&mut self, service: u16, arrival: &Arrival) -> Verdict {
+        let service = &mut self.services[usize::from(service)];
+        match arrival.header.options.fast_open {
+            Some(brought) if service.settings.client_leg.fast_open => {
+                let verdict = self.fast_open_cookies.judge(&arrival.key, brought, self.now);
+                let room = !arrival.is_empty() && service.fast_opens.has_room(self.now);
+                Verdict { proven: verdict.proven && room, ..verdict }
+            }
+            _ => Verdict::default(),
+        }
+    }
+
+    /// Hands a pair the payload of its client's SYN.
+    fn open_early(&mut self, index: u32, service: u16, arrival: Arrival) {
+        let (_, payload) = arrival.into_payload(&mut self.pool, self.now);
+        if let Some(pair) = self.pairs.get_mut(index)
+            && let Some(client) = &mut pair.legs[Side::Client as usize]
+            && let Some(chunk) = payload
+        {
+            match client.tcp.open_early(&mut context!(self), chunk) {
+                Disposition::Dropped(reason) => self.telemetry.ledger.refused(reason),
+                Disposition::Consumed => self.telemetry.ledger.consumed += 1,
+                Disposition::Queued => {
+                    pair.fast_open_pending = true;
+                    self.services[usize::from(service)].fast_opens.begin();
+                }
+            }
+        }
+        self.enqueue(index);
+    }
+
+    /// Once the client of a pair that was opened early has been heard of, or is gone, there is room
+    /// for another.
+    pub(super) fn settle_fast_open(&mut self, index: u32) {
+        let Some(pair) = self.pairs.get_mut(index) else { return };
+        if !pair.fast_open_pending {
+            return;
+        }
+        let client = pair.leg(Side::Client).map(|client| &client.tcp);
+        if client.is_some_and(|tcp| tcp.state() == State::SynReceived) {
+            return;
+        }
+        let was_reset =
+            client.is_none_or(|tcp| tcp.close_reason() == Some(CloseReason::ResetByPeer));
+        pair.fast_open_pending = false;
+        let service = usize::from(pair.service);
+        self.services[service].fast_opens.end(self.now, was_reset);
+    }
+
+    /// Whether a new connection to a service may be taken; others may fall asleep for it.
+    pub(super) fn has_room(&mut self, service: u16) -> bool {
         !self.draining
             && self.services[usize::from(service)].has_room()
             && !self.pool.is_scarce()
-            && !self.pairs.is_full()
+            && self.active() < self.dormitory.capacity()
+            && (!self.pairs.is_full() || self.make_room())
     }
 
     /// The ends of a client's connection. What the client may send in one segment fits the origin's
@@ -69,10 +127,12 @@ impl Worker {
             tries: 0,
             phase: Phase::ClientHandshake,
             queued: false,
+            fast_open_pending: false,
             awaiting_path: false,
             legs: [Some(client), None],
             came_by,
             moved_at: self.now,
+            stirred_at: self.now,
             queued_octets: 0,
             armed: Instant::FAR_FUTURE,
         };
@@ -86,6 +146,7 @@ impl Worker {
         counters.active += 1;
         counters.accepted += 1;
         self.half_open += 1;
+        self.line_up(index);
         Some(index)
     }
 

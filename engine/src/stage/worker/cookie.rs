@@ -88,6 +88,7 @@ impl Worker {
         let Some(pair) = self.pairs.get_mut(index) else { return self.refuse(arrival) };
         if let Some(leg) = pair.leg_mut(Side::Client)
             && leg.tcp.state() == State::SynReceived
+            && !leg.tcp.opened_early()
         {
             // One SYN, sent twice: we have answered it, and so has the shield.
             leg.tcp.release(&mut context!(self));

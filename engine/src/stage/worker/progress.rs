@@ -17,6 +17,7 @@ impl Worker {
     pub fn flush(&mut self, now: Instant, outlet: &mut impl Outlet) {
         self.now = now;
         self.look_after_origins(outlet);
+        self.go_on_aborting();
         for (port, frame) in self.replies.drain(..) {
             if outlet.has_room(&mut self.pool, port) {
                 outlet.send(&mut self.pool, port, frame);
@@ -60,11 +61,13 @@ impl Worker {
 
     /// Moves the pair to its next phase when a handshake has been completed or has failed.
     fn advance(&mut self, index: u32, outlet: &mut impl Outlet) {
+        self.settle_fast_open(index);
         let Some(pair) = self.pairs.get_mut(index) else { return };
         match pair.phase {
             Phase::ClientHandshake => {
                 let Some(client) = pair.leg(Side::Client) else { return };
-                if client.tcp.state().is_synchronized() {
+                let early = client.tcp.opened_early() && client.tcp.state() == State::SynReceived;
+                if early || client.tcp.state().is_synchronized() {
                     if let Some(proven) = &self.proven_sources {
                         proven.prove(client.key.remote().ip());
                     }
@@ -112,7 +115,8 @@ impl Worker {
         self.refresh_path(index, side, outlet);
         let Some(pair) = self.pairs.get_mut(index) else { return Sent::All };
         let service = usize::from(pair.service);
-        let Some(leg) = pair.leg_mut(side) else { return Sent::All };
+        let stirred_at = &mut pair.stirred_at;
+        let Some(leg) = pair.legs[side as usize].as_mut() else { return Sent::All };
         let LegPath::Known(envelope) = &leg.path else { return Sent::All };
         let port = envelope.path().port;
         let counters = &mut self.services[service].counters;
@@ -131,6 +135,7 @@ impl Worker {
                 break Sent::All;
             };
             outlet.send(&mut self.pool, port, outgoing.frame);
+            *stirred_at = self.now;
             let ledger = &mut self.telemetry.ledger;
             ledger.sent += 1;
             match outgoing.kind {
@@ -217,6 +222,8 @@ impl Worker {
             match leg.tcp.state() {
                 // Its last word is still to be sent.
                 _ if sent == Sent::More => {}
+                // As is its reset, which found no frame.
+                State::Closed if leg.tcp.deadline() < Instant::FAR_FUTURE => {}
                 State::Closed => self.forget_leg(index, side),
                 State::TimeWait => self.retire_leg(index, side),
                 _ => {}

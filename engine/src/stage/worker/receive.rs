@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::cookie::Unproven;
 use super::{Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
-use crate::frame::{Burst, Frame};
+use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::RESETS_PER_SECOND_MAX;
 use crate::proxy::{Envelope, LinkPath, Side};
 use crate::tcp::settings::{Family, mss_within};
@@ -37,6 +37,29 @@ pub(super) struct Arrival {
     congestion_experienced: bool,
     pub(super) port: u8,
     pub(super) vlans: VlanTags,
+}
+
+impl Arrival {
+    /// Whether it brings no payload.
+    pub(super) fn is_empty(&self) -> bool {
+        self.payload.is_empty()
+    }
+
+    /// What is left for its leg: the header, and the payload if there is any.
+    pub(super) fn into_payload(
+        self,
+        pool: &mut FramePool,
+        now: Instant,
+    ) -> (TcpHeader, Option<Chunk>) {
+        let Arrival { mut frame, header, payload, payload_sum, .. } = self;
+        if payload.is_empty() {
+            pool.free(frame);
+            return (header, None);
+        }
+        frame.truncate(payload.end.into());
+        frame.trim_front(payload.start.into());
+        (header, Some(Chunk { frame, sum: payload_sum, received_at: now }))
+    }
 }
 
 impl Worker {
@@ -106,31 +129,36 @@ impl Worker {
 
     fn dispatch(&mut self, arrival: Arrival) {
         match self.flows.lookup(&arrival.key, arrival.hash).map(Slot::decode) {
-            Some(Slot::Leg { pair, side }) => match self.supersedes(pair, side, &arrival) {
-                Some(proven) => self.take_over(pair, &proven, arrival),
-                None => self.on_segment(pair, side, arrival),
+            Some(Slot::Leg { pair, side }) => self.on_leg(pair, side, arrival),
+            Some(Slot::Dormant { index, side }) => match self.wake(index) {
+                Some(pair) => self.on_leg(pair, side, arrival),
+                None => self.drop_frame(arrival.frame, DropReason::AllAwakeBusy),
             },
             Some(Slot::TimeWait { index }) => self.on_time_wait(index, arrival),
             None => self.on_unknown(arrival),
         }
     }
 
+    #[inline]
+    fn on_leg(&mut self, pair: u32, side: Side, arrival: Arrival) {
+        match self.supersedes(pair, side, &arrival) {
+            Some(proven) => self.take_over(pair, &proven, arrival),
+            None => self.on_segment(pair, side, arrival),
+        }
+    }
+
     pub(super) fn on_segment(&mut self, index: u32, side: Side, arrival: Arrival) {
-        let Some(leg) = self.pairs.get_mut(index).and_then(|pair| pair.leg_mut(side)) else {
+        let Some((stirred_at, leg)) = self.pairs.get_mut(index).and_then(|pair| {
+            let leg = pair.legs[side as usize].as_mut()?;
+            Some((&mut pair.stirred_at, leg))
+        }) else {
             debug_assert!(false, "the flow table names a leg that is gone");
             self.drop_frame(arrival.frame, DropReason::NoConnection);
             return;
         };
-        let Arrival { mut frame, header, payload, payload_sum, congestion_experienced, .. } =
-            arrival;
-        let chunk = if payload.is_empty() {
-            self.pool.free(frame);
-            None
-        } else {
-            frame.truncate(payload.end.into());
-            frame.trim_front(payload.start.into());
-            Some(Chunk { frame, sum: payload_sum, received_at: self.now })
-        };
+        *stirred_at = self.now;
+        let congestion_experienced = arrival.congestion_experienced;
+        let (header, chunk) = arrival.into_payload(&mut self.pool, self.now);
         let mut cx = context!(self);
         match leg.tcp.on_segment(&mut cx, &header, congestion_experienced, chunk) {
             // Counted by the connection from here on; see `Ledger::settle`.
@@ -241,6 +269,7 @@ impl Worker {
             SocketAddr::new(quoted.source, quoted.source_port),
             SocketAddr::new(quoted.destination, quoted.destination_port),
         );
+        // A leg that sleeps has nothing in flight that an error could be about.
         let Some(Slot::Leg { pair, side }) =
             self.flows.lookup(&key, self.hash(&key)).map(Slot::decode)
         else {

@@ -14,15 +14,20 @@ impl Worker {
         while let Some(index) = self.wheel.expired(now, &mut budget) {
             self.on_deadline(index);
         }
+        self.wake_due(&mut budget);
+        self.doze();
         self.expire_time_wait();
     }
 
     /// No later than when [`Worker::on_time`] next has something to do.
     pub fn next_deadline(&self) -> Instant {
-        self.wheel.next_deadline_hint().min(self.waiting.deadline())
+        self.wheel
+            .next_deadline_hint()
+            .min(self.dormitory.next_deadline())
+            .min(self.waiting.deadline())
     }
 
-    fn on_deadline(&mut self, index: u32) {
+    pub(super) fn on_deadline(&mut self, index: u32) {
         let Some(pair) = self.pairs.get_mut(index) else { return };
         pair.armed = Instant::FAR_FUTURE;
         let mut cx = context!(self);

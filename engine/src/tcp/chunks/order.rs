@@ -10,10 +10,12 @@ use super::{ChunkSlab, NIL};
 pub(in crate::tcp) struct Order {
     pub(in crate::tcp) first: u32,
     pub(in crate::tcp) last: u32,
+    /// Nodes in it.
+    pub(in crate::tcp) count: u32,
 }
 
 impl Order {
-    pub(in crate::tcp) const EMPTY: Order = Order { first: NIL, last: NIL };
+    pub(in crate::tcp) const EMPTY: Order = Order { first: NIL, last: NIL, count: 0 };
 
     #[inline]
     pub(in crate::tcp) fn is_empty(&self) -> bool {
@@ -37,12 +39,14 @@ impl Order {
     fn insert(&mut self, slab: &mut ChunkSlab, before: u32, index: u32, after: u32) {
         self.link(slab, before, index);
         self.link(slab, index, after);
+        self.count += 1;
     }
 
     #[inline]
     pub(in crate::tcp) fn remove(&mut self, slab: &mut ChunkSlab, index: u32) {
         let (earlier, later) = (slab.node(index).earlier, slab.node(index).later);
         self.link(slab, earlier, later);
+        self.count -= 1;
     }
 
     /// Puts all of `front` before what is here.
@@ -52,6 +56,7 @@ impl Order {
         }
         self.link(slab, front.last, self.first);
         self.first = front.first;
+        self.count += front.count;
     }
 
     /// Makes `later` follow `earlier`; `NIL` is the end of the list on either side.

@@ -167,6 +167,9 @@ impl Window {
     }
 
     pub(super) fn recall(&mut self, remembered: &Remembered) {
+        if *remembered == self.remember() {
+            return; // Nothing was learnt yet.
+        }
         self.cwnd = self.bounded(remembered.window_octets);
         self.ssthresh = remembered.ssthresh_octets.max(2 * self.mss());
         self.phase = Phase::Open;

@@ -81,7 +81,8 @@ impl Connection {
     /// The peer has not heard our SYN-ACK and repeats its SYN: so do we. A SYN-ACK ends a
     /// simultaneous open: it is answered by an ACK (RFC 9293 §3.5, figure 8).
     fn on_syn_again(&mut self, cx: &mut Context<'_>, header: &TcpHeader) -> DropReason {
-        if header.sequence + 1 == self.rcv_nxt && !header.flags.contains(Flags::ACK) {
+        // SND.WL1 is the number of the SYN as long as only SYNs have come.
+        if header.sequence == self.snd_wl1 && !header.flags.contains(Flags::ACK) {
             self.reconsider_ecn(header.flags);
             if self.may_answer(cx.now) {
                 self.cold.syn_due = true;

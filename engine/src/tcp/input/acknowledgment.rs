@@ -1,15 +1,28 @@
 //! The ACK field (RFC 9293 §3.10.7.4 fifth): what has arrived at the peer, and what it can take.
 
 use super::DropReason;
-use crate::limits::TIME_WAIT;
+use crate::limits::{RENEGING_DELAY_MIN, TIME_WAIT};
 use crate::tcp::congestion::{AckSample, CongestionControl, LossSample};
-use crate::tcp::recovery::{AckNews, Change, Phase, Sent};
-use crate::tcp::send_queue::Acknowledged;
+use crate::tcp::recovery::{Ack, Delivery, News, Outcome, Phase, Undone};
 use crate::tcp::state::{CloseReason, Event, State};
 use crate::tcp::{Connection, Context};
 use crate::time::Instant;
-use crate::wire::tcp::{Flags, TcpHeader};
+use crate::wire::tcp::{Flags, SeqNum, TcpHeader};
 use std::time::Duration;
+
+/// How things stood before an ACK.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    /// Sent and not acknowledged [octets].
+    outstanding: u32,
+    /// The pipe [octets].
+    in_flight: u32,
+    /// What duplicates without SACK had said to be no longer in it [octets].
+    left_network: u32,
+    was_fast: bool,
+    /// It says that what was sent was marked, and that counts.
+    ece: bool,
+}
 
 impl Connection {
     pub(super) fn on_acknowledgment(
@@ -24,7 +37,7 @@ impl Connection {
         let ack = header.acknowledgment;
         if self.state == State::SynReceived {
             // RFC 9293 §3.10.7.4: it must acknowledge our SYN, or it gets a reset.
-            if ack != self.snd_nxt {
+            if !ack.after(self.snd_una) || ack.after(self.snd_nxt) {
                 self.cold.reset_reply = Some(ack);
                 return Err(DropReason::BadAcknowledgment);
             }
@@ -44,18 +57,15 @@ impl Connection {
         let acked = ack - self.snd_una;
         let same_window = u32::from(header.window) << self.snd_scale == self.snd_wnd;
         self.update_send_window(header);
-        if acked > 0 || header.options.sack.len > 0 || !self.cold.recovery.is_quiet() {
-            self.on_new_acknowledgment(cx, header);
-            return Ok(());
-        }
-        // RFC 5681 §2, duplicate acknowledgment. With SACK, only a report of news counts
-        // (RFC 6675 §2).
-        let is_duplicate = len == 0
+        // RFC 5681 §2, duplicate acknowledgment.
+        let is_duplicate = acked == 0
+            && len == 0
             && same_window
             && !header.flags.contains(Flags::FIN)
             && self.snd_nxt != self.snd_una;
-        if is_duplicate && !self.cold.recovery.sack {
-            self.on_new_acknowledgment(cx, header);
+        let is_news = acked > 0 || header.options.sack.len > 0;
+        if is_news || is_duplicate || !self.cold.recovery.is_quiet() {
+            self.on_new_acknowledgment(cx, header, is_duplicate);
             return Ok(());
         }
         self.heed_echo(cx, header, self.snd_nxt - self.snd_una);
@@ -92,91 +102,157 @@ impl Connection {
         }
     }
 
-    /// Something is newly acknowledged, cumulatively or selectively, or this is a duplicate.
-    pub(super) fn on_new_acknowledgment(&mut self, cx: &mut Context<'_>, header: &TcpHeader) {
-        let ack = header.acknowledgment;
-        let acked = ack - self.snd_una;
-        let outstanding = self.snd_nxt - self.snd_una;
-        let in_flight = self.in_flight();
-        self.check_app_limited();
-        let was_fast = self.cold.recovery.phase == Phase::Fast;
-        let gone = self.queue.acknowledge(cx, ack, &mut self.cold.recovery.delivery);
-        self.cold.recovery.forget(&gone);
-        self.snd_una = ack;
-        let sent = Sent { una: ack, nxt: self.snd_nxt, now: cx.now };
-        let mss = u32::from(self.mss);
-        let newly_sacked = match self.cold.recovery.sack {
-            true => {
-                let blocks = &header.options.sack;
-                self.cold.recovery.update(cx.chunks, &self.queue, blocks, sent, mss)
-            }
-            false => 0,
+    /// Something is newly acknowledged, cumulatively or selectively, or this is a duplicate by
+    /// RFC 5681 §2.
+    pub(super) fn on_new_acknowledgment(
+        &mut self,
+        cx: &mut Context<'_>,
+        header: &TcpHeader,
+        is_duplicate: bool,
+    ) {
+        let una = header.acknowledgment;
+        let flight = Flight {
+            outstanding: self.snd_nxt - self.snd_una,
+            in_flight: self.in_flight(),
+            left_network: self.cold.recovery.left_network(),
+            was_fast: self.cold.recovery.phase == Phase::Fast,
+            ece: self.ecn.in_force && header.flags.contains(Flags::ECE),
         };
-
+        self.check_app_limited();
+        let ack = Ack {
+            acked: una - self.snd_una,
+            echo_ms: self.echo_ms(header),
+            is_plain_duplicate: is_duplicate && header.options.sack.len == 0,
+            can_send_new: self.cold.recovery.looks_into_timeout() && self.can_send_new(cx),
+            ..self.ack_of(una, cx.now)
+        };
+        let in_order = !self.cold.recovery.has_seen_reordering();
+        let mut news = News::default();
+        self.queue.acknowledge(cx, &mut self.cold.recovery, &ack, &mut news);
+        self.snd_una = una;
+        if self.cold.recovery.sack && header.options.sack.len > 0 {
+            let blocks = &header.options.sack;
+            self.cold.recovery.update(cx.chunks, &self.queue, blocks, &ack, &mut news);
+            cx.counters.duplicate_reports += u64::from(news.duplicate.is_some());
+        }
         let mut rtt = None;
-        if acked > 0 {
-            rtt = self.round_trip(cx.now, header, &gone);
-            self.on_progress(cx.now, rtt);
+        if ack.acked > 0 {
+            rtt = self.round_trip(&ack, &news);
+            self.on_progress(cx, rtt);
         }
-        let mut change = Change::None;
-        if acked == 0 || !self.cold.recovery.is_quiet() {
-            let is_duplicate = acked == 0 && (newly_sacked > 0 || !self.cold.recovery.sack);
-            let news = AckNews { acked, newly_sacked, is_duplicate };
-            change = self.cold.recovery.on_ack(cx.chunks, &self.queue, sent, mss, news);
-            self.tell_controller(cx, change, outstanding);
+        let mut outcome = Outcome::default();
+        if !self.cold.recovery.is_idle() || header.options.sack.len > 0 || is_duplicate {
+            outcome = self.cold.recovery.on_ack(cx.chunks, &self.queue, &ack, &news);
+            self.tell_controller(cx, &outcome, flight.outstanding);
         }
-        self.heed_echo(cx, header, outstanding);
-        // What was sacked before has been counted then.
-        let acked_octets = acked.saturating_sub(gone.sacked) + newly_sacked;
-        if acked_octets > 0 {
-            let min_rtt = self.cold.rtt.min_rtt();
-            let sample = AckSample {
-                acked_octets,
-                lost_octets: self.cold.recovery.delivery.take_lost(),
-                in_flight_octets: in_flight,
-                in_flight_after_octets: self.in_flight(),
-                rtt,
-                srtt: self.cold.rtt.srtt(),
-                min_rtt,
-                rate: self.cold.recovery.delivery.sample(cx.now, min_rtt),
-                now: cx.now,
-                cwnd_limited: self.cold.cwnd_limited,
-                ece: self.ecn.in_force && header.flags.contains(Flags::ECE),
-                // Also for the ACK that ends a recovery (RFC 6582 §3.2 (3), full acknowledgment).
-                in_recovery: was_fast
-                    || change == Change::Left
-                    || self.cold.recovery.phase == Phase::Fast,
-            };
-            self.cold.controller.on_ack(&sample);
-            if self.cold.controller.limits_itself() {
-                self.cold.recovery.delivery.mark_app_limited(self.in_flight());
-            }
-        }
-        if self.fin_sent && ack == self.snd_end + 1 && acked > 0 {
+        let is_reordered = in_order && self.cold.recovery.has_seen_reordering();
+        cx.counters.reordering_seen += u64::from(is_reordered);
+        self.heed_echo(cx, header, flight.outstanding);
+        self.tell_delivery(&ack, &news, &flight, rtt, &outcome);
+        self.reduce(&ack, &news, &flight, &outcome);
+        self.arm_probe(cx.now);
+        if self.fin_sent && una == self.snd_end + 1 && ack.acked > 0 {
             self.on_fin_acknowledged(cx.now);
         }
     }
 
+    /// What recovery asks of an ACK, and of the timers.
+    pub(in crate::tcp) fn ack_of(&self, una: SeqNum, now: Instant) -> Ack {
+        Ack {
+            una,
+            nxt: self.snd_nxt,
+            now,
+            echo_ms: None,
+            min_rtt: self.cold.rtt.min_rtt().unwrap_or_default(),
+            srtt: self.cold.rtt.srtt().unwrap_or_default(),
+            mss: u32::from(self.mss),
+            acked: 0,
+            is_plain_duplicate: false,
+            can_send_new: false,
+        }
+    }
+
+    /// The timestamp that is echoed, as our clock counts [ms].
+    fn echo_ms(&self, header: &TcpHeader) -> Option<u32> {
+        let echo = header.options.timestamps?.echo_reply;
+        (self.timestamps && echo != 0).then(|| echo.wrapping_sub(self.ts_offset))
+    }
+
+    /// Tells congestion control of what has arrived.
+    fn tell_delivery(
+        &mut self,
+        ack: &Ack,
+        news: &News,
+        flight: &Flight,
+        rtt: Option<Duration>,
+        outcome: &Outcome,
+    ) {
+        // What was sacked before has been counted then.
+        let acked_octets = ack.acked.saturating_sub(news.sacked_before) + news.newly_sacked;
+        if acked_octets == 0 {
+            return;
+        }
+        let min_rtt = self.cold.rtt.min_rtt();
+        let sample = AckSample {
+            acked_octets,
+            lost_octets: self.cold.recovery.delivery.take_lost(),
+            in_flight_octets: flight.in_flight,
+            in_flight_after_octets: self.in_flight(),
+            rtt,
+            srtt: self.cold.rtt.srtt(),
+            min_rtt,
+            rate: self.cold.recovery.delivery.sample(ack.now, min_rtt),
+            now: ack.now,
+            cwnd_limited: self.cold.cwnd_limited,
+            ece: flight.ece,
+            // Also for the ACK that ends a recovery (RFC 6582 §3.2 (3), full acknowledgment), and
+            // for one that only reports what lies behind a gap (RFC 5681 §3.2 step 1).
+            in_recovery: (ack.acked == 0 && !self.cold.recovery.is_recovering())
+                || flight.was_fast
+                || outcome.left
+                || self.cold.recovery.phase == Phase::Fast,
+        };
+        self.cold.controller.on_ack(&sample);
+        if self.cold.controller.limits_itself() {
+            self.cold.recovery.delivery.mark_app_limited(self.in_flight());
+        }
+    }
+
+    /// Spreads the reduction of a fast recovery over its ACKs (RFC 9937).
+    fn reduce(&mut self, ack: &Ack, news: &News, flight: &Flight, outcome: &Outcome) {
+        if self.cold.recovery.phase != Phase::Fast {
+            return;
+        }
+        if outcome.entered {
+            self.cold.recovery.begin_reduction(ack, news, flight.left_network);
+        }
+        // Without SACK duplicates stand for what has arrived (RFC 9937 §5, DeliveredData).
+        let newly = ack.acked + news.newly_sacked + self.cold.recovery.left_network();
+        let delivery = Delivery {
+            delivered: newly.saturating_sub(news.sacked_before + flight.left_network),
+            in_flight: self.in_flight(),
+            ssthresh: self.cold.controller.window_octets(),
+            mss: ack.mss,
+            is_safe: ack.acked > 0 && !outcome.found_loss,
+        };
+        self.cold.recovery.reduce(&delivery);
+    }
+
     /// One round trip, from the newest segment that was sent once (Karn), or else from the
     /// timestamp that is echoed (RFC 7323 §4).
-    fn round_trip(
-        &self,
-        now: Instant,
-        header: &TcpHeader,
-        gone: &Acknowledged,
-    ) -> Option<Duration> {
-        if let Some(sent_at) = gone.sent_at {
-            return Some(now.since(sent_at));
+    fn round_trip(&self, ack: &Ack, news: &News) -> Option<Duration> {
+        if let Some(sent_at) = news.sent_at {
+            return Some(ack.now.since(sent_at));
         }
-        let echo = header.options.timestamps?.echo_reply;
-        let elapsed_ms = self.clock(now).wrapping_sub(echo);
+        let elapsed_ms = (ack.now.as_millis() as u32).wrapping_sub(ack.echo_ms?);
         // A peer may echo anything; what cannot be is no sample.
-        let plausible = self.timestamps && echo != 0 && elapsed_ms < i32::MAX as u32;
+        let plausible = elapsed_ms < i32::MAX as u32;
         plausible.then(|| Duration::from_millis(u64::from(elapsed_ms)))
     }
 
     /// SND.UNA has moved: RFC 6298 §5.2 and §5.3.
-    fn on_progress(&mut self, now: Instant, rtt: Option<Duration>) {
+    fn on_progress(&mut self, cx: &Context<'_>, rtt: Option<Duration>) {
+        let now = cx.now;
         match rtt {
             Some(rtt) => self.cold.rtt.on_sample(rtt, now),
             None => self.cold.rtt.on_progress(),
@@ -184,21 +260,56 @@ impl Connection {
         self.cold.retries = 0;
         if self.snd_una == self.snd_nxt {
             self.retransmit_at = Instant::FAR_FUTURE;
-        } else {
-            self.arm_retransmission(now);
+            return;
+        }
+        self.arm_retransmission(now);
+        if self.cold.recovery.head_is_sacked(cx.chunks, &self.queue) {
+            // The peer should have acknowledged that too; unless it says so soon, it has thrown
+            // it away (RFC 2018 §8), and waiting for a whole timeout brings nothing.
+            let patience = self.cold.rtt.srtt().unwrap_or_default() / 2;
+            let soon = now + patience.max(RENEGING_DELAY_MIN);
+            self.retransmit_at = self.retransmit_at.min(soon);
         }
     }
 
-    fn tell_controller(&mut self, cx: &mut Context<'_>, change: Change, outstanding: u32) {
-        match change {
-            Change::None => {}
-            Change::Entered => {
-                cx.counters.fast_recoveries += 1;
-                let sample = LossSample { in_flight_octets: outstanding, now: cx.now };
-                self.cold.controller.on_loss(&sample);
-                self.note_reduction();
-            }
-            Change::Left => self.cold.controller.on_recovery_exit(cx.now),
+    /// Arms the timer of the tail loss probe anew.
+    #[inline]
+    pub(in crate::tcp) fn arm_probe(&mut self, now: Instant) {
+        self.cold.recovery.arm_probe(now, self.cold.rtt.srtt(), self.retransmit_at);
+    }
+
+    pub(in crate::tcp) fn tell_controller(
+        &mut self,
+        cx: &mut Context<'_>,
+        outcome: &Outcome,
+        outstanding: u32,
+    ) {
+        let controller = &mut self.cold.controller;
+        // RFC 5681 §3.2 step 2: what limited transmit has sent beyond the window does not count.
+        let in_flight_octets = outstanding.min(controller.window_octets());
+        let sample = LossSample { in_flight_octets, now: cx.now };
+        if let Some(undone) = outcome.undone {
+            controller.on_spurious(cx.now);
+            let counter = match undone {
+                Undone::Fast => &mut cx.counters.spurious_recoveries,
+                Undone::Timeout => &mut cx.counters.spurious_timeouts,
+            };
+            *counter += 1;
+        }
+        if outcome.left {
+            controller.on_recovery_exit(cx.now);
+        }
+        if outcome.tail_repaired && !outcome.entered {
+            // RFC 8985 §7.4.2: as much as if fast recovery had repaired it.
+            controller.on_loss(&sample);
+            controller.on_recovery_exit(cx.now);
+        }
+        if outcome.entered {
+            cx.counters.fast_recoveries += 1;
+            controller.on_loss(&sample);
+        }
+        if outcome.tail_repaired || outcome.entered {
+            self.note_reduction();
         }
     }
 

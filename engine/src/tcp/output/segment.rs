@@ -10,7 +10,9 @@ use crate::tcp::state::State;
 use crate::tcp::{Connection, Context};
 use crate::time::Instant;
 use crate::wire::ip::Ecn;
-use crate::wire::tcp::{Flags, SeqNum, TcpHeader, TcpOptions, Timestamps, fill_in_checksum};
+use crate::wire::tcp::{
+    FastOpen, Flags, SeqNum, TcpHeader, TcpOptions, Timestamps, fill_in_checksum,
+};
 
 /// RFC 2018 §3: four blocks fit the option space, three beside timestamps.
 const SACK_BLOCKS_MAX: usize = 4;
@@ -73,6 +75,7 @@ impl Connection {
                 mss: Some(self.cold.endpoints.mss),
                 window_scale: offer.window_scale.then_some(self.rcv_scale),
                 sack_permitted,
+                fast_open: self.cold.fast_open_cookie.map(FastOpen::Cookie),
                 timestamps: timestamps.then(|| Timestamps {
                     value: self.clock(now),
                     echo_reply: if answers { self.ts_recent } else { 0 },
@@ -123,7 +126,8 @@ impl Connection {
         // FIN rides on the last payload; PSH marks the end of what there is (RFC 9293 §3.9.1.2).
         if last {
             flags = flags.with(Flags::PSH);
-            if self.fin_queued {
+            // Not in SYN-RECEIVED, where it would have to be sent again alone.
+            if self.fin_queued && self.state.can_send() {
                 flags = flags.with(Flags::FIN);
             }
         }
@@ -168,17 +172,21 @@ impl Connection {
             let nothing_outstanding = self.snd_nxt == self.snd_una;
             self.snd_nxt = seq + payload_len;
             self.queue.advance(cx.chunks);
+            self.cold.recovery.on_first_sent(cx.chunks, index);
             // RFC 6298 §5.1; the persist timer gives way to it.
             if nothing_outstanding || self.retransmit_at == Instant::FAR_FUTURE {
                 self.arm_retransmission(cx.now);
             }
         } else {
             cx.counters.retransmitted += 1;
-            self.cold.recovery.on_retransmit(cx.chunks, index);
-            if self.retransmit_at == Instant::FAR_FUTURE {
+            self.cold.recovery.on_sent_again(cx.chunks, index, cx.now);
+            // The first of all has a whole timeout to be answered in.
+            if self.retransmit_at == Instant::FAR_FUTURE || index == self.queue.list.head {
                 self.arm_retransmission(cx.now);
             }
         }
+        self.cold.recovery.on_sent(payload_len);
+        self.arm_probe(cx.now);
         if flags.contains(Flags::FIN) {
             self.note_fin_sent();
         }

@@ -1,4 +1,5 @@
 use super::host::*;
+use super::loss::{sacked, ten_in_flight};
 use crate::tcp::{Disposition, DropReason, Offer, State};
 use crate::wire::tcp::{Flags, SeqNum, Timestamps};
 
@@ -107,4 +108,96 @@ fn single_octets_do_not_hold_a_frame_each() {
     }
     assert!(host.held() <= 2, "{}", host.held());
     assert_eq!(host.reads(), pattern(0, 300));
+}
+
+#[test]
+fn acknowledging_what_was_not_sent_lets_nothing_more_out() {
+    let mut host = ten_in_flight(SACK);
+    for _ in 0..20 {
+        host.writes(&pattern(0, 1000));
+    }
+    let before = host.connection.congestion_window();
+    for ahead in 0..1000 {
+        host.gets(seg(1, 10_002 + ahead * 1000));
+    }
+    host.sends(&["A 10001+0 ack 1"]);
+    assert_eq!(host.counters.challenge_acks, 1);
+    assert_eq!(host.connection.congestion_window(), before);
+    assert_eq!(host.connection.in_flight(), 10_000);
+}
+
+#[test]
+fn acknowledging_octet_by_octet_gains_no_more_than_the_octets() {
+    let mut host = ten_in_flight(SACK);
+    for _ in 0..40 {
+        host.writes(&pattern(0, 1000));
+    }
+    let before = host.connection.congestion_window();
+    for octet in 2..=1001 {
+        host.gets(seg(1, octet));
+    }
+    assert!(host.connection.congestion_window() <= before + 1000, "RFC 3465: octets count");
+    assert_eq!(host.sent().len(), 2, "one for what arrived, one for the window's growth");
+}
+
+#[test]
+fn duplicates_without_reports_mean_nothing_to_one_that_has_asked_for_reports() {
+    let mut host = ten_in_flight(SACK);
+    for _ in 0..20 {
+        host.writes(&pattern(0, 1000));
+    }
+    for _ in 0..1000 {
+        host.gets(seg(1, 1));
+    }
+    host.sends(&[]);
+    assert_eq!((host.connection.in_flight(), host.counters.fast_recoveries), (10_000, 0));
+}
+
+#[test]
+fn duplicates_without_sack_never_stand_for_more_than_was_sent() {
+    let mut host = ten_in_flight(PLAIN);
+    for _ in 0..1000 {
+        host.gets(seg(1, 1));
+    }
+    assert_eq!(host.sent().len(), 1, "nothing new to send, one loss to repair");
+    for _ in 0..1000 {
+        host.gets(seg(1, 1));
+    }
+    host.sends(&[]);
+    assert_eq!(host.connection.in_flight(), 1000, "what was sent again");
+    host.gets(seg(1, 10_001));
+    assert_eq!(host.connection.in_flight(), 0);
+}
+
+#[test]
+fn reports_of_duplicates_that_were_never_sent_twice_are_lies() {
+    let mut host = ten_in_flight(SACK);
+    host.gets(sacked(seg(1, 1), &[(1001, 5001)]));
+    host.sends(&["A 1+1000 ack 1"]);
+    host.gets(seg(1, 10_001));
+    let reduced = host.connection.congestion_window();
+    for _ in 0..1000 {
+        host.gets(sacked(seg(1, 10_001), &[(2001, 4001)]));
+    }
+    assert_eq!(host.connection.congestion_window(), reduced);
+    // One segment was sent twice, so one report is believed: what it gives back was there before.
+    for _ in 0..1000 {
+        host.gets(sacked(seg(1, 10_001), &[(1, 1001)]));
+    }
+    assert_eq!(host.counters.spurious_recoveries, 1);
+    assert!(host.connection.congestion_window() <= 11_000);
+}
+
+#[test]
+fn a_peer_that_reports_and_takes_back_for_ever_costs_itself_its_connection() {
+    let mut host = ten_in_flight(SACK);
+    let mut rounds = 0;
+    while host.connection.state() == State::Established {
+        host.gets(sacked(seg(1, 1), &[(1, 5001)]));
+        host.waits(ms(120_000));
+        rounds += 1;
+        assert!(rounds < 100);
+    }
+    assert!(host.counters.reneged > 0);
+    assert_eq!(host.held(), 0);
 }

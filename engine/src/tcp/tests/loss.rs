@@ -2,7 +2,7 @@ use super::host::*;
 use crate::tcp::{LegSettings, Offer, OutgoingKind};
 use crate::wire::tcp::{SackBlock, TcpHeader};
 
-fn sacked(mut header: TcpHeader, blocks: &[(u32, u32)]) -> TcpHeader {
+pub(super) fn sacked(mut header: TcpHeader, blocks: &[(u32, u32)]) -> TcpHeader {
     for (left, right) in blocks {
         header.options.sack.push(SackBlock { left: PEER(*left), right: PEER(*right) });
     }
@@ -15,7 +15,7 @@ fn PEER(octet: u32) -> crate::wire::tcp::SeqNum {
 }
 
 /// Ten full segments in flight.
-fn ten_in_flight(offer: Offer) -> Host {
+pub(super) fn ten_in_flight(offer: Offer) -> Host {
     let mut host = Host::established(offer);
     for i in 0..10 {
         host.writes(&pattern(i * 1000, 1000));

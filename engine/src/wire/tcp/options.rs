@@ -3,9 +3,10 @@
 //! Written in the order and alignment that Linux uses, so that what we send looks like what
 //! middleboxes see most, and so that the receiver's fast path for timestamps matches.
 
-use super::{SackBlock, SackBlocks, SeqNum, TcpOptions, Timestamps};
+use super::{FastOpen, SackBlock, SackBlocks, SeqNum, TcpOptions, Timestamps};
 
-/// Option kinds and their lengths (RFC 9293 §3.1, RFC 7323 §2 and §3, RFC 2018 §2 and §3).
+/// Option kinds and their lengths (RFC 9293 §3.1, RFC 7323 §2 and §3, RFC 2018 §2 and §3,
+/// RFC 7413 §4.1.1).
 const END: u8 = 0;
 const NOP: u8 = 1;
 const MSS: u8 = 2;
@@ -18,6 +19,9 @@ const SACK: u8 = 5;
 const SACK_BLOCK_LEN: usize = 8;
 const TIMESTAMPS: u8 = 8;
 const TIMESTAMPS_LEN: u8 = 10;
+const FAST_OPEN: u8 = 34;
+const FAST_OPEN_WANTED_LEN: u8 = 2;
+const FAST_OPEN_COOKIE_LEN: u8 = 10;
 
 /// Room that the data offset leaves for options [octets].
 const ROOM: usize = super::HEADER_LEN_MAX - super::HEADER_LEN_MIN;
@@ -78,6 +82,12 @@ impl TcpOptions {
                     self.timestamps = Some(timestamps);
                 }
             }
+            // RFC 7413 §4.1.1: a cookie has an even number of octets, from 4 to 16.
+            (FAST_OPEN, value) => match (value.try_into(), value.len()) {
+                (Ok(cookie), _) => self.fast_open = Some(FastOpen::Cookie(cookie)),
+                (_, 0 | 4 | 6 | 10 | 12 | 14 | 16) => self.fast_open = Some(FastOpen::Wanted),
+                _ => {}
+            },
             _ => {}
         }
     }
@@ -106,6 +116,11 @@ impl TcpOptions {
             length += 4;
         }
         length
+            + match self.fast_open {
+                Some(FastOpen::Cookie(_)) => 12,
+                Some(FastOpen::Wanted) => 4,
+                None => 0,
+            }
     }
 
     /// How many SACK blocks fit behind all else: three beside timestamps, four without. The first
@@ -114,7 +129,7 @@ impl TcpOptions {
         if self.sack.len == 0 {
             return 0;
         }
-        let room = ROOM - self.len_without_sack() - 4;
+        let room = ROOM.saturating_sub(self.len_without_sack() + 4);
         self.sack.iter().count().min(room / SACK_BLOCK_LEN)
     }
 
@@ -141,6 +156,17 @@ impl TcpOptions {
         }
         if let Some(shift) = self.window_scale {
             rest = put(rest, [NOP, WINDOW_SCALE, WINDOW_SCALE_LEN, shift]);
+        }
+        match self.fast_open {
+            Some(FastOpen::Cookie([c0, c1, c2, c3, c4, c5, c6, c7])) => {
+                rest = put(rest, [NOP, NOP, FAST_OPEN, FAST_OPEN_COOKIE_LEN]);
+                rest = put(rest, [c0, c1, c2, c3]);
+                rest = put(rest, [c4, c5, c6, c7]);
+            }
+            Some(FastOpen::Wanted) => {
+                rest = put(rest, [NOP, NOP, FAST_OPEN, FAST_OPEN_WANTED_LEN]);
+            }
+            None => {}
         }
         if let blocks @ 1.. = self.sack_blocks_written() {
             rest = put(rest, [NOP, NOP, SACK, (2 + blocks * SACK_BLOCK_LEN) as u8]);

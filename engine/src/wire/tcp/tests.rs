@@ -22,6 +22,7 @@ fn syn() -> TcpHeader {
             window_scale: Some(7),
             sack_permitted: true,
             timestamps: Some(Timestamps { value: 0x1122_3344, echo_reply: 0 }),
+            fast_open: None,
             sack: SackBlocks::default(),
         },
     }
@@ -80,6 +81,30 @@ fn sack_blocks_beside_timestamps_are_three() {
     assert_eq!(header.header_len(), HEADER_LEN_MAX);
     let read = TcpHeader::parse(&emitted(&header)).expect("valid").0.options;
     assert_eq!(read.sack, sack(&[(10, 20), (30, 40), (50, 60)]));
+}
+
+#[test]
+fn fast_open_asks_and_brings_in_the_room_that_a_syn_has() {
+    let mut header = syn();
+    for (fast_open, tail) in [
+        (FastOpen::Wanted, &[1, 1, 34, 2][..]),
+        (FastOpen::Cookie([1, 2, 3, 4, 5, 6, 7, 8]), &[1, 1, 34, 10, 1, 2, 3, 4, 5, 6, 7, 8]),
+    ] {
+        header.options.fast_open = Some(fast_open);
+        let bytes = emitted(&header);
+        assert_eq!(bytes[40..], *tail);
+        assert_eq!(TcpHeader::parse(&bytes), Ok((header, bytes.len())));
+    }
+    // RFC 7413 §4.1.1: another even length may be a cookie, but none of ours.
+    for len in 0..=20 {
+        let list = [&[34, 2 + len as u8][..], &vec![7; len]].concat();
+        let expected = match len {
+            8 => Some(FastOpen::Cookie([7; 8])),
+            0 | 4 | 6 | 10 | 12 | 14 | 16 => Some(FastOpen::Wanted),
+            _ => None,
+        };
+        assert_eq!(with_options(&list).fast_open, expected, "{len}");
+    }
 }
 
 #[test]
@@ -177,10 +202,13 @@ prop_compose! {
         window_scale in any::<Option<u8>>(),
         sack_permitted in any::<bool>(),
         timestamps in any::<Option<(u32, u32)>>(),
+        fast_open in any::<Option<Option<[u8; 8]>>>(),
         sack in any_sack(),
     ) -> TcpHeader {
         let timestamps =
             timestamps.map(|(value, echo_reply)| Timestamps { value, echo_reply });
+        let fast_open =
+            fast_open.map(|cookie| cookie.map_or(FastOpen::Wanted, FastOpen::Cookie));
         TcpHeader {
             source_port: ports.0,
             destination_port: ports.1,
@@ -188,7 +216,14 @@ prop_compose! {
             acknowledgment: SeqNum(numbers.1),
             flags: Flags(flags),
             window,
-            options: TcpOptions { mss, window_scale, sack_permitted, timestamps, sack },
+            options: TcpOptions {
+                mss,
+                window_scale,
+                sack_permitted,
+                timestamps,
+                fast_open,
+                sack,
+            },
         }
     }
 }

@@ -1,0 +1,169 @@
+"""Downloads over a bottleneck: Linux's TCP as the sender, and ours, in turns on the same road.
+
+Two algorithms over a grid of losses and round trips. Both senders lose the same packets by number,
+and in each round others. Several roads are used at a time: a road wants a fraction of a core, and the
+bottleneck says whether it was held up; a download in which it was is made again.
+"""
+
+import statistics
+import threading
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from harness.edge import RINGROAD
+from road import BOTTLENECK, CONTENDERS, Disturbed, Road, Shape
+from text import aligned
+
+ALGORITHMS = ("cubic", "bbr")
+RATE_BPS = 50_000_000
+LOSSES_PPM = (0, 1_000, 10_000, 30_000, 50_000)
+# Round trip [ms] → length of a download [s]: several times what it takes to fill the path.
+RTTS_MS = {10: 8, 50: 10, 100: 12, 300: 20}
+
+QUICK_LOSSES_PPM, QUICK_RTTS_MS = (0, 10_000, 50_000), {10: 5, 100: 8}
+
+# Roads at a time for each core, and how often a disturbed download is made again.
+ROADS_PER_CORE, CORES = 2, 2
+TRIES = 3
+
+# What we want to be above, in each cell.
+AIM = 0.95
+
+
+@dataclass(frozen=True)
+class Cell:
+    algorithm: str
+    shape: Shape
+    seconds: int
+
+    def __str__(self):
+        return f"{self.algorithm} {self.shape.rtt_ms} ms {self.shape.loss_ppm / 1e4:g} %"
+
+
+def measure(rounds, quick, algorithms=ALGORITHMS, roads=ROADS_PER_CORE * CORES, note=print):
+    """Samples: one a cell, contender and round."""
+    if missing := [each for each in (RINGROAD, BOTTLENECK) if not each.exists()]:
+        note(f"the grid is left out: {missing[0]} is not there")
+        return []
+    losses, rtts = (QUICK_LOSSES_PPM, QUICK_RTTS_MS) if quick else (LOSSES_PPM, RTTS_MS)
+    cells = [
+        Cell(algorithm, Shape(RATE_BPS, rtt_ms, loss_ppm), seconds)
+        for loss_ppm in losses
+        for rtt_ms, seconds in rtts.items()
+        for algorithm in present(algorithms, note)
+    ]
+    # Long ones first, so that none is left to run alone at the end.
+    work = sorted(
+        ((cell, number) for number in range(rounds) for cell in cells),
+        key=lambda item: (item[1], -item[0].seconds),
+    )
+    with ExitStack() as open_roads:
+        free = SimpleQueue()
+        for index in range(min(roads, len(work))):
+            free.put(open_roads.enter_context(Road(core=index % CORES)))
+        threads = open_roads.enter_context(ThreadPoolExecutor(roads))
+        stop = threading.Event()
+        open_roads.callback(stop.set)
+
+        def run(item):
+            road = free.get()
+            try:
+                return [] if stop.is_set() else in_turns(road, *item, note)
+            finally:
+                free.put(road)
+
+        return [sample for samples in threads.map(run, work) for sample in samples]
+
+
+def present(algorithms, note):
+    """Those that this kernel has."""
+    available = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+    for each in algorithms:
+        if each in available:
+            yield each
+        else:
+            note(f"{each} is left out: this kernel has not got it (modprobe tcp_{each})")
+
+
+def in_turns(road, cell, number, note):
+    """A cell by all contenders on one road: A B, in the next round B A."""
+    order = list(CONTENDERS)[:: -1 if number % 2 else 1]
+    samples = [take(road, cell, contender, number, note) for contender in order]
+    return [sample for sample in samples if sample]
+
+
+def take(road, cell, contender, number, note):
+    """One sample, or none if it was disturbed as often as it was tried, or failed."""
+    sample = {
+        "algorithm": cell.algorithm,
+        "contender": contender,
+        "rtt_ms": cell.shape.rtt_ms,
+        "loss_ppm": cell.shape.loss_ppm,
+        "round": number,
+    }
+    for _ in range(TRIES):
+        try:
+            got = road.download(contender, cell.algorithm, cell.shape, cell.seconds, number + 1)
+        except Disturbed as error:
+            note(f"  {cell}, {contender}: again, {error}")
+            continue
+        except Exception as error:  # One cell's failure must not cost the others their run.
+            return sample | {"error": str(error)}
+        sample["goodput_bps"] = got["octets"] * 8 / got["seconds"]
+        report = got["bottleneck"]
+        note(
+            f"  {str(cell):22} {contender:9} {sample['goodput_bps'] / 1e6:6.2f} Mbit/s, "
+            f"bottleneck at most {report['late_us_max'] / 1000:.1f} ms late"
+        )
+        return sample | {"steps": got["steps"], "bottleneck": report}
+    return sample | {"error": f"disturbed {TRIES} times"}
+
+
+def ratios(samples):
+    """By algorithm, loss and round trip: our goodput and Linux's, means over rounds [bit/s]."""
+    by_cell = defaultdict(lambda: defaultdict(list))
+    for each in samples:
+        if "error" not in each:
+            cell = (each["algorithm"], each["loss_ppm"], each["rtt_ms"])
+            by_cell[cell][each["contender"]].append(each["goodput_bps"])
+    return {
+        cell: (statistics.mean(of["ringroad"]), statistics.mean(of["linux"]))
+        for cell, of in by_cell.items()
+        if all(of[contender] for contender in CONTENDERS)
+    }
+
+
+def table(samples):
+    """For each algorithm a grid: our goodput by Linux's, and both."""
+    figures = ratios(samples)
+    tables = []
+    for algorithm in dict.fromkeys(cell[0] for cell in figures):
+        losses = sorted({loss for name, loss, _ in figures if name == algorithm})
+        rtts = sorted({rtt for name, _, rtt in figures if name == algorithm})
+        rows = [[f"{algorithm}: ratio (ours / Linux's, Mbit/s)", *(f"{rtt} ms" for rtt in rtts)]]
+        for loss in losses:
+            cells = [_shown(figures.get((algorithm, loss, rtt))) for rtt in rtts]
+            rows.append([f"{loss / 1e4:g} % lost", *cells])
+        tables.append(aligned(rows))
+    short = [cell for cell, (ours, theirs) in figures.items() if ours < AIM * theirs]
+    tables.append(f"{len(figures) - len(short)} of {len(figures)} cells at {AIM} or more")
+    return "\n\n".join(tables)
+
+
+def failures(samples):
+    """What could not be measured: who, what and why."""
+    for each in samples:
+        if "error" in each:
+            cell = "{algorithm} {rtt_ms} ms {loss_ppm} ppm".format(**each)
+            yield each["contender"], f"linux, {cell}", each["error"]
+
+
+def _shown(figure):
+    if figure is None:
+        return "-"
+    ours, theirs = figure
+    return f"{ours / theirs:.2f} ({ours / 1e6:.2f} / {theirs / 1e6:.2f})"
