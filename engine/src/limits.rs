@@ -164,11 +164,10 @@ pub const RECEIVE_OCTETS_PER_FRAME: u32 = 256;
 /// must not hold the frames that fill them.
 pub const KEPT_FOR_ORDER: usize = 4;
 
-/// Separate ranges of payload held out of order in one connection [ranges]: what losing one
-/// segment in forty leaves of the largest flight that 1 Gbit/s at 500 ms takes. A segment that
-/// would open another is dropped; one that extends a range, or closes a gap, is not. Bounds the
-/// walk to a segment's place.
-pub const OUT_OF_ORDER_RANGES_MAX: u32 = 1024;
+/// Ranges of payload out of order that a segment's place is looked for among [ranges]. One that is
+/// farther from either end, and from where a gap was filled last, is dropped; when the peer sends it
+/// again the search goes on from where it ended.
+pub const REASSEMBLY_STEPS_MAX: u32 = 1024;
 
 /// A chunk up to this size is appended by copy to one that waits before it, so that a frame is not
 /// held for one octet [octets].

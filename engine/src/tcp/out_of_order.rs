@@ -1,26 +1,25 @@
 //! What has arrived behind a gap.
 //!
 //! Payload lies in order of sequence numbers, without overlap, in runs ([`super::chunks`]) that are
-//! what selective acknowledgments report. Finding a place walks over runs, from where payload
-//! arrived last; never through them. Ranges and frames are bounded; a segment that would open one
-//! more range is refused, one that extends or joins what is here is not, and payload in order does
-//! not come here: so whatever a peer sends, the gap at the front can be closed.
+//! what selective acknowledgments report. At the end it is appended at once; elsewhere its place is
+//! found by walking over runs, never through them, from where a gap was filled last or from the
+//! nearer end. Frames are bounded, and so are the runs, as each is a frame at least; a walk that
+//! takes too long is given up, and the segment is refused, but the next such walk goes on from
+//! there. Payload in order does not come here: whatever a peer sends, the first gap can be closed.
 
 use super::chunks::{ChunkSlab, List, Marks, NIL};
 use super::input::DropReason;
 use super::receive_queue::{clear, trim_back, trim_front};
 use super::{Chunk, Context, TcpCounters};
 use crate::frame::FramePool;
-use crate::limits::OUT_OF_ORDER_RANGES_MAX;
+use crate::limits::REASSEMBLY_STEPS_MAX;
 use crate::wire::tcp::{SackBlock, SackBlocks, SeqNum};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OutOfOrder {
     list: List,
-    /// Runs without a gap in them.
-    ranges: u32,
-    /// The first chunk of the run that payload was added to last.
-    newest: u32,
+    /// The first chunk of the run that payload was added to last, but for what came behind all.
+    place: u32,
     /// What to report, most recent first (RFC 2018 §4).
     recent: SackBlocks,
     /// A duplicate to report once, before the others (RFC 2883 §4).
@@ -30,8 +29,7 @@ pub(super) struct OutOfOrder {
 impl OutOfOrder {
     pub(super) const EMPTY: OutOfOrder = OutOfOrder {
         list: List::EMPTY,
-        ranges: 0,
-        newest: NIL,
+        place: NIL,
         recent: SackBlocks { blocks: [EMPTY_BLOCK; 4], len: 0 },
         duplicate: None,
     };
@@ -73,7 +71,12 @@ impl OutOfOrder {
     ) -> Result<(), (Chunk, DropReason)> {
         let (mut chunk, mut seq) = (chunk, seq);
         let mut end = seq + chunk.frame.len() as u32;
-        let run = self.last_run_at_or_before(cx.chunks, seq);
+        if self.list.frames >= frames_max {
+            return Err((chunk, DropReason::QueueFull));
+        }
+        let Some(run) = self.last_run_at_or_before(cx.chunks, seq) else {
+            return Err((chunk, DropReason::QueueFull));
+        };
         let mut before = NIL;
         let mut touches_before = false;
         if run != NIL {
@@ -91,27 +94,21 @@ impl OutOfOrder {
             touches_before = covered_to == seq;
         }
         let after = if before == NIL { self.list.head } else { cx.chunks.next(before) };
-        let touches_after = after != NIL && cx.chunks.node(after).seq.at_or_before(end);
-        let opens_range = !touches_before && !touches_after;
-        if self.list.frames >= frames_max || (opens_range && self.ranges >= OUT_OF_ORDER_RANGES_MAX)
-        {
-            return Err((chunk, DropReason::QueueFull));
-        }
         let after = self.make_room(cx, &mut chunk, seq, after);
         end = seq + chunk.frame.len() as u32;
         let index = self.list.insert_after(cx.chunks, before, chunk, seq, Marks::default());
-        self.ranges += 1;
-        self.newest = index;
+        let mut first = index;
         if touches_before {
             cx.chunks.join_runs(before, index);
-            self.ranges -= 1;
-            self.newest = run;
+            first = run;
         }
         if after != NIL && cx.chunks.node(after).seq == end {
             cx.chunks.join_runs(index, after);
-            self.ranges -= 1;
         }
-        self.report_newest(cx.chunks);
+        if after != NIL {
+            self.place = first;
+        }
+        self.report(cx.chunks, first);
         Ok(())
     }
 
@@ -134,6 +131,9 @@ impl OutOfOrder {
                 trim_back(cx.pool, chunk, end - run_seq);
                 return after;
             }
+            if self.place == after {
+                self.place = NIL;
+            }
             let behind = cx.chunks.next(last);
             while after != behind {
                 let next = cx.chunks.next(after);
@@ -143,7 +143,6 @@ impl OutOfOrder {
                 }
                 after = next;
             }
-            self.ranges -= 1;
         }
         after
     }
@@ -161,9 +160,8 @@ impl OutOfOrder {
                 break;
             }
             let second = cx.chunks.shorten_run(head);
-            self.ranges -= u32::from(second == NIL);
-            if self.newest == head {
-                self.newest = second;
+            if self.place == head {
+                self.place = second;
             }
             let mut chunk = self.list.pop_front(cx.chunks)?;
             if end.after(rcv_nxt) {
@@ -193,36 +191,48 @@ impl OutOfOrder {
         *self = OutOfOrder::EMPTY;
     }
 
-    /// The last run that begins at or before `seq`, by its first chunk; `NIL` if there is none.
-    fn last_run_at_or_before(&self, chunks: &ChunkSlab, seq: SeqNum) -> u32 {
+    /// The last run that begins at or before `seq`, by its first chunk; `NIL` if there is none;
+    /// `None` if it is too far from anywhere to be found now.
+    fn last_run_at_or_before(&mut self, chunks: &ChunkSlab, seq: SeqNum) -> Option<u32> {
+        if self.list.is_empty() {
+            return Some(NIL);
+        }
         let begins_after = |run: u32| chunks.node(run).seq.after(seq);
-        let last = match self.list.tail {
-            NIL => return NIL,
-            tail => chunks.other_end(tail),
-        };
+        let (first, last) = (self.list.head, chunks.other_end(self.list.tail));
         if !begins_after(last) {
-            return last; // Most often: behind all that is here.
+            return Some(last); // Most often: behind all that is here.
         }
-        let mut run = if self.newest == NIL { last } else { self.newest };
-        while begins_after(run) {
-            match chunks.prev(run) {
-                NIL => return NIL,
-                before => run = chunks.other_end(before),
+        if begins_after(first) {
+            return Some(NIL);
+        }
+        let distance = |run: u32| {
+            let begin = chunks.node(run).seq;
+            if begins_after(run) { begin - seq } else { seq - begin }
+        };
+        let mut run = if distance(first) < distance(last) { first } else { last };
+        if self.place != NIL && distance(self.place) < distance(run) {
+            run = self.place;
+        }
+        for _ in 0..REASSEMBLY_STEPS_MAX {
+            if begins_after(run) {
+                // The first run does not begin after it, so there is one before.
+                run = chunks.other_end(chunks.prev(run));
+                continue;
             }
-        }
-        loop {
-            // The last run begins after it, so there is another.
+            // The last run does, so there is one behind.
             let next = chunks.next(chunks.other_end(run));
             if begins_after(next) {
-                return run;
+                return Some(run);
             }
             run = next;
         }
+        self.place = run;
+        None
     }
 
-    /// The run that payload was added to last comes first (RFC 2018 §4).
-    fn report_newest(&mut self, chunks: &ChunkSlab) {
-        let (first, last) = (self.newest, chunks.other_end(self.newest));
+    /// The run that payload was added to last, which begins at `first`, comes first (RFC 2018 §4).
+    fn report(&mut self, chunks: &ChunkSlab, first: u32) {
+        let last = chunks.other_end(first);
         let newest = SackBlock { left: chunks.node(first).seq, right: chunks.node(last).end() };
         let mut reports = SackBlocks::default();
         reports.push(newest);
@@ -234,11 +244,10 @@ impl OutOfOrder {
     /// Compares what is kept incrementally with what is in the queue.
     #[cfg(any(test, fuzzing))]
     pub(super) fn check(&self, chunks: &ChunkSlab) {
-        let (mut ranges, mut newest_seen) = (0, self.newest == NIL);
+        let mut place_seen = self.place == NIL;
         let mut run = self.list.head;
         while run != NIL {
-            ranges += 1;
-            newest_seen |= run == self.newest;
+            place_seen |= run == self.place;
             let last = chunks.other_end(run);
             assert_eq!(chunks.other_end(last), run);
             let mut at = run;
@@ -250,8 +259,7 @@ impl OutOfOrder {
             run = chunks.next(last);
             assert!(run == NIL || chunks.node(run).seq.after(chunks.node(last).end()));
         }
-        assert_eq!(ranges, self.ranges);
-        assert!(newest_seen);
+        assert!(place_seen);
     }
 }
 

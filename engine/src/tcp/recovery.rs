@@ -64,7 +64,8 @@ pub(super) struct Ack {
     pub(super) mss: u32,
     /// Acknowledged cumulatively [octets].
     pub(super) acked: u32,
-    /// It acknowledges nothing new and carries no report (RFC 5681 §2).
+    /// A duplicate by RFC 5681 §2; and one without reports.
+    pub(super) is_duplicate: bool,
     pub(super) is_plain_duplicate: bool,
     /// There is something new to send, and the peer's window takes it.
     pub(super) can_send_new: bool,
@@ -89,7 +90,7 @@ pub(super) struct News {
     pub(super) sent_at: Option<Instant>,
     /// What was sent before the recovery began, and never again, has arrived.
     original_arrived: bool,
-    /// What was sent more than once is acknowledged cumulatively.
+    /// What the recovery has sent again is acknowledged cumulatively.
     retransmission_acked: bool,
     /// What the peer says arrived twice (RFC 2883).
     pub(super) duplicate: Option<SackBlock>,
@@ -307,7 +308,9 @@ impl Recovery {
         let found =
             if self.sack { self.detect(chunks, ack) } else { self.find_hole(chunks, queue, ack) };
         outcome.found_loss = found;
-        if self.phase == Phase::Open && self.has_lost() {
+        // Also for what was sent after the last recovery began, and sent again within it: losses in
+        // two windows are two reductions (RFC 5681 §4.3).
+        if self.phase == Phase::Open && self.lost > 0 {
             self.enter_fast(ack);
             outcome.entered = true;
         }
@@ -385,7 +388,7 @@ impl Recovery {
         self.phase = Phase::Fast;
         self.recover = ack.nxt;
         self.silent = false;
-        self.first_is_due = true;
+        self.first_is_due = self.has_lost();
         self.episode = Some(Episode::new(ack.una, false));
     }
 

@@ -122,6 +122,7 @@ impl Connection {
         let ack = Ack {
             acked: una - self.snd_una,
             echo_ms: self.echo_ms(header),
+            is_duplicate,
             is_plain_duplicate: is_duplicate && header.options.sack.len == 0,
             can_send_new: self.cold.recovery.looks_into_timeout() && self.can_send_new(cx),
             ..self.ack_of(una, cx.now)
@@ -167,6 +168,7 @@ impl Connection {
             srtt: self.cold.rtt.srtt().unwrap_or_default(),
             mss: u32::from(self.mss),
             acked: 0,
+            is_duplicate: false,
             is_plain_duplicate: false,
             can_send_new: false,
         }

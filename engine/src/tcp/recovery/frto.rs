@@ -21,7 +21,7 @@ pub(in crate::tcp) enum Frto {
 pub(in crate::tcp) struct Signs {
     /// SND.UNA has advanced, not as far as what was sent before the timeout.
     pub(in crate::tcp) advances: bool,
-    /// A duplicate without SACK, or something newly sacked.
+    /// A duplicate, or something newly sacked.
     pub(in crate::tcp) is_duplicate: bool,
     /// Of what was sent before the timeout, something that was never sent again has arrived.
     pub(in crate::tcp) original_arrived: bool,
@@ -103,6 +103,13 @@ mod tests {
         let mut frto = Frto::SentAgain;
         frto.on_ack(&ADVANCES);
         assert!(!frto.on_ack(&DUPLICATE));
+        assert_eq!(frto, Frto::Off);
+    }
+
+    #[test]
+    fn a_duplicate_that_brings_no_news_does_not_hold_recovery_up() {
+        let mut frto = Frto::SendsNew(1);
+        assert!(!frto.on_ack(&Signs { is_duplicate: true, ..NOTHING }));
         assert_eq!(frto, Frto::Off);
     }
 

@@ -103,9 +103,12 @@ impl Recovery {
             }
             if whole {
                 self.note_arrival(chunks, index, ack, news);
-                news.retransmission_acked |= marks.has(Marks::AMBIGUOUS);
-                if !marks.has(Marks::AMBIGUOUS) {
-                    news.sent_at = Some(chunks.node(index).sent_at);
+                let sent_at = chunks.node(index).sent_at;
+                if marks.has(Marks::AMBIGUOUS) {
+                    let since = self.episode.and_then(|episode| episode.sent_again_at());
+                    news.retransmission_acked |= since.is_some_and(|since| sent_at >= since);
+                } else {
+                    news.sent_at = Some(sent_at);
                 }
             } else {
                 self.delivery.on_delivered((node.sent_at, node.sent), octets, ack.now);
@@ -161,7 +164,8 @@ impl Recovery {
             }
             let from = self.find(chunks, queue, block, news);
             let found = self.mark_block(chunks, queue, from, block, ack, news);
-            if found != NIL && !placed && news.steps_left > 0 {
+            // What lies at the highest run is found from there.
+            if found != NIL && found != self.places.highest && !placed && news.steps_left > 0 {
                 placed = true;
                 self.places.recent = found;
             }

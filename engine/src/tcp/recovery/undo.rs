@@ -71,7 +71,7 @@ impl Recovery {
     ) -> Option<Undone> {
         let signs = Signs {
             advances: ack.acked > 0 && ack.una.before(self.recover),
-            is_duplicate: ack.is_plain_duplicate || news.newly_sacked > 0,
+            is_duplicate: ack.is_duplicate || news.newly_sacked > 0,
             original_arrived: news.original_arrived,
             sack: self.sack,
             can_send_new: ack.can_send_new,

@@ -1,5 +1,5 @@
 use super::host::*;
-use crate::limits::{OUT_OF_ORDER_RANGES_MAX, RECEIVE_FRAMES_MIN, RECEIVE_OCTETS_PER_FRAME};
+use crate::limits::{REASSEMBLY_STEPS_MAX, RECEIVE_FRAMES_MIN, RECEIVE_OCTETS_PER_FRAME};
 use crate::tcp::{Disposition, DropReason, LegSettings, Offer};
 
 const SCALED: Offer = Offer { timestamps: false, sack: true, window_scale: true };
@@ -15,47 +15,58 @@ fn wide() -> Host {
     host
 }
 
-/// Payload of one octet at every second number: as many ranges as there may be.
-fn riddled() -> Host {
+/// Ranges of ten octets with as many between them.
+fn riddled(ranges: u32) -> Host {
     let mut host = wide();
-    for i in 0..OUT_OF_ORDER_RANGES_MAX {
-        let at = 11 + i * 20;
-        assert_eq!(
-            host.gets_payload(seg(at, 1), &pattern(at as usize - 1, 10)),
-            Disposition::Queued
-        );
+    for i in 0..ranges {
+        assert_eq!(put(&mut host, 11 + i * 20, 10), Disposition::Queued);
     }
     host
 }
 
+fn put(host: &mut Host, at: u32, len: usize) -> Disposition {
+    host.gets_payload(seg(at, 1), &pattern(at as usize - 1, len))
+}
+
+/// The links that it costs.
+fn cost(host: &mut Host, at: u32, len: usize) -> u64 {
+    let before = host.chunks.steps();
+    put(host, at, len);
+    host.chunks.steps() - before
+}
+
 #[test]
-fn ranges_are_bounded_and_the_gap_at_the_front_still_closes() {
-    let mut host = riddled();
-    let end = 11 + OUT_OF_ORDER_RANGES_MAX * 20;
-    assert_eq!(host.gets_payload(seg(end, 1), b"one more"), FULL);
-    // What extends a range, or joins two, opens none.
-    for at in (21..end - 20).step_by(20) {
-        let gap = pattern(at as usize - 1, 10);
-        assert_eq!(host.gets_payload(seg(at, 1), &gap), Disposition::Queued, "{at}");
+fn as_many_ranges_as_frames_are_put_together_from_the_front() {
+    let mut host = riddled(4000);
+    for i in 0..4000 {
+        assert!(cost(&mut host, 1 + i * 20, 10) <= 16, "{i}");
     }
-    host.gets_payload(seg(1, 1), &pattern(0, 10));
-    assert_eq!(host.reads(), pattern(0, end as usize - 11));
+    assert_eq!(host.reads(), pattern(0, 4000 * 20));
     assert_eq!(host.held(), 0);
 }
 
 #[test]
-fn a_place_among_many_ranges_is_found_by_walking_over_them_once_at_most() {
-    let mut host = riddled();
-    let mut cost = |at: u32| {
-        let before = host.chunks.steps();
-        host.gets_payload(seg(at, 1), &pattern(at as usize - 1, 5));
-        host.chunks.steps() - before
-    };
-    let ranges = u64::from(OUT_OF_ORDER_RANGES_MAX);
-    assert!(cost(21) <= 2 * ranges + 16, "from one end to the other");
-    assert!(cost(41) <= 16, "beside where payload arrived last");
-    assert!(cost(61) <= 16);
-    assert!(cost(11 + (OUT_OF_ORDER_RANGES_MAX - 1) * 20 + 10) <= 16, "at the end");
+fn gaps_are_filled_behind_one_that_stays_while_more_arrives_at_the_end() {
+    let mut host = riddled(1400);
+    for i in 1..1400 {
+        assert!(cost(&mut host, 1 + i * 20, 10) <= 16, "{i}");
+        assert!(cost(&mut host, 100_001 + i * 20, 10) <= 16, "{i}");
+    }
+    put(&mut host, 1, 10);
+    assert_eq!(host.reads(), pattern(0, 1400 * 20));
+}
+
+#[test]
+fn a_place_too_far_away_is_found_when_the_segment_comes_again() {
+    let mut host = riddled(4000);
+    let (middle, most) = (1 + 2000 * 20, 3 * u64::from(REASSEMBLY_STEPS_MAX));
+    let before = host.chunks.steps();
+    assert_eq!(put(&mut host, middle, 10), FULL);
+    assert!(host.chunks.steps() - before <= most);
+    assert_eq!(put(&mut host, middle, 10), Disposition::Queued);
+    // Beside it the next is found at once.
+    assert!(cost(&mut host, middle + 20, 10) <= 16);
+    assert!(cost(&mut host, middle - 20, 10) <= 16);
 }
 
 #[test]

@@ -301,3 +301,42 @@ fn a_peer_that_takes_its_reports_back_is_sent_everything_again() {
     host.gets(seg(1, 10_001));
     assert_eq!(host.held(), 0);
 }
+
+#[test]
+fn losses_in_two_windows_are_two_reductions() {
+    let mut host = ten_in_flight(SACK);
+    host.gets(sacked(seg(1, 1), &[(1001, 10_001)]));
+    host.sends(&["A 1+1000 ack 1"]);
+    for i in 0..4 {
+        host.writes(&pattern(i * 1000, 1000));
+    }
+    host.sent();
+    assert_eq!(host.connection.in_flight(), 5000);
+    host.now += ms(10);
+    // Of what left after the loss, the first is lost as well, found before the recovery is over.
+    host.gets(sacked(seg(1, 1), &[(11_001, 14_001), (1001, 10_001)]));
+    host.sent();
+    host.now += ms(10);
+    host.gets(sacked(seg(1, 10_001), &[(11_001, 14_001)]));
+    assert_eq!(host.counters.fast_recoveries, 2);
+    assert!(host.connection.congestion_window() < 5000);
+}
+
+#[test]
+fn what_an_earlier_recovery_sent_again_says_nothing_of_this_one() {
+    let mut host = ten_with_timestamps();
+    for i in 0..10 {
+        host.writes(&pattern(i * 988, 988));
+    }
+    let at = |segment: u32| 1 + segment * 988;
+    // The first and the last of ten are lost; what follows them arrives.
+    host.gets(sacked(echoing(&host, 1, 1010), &[(at(1), at(9))]));
+    host.sent();
+    host.now += ms(10);
+    host.gets(sacked(echoing(&host, at(9), 1020), &[(at(10), at(12))]));
+    host.sent();
+    let before = host.counters.spurious_recoveries;
+    host.now += ms(10);
+    host.gets(echoing(&host, at(12), 1030));
+    assert_eq!((before, host.counters.spurious_recoveries), (0, 0));
+}
