@@ -29,6 +29,7 @@ mod input;
 pub mod isn;
 mod out_of_order;
 mod output;
+pub mod pacing;
 mod path;
 mod receive_queue;
 mod recovery;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::chunks::{ChunkSlab, Marks, NIL};
 use super::congestion::Algorithm;
+use super::pacing::Pacing;
 use super::{
     Chunk, Connection, Context, EcnPolicy, Endpoints, Keepalive, LegSettings, Offer, OutgoingKind,
     State, TcpCounters,
@@ -55,6 +56,7 @@ impl<'a> Bench<'a> {
     fn new(input: &'a [u8]) -> Bench<'a> {
         let mut input = input.iter();
         let choice = input.next().copied().unwrap_or(0);
+        let control = input.next().copied().unwrap_or(0);
         let offer = Offer {
             timestamps: choice & 1 != 0,
             sack: choice & 2 != 0,
@@ -66,7 +68,14 @@ impl<'a> Bench<'a> {
             probes: 3,
         };
         let settings = LegSettings {
-            congestion: if choice & 8 != 0 { Algorithm::NewReno } else { Algorithm::Cubic },
+            congestion: [
+                Algorithm::Cubic,
+                Algorithm::NewReno,
+                Algorithm::Bbr,
+                Algorithm::Dctcp,
+                Algorithm::Vegas,
+            ][usize::from(control) % 5],
+            pacing: if control & 128 != 0 { Pacing::On } else { Pacing::Auto },
             ecn: if choice & 3 == 3 { EcnPolicy::Off } else { EcnPolicy::Ask },
             receive_room: if choice & 16 != 0 { 3000 } else { 1 << 20 },
             keepalive: (choice & 32 != 0).then_some(keepalive),
