@@ -11,8 +11,13 @@ use crate::link::Loss;
 use crate::scenario::{Outcome, Scenario, Source, permille_of};
 
 /// All algorithms, by the names of the configuration.
-pub const ALGORITHMS: [(Algorithm, &str); 2] =
-    [(Algorithm::NewReno, "reno"), (Algorithm::Cubic, "cubic")];
+pub const ALGORITHMS: [(Algorithm, &str); 5] = [
+    (Algorithm::NewReno, "reno"),
+    (Algorithm::Cubic, "cubic"),
+    (Algorithm::Bbr, "bbr"),
+    (Algorithm::Dctcp, "dctcp"),
+    (Algorithm::Vegas, "vegas"),
+];
 
 /// Losses come in runs of so many packets on average, where they come in bursts [packets].
 pub const BURST_LENGTH: u32 = 5;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::tcp::congestion::Algorithm;
+use ringroad_engine::tcp::{EcnPolicy, LegSettings};
 
 use crate::dumbbell::{Dumbbell, FlowSettings};
 use crate::host::{Host, PACKET};
@@ -192,9 +192,13 @@ impl Outcome {
     }
 }
 
-/// As an operator would have it who only chooses the algorithm.
+/// As an operator would have it who only chooses the algorithm. DCTCP is nothing without ECN.
 fn leg(congestion: Algorithm) -> LegSettings {
-    LegSettings { congestion, ..LegSettings::default() }
+    let ecn = match congestion {
+        Algorithm::Dctcp => EcnPolicy::Ask,
+        _ => EcnPolicy::Accept,
+    };
+    LegSettings { congestion, ecn, ..LegSettings::default() }
 }
 
 /// A number of octets within a time, in per mille of a rate.
