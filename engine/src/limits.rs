@@ -246,6 +246,10 @@ pub const DORMANT_AFTER: Duration = Duration::from_secs(1);
 /// Pairs awake that are asked in one turn, or for one that needs room, whether they may sleep.
 pub const LOOKS_FOR_QUIET_MAX: usize = 64;
 
+/// Pairs awake that the cache of one core holds, of some three KiB each [pairs]. With more, what a
+/// burst will touch is fetched ahead.
+pub const CACHED_PAIRS: usize = 256;
+
 /// When a sleeping pair that found no room to wake for its timer tries again.
 pub const WAKE_RETRY: Duration = Duration::from_millis(10);
 

@@ -14,6 +14,7 @@
 //! Start at [`Connection`] (the caller's calls, in order), then `input` for a segment that
 //! arrives and `output` for one that leaves.
 
+mod ahead;
 pub mod chunks;
 pub mod congestion;
 pub mod connection;

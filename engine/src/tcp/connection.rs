@@ -558,8 +558,8 @@ impl Connection {
         self.ack_now = false;
         self.ecn = EcnState::default();
         self.cold.retry_at = Instant::FAR_FUTURE;
-        self.cold.pace_at = Instant::FAR_FUTURE;
         self.cold.recovery.forget_timers();
+        self.cold.pace_at = Instant::FAR_FUTURE;
     }
 
     /// Recomputes whether the next segment needs the general path.
@@ -593,4 +593,4 @@ fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
 pub const HOT_OCTETS: usize = std::mem::offset_of!(Connection, cold);
 
 const _: () = assert!(HOT_OCTETS == 128);
-const _: () = assert!(size_of::<Connection>() <= 1152);
+const _: () = assert!(size_of::<Connection>() <= 1280);

@@ -16,8 +16,8 @@ impl Connection {
     #[inline]
     pub fn deadline(&self) -> Instant {
         let soonest = self.retransmit_at.min(self.ack_at).min(self.cold.retry_at);
-        let soonest = soonest.min(self.cold.pace_at);
-        soonest.min(self.cold.recovery.soon_at).min(self.keepalive_at())
+        let soonest = soonest.min(self.cold.recovery.soon_at).min(self.cold.pace_at);
+        soonest.min(self.keepalive_at())
     }
 
     /// Acts on what is due at `cx.now`; then the caller polls for segments. May be called early.

@@ -191,7 +191,9 @@ impl Connection {
             }
         }
         self.cold.recovery.on_sent(payload_len);
-        self.arm_probe(cx.now);
+        if self.state.can_send() {
+            self.arm_probe(cx.now);
+        }
         if flags.contains(Flags::FIN) {
             self.note_fin_sent();
         }
