@@ -15,6 +15,8 @@ use ringroad_engine::limits::{BURST, PAIRS_PER_LANE_MAX, PORTS_PER_LANE_MAX};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 use ringroad_engine::stage::PortIdentity;
+use ringroad_engine::tcp::congestion::WindowBounds;
+use ringroad_engine::tcp::pacing::Pacing;
 use ringroad_engine::tcp::{self, EcnPolicy, LegSettings};
 
 /// What a start needs to know whatever its ports are, all of it checked.
@@ -277,8 +279,19 @@ fn leg(leg: &schema::Leg) -> LegSettings {
     LegSettings {
         congestion: match leg.congestion {
             Algorithm::Reno => tcp::congestion::Algorithm::NewReno,
-            // The configuration refuses the others in this version.
-            _ => tcp::congestion::Algorithm::Cubic,
+            Algorithm::Cubic => tcp::congestion::Algorithm::Cubic,
+            Algorithm::Bbr => tcp::congestion::Algorithm::Bbr,
+            Algorithm::Dctcp => tcp::congestion::Algorithm::Dctcp,
+            Algorithm::Vegas => tcp::congestion::Algorithm::Vegas,
+        },
+        window_bounds: WindowBounds {
+            min_segments: leg.min_window.try_into().unwrap_or(u16::MAX),
+            max_segments: leg.max_window.unwrap_or(u32::MAX),
+        },
+        pacing: match leg.pacing {
+            schema::Pacing::Auto => Pacing::Auto,
+            schema::Pacing::On => Pacing::On,
+            schema::Pacing::Off => Pacing::Off,
         },
         ecn: match leg.ecn {
             schema::Ecn::Accept => EcnPolicy::Accept,

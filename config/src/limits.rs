@@ -69,6 +69,13 @@ pub const HALF_OPEN: RangeInclusive<u32> = 1..=1 << 20;
 /// is luck.
 pub const INITIAL_WINDOW: RangeInclusive<u32> = 1..=100;
 
+/// Least congestion windows \[segments\], as for the initial one.
+pub const MIN_WINDOW: RangeInclusive<u32> = 1..=100;
+
+/// Largest congestion windows \[segments\]: with one segment, a delayed acknowledgment would be waited
+/// for each time; a million is more than any peer's window.
+pub const MAX_WINDOW: RangeInclusive<u32> = 2..=1_000_000;
+
 /// Connections of one service \[connections\].
 pub const CONNECTIONS: RangeInclusive<u32> = 1..=10_000_000;
 

@@ -181,6 +181,11 @@ pub struct Leg {
     pub congestion: Algorithm,
     /// What may be sent before the first acknowledgement \[segments\].
     pub initial_window: u32,
+    /// The least that may be in flight, whatever was lost \[segments\].
+    pub min_window: u32,
+    /// The most; `None` leaves it to the algorithm and to the peer \[segments\].
+    pub max_window: Option<u32>,
+    pub pacing: Pacing,
     pub ecn: Ecn,
     /// Of a client's leg alone.
     pub fast_open: FastOpen,
@@ -192,6 +197,9 @@ impl Default for Leg {
         Leg {
             congestion: Algorithm::Cubic,
             initial_window: 10,
+            min_window: 1,
+            max_window: None,
+            pacing: Pacing::Auto,
             ecn: Ecn::Accept,
             fast_open: FastOpen::Off,
         }
@@ -398,10 +406,20 @@ words! {
         Reno = "reno",
         /// RFC 9438.
         Cubic = "cubic",
+        /// draft-ietf-ccwg-bbr.
         Bbr = "bbr",
         /// RFC 8257.
         Dctcp = "dctcp",
+        /// Brakmo and Peterson, 1995.
         Vegas = "vegas",
+    }
+
+    /// Whether segments leave one by one at a rate, or as soon as the window allows.
+    Pacing {
+        /// If the algorithm sends by rate: bbr.
+        Auto = "auto",
+        On = "on",
+        Off = "off",
     }
 
     /// What a leg does about explicit congestion notification (RFC 3168).

@@ -16,13 +16,13 @@ use crate::fields::{Expected, Fields};
 use crate::limits::{
     ADDRESSES_MAX, BURST_MAX, BUSY_POLL, BYTE_RATE, CONNECT_TIMEOUT, CONNECTIONS, CPU_MAX,
     DRAIN_TIMEOUT, EGRESS_RANGES_MAX, FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE, HALF_OPEN,
-    HEARTBEAT_LIMIT, IDLE_TIMEOUT, INITIAL_WINDOW, LISTEN_ADDRESSES_MAX, PACKET_RATE, PORTS_MAX,
-    PREFIXES_MAX, QUEUES_MAX, SERVICES_MAX,
+    HEARTBEAT_LIMIT, IDLE_TIMEOUT, INITIAL_WINDOW, LISTEN_ADDRESSES_MAX, MAX_WINDOW, MIN_WINDOW,
+    PACKET_RATE, PORTS_MAX, PREFIXES_MAX, QUEUES_MAX, SERVICES_MAX,
 };
 use crate::problem::{Located, Position, Problems};
 use crate::schema::{
     Admin, AfXdp, Algorithm, Config, Dpdk, Driver, DriverKind, Ecn, Egress, Engine, Fallback, Leg,
-    Metrics, Port, Pressure, ProxyProtocol, RateLimit, Service, Shield, XdpMode,
+    Metrics, Pacing, Port, Pressure, ProxyProtocol, RateLimit, Service, Shield, XdpMode,
 };
 use crate::value;
 
@@ -469,6 +469,13 @@ fn leg(node: &Node, name: &str, problems: &mut Problems) -> Option<Leg> {
     let congestion = fields.word("congestion", problems);
     let initial_window =
         fields.value("initial_window", |text| value::integer(text, INITIAL_WINDOW), problems);
+    let min_window = fields.value("min_window", |text| value::integer(text, MIN_WINDOW), problems);
+    let max_window = fields.value(
+        "max_window",
+        |text| value::or_word(text, "off", |text| value::integer(text, MAX_WINDOW)),
+        problems,
+    );
+    let pacing = fields.word("pacing", problems);
     let ecn = fields.word("ecn", problems);
     let fast_open = match name {
         "client_leg" => fields.word("fast_open", problems),
@@ -485,9 +492,44 @@ fn leg(node: &Node, name: &str, problems: &mut Problems) -> Option<Leg> {
              algorithm",
         );
     }
+    if congestion == Algorithm::Bbr
+        && let Some(Located { at, value: Pacing::Off }) = pacing
+    {
+        problems.add(
+            at,
+            "congestion bbr sends by rate, and \"pacing\" is off; leave \"pacing\" out, or use \
+             another algorithm",
+        );
+    }
+    let most_at = max_window.as_ref().map(|located| located.at);
+    let initial_window = or(initial_window, default.initial_window);
+    let min_window = or(min_window, default.min_window);
+    let max_window = or(max_window, default.max_window);
+    if let (Some(at), Some(most)) = (most_at, max_window) {
+        if most < min_window {
+            problems.add(
+                at,
+                format!(
+                    "max_window {most} is less than min_window {min_window}; give more, or a \
+                     smaller least"
+                ),
+            );
+        } else if most < initial_window {
+            problems.add(
+                at,
+                format!(
+                    "max_window {most} is less than initial_window {initial_window}; give more, \
+                     or a smaller first window"
+                ),
+            );
+        }
+    }
     Some(Leg {
         congestion,
-        initial_window: or(initial_window, default.initial_window),
+        initial_window,
+        min_window,
+        max_window,
+        pacing: or(pacing, default.pacing),
         ecn: or(ecn, if needs_ecn { Ecn::On } else { default.ecn }),
         fast_open: or(fast_open, default.fast_open),
     })

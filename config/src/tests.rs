@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::schema::{
-    Algorithm, Config, Driver, Ecn, Fallback, FastOpen, Idle, Metrics, ProxyProtocol, RateLimit,
-    Shield, XdpMode,
+    Algorithm, Config, Driver, Ecn, Fallback, FastOpen, Idle, Metrics, Pacing, ProxyProtocol,
+    RateLimit, Shield, XdpMode,
 };
 use crate::{load, parse};
 
@@ -89,8 +89,8 @@ services:
       port: auto
       address: auto
       source_ports: 20000-59999
-    client_leg: { congestion: cubic, initial_window: 10, ecn: accept, fast_open: off }
-    origin_leg: { congestion: cubic, initial_window: 10, ecn: accept }
+    client_leg: { congestion: cubic, initial_window: 10, min_window: 1, max_window: off, pacing: auto, ecn: accept, fast_open: off }
+    origin_leg: { congestion: cubic, initial_window: 10, min_window: 1, max_window: off, pacing: auto, ecn: accept }
     proxy_protocol: off
     max_connections: 100000
     fallback: kernel
@@ -189,7 +189,7 @@ services:
       - \"[fd00:2::3]:443\"
     egress: { port: edge, address: 'fd00:1::2', source_ports: 30000-39999 }
     client_leg: { congestion: reno, ecn: off, fast_open: on }
-    origin_leg: { initial_window: 40, ecn: on }
+    origin_leg: { congestion: bbr, initial_window: 40, min_window: 4, max_window: 2000, pacing: on, ecn: on }
     proxy_protocol: v1
     max_connections: 7
     fallback: drop
@@ -221,6 +221,10 @@ shield: # all as it was
     assert_eq!((service.client_leg.ecn, service.origin_leg.ecn), (Ecn::Off, Ecn::On));
     assert_eq!(service.client_leg.fast_open, FastOpen::On);
     assert_eq!(service.origin_leg.initial_window, 40);
+    assert_eq!((service.origin_leg.min_window, service.client_leg.min_window), (4, 1));
+    assert_eq!((service.origin_leg.max_window, service.client_leg.max_window), (Some(2000), None));
+    assert_eq!((service.origin_leg.pacing, service.client_leg.pacing), (Pacing::On, Pacing::Auto));
+    assert_eq!(service.origin_leg.congestion, Algorithm::Bbr);
     assert_eq!(service.proxy_protocol, ProxyProtocol::V1);
     assert_eq!(service.max_connections, 7);
     assert_eq!(service.fallback, Fallback::Drop);

@@ -24,7 +24,6 @@ const UNSUPPORTED: &[(&str, When, &str)] = &[
     ("engine.burst", When::LessThan(BURST_MAX as u64), "give 64, or leave it out"),
     ("arrangement", When::Is(&["pipeline"]), "use auto or run-to-completion"),
     ("cores", When::LongerThan(1), "give one core"),
-    ("congestion", When::Is(&["bbr", "dctcp", "vegas"]), "use cubic or reno"),
 ];
 
 /// Whether `word` is refused as the value of `key`.

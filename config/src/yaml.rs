@@ -98,9 +98,10 @@ fn write_rate_limit(out: &mut String, name: &str, limit: &Option<RateLimit>) -> 
 }
 
 fn write_leg(out: &mut String, name: &str, leg: Leg) -> std::fmt::Result {
-    let Leg { congestion, initial_window, ecn, fast_open } = leg;
+    let Leg { congestion, initial_window, min_window, max_window, pacing, ecn, fast_open } = leg;
     write!(out, "    {name}: {{ congestion: {congestion}, initial_window: {initial_window}")?;
-    write!(out, ", ecn: {ecn}")?;
+    write!(out, ", min_window: {min_window}, max_window: {}", or_word(&max_window, "off"))?;
+    write!(out, ", pacing: {pacing}, ecn: {ecn}")?;
     if name == "client_leg" {
         write!(out, ", fast_open: {fast_open}")?;
     }

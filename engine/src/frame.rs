@@ -18,7 +18,7 @@ use std::num::NonZeroU32;
 
 pub use burst::Burst;
 pub use region::Region;
-pub use store::{Layout, Store};
+pub use store::{Layout, Store, prefetch};
 
 use crate::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, FRAME_SIZE_MAX, FRAMES_MAX, KEPT_FOR_ORDER};
 
@@ -264,6 +264,12 @@ impl FramePool {
     #[inline]
     pub fn prefetch(&self, frame: &Frame) {
         self.store.prefetch(frame.index(), frame.start());
+    }
+
+    /// The same for a frame that is known by its index alone: where headers are, or will be.
+    #[inline]
+    pub fn prefetch_room(&self, index: u32) {
+        self.store.prefetch_room(index);
     }
 
     /// The window's bytes, to be written.

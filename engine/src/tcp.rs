@@ -14,6 +14,7 @@
 //! Start at [`Connection`] (the caller's calls, in order), then `input` for a segment that
 //! arrives and `output` for one that leaves.
 
+mod ahead;
 pub mod chunks;
 pub mod congestion;
 pub mod connection;
@@ -29,6 +30,7 @@ mod input;
 pub mod isn;
 mod out_of_order;
 mod output;
+pub mod pacing;
 mod path;
 mod receive_queue;
 mod recovery;

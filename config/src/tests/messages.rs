@@ -550,11 +550,41 @@ fn services() {
     );
     assert_says_in_service(
         "client_leg: { congestion: cubik }",
-        &["10:31: \"congestion\" cannot be \"cubik\"; give one of reno, cubic"],
+        &["10:31: \"congestion\" cannot be \"cubik\"; give one of reno, cubic, bbr, dctcp, vegas"],
     );
     assert_says_in_service(
         "client_leg: { initial_window: 0 }",
         &["10:35: \"initial_window\" cannot be \"0\"; give a whole number from 1 to 100"],
+    );
+    assert_says_in_service(
+        "client_leg: { min_window: 0 }",
+        &["10:31: \"min_window\" cannot be \"0\"; give a whole number from 1 to 100"],
+    );
+    assert_says_in_service(
+        "client_leg: { max_window: none }",
+        &[
+            "10:31: \"max_window\" cannot be \"none\"; give a whole number from 2 to 1000000, or off",
+        ],
+    );
+    assert_says_in_service(
+        "client_leg: { max_window: 8 }",
+        &[
+            "10:31: max_window 8 is less than initial_window 10; give more, or a smaller first window",
+        ],
+    );
+    assert_says_in_service(
+        "origin_leg: { min_window: 20, max_window: 12 }",
+        &["10:47: max_window 12 is less than min_window 20; give more, or a smaller least"],
+    );
+    assert_says_in_service(
+        "client_leg: { pacing: always }",
+        &["10:27: \"pacing\" cannot be \"always\"; give one of auto, on, off"],
+    );
+    assert_says_in_service(
+        "client_leg: { congestion: bbr, pacing: off }",
+        &[
+            "10:44: congestion bbr sends by rate, and \"pacing\" is off; leave \"pacing\" out, or use another algorithm",
+        ],
     );
     assert_says_in_service(
         "origin_leg: { ecn: maybe }",
@@ -563,7 +593,7 @@ fn services() {
     assert_says_in_service(
         "origin_leg: { fast_open: on }",
         &[
-            "10:19: unknown key \"fast_open\" in origin_leg; known are congestion, initial_window, ecn",
+            "10:19: unknown key \"fast_open\" in origin_leg; known are congestion, initial_window, min_window, max_window, pacing, ecn",
         ],
     );
     assert_says_in_service(
@@ -772,14 +802,6 @@ fn what_this_version_cannot_do() {
             "5:13: more than 1 in \"queues\" is not available for AF_XDP in this version; give 1, and the interface one queue (ethtool -L)",
         ],
     );
-    for algorithm in ["bbr", "dctcp", "vegas"] {
-        assert_says_in_service(
-            &format!("origin_leg: {{ congestion: {algorithm} }}"),
-            &[&format!(
-                "10:31: congestion {algorithm} is not available in this version; use cubic or reno"
-            )],
-        );
-    }
     assert_says_behind(
         "shield: { cookie_secret: secret }\n",
         &["10:26: \"cookie_secret\" cannot be \"secret\"; give an absolute path, or own"],

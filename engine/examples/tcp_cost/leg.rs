@@ -4,13 +4,14 @@ use std::hint::black_box;
 use std::time::{Duration, Instant as Clock};
 
 use ringroad_engine::frame::{Frame, FramePool};
-use ringroad_engine::limits::BURST;
+use ringroad_engine::limits::{BURST, CACHED_PAIRS};
 use ringroad_engine::random::Random;
 use ringroad_engine::tcp::congestion::Algorithm;
 use ringroad_engine::tcp::{
     Chunk, ChunkSlab, Connection, Context, Disposition, Endpoints, LegSettings, TcpCounters,
 };
 use ringroad_engine::time::Instant;
+use ringroad_engine::wire::ip::Ecn;
 use ringroad_engine::wire::tcp::{Flags, SackBlock, SeqNum, TcpHeader, TcpOptions, Timestamps};
 
 /// What [`Leg::measure`] measures, in this order.
@@ -149,6 +150,7 @@ impl Leg {
         let mut out: Vec<Frame> = Vec::with_capacity(BURST * self.flight);
         for burst in self.bursts() {
             let start = Clock::now();
+            self.look_ahead(burst.clone());
             for turn in burst {
                 let flow = self.flow(turn);
                 for _ in 0..self.flight {
@@ -174,6 +176,7 @@ impl Leg {
         }
         for burst in self.bursts() {
             let start = Clock::now();
+            self.look_ahead(burst.clone());
             for turn in burst.clone() {
                 let flow = self.flow(turn);
                 for header in &headers {
@@ -206,6 +209,7 @@ impl Leg {
             }
             let mut taken: Vec<Chunk> = Vec::with_capacity(2 * BURST);
             let start = Clock::now();
+            self.look_ahead(burst.clone());
             for turn in burst.clone() {
                 let flow = self.flow(turn);
                 for header in &headers {
@@ -234,6 +238,19 @@ impl Leg {
             out.drain(..).for_each(|frame| self.pool.free(frame));
         }
         self.received += 2 * PAYLOAD as u32;
+    }
+
+    /// As a worker does with more flows than its cache holds.
+    fn look_ahead(&self, burst: std::ops::Range<usize>) {
+        if self.connections.len() <= CACHED_PAIRS {
+            return;
+        }
+        for turn in burst.clone() {
+            self.connections[self.flow(turn)].prefetch();
+        }
+        for turn in burst {
+            self.connections[self.flow(turn)].prefetch_queue(&self.chunks, &self.pool);
+        }
     }
 
     fn flow(&self, turn: usize) -> usize {
@@ -288,7 +305,7 @@ impl Leg {
     /// Has a segment written, with room for lower headers, and hands it over.
     fn poll(&mut self, flow: usize, sink: impl FnOnce(Frame)) {
         let (connection, mut cx) = self.parts(flow);
-        let wrap = |pool: &mut FramePool, frame: &mut Frame| {
+        let wrap = |pool: &mut FramePool, frame: &mut Frame, _: Ecn| {
             black_box(pool.push_front(frame, 34));
         };
         if let Some(outgoing) = connection.poll_transmit(&mut cx, wrap) {

@@ -28,8 +28,7 @@ const FLOWS: [(usize, usize); 3] = [(1, 32), (1_000, 2), (100_000, 2)];
 /// Of which the medians are reported.
 const RUNS: usize = 5;
 
-const ALGORITHMS: [(&str, Algorithm); 2] =
-    [("newreno", Algorithm::NewReno), ("cubic", Algorithm::Cubic)];
+const ALGORITHMS: [(&str, Algorithm); 2] = [("cubic", Algorithm::Cubic), ("bbr", Algorithm::Bbr)];
 
 /// One row: what was measured, and what it cost for each number of flows [ns].
 struct Row {

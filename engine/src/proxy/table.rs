@@ -1,6 +1,7 @@
 //! A slab of fixed size: the pairs of one lane, awake or asleep.
 
 use super::{DormantPair, Pair};
+use crate::frame::prefetch;
 
 /// Values by index. Memory for all of them is reserved at the start and touched as it is needed; a
 /// full table refuses. What was freed last is used again first, so that what is touched stays as
@@ -67,6 +68,14 @@ impl<T> Table<T> {
 
     pub fn get(&self, index: u32) -> Option<&T> {
         self.slots.get(index as usize)?.as_ref()
+    }
+
+    /// Has the processor fetch a value while others are worked on.
+    #[inline]
+    pub fn prefetch(&self, index: u32) {
+        if let Some(slot) = self.slots.get(index as usize) {
+            prefetch(slot);
+        }
     }
 
     #[inline]

@@ -8,7 +8,7 @@ mod runs;
 
 use super::Chunk;
 use super::delivery_rate::SendState;
-use crate::frame::{Frame, FramePool};
+use crate::frame::{Frame, FramePool, prefetch};
 use crate::limits::COPYBREAK;
 use crate::time::Instant;
 use crate::wire::checksum;
@@ -120,6 +120,15 @@ impl ChunkSlab {
     #[inline]
     pub(super) fn node_mut(&mut self, index: u32) -> &mut Node {
         &mut self.nodes[index as usize]
+    }
+
+    /// Has the processor fetch a node, and where its frame's headers go, while others are worked on.
+    #[inline]
+    pub(super) fn prefetch(&self, pool: &FramePool, index: u32) {
+        if let Some(node) = self.nodes.get(index as usize) {
+            prefetch(node);
+            pool.prefetch_room(index);
+        }
     }
 
     /// What follows `index` in its list.

@@ -6,23 +6,29 @@
 //! how to spread the reduction over a round trip, is recovery's matter, not theirs.
 //!
 //! A connection holds a [`Controller`], which is one of the algorithms. Start reading at
-//! [`CongestionControl`], then `newreno`, then `cubic`.
+//! [`CongestionControl`], then `newreno`, then `cubic`, then `bbr`.
 
+mod bbr;
 mod credit;
 mod cubic;
+mod dctcp;
 mod hystart;
 mod newreno;
 mod rate;
+mod vegas;
 mod window;
 
 use std::time::Duration;
 
+pub use bbr::Bbr;
 pub use cubic::Cubic;
+pub use dctcp::Dctcp;
 pub use newreno::NewReno;
 pub use rate::Rate;
+pub use vegas::Vegas;
 
 use super::delivery_rate::RateSample;
-use crate::limits::{CONGESTION_STATE_MAX, CONGESTION_WINDOW_MAX};
+use crate::limits::CONGESTION_STATE_MAX;
 use crate::time::Instant;
 
 /// What one ACK told us.
@@ -191,13 +197,13 @@ pub struct WindowBounds {
     /// At least one; a window that may not fall to one segment ignores RFC 5681 §3.1, which is for
     /// paths that are one's own.
     pub min_segments: u16,
-    /// The smaller of this and [`CONGESTION_WINDOW_MAX`] counts, and never less than the least.
-    pub max_octets: u32,
+    /// This many, or [`crate::limits::CONGESTION_WINDOW_MAX`] if that is less; never less than the least.
+    pub max_segments: u32,
 }
 
 impl Default for WindowBounds {
     fn default() -> Self {
-        WindowBounds { min_segments: 1, max_octets: CONGESTION_WINDOW_MAX }
+        WindowBounds { min_segments: 1, max_segments: u32::MAX }
     }
 }
 
@@ -211,6 +217,8 @@ pub struct Parameters {
     /// taken as these.
     pub initial_window_segments: u32,
     pub bounds: WindowBounds,
+    /// Segments leave at a pace, so that growing by much at once makes no burst.
+    pub paced: bool,
     /// Where an algorithm picks times at random, they follow from this: different connections
     /// should have different ones.
     pub seed: u32,
@@ -222,6 +230,9 @@ pub enum Algorithm {
     NewReno,
     #[default]
     Cubic,
+    Bbr,
+    Dctcp,
+    Vegas,
 }
 
 /// The congestion controller of one connection.
@@ -229,6 +240,9 @@ pub enum Algorithm {
 pub enum Controller {
     NewReno(NewReno),
     Cubic(Cubic),
+    Bbr(Bbr),
+    Dctcp(Dctcp),
+    Vegas(Vegas),
 }
 
 impl Controller {
@@ -237,6 +251,9 @@ impl Controller {
         match parameters.algorithm {
             Algorithm::NewReno => Controller::NewReno(NewReno::new(parameters)),
             Algorithm::Cubic => Controller::Cubic(Cubic::new(parameters)),
+            Algorithm::Bbr => Controller::Bbr(Bbr::new(parameters)),
+            Algorithm::Dctcp => Controller::Dctcp(Dctcp::new(parameters)),
+            Algorithm::Vegas => Controller::Vegas(Vegas::new(parameters)),
         }
     }
 }
@@ -247,6 +264,9 @@ macro_rules! each {
         match $controller {
             Controller::NewReno($c) => $body,
             Controller::Cubic($c) => $body,
+            Controller::Bbr($c) => $body,
+            Controller::Dctcp($c) => $body,
+            Controller::Vegas($c) => $body,
         }
     };
 }

@@ -16,6 +16,7 @@ use super::congestion::{CongestionControl, Controller};
 use super::ecn::{EcnPolicy, EcnState};
 use super::fast_open::Cookie;
 use super::out_of_order::OutOfOrder;
+use super::pacing::Pacer;
 use super::receive_queue::ReceiveQueue;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
@@ -87,6 +88,7 @@ pub struct Connection {
 #[derive(Debug)]
 pub(super) struct Cold {
     pub(super) controller: Controller,
+    pub(super) pacer: Pacer,
     pub(super) rtt: RttEstimator,
     pub(super) recovery: Recovery,
     pub(super) out_of_order: OutOfOrder,
@@ -105,6 +107,10 @@ pub(super) struct Cold {
     pub(super) challenge_not_before: Instant,
     /// When to try again what a full pool or a frame on its way out held back.
     pub(super) retry_at: Instant,
+    /// When what the pacer holds back may leave.
+    pub(super) pace_at: Instant,
+    /// SND.NXT when the congestion window last held something back.
+    pub(super) limited_at: SeqNum,
     pub(super) syn_sent_at: Instant,
     /// The largest window the peer has offered (RFC 5961 §5.2 MAX.SND.WND) [octets].
     pub(super) max_snd_wnd: u32,
@@ -205,6 +211,7 @@ impl Connection {
         now: Instant,
     ) -> Connection {
         let mss = endpoints.mss.max(SEND_MSS_MIN);
+        let controller = Controller::new(&settings.parameters(mss, isn));
         Connection {
             state: State::Closed,
             snd_scale: 0,
@@ -236,7 +243,8 @@ impl Connection {
             ack_at: Instant::FAR_FUTURE,
             last_received: now,
             cold: Cold {
-                controller: Controller::new(&settings.parameters(mss, isn)),
+                pacer: Pacer::new(controller.window_octets()),
+                controller,
                 rtt: RttEstimator::new(),
                 recovery: Recovery::new(isn),
                 out_of_order: OutOfOrder::EMPTY,
@@ -250,6 +258,8 @@ impl Connection {
                 last_sent: now,
                 challenge_not_before: Instant::ZERO,
                 retry_at: Instant::FAR_FUTURE,
+                pace_at: Instant::FAR_FUTURE,
+                limited_at: isn,
                 syn_sent_at: now,
                 max_snd_wnd: 0,
                 rcv_segment_max: 0,
@@ -302,6 +312,8 @@ impl Connection {
         self.set_mss(offered.min(endpoints.mss));
         let parameters = self.cold.settings.parameters(self.mss, self.snd_una);
         self.cold.controller = Controller::new(&parameters);
+        self.cold.pacer = Pacer::new(self.cold.controller.window_octets());
+        self.set_pace();
     }
 
     /// Sets what a segment can carry, from an MSS that knows nothing of options.
@@ -483,6 +495,12 @@ impl Connection {
         self.cold.recovery.window(controller.window_octets(), controller.manages_recovery())
     }
 
+    /// The controller may have changed its mind about how fast to send.
+    pub(super) fn set_pace(&mut self) {
+        let Cold { pacer, controller, settings, rtt, .. } = &mut self.cold;
+        pacer.follow(settings.pacing, controller, rtt.srtt(), self.mss);
+    }
+
     /// Notes if nothing is left to send though the congestion window has room, before that changes
     /// (draft-ietf-ccwg-bbr-06 §4.1.2.4, CheckIfApplicationLimited).
     #[inline]
@@ -541,6 +559,7 @@ impl Connection {
         self.ecn = EcnState::default();
         self.cold.retry_at = Instant::FAR_FUTURE;
         self.cold.recovery.forget_timers();
+        self.cold.pace_at = Instant::FAR_FUTURE;
     }
 
     /// Recomputes whether the next segment needs the general path.
@@ -574,4 +593,4 @@ fn syn_before(ack: &TcpHeader, cookie: &CookieOptions) -> TcpHeader {
 pub const HOT_OCTETS: usize = std::mem::offset_of!(Connection, cold);
 
 const _: () = assert!(HOT_OCTETS == 128);
-const _: () = assert!(size_of::<Connection>() <= 1024);
+const _: () = assert!(size_of::<Connection>() <= 1280);

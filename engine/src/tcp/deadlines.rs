@@ -16,7 +16,8 @@ impl Connection {
     #[inline]
     pub fn deadline(&self) -> Instant {
         let soonest = self.retransmit_at.min(self.ack_at).min(self.cold.retry_at);
-        soonest.min(self.cold.recovery.soon_at).min(self.keepalive_at())
+        let soonest = soonest.min(self.cold.recovery.soon_at).min(self.cold.pace_at);
+        soonest.min(self.keepalive_at())
     }
 
     /// Acts on what is due at `cx.now`; then the caller polls for segments. May be called early.
@@ -24,6 +25,9 @@ impl Connection {
         let now = cx.now;
         if now >= self.cold.retry_at {
             self.cold.retry_at = Instant::FAR_FUTURE;
+        }
+        if now >= self.cold.pace_at {
+            self.cold.pace_at = Instant::FAR_FUTURE;
         }
         if now >= self.ack_at {
             self.ack_at = Instant::FAR_FUTURE;
@@ -110,6 +114,7 @@ impl Connection {
         let in_flight_octets = self.snd_nxt - self.snd_una;
         // RFC 5681 §3.1: when the same segment times out again, the threshold stays.
         self.cold.controller.on_rto(&LossSample { in_flight_octets, now: cx.now });
+        self.set_pace();
         let ack = self.ack_of(self.snd_una, cx.now);
         let reneged = self.cold.recovery.on_timeout(cx.chunks, &self.queue, &ack);
         cx.counters.reneged += u64::from(reneged);

@@ -66,6 +66,9 @@ pub struct RateSample {
     /// is over when this has reached what was delivered at its beginning.
     pub prior_delivered: u64,
     pub interval: Duration,
+    /// How long the newest chunk took, there and back. Not a measurement by Karn's rule: if it was
+    /// sent more than once, it may have been the earlier sending that arrived.
+    pub elapsed: Duration,
     /// Presumed lost since the newest chunk was sent [octets].
     pub lost_octets: u32,
     /// In flight when the newest chunk had been sent [octets].
@@ -159,7 +162,8 @@ impl DeliveryRate {
             self.app_limited_until = 0;
         }
         let delivered = (self.delivered as u32).wrapping_sub(state.delivered);
-        let ack_elapsed = now.since(sent_at).saturating_add(duration(state.since_delivered));
+        let elapsed = now.since(sent_at);
+        let ack_elapsed = elapsed.saturating_add(duration(state.since_delivered));
         let interval = ack_elapsed.max(duration(state.since_first_sent));
         // A chunk that was sent again needlessly may be acknowledged for its first sending, which
         // makes the interval too short.
@@ -170,6 +174,7 @@ impl DeliveryRate {
             delivered_total: self.delivered,
             prior_delivered: self.delivered - u64::from(delivered).min(self.delivered),
             interval,
+            elapsed,
             lost_octets: (self.lost as u32).wrapping_sub(state.lost),
             tx_in_flight_octets: state.in_flight & !APP_LIMITED,
             is_app_limited: state.in_flight & APP_LIMITED != 0,

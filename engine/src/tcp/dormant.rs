@@ -12,6 +12,7 @@ use super::connection::Cold;
 use super::deadlines::keepalive_due;
 use super::ecn::EcnState;
 use super::out_of_order::OutOfOrder;
+use super::pacing::Pacer;
 use super::receive_queue::ReceiveQueue;
 use super::recovery::{Recovery, Reordering};
 use super::rtt::RttEstimator;
@@ -94,6 +95,7 @@ impl Connection {
         } = self;
         let Cold {
             controller,
+            pacer: _, // Nothing is held back, and what it has is gone by then.
             rtt,
             recovery,
             out_of_order,
@@ -106,6 +108,8 @@ impl Connection {
             last_sent,
             challenge_not_before,
             retry_at,
+            pace_at: _,     // As the pacer.
+            limited_at: _,  // As `cwnd_limited`.
             syn_sent_at: _, // The handshake's.
             max_snd_wnd,
             rcv_segment_max,
@@ -183,6 +187,9 @@ impl Asleep {
         let before_nxt = SeqNum(self.snd_nxt.0.wrapping_sub(1));
         let Endpoints { local_port, remote_port, pseudo_sum, ts_offset, .. } = self.endpoints;
         let mut controller = Controller::new(&settings.parameters(self.mss, self.snd_nxt));
+        // The initial window is not paced.
+        let is_fresh = controller.remember() == self.congestion;
+        let pacer = Pacer::new(if is_fresh { controller.window_octets() } else { 0 });
         controller.recall(&self.congestion);
         let mut connection = Connection {
             state: self.state,
@@ -216,6 +223,7 @@ impl Asleep {
             last_received: self.last_received,
             cold: Cold {
                 controller,
+                pacer,
                 rtt: self.rtt.clone(),
                 recovery: Recovery::recall(before_nxt, self.sack, self.reordering),
                 out_of_order: OutOfOrder::EMPTY,
@@ -235,6 +243,8 @@ impl Asleep {
                 last_sent: self.last_sent,
                 challenge_not_before: Instant::ZERO,
                 retry_at: Instant::FAR_FUTURE,
+                pace_at: Instant::FAR_FUTURE,
+                limited_at: self.snd_nxt,
                 syn_sent_at: self.last_sent,
                 max_snd_wnd: self.max_snd_wnd,
                 rcv_segment_max: self.rcv_segment_max,
@@ -251,6 +261,7 @@ impl Asleep {
                 active: false,
             },
         };
+        connection.set_pace();
         connection.note_disorder();
         connection
     }

@@ -210,10 +210,26 @@ impl Connection {
         if !self.cold.recovery.first_is_due && pipe > 0 && pipe + len > window {
             return Err(Held::Nothing);
         }
+        // Fast retransmit is what the peer waits for.
+        if !self.cold.recovery.first_is_due && self.is_paced_out(cx.now, len) {
+            return Err(Held::Nothing);
+        }
         if len < node.len() {
             return self.split(cx, at, len);
         }
         Ok(at)
+    }
+
+    /// Whether it is too early for a segment of `len` octets; if so, the connection will be woken
+    /// when it is time.
+    fn is_paced_out(&mut self, now: Instant, len: u32) -> bool {
+        match self.cold.pacer.hold(len, now) {
+            None => false,
+            Some(until) => {
+                self.cold.pace_at = until;
+                true
+            }
+        }
     }
 
     /// The next payload that was never sent, as far as both windows allow.
@@ -252,6 +268,13 @@ impl Connection {
         let segments_max = SEGMENTS_PER_WINDOW_SEGMENT * octets.div_ceil(u32::from(self.mss));
         if pipe > 0 && (pipe + len > window || segments >= segments_max) {
             self.cold.cwnd_limited = true;
+            self.cold.limited_at = self.snd_nxt;
+            return Err(Held::Nothing);
+        }
+        if self.is_paced_out(cx.now, len) {
+            // The window has held sending back if it did so within the last round trip.
+            self.cold.cwnd_limited =
+                self.snd_una.before(self.cold.limited_at) || self.fills_congestion_window();
             return Err(Held::Nothing);
         }
         if !self.cold.recovery.lets_new_out() {

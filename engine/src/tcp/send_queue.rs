@@ -14,13 +14,10 @@ pub(super) struct SendQueue {
     pub(super) list: List,
     /// The first chunk that was never sent; `NIL` if all were.
     pub(super) unsent: u32,
-    /// Chunks that were sent and are not acknowledged [frames].
-    pub(super) sent_frames: u32,
 }
 
 impl SendQueue {
-    pub(super) const EMPTY: SendQueue =
-        SendQueue { list: List::EMPTY, unsent: NIL, sent_frames: 0 };
+    pub(super) const EMPTY: SendQueue = SendQueue { list: List::EMPTY, unsent: NIL };
 
     /// Adds a chunk at the end, at sequence number `seq`. A small one is appended by copy to an
     /// unsent one before it, if the result stays within `mss`.
@@ -57,7 +54,6 @@ impl SendQueue {
     pub(super) fn advance(&mut self, chunks: &mut ChunkSlab) {
         if self.unsent != NIL {
             self.unsent = chunks.next(self.unsent);
-            self.sent_frames += 1;
         }
     }
 
@@ -82,7 +78,6 @@ impl SendQueue {
                 self.list.octets -= octets;
                 break;
             }
-            self.sent_frames -= 1;
             if let Some(chunk) = self.list.pop_front(cx.chunks) {
                 cx.pool.free(chunk.frame);
             }
@@ -115,8 +110,6 @@ impl SendQueue {
         (node.sent_at, node.sent) = (sent_at, sent);
         if self.unsent == index {
             self.unsent = at;
-        } else {
-            self.sent_frames += 1;
         }
         cx.counters.copied_octets += u64::from(len);
         Some(at)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::congestion::{Algorithm, Parameters, WindowBounds};
 use super::ecn::EcnPolicy;
+use super::pacing::Pacing;
 use crate::limits::{IPV4_MTU_MIN, IPV6_MTU_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
 use crate::wire::tcp::{SeqNum, TcpHeader};
 
@@ -19,6 +20,7 @@ pub struct LegSettings {
     pub initial_window_segments: u16,
     /// Between which sizes the congestion window stays.
     pub window_bounds: WindowBounds,
+    pub pacing: Pacing,
     /// What the receive side takes at most, and what is offered at first [octets]. Also decides
     /// the window scale.
     pub receive_room: u32,
@@ -107,6 +109,7 @@ impl LegSettings {
             mss,
             initial_window_segments: self.initial_window_segments.into(),
             bounds: self.window_bounds,
+            paced: self.pacing == Pacing::On,
             seed: isn.0,
         }
     }
@@ -133,6 +136,7 @@ impl Default for LegSettings {
             fast_open: false,
             initial_window_segments: 10, // RFC 6928
             window_bounds: WindowBounds::default(),
+            pacing: Pacing::Auto,
             receive_room: 256 * 1024,
             keepalive: None,
             handshake_retries: 5,

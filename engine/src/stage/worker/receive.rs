@@ -1,7 +1,7 @@
 //! From a burst of frames to the legs they belong to.
 //!
-//! Works stage by stage over the burst: prefetch all, parse and verify all, then hand each to its
-//! leg.
+//! Works stage by stage over the burst: prefetch all, parse and verify all, look all up and fetch
+//! their pairs where those are too many for the cache, then hand each to its leg.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,7 +9,7 @@ use super::cookie::Unproven;
 use super::{Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::frame::{Burst, Frame, FramePool};
-use crate::limits::RESETS_PER_SECOND_MAX;
+use crate::limits::{BURST, CACHED_PAIRS, RESETS_PER_SECOND_MAX};
 use crate::proxy::{Envelope, LinkPath, Side};
 use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::{Chunk, Disposition, Endpoints, Outgoing, TimeWaitVerdict, reset_in_reply};
@@ -74,10 +74,31 @@ impl Worker {
                 arrivals.push(arrival);
             }
         }
+        if self.pairs.len() > CACHED_PAIRS {
+            self.look_ahead(&arrivals);
+        }
         for arrival in arrivals.drain(..) {
             self.dispatch(arrival);
         }
         self.arrivals = arrivals;
+    }
+
+    /// Has the processor fetch what the segments will touch: all flows first, then all pairs, then
+    /// what they have queued, so that the waits for memory overlap instead of adding up.
+    fn look_ahead(&self, arrivals: &[Arrival]) {
+        let mut legs = [None; BURST];
+        for (arrival, leg) in arrivals.iter().zip(&mut legs) {
+            let slot = self.flows.lookup(&arrival.key, arrival.hash).map(Slot::decode);
+            if let Some(Slot::Leg { pair, side }) = slot {
+                self.pairs.prefetch(pair);
+                *leg = Some((pair, side));
+            }
+        }
+        for (pair, side) in legs.into_iter().flatten() {
+            if let Some(leg) = self.pairs.get(pair).and_then(|pair| pair.leg(side)) {
+                leg.tcp.prefetch_queue(&self.chunks, &self.pool);
+            }
+        }
     }
 
     /// Verifies a packet; `None` when it was accounted for here and is gone.

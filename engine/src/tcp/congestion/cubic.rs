@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use super::credit::Credit;
-use super::hystart::{Advice, CSS_GROWTH_DIVISOR, HyStart, SLOW_START_SEGMENTS_PER_ACK};
+use super::hystart::{Advice, CSS_GROWTH_DIVISOR, HyStart, slow_start_segments};
 use super::window::Window;
 use super::{AckSample, CongestionControl, IdleGap, LossSample, Parameters, Remembered};
 use crate::limits::CONGESTION_WINDOW_MAX;
@@ -29,6 +29,8 @@ pub struct Cubic {
     epoch: Option<Epoch>,
     credit: Credit,
     hystart: HyStart,
+    /// The most segments that slow start grows by for one ACK.
+    slow_start_segments: u32,
     /// What was before the last recovery, should it prove spurious.
     prior: Prior,
 }
@@ -63,6 +65,7 @@ impl Cubic {
             epoch: None,
             credit: Credit::default(),
             hystart: HyStart::new(),
+            slow_start_segments: slow_start_segments(parameters.paced),
             prior: Prior { w_max: 0, cwnd_prior: 0, epoch: None },
         }
     }
@@ -75,7 +78,8 @@ impl Cubic {
             match self.hystart.on_ack(sample.rtt, acked, sample.in_flight_octets) {
                 Advice::SlowStart => {}
                 Advice::Conservative => {
-                    let counted = acked.min(SLOW_START_SEGMENTS_PER_ACK * self.window.mss());
+                    let most = self.slow_start_segments.saturating_mul(self.window.mss());
+                    let counted = acked.min(most);
                     acked =
                         self.credit.whole_octets(u64::from(counted), u64::from(CSS_GROWTH_DIVISOR));
                 }
@@ -85,7 +89,7 @@ impl Cubic {
                 }
             }
         }
-        self.window.slow_start(acked, SLOW_START_SEGMENTS_PER_ACK)
+        self.window.slow_start(acked, self.slow_start_segments)
     }
 
     fn congestion_avoidance(&mut self, acked_octets: u32, sample: &AckSample) {

@@ -113,5 +113,7 @@ const CSS_ROUNDS: u8 = 5;
 /// RFC 9406 §4.3, CSS_GROWTH_DIVISOR.
 pub(super) const CSS_GROWTH_DIVISOR: u32 = 4;
 
-/// RFC 9406 §4.3, L for a sender that does not pace: the most segments per ACK.
-pub(super) const SLOW_START_SEGMENTS_PER_ACK: u32 = 8;
+/// RFC 9406 §4.3, L: the most segments to grow by for one ACK; no bound for a sender that paces.
+pub(super) fn slow_start_segments(paced: bool) -> u32 {
+    if paced { u32::MAX } else { 8 }
+}

@@ -24,24 +24,7 @@ impl NewReno {
 
 impl CongestionControl for NewReno {
     fn on_ack(&mut self, sample: &AckSample) {
-        if !self.window.may_grow(sample) {
-            return;
-        }
-        let mut acked = sample.acked_octets;
-        if self.window.in_slow_start() {
-            acked = self.window.slow_start(acked, SLOW_START_SEGMENTS_PER_ACK);
-        }
-        if self.window.in_slow_start() || acked == 0 {
-            return;
-        }
-        // RFC 3465 §2.1: one segment for every window that was acknowledged. A single ACK pays
-        // for one window at most, as no more than that was in flight.
-        let cwnd = self.window.cwnd();
-        self.acked_octets = self.acked_octets.saturating_add(acked.min(cwnd));
-        if self.acked_octets >= cwnd {
-            self.acked_octets -= cwnd;
-            self.window.grow(self.window.mss());
-        }
+        self.window.grow_as_reno(sample, &mut self.acked_octets);
     }
 
     fn on_loss(&mut self, sample: &LossSample) {
@@ -98,6 +81,3 @@ impl CongestionControl for NewReno {
         "reno"
     }
 }
-
-/// RFC 3465 §2.3: L, the most segments that slow start grows by for one ACK.
-const SLOW_START_SEGMENTS_PER_ACK: u32 = 2;

@@ -8,6 +8,8 @@ pub struct Rate(u64);
 
 impl Rate {
     pub const ZERO: Rate = Rate(0);
+    /// No bound.
+    pub const INFINITY: Rate = Rate(u64::MAX);
 
     pub const fn from_octets_per_second(rate: u64) -> Rate {
         Rate(rate)
@@ -15,8 +17,13 @@ impl Rate {
 
     /// `octets` in `time`; as fast as can be if that is no time at all.
     pub fn of(octets: u64, time: Duration) -> Rate {
-        let nanos = time.as_nanos().max(1);
-        Rate(u64::try_from(u128::from(octets) * NANOS / nanos).unwrap_or(u64::MAX))
+        match (u64::try_from(time.as_nanos()), octets.checked_mul(NANOS)) {
+            (Ok(nanos), Some(scaled)) => Rate(scaled / nanos.max(1)),
+            _ => {
+                let rate = u128::from(octets) * u128::from(NANOS) / time.as_nanos().max(1);
+                Rate(u64::try_from(rate).unwrap_or(u64::MAX))
+            }
+        }
     }
 
     pub const fn octets_per_second(self) -> u64 {
@@ -25,7 +32,7 @@ impl Rate {
 
     /// How much passes in `time`, rounded down [octets].
     pub fn octets_in(self, time: Duration) -> u64 {
-        let octets = u128::from(self.0).saturating_mul(time.as_nanos()) / NANOS;
+        let octets = u128::from(self.0).saturating_mul(time.as_nanos()) / u128::from(NANOS);
         u64::try_from(octets).unwrap_or(u64::MAX)
     }
 
@@ -34,8 +41,15 @@ impl Rate {
         if self.0 == 0 {
             return Duration::MAX;
         }
-        let nanos = (u128::from(octets) * NANOS).div_ceil(u128::from(self.0));
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        // What one segment takes, or a window, fits 64 bits, and division is much faster there.
+        let nanos = match octets.checked_mul(NANOS) {
+            Some(scaled) => scaled.div_ceil(self.0),
+            None => {
+                let nanos = (u128::from(octets) * u128::from(NANOS)).div_ceil(u128::from(self.0));
+                u64::try_from(nanos).unwrap_or(u64::MAX)
+            }
+        };
+        Duration::from_nanos(nanos)
     }
 
     /// `numerator / denominator` of it, rounded down.
@@ -46,4 +60,4 @@ impl Rate {
     }
 }
 
-const NANOS: u128 = 1_000_000_000;
+const NANOS: u64 = 1_000_000_000;

@@ -9,14 +9,52 @@ use crate::limits::{CONGESTION_WINDOW_MAX, INITIAL_WINDOW_SEGMENTS_MAX};
 pub(super) struct Window {
     cwnd: u32,
     ssthresh: u32,
-    mss: u16,
-    initial_segments: u16,
-    bounds: WindowBounds,
+    sizes: Sizes,
     phase: Phase,
     /// The timer expired and nothing was acknowledged since.
     timed_out: bool,
     /// Window and threshold before the last recovery, should it prove spurious.
     prior: Option<(u32, u32)>,
+}
+
+/// What a window is measured in, and what bounds it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    pub(super) mss: u16,
+    initial_segments: u16,
+    bounds: WindowBounds,
+}
+
+impl Sizes {
+    pub(super) fn new(parameters: &Parameters) -> Self {
+        let segments = parameters.initial_window_segments.clamp(1, INITIAL_WINDOW_SEGMENTS_MAX);
+        Sizes {
+            mss: parameters.mss.max(1),
+            initial_segments: segments as u16,
+            bounds: parameters.bounds,
+        }
+    }
+
+    #[inline]
+    pub(super) fn mss(&self) -> u32 {
+        u32::from(self.mss)
+    }
+
+    /// `octets`, brought within the configured bounds; at least one segment.
+    pub(super) fn bounded(&self, octets: u32) -> u32 {
+        let least = u32::from(self.bounds.min_segments.max(1)) * self.mss();
+        let most = self.bounds.max_segments.saturating_mul(self.mss());
+        let most = most.min(CONGESTION_WINDOW_MAX).max(least);
+        octets.clamp(least, most)
+    }
+
+    /// RFC 6928 §2: min(10 × MSS, max(2 × MSS, 14,600)), with the configured count for 10. The
+    /// last term keeps jumbo segments from making a burst of many times the octets.
+    pub(super) fn initial(&self) -> u32 {
+        let segments = u32::from(self.initial_segments);
+        let plain = segments * self.mss();
+        self.bounded(plain.min((2 * self.mss()).max(segments * 1460)))
+    }
 }
 
 /// Where the connection is between a loss and its repair.
@@ -34,26 +72,19 @@ enum Phase {
 
 impl Window {
     pub(super) fn new(parameters: &Parameters) -> Self {
-        let segments = parameters.initial_window_segments.clamp(1, INITIAL_WINDOW_SEGMENTS_MAX);
-        let mut window = Window {
-            cwnd: 0,
+        let sizes = Sizes::new(parameters);
+        Window {
+            cwnd: sizes.initial(),
             ssthresh: u32::MAX,
-            mss: parameters.mss.max(1),
-            initial_segments: segments as u16,
-            bounds: parameters.bounds,
+            sizes,
             phase: Phase::Fresh,
             timed_out: false,
             prior: None,
-        };
-        window.cwnd = window.bounded(window.initial());
-        window
+        }
     }
 
-    /// `octets`, brought within the configured bounds; at least one segment.
-    pub(super) fn bounded(&self, octets: u32) -> u32 {
-        let least = u32::from(self.bounds.min_segments.max(1)) * self.mss();
-        let most = self.bounds.max_octets.min(CONGESTION_WINDOW_MAX).max(least);
-        octets.clamp(least, most)
+    fn bounded(&self, octets: u32) -> u32 {
+        self.sizes.bounded(octets)
     }
 
     #[inline]
@@ -68,7 +99,7 @@ impl Window {
 
     #[inline]
     pub(super) fn mss(&self) -> u32 {
-        u32::from(self.mss)
+        self.sizes.mss()
     }
 
     #[inline]
@@ -97,7 +128,11 @@ impl Window {
         if self.phase == Phase::Fresh {
             self.phase = Phase::Open;
         }
-        sample.cwnd_limited && !sample.in_recovery && self.phase != Phase::Recovery
+        sample.cwnd_limited
+            && !sample.in_recovery
+            // RFC 3168 §6.1.2: not while the path says that it is congested.
+            && !sample.ece
+            && self.phase != Phase::Recovery
     }
 
     /// Grows by what was acknowledged, at most `limit_segments` for one ACK, up to the threshold.
@@ -113,6 +148,35 @@ impl Window {
         let room = self.ssthresh.saturating_sub(self.cwnd);
         self.grow(counted.min(room));
         counted.saturating_sub(room)
+    }
+
+    /// Reno: slow start (RFC 5681 §3.1), then a segment for every window that was acknowledged.
+    /// `avoidance_octets` is RFC 3465's bytes_acked.
+    pub(super) fn grow_as_reno(&mut self, sample: &AckSample, avoidance_octets: &mut u32) {
+        if !self.may_grow(sample) {
+            return;
+        }
+        let mut acked = sample.acked_octets;
+        if self.in_slow_start() {
+            acked = self.slow_start(acked, SLOW_START_SEGMENTS_PER_ACK);
+        }
+        if self.in_slow_start() || acked == 0 {
+            return;
+        }
+        // RFC 3465 §2.1: one segment for every window that was acknowledged. A single ACK pays
+        // for one window at most, as no more than that was in flight.
+        let cwnd = self.cwnd;
+        *avoidance_octets = avoidance_octets.saturating_add(acked.min(cwnd));
+        if *avoidance_octets >= cwnd {
+            *avoidance_octets -= cwnd;
+            self.grow(self.mss());
+        }
+    }
+
+    /// Shrinks by `octets`, without a loss; at least two segments are left.
+    pub(super) fn step_down(&mut self, octets: u32) {
+        let least = (2 * self.mss()).min(self.cwnd);
+        self.cwnd = self.bounded(self.cwnd.saturating_sub(octets).max(least)).min(self.cwnd);
     }
 
     #[inline]
@@ -220,7 +284,7 @@ impl Window {
             return false;
         }
         // RFC 5681 §4.1: the restart window is min(IW, cwnd).
-        let floor = self.initial().min(self.cwnd);
+        let floor = self.sizes.initial().min(self.cwnd);
         let halvings = gap.idle.as_nanos() / gap.rto.as_nanos();
         let decayed = self.cwnd.checked_shr(halvings.min(32) as u32).unwrap_or(0).max(floor);
         let decayed = self.bounded(decayed).min(self.cwnd);
@@ -237,20 +301,12 @@ impl Window {
     /// The window is in octets and stays, as what the path carries has not changed. Before the
     /// first ACK it is the initial window for the new size.
     pub(super) fn set_mss(&mut self, mss: u16) {
-        self.mss = mss.max(1);
+        self.sizes.mss = mss.max(1);
         self.cwnd = match self.phase {
-            Phase::Fresh => self.bounded(self.initial()),
+            Phase::Fresh => self.sizes.initial(),
             _ => self.bounded(self.cwnd),
         };
         self.ssthresh = self.ssthresh.max(2 * self.mss());
-    }
-
-    /// RFC 6928 §2: min(10 × MSS, max(2 × MSS, 14,600)), with the configured count for 10. The
-    /// last term keeps jumbo segments from making a burst of many times the octets.
-    fn initial(&self) -> u32 {
-        let segments = u32::from(self.initial_segments);
-        let plain = segments * self.mss();
-        plain.min((2 * self.mss()).max(segments * 1460))
     }
 
     /// RFC 5681 §3.1, RFC 9438 §4.6: never below two segments. Nor above the window: what was
@@ -259,5 +315,8 @@ impl Window {
         target.min(self.cwnd).max(2 * self.mss())
     }
 }
+
+/// RFC 3465 §2.3: L, the most segments that slow start grows by for one ACK.
+pub(super) const SLOW_START_SEGMENTS_PER_ACK: u32 = 2;
 
 const _: () = assert!(INITIAL_WINDOW_SEGMENTS_MAX <= u16::MAX as u32);

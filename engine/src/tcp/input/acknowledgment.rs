@@ -151,6 +151,7 @@ impl Connection {
         self.heed_echo(cx, header, flight.outstanding);
         self.tell_delivery(&ack, &news, &flight, rtt, &outcome);
         self.reduce(&ack, &news, &flight, &outcome);
+        self.set_pace();
         self.arm_probe(cx.now);
         if self.fin_sent && una == self.snd_end + 1 && ack.acked > 0 {
             self.on_fin_acknowledged(cx.now);

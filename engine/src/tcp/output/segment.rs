@@ -162,6 +162,11 @@ impl Connection {
             app_limited: delivery.is_app_limited(),
             now: cx.now,
         });
+        if in_flight == 0 {
+            // Sending begins again, at a pace of its own.
+            self.set_pace();
+        }
+        self.cold.pacer.on_sent(payload_len, cx.now);
 
         if first {
             let counter = match copied {
@@ -186,7 +191,9 @@ impl Connection {
             }
         }
         self.cold.recovery.on_sent(payload_len);
-        self.arm_probe(cx.now);
+        if self.state.can_send() {
+            self.arm_probe(cx.now);
+        }
         if flags.contains(Flags::FIN) {
             self.note_fin_sent();
         }

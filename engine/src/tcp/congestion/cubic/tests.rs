@@ -27,6 +27,7 @@ fn fresh() -> Cubic {
         mss: MSS as u16,
         initial_window_segments: 10,
         bounds: WindowBounds::default(),
+        paced: false,
         seed: 1,
     })
 }

@@ -1,0 +1,201 @@
+//! What losses say (draft-ietf-ccwg-bbr-06 §5.5.10), and what is left of it if there were none
+//! (§5.5.11).
+
+use super::{Ack, Bbr, INFINITY, State};
+use crate::tcp::congestion::Rate;
+use crate::tcp::delivery_rate::{LostChunk, RateSample};
+use crate::tcp::pacing::quantum;
+use crate::time::Instant;
+
+/// What was before a recovery that may prove spurious.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Undo {
+    /// BBR.undo_state: what the losses have put an end to.
+    pub(super) state: Option<UndoState>,
+    /// BBR.undo_bw_shortterm.
+    bw_shortterm: Rate,
+    /// BBR.undo_inflight_shortterm [octets].
+    inflight_shortterm: u32,
+    /// BBR.undo_inflight_longterm [octets].
+    inflight_longterm: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UndoState {
+    Startup,
+    ProbeBwUp,
+}
+
+impl Bbr {
+    /// NoteLoss and HandleLostPacket (§5.5.10.2), for all that the ACK at hand tells of at once: of
+    /// the chunks lost, the one whose flight has lost the largest share decides.
+    pub(super) fn take_losses(&mut self, ack: &Ack<'_>) {
+        if ack.sample.lost_octets > 0 || self.marked {
+            self.note_loss(self.marked || self.queue_shows(ack.rate));
+        }
+        if !self.probe.is_sample {
+            return;
+        }
+        if let Some(lost) = ack.rate.worst_loss
+            && self.is_inflight_too_high(ack.rate, lost.lost_octets, lost.tx_in_flight_octets)
+        {
+            let in_flight = inflight_at_loss(lost);
+            self.handle_inflight_too_high(in_flight, lost.is_app_limited, ack.sample.now);
+        } else if self.marked {
+            let in_flight = ack.rate.tx_in_flight_octets;
+            self.handle_inflight_too_high(in_flight, ack.rate.is_app_limited, ack.sample.now);
+        }
+    }
+
+    /// NoteLoss. What is lost where no queue shows is counted, and judged at the end of the round.
+    fn note_loss(&mut self, is_congestion: bool) {
+        if is_congestion && !self.model.is_loss_in_round {
+            self.model.loss_round_delivered = self.model.delivered();
+            self.save_state_upon_loss();
+        }
+        self.model.is_loss_in_round |= is_congestion;
+    }
+
+    /// IsInflightTooHigh: whether more than BBR.LossThresh of what was in flight is lost.
+    ///
+    /// Note: a path that loses at random loses whatever is in flight, and sending less would not
+    /// change that. So where the round trip shows no queue, it takes [`LOSS_CAP`] to be believed
+    /// (docs/decisions/0013-bbr-and-random-loss.md).
+    pub(super) fn is_inflight_too_high(&self, rate: RateSample, lost: u32, in_flight: u32) -> bool {
+        exceeds(lost, in_flight, LOSS_THRESHOLD)
+            && (self.model.is_round_lossy || self.queue_shows(rate))
+    }
+
+    /// Whether what the ACK at hand acknowledges has waited in a queue: for longer than a
+    /// sixteenth of the shortest round trip, and than a burst of our own takes at the bottleneck.
+    fn queue_shows(&self, rate: RateSample) -> bool {
+        let Some(min_rtt) = self.model.min_rtt else { return true };
+        let burst = quantum(self.pacing_rate, self.sizes.mss);
+        let margin =
+            self.model.max_bw().time_for(burst.into()).saturating_add(min_rtt / QUEUE_MARGIN);
+        rate.elapsed > min_rtt.saturating_add(margin)
+    }
+
+    /// HandleInflightTooHigh.
+    fn handle_inflight_too_high(&mut self, in_flight: u32, is_app_limited: bool, now: Instant) {
+        self.probe.too_high = true;
+        self.probe.is_sample = false;
+        if !is_app_limited {
+            self.model.inflight_longterm = in_flight.max(beta(self.target_inflight()));
+        }
+        if self.state == State::ProbeBwUp {
+            self.undo.state = Some(UndoState::ProbeBwUp);
+            self.start_probe_bw_down(now);
+        }
+    }
+
+    /// UpdateCongestionSignals (§5.5.10.3).
+    pub(super) fn update_congestion_signals(&mut self, ack: &Ack<'_>) {
+        if self.model.update_round(ack.rate) {
+            self.probe.count_round();
+        }
+        self.model.update_max_bw(ack.rate);
+        if !self.model.loss_round_start {
+            return;
+        }
+        // Note: much loss counts without a queue, as above.
+        let model = &mut self.model;
+        let sent = model.round_delivered.saturating_add(model.round_lost);
+        model.is_round_lossy = exceeds(model.round_lost, sent, LOSS_CAP);
+        (model.round_lost, model.round_delivered) = (0, 0);
+        if model.is_round_lossy && !model.is_loss_in_round {
+            self.save_state_upon_loss();
+            self.model.is_loss_in_round = true;
+        }
+        self.adapt_lower_bounds_from_congestion();
+        self.model.is_loss_in_round = false;
+    }
+
+    /// AdaptLowerBoundsFromCongestion, InitLowerBounds and LossLowerBounds.
+    fn adapt_lower_bounds_from_congestion(&mut self) {
+        if self.state.accelerates() || !self.model.is_loss_in_round {
+            return;
+        }
+        // Note: the queue that shows in DOWN is the one that UP has made, and is being let go of.
+        if self.state == State::ProbeBwDown && !self.model.is_round_lossy && !self.marked {
+            return;
+        }
+        let model = &mut self.model;
+        let shortterm = model.bw_shortterm.min(model.max_bw());
+        model.bw_shortterm = model.bw_latest.max(shortterm.scaled(BETA, 100));
+        if model.inflight_shortterm == INFINITY {
+            model.inflight_shortterm = self.cwnd;
+        }
+        model.inflight_shortterm = model.inflight_latest.max(beta(model.inflight_shortterm));
+    }
+
+    /// SaveStateUponLoss (§5.5.11.1).
+    pub(super) fn save_state_upon_loss(&mut self) {
+        self.save_cwnd();
+        self.undo = Undo {
+            state: None,
+            bw_shortterm: self.model.bw_shortterm,
+            inflight_shortterm: self.model.inflight_shortterm,
+            inflight_longterm: self.model.inflight_longterm,
+        };
+    }
+
+    /// HandleSpuriousLossDetection (§5.5.11.2).
+    pub(super) fn handle_spurious_loss_detection(&mut self) {
+        self.restore_cwnd();
+        self.model.is_loss_in_round = false;
+        self.full_pipe.reset(Rate::ZERO);
+        let Undo { state, bw_shortterm, inflight_shortterm, inflight_longterm } = self.undo.clone();
+        let model = &mut self.model;
+        model.bw_shortterm = model.bw_shortterm.max(bw_shortterm);
+        model.inflight_shortterm = model.inflight_shortterm.max(inflight_shortterm);
+        model.inflight_longterm = model.inflight_longterm.max(inflight_longterm);
+        match state {
+            Some(UndoState::Startup) if self.state != State::Startup => {
+                self.full_pipe.reached = false;
+                if self.state != State::ProbeRtt {
+                    self.enter_startup();
+                }
+            }
+            Some(UndoState::ProbeBwUp) if self.state != State::ProbeBwUp => {
+                if self.state != State::ProbeRtt {
+                    self.start_probe_bw_refill();
+                }
+            }
+            _ => {}
+        }
+        self.undo.state = None;
+    }
+}
+
+/// InflightAtLoss (§5.5.10.2): how much was in flight when the losses crossed the threshold
+/// [octets].
+fn inflight_at_loss(lost: LostChunk) -> u32 {
+    let inflight_prev = lost.tx_in_flight_octets.saturating_sub(lost.octets);
+    let lost_prev = lost.lost_octets.saturating_sub(lost.octets);
+    let allowed = u64::from(inflight_prev) * LOSS_THRESHOLD;
+    let lost_prefix = allowed.saturating_sub(u64::from(lost_prev) * 100) / (100 - LOSS_THRESHOLD);
+    inflight_prev.saturating_add(u32::try_from(lost_prefix).unwrap_or(u32::MAX))
+}
+
+/// Whether `lost` is more than `percent` of `octets`.
+fn exceeds(lost: u32, octets: u32, percent: u64) -> bool {
+    u64::from(lost) * 100 > u64::from(octets) * percent
+}
+
+fn beta(octets: u32) -> u32 {
+    super::probe_bw::percent(octets, BETA)
+}
+
+/// BBR.LossThresh (§3.2) [percent].
+const LOSS_THRESHOLD: u64 = 2;
+
+/// Loss that counts as congestion even where no queue shows, as before a policer or a queue of a few
+/// packets [percent]. Probing at 1.25 times what the path takes loses a fifth there.
+const LOSS_CAP: u64 = 15;
+
+/// The part of the shortest round trip beyond which a longer one shows a queue.
+const QUEUE_MARGIN: u32 = 16;
+
+/// BBR.Beta (§5.5.10.2) [percent].
+const BETA: u32 = 70;
