@@ -10,6 +10,7 @@ mod handshake;
 mod host;
 mod loss;
 mod memory;
+mod pacing;
 mod pair;
 mod random;
 mod reassembly;
