@@ -1,6 +1,7 @@
 //! Packet scripts: segments in, segments out, in virtual time. See [`host`] for how they read.
 
 mod attacks;
+mod blind;
 mod close;
 mod cookie;
 mod dormant;
@@ -12,6 +13,8 @@ mod loss;
 mod memory;
 mod pacing;
 mod pair;
+mod path;
+mod patience;
 mod random;
 mod reassembly;
 mod recovery;
@@ -23,3 +26,4 @@ mod scripts;
 mod states;
 mod transfer;
 mod window;
+mod window_attacks;
