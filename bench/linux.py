@@ -1,7 +1,7 @@
 """Downloads over a bottleneck: Linux's TCP as the sender, and ours, in turns on the same road.
 
 Two algorithms over a grid of losses and round trips. Both senders lose the same packets by number,
-and in each round others. Several roads are used at a time: a road wants a fraction of a core, and the
+and in each round others. Several roads are used at a time: a road wants a tenth of a core, and the
 bottleneck says whether it was held up; a download in which it was is made again.
 """
 
@@ -26,8 +26,15 @@ RTTS_MS = {10: 8, 50: 10, 100: 12, 300: 20}
 
 QUICK_LOSSES_PPM, QUICK_RTTS_MS = (0, 10_000, 50_000), {10: 5, 100: 8}
 
+# Where few packets are sent and many of them lost, chance decides much: more downloads, with other
+# losses, in each round.
+SPARSE_LOSS_PPM, SPARSE_RTT_MS, SPARSE_DOWNLOADS = 10_000, 100, 3
+
+# More rounds show nothing new, and take four minutes each.
+ROUNDS_MAX = 2
+
 # Roads at a time for each core, and how often a disturbed download is made again.
-ROADS_PER_CORE, CORES = 2, 2
+ROADS_PER_CORE, CORES = 4, 2
 TRIES = 3
 
 # What we want to be above, in each cell.
@@ -39,6 +46,12 @@ class Cell:
     algorithm: str
     shape: Shape
     seconds: int
+
+    @property
+    def downloads(self):
+        """How many of each contender in a round."""
+        sparse = self.shape.loss_ppm >= SPARSE_LOSS_PPM and self.shape.rtt_ms >= SPARSE_RTT_MS
+        return SPARSE_DOWNLOADS if sparse else 1
 
     def __str__(self):
         return f"{self.algorithm} {self.shape.rtt_ms} ms {self.shape.loss_ppm / 1e4:g} %"
@@ -56,11 +69,13 @@ def measure(rounds, quick, algorithms=ALGORITHMS, roads=ROADS_PER_CORE * CORES, 
         for rtt_ms, seconds in rtts.items()
         for algorithm in present(algorithms, note)
     ]
-    # Long ones first, so that none is left to run alone at the end.
-    work = sorted(
-        ((cell, number) for number in range(rounds) for cell in cells),
-        key=lambda item: (item[1], -item[0].seconds),
-    )
+    work = [
+        (cell, number * cell.downloads + download)
+        for number in range(min(rounds, ROUNDS_MAX))
+        # Long ones first, so that none is left to run alone at the end.
+        for cell in sorted(cells, key=lambda cell: -cell.seconds)
+        for download in range(cell.downloads)
+    ]
     with ExitStack() as open_roads:
         free = SimpleQueue()
         for index in range(min(roads, len(work))):
@@ -90,24 +105,25 @@ def present(algorithms, note):
 
 
 def in_turns(road, cell, number, note):
-    """A cell by all contenders on one road: A B, in the next round B A."""
+    """A cell by all contenders on one road: A B, the next time B A."""
     order = list(CONTENDERS)[:: -1 if number % 2 else 1]
-    samples = [take(road, cell, contender, number, note) for contender in order]
-    return [sample for sample in samples if sample]
+    return [take(road, cell, contender, number, note) for contender in order]
 
 
 def take(road, cell, contender, number, note):
-    """One sample, or none if it was disturbed as often as it was tried, or failed."""
+    """One sample; with an error in it if it was disturbed as often as it was tried, or failed."""
     sample = {
         "algorithm": cell.algorithm,
         "contender": contender,
         "rtt_ms": cell.shape.rtt_ms,
         "loss_ppm": cell.shape.loss_ppm,
-        "round": number,
+        "seed": number + 1,
     }
     for _ in range(TRIES):
         try:
-            got = road.download(contender, cell.algorithm, cell.shape, cell.seconds, number + 1)
+            got = road.download(
+                contender, cell.algorithm, cell.shape, cell.seconds, sample["seed"]
+            )
         except Disturbed as error:
             note(f"  {cell}, {contender}: again, {error}")
             continue
@@ -124,7 +140,7 @@ def take(road, cell, contender, number, note):
 
 
 def ratios(samples):
-    """By algorithm, loss and round trip: our goodput and Linux's, means over rounds [bit/s]."""
+    """By algorithm, loss and round trip: our goodput and Linux's, means of all [bit/s]."""
     by_cell = defaultdict(lambda: defaultdict(list))
     for each in samples:
         if "error" not in each:

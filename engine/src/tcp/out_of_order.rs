@@ -12,7 +12,7 @@ use super::input::DropReason;
 use super::receive_queue::{clear, trim_back, trim_front};
 use super::{Chunk, Context, TcpCounters};
 use crate::frame::FramePool;
-use crate::limits::REASSEMBLY_STEPS_MAX;
+use crate::limits::{FRAME_SIZE_MAX, REASSEMBLY_STEPS_MAX};
 use crate::wire::tcp::{SackBlock, SackBlocks, SeqNum};
 
 #[derive(Clone, Copy, Debug)]
@@ -96,19 +96,33 @@ impl OutOfOrder {
         let after = if before == NIL { self.list.head } else { cx.chunks.next(before) };
         let after = self.make_room(cx, &mut chunk, seq, after);
         end = seq + chunk.frame.len() as u32;
-        let index = self.list.insert_after(cx.chunks, before, chunk, seq, Marks::default());
-        let mut first = index;
-        if touches_before {
-            cx.chunks.join_runs(before, index);
-            first = run;
+        let (mut first, mut last) = (run, before);
+        let rest = if touches_before { self.append(cx, before, chunk) } else { Err(chunk) };
+        if let Err(chunk) = rest {
+            last = self.list.insert_after(cx.chunks, before, chunk, seq, Marks::default());
+            if touches_before {
+                cx.chunks.join_runs(before, last);
+            } else {
+                first = last;
+            }
         }
         if after != NIL && cx.chunks.node(after).seq == end {
-            cx.chunks.join_runs(index, after);
+            cx.chunks.join_runs(last, after);
         }
         if after != NIL {
             self.place = first;
         }
         self.report(cx.chunks, first);
+        Ok(())
+    }
+
+    /// Appends a small run of payload by copy to the chunk that it continues, as in order.
+    fn append(&mut self, cx: &mut Context<'_>, index: u32, chunk: Chunk) -> Result<(), Chunk> {
+        let octets = chunk.frame.len() as u32;
+        cx.chunks.node_mut(index).append(cx.pool, chunk, FRAME_SIZE_MAX)?;
+        self.list.octets += octets;
+        cx.counters.coalesced += 1;
+        cx.counters.copied_octets += u64::from(octets);
         Ok(())
     }
 

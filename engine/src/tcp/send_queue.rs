@@ -14,13 +14,10 @@ pub(super) struct SendQueue {
     pub(super) list: List,
     /// The first chunk that was never sent; `NIL` if all were.
     pub(super) unsent: u32,
-    /// Chunks that were sent and are not acknowledged [frames].
-    pub(super) sent_frames: u32,
 }
 
 impl SendQueue {
-    pub(super) const EMPTY: SendQueue =
-        SendQueue { list: List::EMPTY, unsent: NIL, sent_frames: 0 };
+    pub(super) const EMPTY: SendQueue = SendQueue { list: List::EMPTY, unsent: NIL };
 
     /// Adds a chunk at the end, at sequence number `seq`. A small one is appended by copy to an
     /// unsent one before it, if the result stays within `mss`.
@@ -57,7 +54,6 @@ impl SendQueue {
     pub(super) fn advance(&mut self, chunks: &mut ChunkSlab) {
         if self.unsent != NIL {
             self.unsent = chunks.next(self.unsent);
-            self.sent_frames += 1;
         }
     }
 
@@ -82,7 +78,6 @@ impl SendQueue {
                 self.list.octets -= octets;
                 break;
             }
-            self.sent_frames -= 1;
             if let Some(chunk) = self.list.pop_front(cx.chunks) {
                 cx.pool.free(chunk.frame);
             }
@@ -115,11 +110,52 @@ impl SendQueue {
         (node.sent_at, node.sent) = (sent_at, sent);
         if self.unsent == index {
             self.unsent = at;
-        } else {
-            self.sent_frames += 1;
         }
         cx.counters.copied_octets += u64::from(len);
         Some(at)
+    }
+
+    /// Puts the first `len` octets that were never sent into one fresh frame, by copying.
+    /// Returns the place of the new chunk, the first unsent one;
+    /// `None`, with nothing changed, if the pool is empty or a frame too small.
+    pub(super) fn gather(&mut self, cx: &mut Context<'_>, len: u32) -> Option<u32> {
+        if self.unsent == NIL {
+            return None;
+        }
+        let mut piece = cx.pool.alloc()?;
+        if cx.pool.room_behind(&piece) < len as usize {
+            cx.pool.free(piece);
+            return None;
+        }
+        let first = cx.chunks.node(self.unsent);
+        let (seq, received_at) = (first.seq, first.received_at);
+        let before = cx.chunks.prev(self.unsent);
+        let mut missing = len;
+        while missing > 0 && self.unsent != NIL {
+            let node = cx.chunks.node_mut(self.unsent);
+            let octets = node.len().min(missing);
+            let Some(frame) = node.take_frame() else { break };
+            copy(cx.pool, &frame, 0..octets as usize, &mut piece);
+            node.put_frame(frame);
+            missing -= octets;
+            if octets < node.len() {
+                node.trim_front(octets);
+                self.list.octets -= octets;
+                break;
+            }
+            cx.counters.coalesced += u64::from(!node.marks.has(Marks::COPY));
+            let copied = self.unsent;
+            self.unsent = cx.chunks.next(copied);
+            if let Some(gone) = self.list.remove(cx.chunks, copied) {
+                cx.pool.free(gone.frame);
+            }
+        }
+        let mut marks = Marks::COPY;
+        marks.set(Marks::SUM_STALE);
+        let chunk = Chunk { frame: piece, sum: 0, received_at };
+        self.unsent = self.list.insert_after(cx.chunks, before, chunk, seq, marks);
+        cx.counters.copied_octets += u64::from(len);
+        Some(self.unsent)
     }
 
     /// Gives every frame back.

@@ -72,7 +72,7 @@ impl Connection {
             },
             window,
             options: TcpOptions {
-                mss: Some(self.cold.endpoints.mss),
+                mss: Some(self.cold.offered_mss),
                 window_scale: offer.window_scale.then_some(self.rcv_scale),
                 sack_permitted,
                 fast_open: self.cold.fast_open_cookie.map(FastOpen::Cookie),
@@ -191,7 +191,9 @@ impl Connection {
             }
         }
         self.cold.recovery.on_sent(payload_len);
-        self.arm_probe(cx.now);
+        if self.state.can_send() {
+            self.arm_probe(cx.now);
+        }
         if flags.contains(Flags::FIN) {
             self.note_fin_sent();
         }

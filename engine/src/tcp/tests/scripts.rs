@@ -35,11 +35,14 @@ macro_rules! suites {
 
 suites! {
     close
+    congestion
     data
     ecn
+    fast_open
     frto
     handshake
     loss
+    pacing
     paws
     prr
     rack

@@ -63,7 +63,7 @@ impl Bbr {
     /// (docs/decisions/0013-bbr-and-random-loss.md).
     pub(super) fn is_inflight_too_high(&self, rate: RateSample, lost: u32, in_flight: u32) -> bool {
         exceeds(lost, in_flight, LOSS_THRESHOLD)
-            && (exceeds(lost, in_flight, LOSS_CAP) || self.queue_shows(rate))
+            && (self.model.is_round_lossy || self.queue_shows(rate))
     }
 
     /// Whether what the ACK at hand acknowledges has waited in a queue: for longer than a
@@ -101,18 +101,23 @@ impl Bbr {
         // Note: much loss counts without a queue, as above.
         let model = &mut self.model;
         let sent = model.round_delivered.saturating_add(model.round_lost);
-        if !model.is_loss_in_round && exceeds(model.round_lost, sent, LOSS_CAP) {
+        model.is_round_lossy = exceeds(model.round_lost, sent, LOSS_CAP);
+        (model.round_lost, model.round_delivered) = (0, 0);
+        if model.is_round_lossy && !model.is_loss_in_round {
             self.save_state_upon_loss();
             self.model.is_loss_in_round = true;
         }
         self.adapt_lower_bounds_from_congestion();
         self.model.is_loss_in_round = false;
-        (self.model.round_lost, self.model.round_delivered) = (0, 0);
     }
 
     /// AdaptLowerBoundsFromCongestion, InitLowerBounds and LossLowerBounds.
     fn adapt_lower_bounds_from_congestion(&mut self) {
         if self.state.accelerates() || !self.model.is_loss_in_round {
+            return;
+        }
+        // Note: the queue that shows in DOWN is the one that UP has made, and is being let go of.
+        if self.state == State::ProbeBwDown && !self.model.is_round_lossy && !self.marked {
             return;
         }
         let model = &mut self.model;

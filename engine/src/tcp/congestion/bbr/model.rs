@@ -47,6 +47,8 @@ pub(super) struct Model {
     pub(super) loss_round_start: bool,
     /// BBR.is_loss_in_round: there was a loss that counts as congestion.
     pub(super) is_loss_in_round: bool,
+    /// The last loss round has lost more than can be by chance.
+    pub(super) is_round_lossy: bool,
     /// Lost and delivered since the loss round began [octets].
     pub(super) round_lost: u32,
     pub(super) round_delivered: u32,
@@ -75,6 +77,7 @@ impl Model {
             round_start: false,
             loss_round_start: false,
             is_loss_in_round: false,
+            is_round_lossy: false,
             round_lost: 0,
             round_delivered: 0,
         }

@@ -50,13 +50,40 @@ fn bbr_holds_four_fifths_of_a_long_path_at_one_percent_loss() {
 }
 
 #[test]
+fn bbr_does_not_take_random_loss_for_congestion() {
+    for (lost_ppm, least) in [(30_000, 82.0), (50_000, 80.0)] {
+        for (mbit, rtt_ms) in [(10, 100), (100, 10), (100, 100)] {
+            let path = Path { lost_ppm, ..Path::new(mbit, rtt_ms) };
+            let outcome = steady(Algorithm::Bbr, path);
+            let name = format!("{lost_ppm} ppm, {mbit} Mbit/s, {rtt_ms} ms: {outcome:?}");
+            assert!(outcome.utilisation > least, "{name}");
+            assert!(outcome.wait < 15.0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn bbr_is_bounded_by_loss_where_no_queue_could_show() {
+    // A policer: what exceeds the rate is dropped, but for a few segments.
+    for (mbit, rtt_ms) in [(10, 100), (100, 20), (100, 100)] {
+        let policer = Path { queue: 16 * u64::from(MSS), ..Path::new(mbit, rtt_ms) };
+        let mut flow = Flow::new(Algorithm::Bbr, policer, Pacing::Auto);
+        let start = flow.run(STARTUP);
+        let outcome = flow.run(STEADY);
+        let name = format!("{mbit} Mbit/s, {rtt_ms} ms: {start:?}, {outcome:?}");
+        assert!(start.lost < 10.0 && outcome.lost < 2.0, "{name}");
+        assert!(outcome.utilisation > 85.0, "{name}");
+    }
+}
+
+#[test]
 fn bbr_spares_a_shallow_queue() {
     for (mbit, rtt_ms) in [(10, 100), (100, 20), (100, 100)] {
         let path = Path::new(mbit, rtt_ms);
         let shallow = Path { queue: path.bdp() / 10, ..path };
         let outcome = steady(Algorithm::Bbr, shallow);
         let name = format!("{mbit} Mbit/s, {rtt_ms} ms: {outcome:?}");
-        assert!(outcome.lost < 1.0, "{name}");
+        assert!(outcome.lost < 1.5, "{name}");
         assert!(outcome.utilisation > 85.0, "{name}");
     }
 }

@@ -6,6 +6,7 @@ use super::segment::{Options, Segment};
 use super::text::{Cursor, Fault, in_ms};
 use crate::tcp::congestion::Algorithm;
 use crate::tcp::ecn::EcnPolicy;
+use crate::tcp::pacing::Pacing;
 use crate::tcp::tests::host;
 use crate::tcp::{Keepalive, LegSettings, Offer};
 use crate::wire::tcp::TcpOptions;
@@ -156,6 +157,12 @@ impl Setup {
             match cursor.word() {
                 "reno" => leg.congestion = Algorithm::NewReno,
                 "cubic" => leg.congestion = Algorithm::Cubic,
+                "bbr" => leg.congestion = Algorithm::Bbr,
+                "dctcp" => leg.congestion = Algorithm::Dctcp,
+                "vegas" => leg.congestion = Algorithm::Vegas,
+                "pacing" => leg.pacing = read_pacing(cursor)?,
+                "max_window" => leg.window_bounds.max_segments = cursor.number("the window")?,
+                "min_window" => leg.window_bounds.min_segments = cursor.number("the window")?,
                 "mss" => self.mss = cursor.number("the MSS")?,
                 "default_mss" => self.default_mss = cursor.number("the default MSS")?,
                 "room" => leg.receive_room = cursor.number("the room")?,
@@ -168,6 +175,7 @@ impl Setup {
                     leg.keepalive = Some(Keepalive { idle, interval, probes });
                 }
                 "ecn" => leg.ecn = read_policy(cursor)?,
+                "fast_open" => leg.fast_open = true,
                 "offer" => self.offer = read_offer(cursor)?,
                 other => return before.fault(format!("no setting is called `{other}`")),
             }
@@ -175,6 +183,17 @@ impl Setup {
                 return cursor.end();
             }
         }
+    }
+}
+
+fn read_pacing(cursor: &mut Cursor<'_>) -> Result<Pacing, Fault> {
+    cursor.skip_space();
+    let before = *cursor;
+    match cursor.word() {
+        "auto" => Ok(Pacing::Auto),
+        "on" => Ok(Pacing::On),
+        "off" => Ok(Pacing::Off),
+        other => before.fault(format!("pacing is not `{other}`: auto, on, off")),
     }
 }
 

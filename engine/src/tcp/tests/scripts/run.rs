@@ -8,9 +8,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::parse::{Event, Script, Setup, What, When};
-use super::segment::Segment;
+use super::segment::{COOKIE, Options, Segment};
 use super::text::in_ms;
+use crate::flow::FlowKey;
 use crate::tcp::congestion::CongestionControl;
+use crate::tcp::fast_open::Cookies;
 use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::tests::host::{self, Host, OUR_ISN, PEER_ISN, Sent, endpoints, pattern};
 use crate::tcp::{
@@ -18,7 +20,7 @@ use crate::tcp::{
 };
 use crate::time::Instant;
 use crate::wire::ip::Ecn;
-use crate::wire::tcp::{Flags, SackBlock, SeqNum, TcpHeader, TcpOptions, Timestamps};
+use crate::wire::tcp::{FastOpen, Flags, SackBlock, SeqNum, TcpHeader, TcpOptions, Timestamps};
 
 /// What a script's time is counted from.
 const START: Instant = Instant::from_millis(1_000_000);
@@ -70,6 +72,8 @@ struct Stage<'a> {
     /// The window field that the peer sent last.
     window: u16,
     disposition: Option<Disposition>,
+    /// What a listener knows clients by that were here before.
+    cookies: Cookies,
     written: usize,
     read: usize,
 }
@@ -86,6 +90,7 @@ impl<'a> Stage<'a> {
             sent: VecDeque::new(),
             window: 65_535,
             disposition: None,
+            cookies: Cookies::new([7; 16]),
             written: 0,
             read: 0,
         }
@@ -180,7 +185,13 @@ impl<'a> Stage<'a> {
 
     /// Something was sent: it has to carry the octets that were written at its place.
     fn leaves(&mut self, sent: &Sent) -> Result<(), String> {
-        let segment = sent.segment();
+        let mut segment = sent.segment();
+        if let Options::Listed(options) = &mut segment.options
+            && options.fast_open.is_some()
+            && options.fast_open == self.cookie()
+        {
+            options.fast_open = Some(COOKIE);
+        }
         let shown = format!("> {segment}");
         self.note(shown.clone());
         let offset = segment.seq.wrapping_sub(1) as usize;
@@ -236,7 +247,8 @@ impl<'a> Stage<'a> {
 
     fn arrives_whole(&mut self, segment: &Segment, window: u16) -> Result<(), String> {
         let header = self.header(segment, window)?;
-        let payload = pattern(segment.seq.wrapping_sub(1) as usize, segment.len as usize);
+        let syn = u32::from(segment.flags.contains(Flags::SYN));
+        let payload = pattern((segment.seq + syn).wrapping_sub(1) as usize, segment.len as usize);
         self.unpolled = true;
         match &mut self.host {
             Some(host) if !self.released => {
@@ -255,20 +267,42 @@ impl<'a> Stage<'a> {
                     self.leaves(&Sent { header, payload: Vec::new(), kind, ecn })?;
                 }
             }
-            None if header.flags.contains(Flags::SYN) => {
-                let Setup { leg, .. } = &self.setup;
-                let endpoints = self.endpoints();
-                let connection = Connection::accept(leg, endpoints, &header, OUR_ISN, self.now);
-                self.host = Some(Host::new(connection, self.now));
-            }
+            None if header.flags.contains(Flags::SYN) => self.accept(&header, &payload),
             None => return Err("there is no connection yet; a SYN makes one".to_string()),
         }
         Ok(())
     }
 
+    /// A listener's part: a connection in SYN-RECEIVED, perhaps with the payload of its SYN.
+    fn accept(&mut self, syn: &TcpHeader, payload: &[u8]) {
+        let leg = &self.setup.leg;
+        let mut connection = Connection::accept(leg, self.endpoints(), syn, OUR_ISN, self.now);
+        let brought = syn.options.fast_open.filter(|_| leg.fast_open);
+        let verdict = brought.map(|brought| self.cookies.judge(&client(), brought, self.now));
+        if let Some(cookie) = verdict.and_then(|verdict| verdict.cookie) {
+            connection.bring_cookie(cookie);
+        }
+        let mut host = Host::new(connection, self.now);
+        if verdict.is_some_and(|verdict| verdict.proven) && !payload.is_empty() {
+            let chunk = host::chunk(&mut host.pool, self.now, payload);
+            let disposition = host.with(|connection, cx| connection.open_early(cx, chunk));
+            self.disposition = Some(disposition);
+        }
+        self.host = Some(host);
+    }
+
+    /// The cookie that [`COOKIE`] stands for.
+    fn cookie(&mut self) -> Option<FastOpen> {
+        let verdict = self.cookies.judge(&client(), FastOpen::Wanted, self.now);
+        verdict.cookie.map(FastOpen::Cookie)
+    }
+
     /// The header as it would be read from the wire.
-    fn header(&self, segment: &Segment, window: u16) -> Result<TcpHeader, String> {
+    fn header(&mut self, segment: &Segment, window: u16) -> Result<TcpHeader, String> {
         let mut options = segment.options.listed();
+        if options.fast_open == Some(COOKIE) {
+            options.fast_open = self.cookie();
+        }
         for block in &mut options.sack.blocks[..usize::from(options.sack.len)] {
             *block = SackBlock { left: OUR_ISN + block.left.0, right: OUR_ISN + block.right.0 };
         }
@@ -440,6 +474,12 @@ impl<'a> Stage<'a> {
             },
         })
     }
+}
+
+/// The peer's end, as seen from ours.
+fn client() -> FlowKey {
+    let Endpoints { local_port, remote_port, .. } = endpoints();
+    FlowKey::from_ipv4(([192, 0, 2, 1], local_port), ([192, 0, 2, 2], remote_port))
 }
 
 fn counter(counters: &str, name: &str) -> Option<String> {

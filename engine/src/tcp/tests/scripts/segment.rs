@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::text::{Cursor, Fault};
 use crate::tcp::tests::host::Sent;
 use crate::wire::ip::Ecn;
-use crate::wire::tcp::{Flags, SackBlock, SackBlocks, SeqNum, TcpOptions, Timestamps};
+use crate::wire::tcp::{FastOpen, Flags, SackBlock, SackBlocks, SeqNum, TcpOptions, Timestamps};
 
 /// A segment with relative numbers: that of the SYN is 0, in both directions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,11 @@ pub(super) struct Segment {
     pub(super) window: Option<u16>,
     pub(super) options: Options,
 }
+
+/// What stands in scripts for the cookie that we give to their client (RFC 7413), and for one that
+/// we did not give.
+pub(super) const COOKIE: FastOpen = FastOpen::Cookie(*b"a cookie");
+const OTHER_COOKIE: FastOpen = FastOpen::Cookie(*b"another!");
 
 /// What a script says of a segment's options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,6 +190,9 @@ fn read_options(cursor: &mut Cursor<'_>) -> Result<Options, Fault> {
                 options.timestamps = Some(Timestamps { value, echo_reply });
             }
             "sack" => options.sack = read_blocks(cursor)?,
+            "FO" if cursor.takes_word("cookie") => options.fast_open = Some(COOKIE),
+            "FO" if cursor.takes_word("other") => options.fast_open = Some(OTHER_COOKIE),
+            "FO" => options.fast_open = Some(FastOpen::Wanted),
             "" => return before.fault("an option is missing here"),
             other => return before.fault(format!("no option is called `{other}`")),
         }
@@ -245,6 +253,11 @@ impl Display for Segment {
             options.timestamps.map(|ts| format!("TS val {} ecr {}", ts.value, ts.echo_reply)),
         );
         list.extend(options.window_scale.map(|shift| format!("wscale {shift}")));
+        list.extend(options.fast_open.map(|fast_open| match fast_open {
+            FastOpen::Wanted => "FO".to_string(),
+            COOKIE => "FO cookie".to_string(),
+            FastOpen::Cookie(_) => "FO other".to_string(),
+        }));
         if options.sack.len > 0 {
             let blocks = options.sack.iter();
             let blocks = blocks.map(|b| format!(" {}:{}", near(b.left.0), near(b.right.0)));
