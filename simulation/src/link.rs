@@ -101,7 +101,7 @@ impl<P: Packet> Link<P> {
         let waiting = self.idle_at.since(now);
         let octets = u64::from(packet.octets());
         let before = self.idle_at;
-        if self.settings.rate_bps > 0 {
+        if let Some(sending_ns) = (octets * 8 * NANOS).checked_div(self.settings.rate_bps) {
             let backlog = self.octets_in(waiting);
             if backlog + octets > self.settings.queue_octets {
                 self.figures.dropped += 1;
@@ -110,7 +110,7 @@ impl<P: Packet> Link<P> {
             if self.settings.mark_octets.is_some_and(|threshold| backlog > threshold) {
                 self.figures.marked += u64::from(packet.mark());
             }
-            let sending = Duration::from_nanos(octets * 8 * NANOS / self.settings.rate_bps);
+            let sending = Duration::from_nanos(sending_ns);
             self.idle_at = self.idle_at.max(now) + sending;
             self.figures.on_sent(waiting, sending);
         } else {

@@ -11,8 +11,13 @@ use crate::link::Loss;
 use crate::scenario::{Outcome, Scenario, Source, permille_of};
 
 /// All algorithms, by the names of the configuration.
-pub const ALGORITHMS: [(Algorithm, &str); 2] =
-    [(Algorithm::NewReno, "reno"), (Algorithm::Cubic, "cubic")];
+pub const ALGORITHMS: [(Algorithm, &str); 5] = [
+    (Algorithm::NewReno, "reno"),
+    (Algorithm::Cubic, "cubic"),
+    (Algorithm::Bbr, "bbr"),
+    (Algorithm::Dctcp, "dctcp"),
+    (Algorithm::Vegas, "vegas"),
+];
 
 /// Losses come in runs of so many packets on average, where they come in bursts [packets].
 pub const BURST_LENGTH: u32 = 5;
@@ -20,6 +25,8 @@ pub const BURST_LENGTH: u32 = 5;
 pub const ROUND_TRIPS_MS: [u32; 6] = [1, 10, 50, 100, 300, 500];
 pub const RATES_MBPS: [u32; 3] = [10, 100, 1000];
 pub const LOSSES_PPM: [u32; 4] = [1_000, 10_000, 30_000, 50_000];
+/// Packets that are overtaken, where some are [of a million].
+const LATE_PPM: u32 = 10_000;
 /// Tenths of a bandwidth-delay product.
 const SHALLOW: u32 = 2;
 const USUAL: u32 = 10;
@@ -132,37 +139,44 @@ fn alone() -> Vec<Experiment> {
     for (algorithm, name) in ALGORITHMS {
         for rate_mbps in RATES_MBPS {
             for round_trip_ms in ROUND_TRIPS_MS {
-                let mut add = |buffer_tenths: u32, loss: Loss| {
-                    let (percent, kind) = describe(loss);
-                    let buffer = tenths(buffer_tenths.into());
-                    all.push(Experiment {
-                        table: Table::Goodput,
-                        key: format!(
-                            "{name},{rate_mbps},{round_trip_ms},{buffer},{percent},{kind}"
-                        ),
-                        scenario: Scenario {
-                            rate_mbps,
-                            round_trip_ms,
-                            buffer_tenths,
-                            loss,
-                            sources: vec![at_once(algorithm, round_trip_ms)],
-                            ..for_round_trips(round_trip_ms)
-                        },
-                    });
+                let usual = Scenario {
+                    rate_mbps,
+                    round_trip_ms,
+                    sources: vec![at_once(algorithm, round_trip_ms)],
+                    ..for_round_trips(round_trip_ms)
                 };
-                add(USUAL, Loss::None);
+                let mut add = |scenario: Scenario| all.push(one_flow(name, scenario));
+                add(usual.clone());
                 for ppm in LOSSES_PPM {
-                    add(USUAL, Loss::Random { ppm });
-                    add(USUAL, Loss::Bursts { ppm, length: BURST_LENGTH });
+                    add(Scenario { loss: Loss::Random { ppm }, ..usual.clone() });
+                    let loss = Loss::Bursts { ppm, length: BURST_LENGTH };
+                    add(Scenario { loss, ..usual.clone() });
                 }
                 if [10, 100].contains(&round_trip_ms) {
-                    add(SHALLOW, Loss::None);
-                    add(DEEP, Loss::None);
+                    add(Scenario { late_ppm: LATE_PPM, ..usual.clone() });
+                    add(Scenario { buffer_tenths: SHALLOW, ..usual.clone() });
+                    add(Scenario { buffer_tenths: DEEP, ..usual });
                 }
             }
         }
     }
     all
+}
+
+fn one_flow(name: &str, scenario: Scenario) -> Experiment {
+    let Scenario { rate_mbps, round_trip_ms, buffer_tenths, loss, late_ppm, .. } = scenario;
+    let buffer = tenths(buffer_tenths.into());
+    let (percent, kind) = match loss {
+        Loss::None if late_ppm > 0 => (percent(late_ppm), "late"),
+        Loss::None => (percent(0), "none"),
+        Loss::Random { ppm } => (percent(ppm), "random"),
+        Loss::Bursts { ppm, .. } => (percent(ppm), "bursts"),
+    };
+    Experiment {
+        table: Table::Goodput,
+        key: format!("{name},{rate_mbps},{round_trip_ms},{buffer},{percent},{kind}"),
+        scenario,
+    }
 }
 
 /// Flows of one algorithm that start one after the other.
@@ -226,6 +240,7 @@ fn together(
             round_trip_ms,
             buffer_tenths,
             loss: Loss::None,
+            late_ppm: 0,
             sources,
             duration: Duration::from_secs(90),
             warm_up: Duration::from_secs(30),
@@ -242,6 +257,7 @@ fn for_round_trips(round_trip_ms: u32) -> Scenario {
         round_trip_ms,
         buffer_tenths: USUAL,
         loss: Loss::None,
+        late_ppm: 0,
         sources: Vec::new(),
         duration,
         warm_up: duration / 3,
@@ -250,14 +266,6 @@ fn for_round_trips(round_trip_ms: u32) -> Scenario {
 
 fn at_once(algorithm: Algorithm, round_trip_ms: u32) -> Source {
     Source { algorithm, round_trip_ms, starts_after: Duration::ZERO }
-}
-
-fn describe(loss: Loss) -> (String, &'static str) {
-    match loss {
-        Loss::None => (percent(0), "none"),
-        Loss::Random { ppm } => (percent(ppm), "random"),
-        Loss::Bursts { ppm, .. } => (percent(ppm), "bursts"),
-    }
 }
 
 /// A loss rate as it is written in keys: whole percents, or tenths of one.

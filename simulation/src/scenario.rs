@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::tcp::congestion::Algorithm;
+use ringroad_engine::tcp::{EcnPolicy, LegSettings};
 
 use crate::dumbbell::{Dumbbell, FlowSettings};
 use crate::host::{Host, PACKET};
@@ -18,6 +18,9 @@ pub struct Scenario {
     /// Tenths of the bandwidth-delay product; at least [`BUFFER_PACKETS_MIN`].
     pub buffer_tenths: u32,
     pub loss: Loss,
+    /// How many of a million packets are overtaken by what leaves in the next eighth of a round
+    /// trip.
+    pub late_ppm: u32,
     pub sources: Vec<Source>,
     pub duration: Duration,
     /// What is measured begins after this much of the duration.
@@ -92,8 +95,8 @@ impl Scenario {
                 .max(BUFFER_PACKETS_MIN * packet),
             mark_octets: Some((bdp / MARK_BDP_DIVISOR).max(MARK_PACKETS_MIN * packet)),
             loss: self.loss,
-            late_ppm: 0,
-            late_by: Duration::ZERO,
+            late_ppm: self.late_ppm,
+            late_by: Duration::from_millis(self.round_trip_ms.into()) / 8,
         }
     }
 
@@ -189,9 +192,13 @@ impl Outcome {
     }
 }
 
-/// As an operator would have it who only chooses the algorithm.
+/// As an operator would have it who only chooses the algorithm. DCTCP is nothing without ECN.
 fn leg(congestion: Algorithm) -> LegSettings {
-    LegSettings { congestion, ..LegSettings::default() }
+    let ecn = match congestion {
+        Algorithm::Dctcp => EcnPolicy::Ask,
+        _ => EcnPolicy::Accept,
+    };
+    LegSettings { congestion, ecn, ..LegSettings::default() }
 }
 
 /// A number of octets within a time, in per mille of a rate.

@@ -80,8 +80,13 @@ impl Snapshots {
             "loss-free-whole" => self.by_path("0,none", "goodput_whole_percent"),
             "random-loss" => self.by_loss("random"),
             "bursty-loss" => self.by_loss("bursts"),
-            "shallow-buffer" => self.by_buffer("0.2", &["goodput_percent"]),
-            "deep-buffer" => self.by_buffer("4.0", &["goodput_percent", "queue_mean_bdp"]),
+            "late" => {
+                self.by_some_paths("1.0,1,late", &["goodput_percent", "retransmitted_percent"])
+            }
+            "shallow-buffer" => self.by_some_paths("0.2,0,none", &["goodput_percent"]),
+            "deep-buffer" => {
+                self.by_some_paths("4.0,0,none", &["goodput_percent", "queue_mean_bdp"])
+            }
             "equals" => self.equals(),
             "pairs-1-bdp" => self.pairs("1.0"),
             "pairs-4-bdp" => self.pairs("4.0"),
@@ -117,12 +122,12 @@ impl Snapshots {
         grid("loss, round trip", &names(), &rows)
     }
 
-    fn by_buffer(&self, buffer: &str, columns: &[&str]) -> String {
+    fn by_some_paths(&self, rest: &str, columns: &[&str]) -> String {
         let mut rows = Vec::new();
         for rate in RATES_MBPS {
             for rtt in [10, 100] {
                 let cell = |name: &str| {
-                    let key = format!("{name},{rate},{rtt},{buffer},0,none");
+                    let key = format!("{name},{rate},{rtt},{rest}");
                     let values: Vec<_> =
                         columns.iter().map(|column| self.goodput(&key, column)).collect();
                     values.join(" / ")

@@ -2,7 +2,9 @@
 
 use std::thread::available_parallelism;
 
-use ringroad_simulation::matrix::{self, Experiment};
+use ringroad_simulation::matrix::{
+    self, ALGORITHMS, Experiment, RATES_MBPS, ROUND_TRIPS_MS, Table,
+};
 use ringroad_simulation::snapshot::run_all;
 use ringroad_simulation::tables::Snapshots;
 
@@ -48,4 +50,79 @@ fn what_is_kept_is_what_happens() {
         quick.len(),
         different.join("\n")
     );
+}
+
+/// The value of a column in the row of one flow.
+fn alone(kept: &Snapshots, key: &str, column: &str) -> f64 {
+    let value = kept.goodput.value(Table::Goodput, key, column);
+    value.unwrap_or_else(|| panic!("{key}: no {column} is kept; {AGAIN}"))
+}
+
+#[test]
+fn cubic_uses_more_than_nine_tenths_of_a_path_without_loss() {
+    let kept = kept();
+    for rate in RATES_MBPS {
+        for rtt in ROUND_TRIPS_MS {
+            let goodput =
+                alone(&kept, &format!("cubic,{rate},{rtt},1.0,0,none"), "goodput_percent");
+            assert!(goodput > 90.0, "{rate} Mbit/s, {rtt} ms: {goodput} %");
+        }
+    }
+}
+
+#[test]
+fn bbr_holds_four_fifths_at_one_percent_of_loss_and_100_ms() {
+    let kept = kept();
+    for rate in RATES_MBPS {
+        for kind in ["random", "bursts"] {
+            let goodput = alone(&kept, &format!("bbr,{rate},100,1.0,1,{kind}"), "goodput_percent");
+            assert!(goodput >= 80.0, "{rate} Mbit/s, {kind}: {goodput} %");
+        }
+    }
+}
+
+#[test]
+fn vegas_and_bbr_keep_the_queue_below_a_bdp_where_the_buffer_is_deep() {
+    let kept = kept();
+    for rate in RATES_MBPS {
+        for rtt in [10, 100] {
+            let queue = |name: &str| {
+                alone(&kept, &format!("{name},{rate},{rtt},4.0,0,none"), "queue_mean_bdp")
+            };
+            for name in ["vegas", "bbr"] {
+                let queue = queue(name);
+                assert!(queue < 1.0, "{name}, {rate} Mbit/s, {rtt} ms: {queue} BDP");
+            }
+            // There was room for more: others use it.
+            let queue = queue("reno");
+            assert!(queue > 1.0, "reno, {rate} Mbit/s, {rtt} ms: {queue} BDP");
+        }
+    }
+}
+
+#[test]
+fn equals_share_alike() {
+    let kept = kept();
+    for (_, name) in ALGORITHMS {
+        for count in [2, 8] {
+            for rtt in [20, 100] {
+                let key = format!("{count} x {name},100,{rtt},1.0");
+                let index = kept.fairness.value(Table::Fairness, &key, "jain_index");
+                let index = index.unwrap_or_else(|| panic!("{key}: no row is kept; {AGAIN}"));
+                assert!(index > 0.8, "{key}: Jain's index is {index}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_delivers_more_than_the_path_carries() {
+    let kept = kept();
+    for Experiment { table, key, .. } in matrix::all() {
+        if table == Table::Goodput {
+            // 1448 of 1500 octets are payload.
+            let goodput = alone(&kept, &key, "goodput_whole_percent");
+            assert!(goodput < 96.6, "{key}: {goodput} %");
+        }
+    }
 }
