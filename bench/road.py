@@ -28,6 +28,10 @@ PORT = 9000
 # with its queue. Both ends have as much as they can use [octets].
 BUFFERS = f"4096 131072 {32 << 20}"
 
+# Linux's TCP runs in its interrupts, ahead of every process. So does the engine, on its own core or, as
+# here, on one that it shares.
+AS_SOFTIRQ = ("chrt", "--fifo", "1")
+
 # Never less queue than some forty packets [octets].
 QUEUE_LEAST = 64_000
 
@@ -112,7 +116,7 @@ class Road:
             settings={"client_leg": {"congestion": algorithm}},
         )
         folder = mkdtemp(dir=self._folder.name)
-        edge = Ringroad(self._lab, folder, (web,), {"cores": [self._core]})
+        edge = Ringroad(self._lab, folder, (web,), {"cores": [self._core]}, pin=AS_SOFTIRQ)
         try:
             edge.start()
             yield
@@ -147,7 +151,7 @@ class Road:
     def _bottleneck(self, shape, seed):
         command = (
             # A link has no scheduler that it waits for.
-            *("chrt", "--fifo", "1"),
+            *("chrt", "--fifo", "2"),
             *(str(BOTTLENECK), "--near", "c0", "--far", "e0", "--seed", str(seed)),
             *("--rate-bps", str(shape.rate_bps), "--delay-us", str(shape.rtt_ms * 500)),
             *("--queue-octets", str(shape.queue_octets), "--loss", str(shape.loss_ppm)),

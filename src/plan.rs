@@ -300,6 +300,18 @@ fn leg(leg: &schema::Leg) -> LegSettings {
         },
         fast_open: leg.fast_open == schema::FastOpen::On,
         initial_window_segments: leg.initial_window.try_into().unwrap_or(u16::MAX),
+        receive_room: leg.receive_buffer_max,
+        mtu_probing: match leg.mtu_probing {
+            schema::MtuProbing::Off => tcp::MtuProbing::Off,
+            schema::MtuProbing::Auto => tcp::MtuProbing::Auto,
+            schema::MtuProbing::On => tcp::MtuProbing::On,
+        },
+        keepalive: leg.keepalive.map(|keepalive| tcp::Keepalive {
+            idle: keepalive.idle,
+            interval: keepalive.interval,
+            probes: keepalive.probes,
+        }),
+        user_timeout: leg.user_timeout,
         ..LegSettings::default()
     }
 }

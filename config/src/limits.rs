@@ -76,6 +76,21 @@ pub const MIN_WINDOW: RangeInclusive<u32> = 1..=100;
 /// for each time; a million is more than any peer's window.
 pub const MAX_WINDOW: RangeInclusive<u32> = 2..=1_000_000;
 
+/// Largest windows that a peer may be offered \[octets\]: from one without scaling to a quarter of
+/// what scaling can say.
+pub const RECEIVE_BUFFER: RangeInclusive<u32> = 65_535..=268_435_456;
+
+/// Silences after which a peer is asked for a sign of life, and times between two questions.
+pub const KEEPALIVE_TIME: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(86_400);
+
+/// Questions that may go unanswered.
+pub const KEEPALIVE_PROBES: RangeInclusive<u8> = 1..=100;
+
+/// User timeouts. Shorter ones end connections that a single lost segment holds up.
+pub const USER_TIMEOUT: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(86_400);
+
 /// Connections of one service \[connections\].
 pub const CONNECTIONS: RangeInclusive<u32> = 1..=10_000_000;
 

@@ -189,6 +189,32 @@ pub struct Leg {
     pub ecn: Ecn,
     /// Of a client's leg alone.
     pub fast_open: FastOpen,
+    /// The largest window that the peer is offered \[octets\].
+    pub receive_buffer_max: u32,
+    pub mtu_probing: MtuProbing,
+    /// `None`: a silent peer is not asked for signs of life.
+    pub keepalive: Option<Keepalive>,
+    /// How long what was sent may wait for any of it to be acknowledged; `None`: as long as
+    /// retransmission goes on.
+    pub user_timeout: Option<Duration>,
+}
+
+/// When a silent peer is asked for a sign of life (RFC 9293 §3.8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// After so much silence.
+    pub idle: Duration,
+    /// And again after so much more.
+    pub interval: Duration,
+    /// Unanswered, so often, before the connection is given up.
+    pub probes: u8,
+}
+
+impl Default for Keepalive {
+    /// RFC 9293 §3.8.4 wants two hours at least; the rest is what Linux does.
+    fn default() -> Self {
+        Keepalive { idle: Duration::from_secs(7200), interval: Duration::from_secs(75), probes: 9 }
+    }
 }
 
 impl Default for Leg {
@@ -202,6 +228,10 @@ impl Default for Leg {
             pacing: Pacing::Auto,
             ecn: Ecn::Accept,
             fast_open: FastOpen::Off,
+            receive_buffer_max: 16_000_000,
+            mtu_probing: MtuProbing::Auto,
+            keepalive: None,
+            user_timeout: None,
         }
     }
 }
@@ -434,6 +464,16 @@ words! {
     /// Whether clients that have been here before may send their request with the SYN (RFC 7413).
     FastOpen {
         Off = "off",
+        On = "on",
+    }
+
+    /// When segments larger than those that are known to arrive are tried (RFC 4821).
+    MtuProbing {
+        /// Never: ICMP alone tells what a path takes.
+        Off = "off",
+        /// When full segments have vanished, or some time after ICMP has named a limit.
+        Auto = "auto",
+        /// From the start, with small segments first.
         On = "on",
     }
 

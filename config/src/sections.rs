@@ -16,13 +16,15 @@ use crate::fields::{Expected, Fields};
 use crate::limits::{
     ADDRESSES_MAX, BURST_MAX, BUSY_POLL, BYTE_RATE, CONNECT_TIMEOUT, CONNECTIONS, CPU_MAX,
     DRAIN_TIMEOUT, EGRESS_RANGES_MAX, FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE, HALF_OPEN,
-    HEARTBEAT_LIMIT, IDLE_TIMEOUT, INITIAL_WINDOW, LISTEN_ADDRESSES_MAX, MAX_WINDOW, MIN_WINDOW,
-    PACKET_RATE, PORTS_MAX, PREFIXES_MAX, QUEUES_MAX, SERVICES_MAX,
+    HEARTBEAT_LIMIT, IDLE_TIMEOUT, INITIAL_WINDOW, KEEPALIVE_PROBES, KEEPALIVE_TIME,
+    LISTEN_ADDRESSES_MAX, MAX_WINDOW, MIN_WINDOW, PACKET_RATE, PORTS_MAX, PREFIXES_MAX, QUEUES_MAX,
+    RECEIVE_BUFFER, SERVICES_MAX, USER_TIMEOUT,
 };
 use crate::problem::{Located, Position, Problems};
 use crate::schema::{
-    Admin, AfXdp, Algorithm, Config, Dpdk, Driver, DriverKind, Ecn, Egress, Engine, Fallback, Leg,
-    Metrics, Pacing, Port, Pressure, ProxyProtocol, RateLimit, Service, Shield, XdpMode,
+    Admin, AfXdp, Algorithm, Config, Dpdk, Driver, DriverKind, Ecn, Egress, Engine, Fallback,
+    Keepalive, Leg, Metrics, Pacing, Port, Pressure, ProxyProtocol, RateLimit, Service, Shield,
+    XdpMode,
 };
 use crate::value;
 
@@ -481,6 +483,18 @@ fn leg(node: &Node, name: &str, problems: &mut Problems) -> Option<Leg> {
         "client_leg" => fields.word("fast_open", problems),
         _ => None,
     };
+    let receive_buffer_max =
+        fields.value("receive_buffer_max", |text| value::integer(text, RECEIVE_BUFFER), problems);
+    let mtu_probing = fields.word("mtu_probing", problems);
+    let keepalive = match fields.node("keepalive", problems) {
+        Some(node) => keepalive(node, problems),
+        None => default.keepalive,
+    };
+    let user_timeout = fields.value(
+        "user_timeout",
+        |text| value::or_word(text, "off", |text| value::duration(text, USER_TIMEOUT)),
+        problems,
+    );
     fields.finish(problems);
     let congestion = or(congestion, default.congestion);
     // RFC 8257 §3: marks are what it goes by.
@@ -532,6 +546,29 @@ fn leg(node: &Node, name: &str, problems: &mut Problems) -> Option<Leg> {
         pacing: or(pacing, default.pacing),
         ecn: or(ecn, if needs_ecn { Ecn::On } else { default.ecn }),
         fast_open: or(fast_open, default.fast_open),
+        receive_buffer_max: or(receive_buffer_max, default.receive_buffer_max),
+        mtu_probing: or(mtu_probing, default.mtu_probing),
+        keepalive,
+        user_timeout: or(user_timeout, default.user_timeout),
+    })
+}
+
+/// Keepalive, or none for `off`.
+fn keepalive(node: &Node, problems: &mut Problems) -> Option<Keepalive> {
+    if matches!(&node.content, Content::Text(text) if text == "off") {
+        return None;
+    }
+    let mut fields = Fields::of(node, "keepalive", problems)?;
+    let default = Keepalive::default();
+    let time = |text: &str| value::duration(text, KEEPALIVE_TIME);
+    let idle = fields.value("idle", time, problems);
+    let interval = fields.value("interval", time, problems);
+    let probes = fields.value("probes", |text| value::integer(text, KEEPALIVE_PROBES), problems);
+    fields.finish(problems);
+    Some(Keepalive {
+        idle: or(idle, default.idle),
+        interval: or(interval, default.interval),
+        probes: or(probes, default.probes),
     })
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::schema::{
-    Algorithm, Config, Driver, Ecn, Fallback, FastOpen, Idle, Metrics, Pacing, ProxyProtocol,
-    RateLimit, Shield, XdpMode,
+    Algorithm, Config, Driver, Ecn, Fallback, FastOpen, Idle, Keepalive, Metrics, MtuProbing,
+    Pacing, ProxyProtocol, RateLimit, Shield, XdpMode,
 };
 use crate::{load, parse};
 
@@ -89,8 +89,10 @@ services:
       port: auto
       address: auto
       source_ports: 20000-59999
-    client_leg: { congestion: cubic, initial_window: 10, min_window: 1, max_window: off, pacing: auto, ecn: accept, fast_open: off }
-    origin_leg: { congestion: cubic, initial_window: 10, min_window: 1, max_window: off, pacing: auto, ecn: accept }
+    client_leg: { congestion: cubic, initial_window: 10, min_window: 1, max_window: off, pacing: auto, ecn: accept, fast_open: off,
+      receive_buffer_max: 16000000, mtu_probing: auto, keepalive: off, user_timeout: off }
+    origin_leg: { congestion: cubic, initial_window: 10, min_window: 1, max_window: off, pacing: auto, ecn: accept,
+      receive_buffer_max: 16000000, mtu_probing: auto, keepalive: off, user_timeout: off }
     proxy_protocol: off
     max_connections: 100000
     fallback: kernel
@@ -188,8 +190,15 @@ services:
       - '[fd00:2::2]:443'
       - \"[fd00:2::3]:443\"
     egress: { port: edge, address: 'fd00:1::2', source_ports: 30000-39999 }
-    client_leg: { congestion: reno, ecn: off, fast_open: on }
-    origin_leg: { congestion: bbr, initial_window: 40, min_window: 4, max_window: 2000, pacing: on, ecn: on }
+    client_leg:
+      congestion: reno
+      ecn: off
+      fast_open: on
+      receive_buffer_max: 1000000
+      mtu_probing: on
+      keepalive: { idle: 30s, probes: 4 }
+      user_timeout: 90s
+    origin_leg: { congestion: bbr, initial_window: 40, min_window: 4, max_window: 2000, pacing: on, ecn: on, keepalive: }
     proxy_protocol: v1
     max_connections: 7
     fallback: drop
@@ -225,6 +234,14 @@ shield: # all as it was
     assert_eq!((service.origin_leg.max_window, service.client_leg.max_window), (Some(2000), None));
     assert_eq!((service.origin_leg.pacing, service.client_leg.pacing), (Pacing::On, Pacing::Auto));
     assert_eq!(service.origin_leg.congestion, Algorithm::Bbr);
+    assert_eq!(service.client_leg.receive_buffer_max, 1_000_000);
+    assert_eq!(service.client_leg.mtu_probing, MtuProbing::On);
+    let seconds = Duration::from_secs;
+    let keepalive = Keepalive { idle: seconds(30), interval: seconds(75), probes: 4 };
+    assert_eq!(service.client_leg.keepalive, Some(keepalive));
+    assert_eq!(service.origin_leg.keepalive, Some(Keepalive::default()));
+    assert_eq!(service.client_leg.user_timeout, Some(seconds(90)));
+    assert_eq!(service.origin_leg.user_timeout, None);
     assert_eq!(service.proxy_protocol, ProxyProtocol::V1);
     assert_eq!(service.max_connections, 7);
     assert_eq!(service.fallback, Fallback::Drop);

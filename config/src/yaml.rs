@@ -3,7 +3,7 @@
 
 use std::fmt::{Display, Write};
 
-use crate::schema::{Config, Driver, Leg, Pressure, RateLimit, Service};
+use crate::schema::{Config, Driver, Keepalive, Leg, Pressure, RateLimit, Service};
 use crate::value::show_duration;
 
 /// The whole of `config` as YAML.
@@ -98,14 +98,25 @@ fn write_rate_limit(out: &mut String, name: &str, limit: &Option<RateLimit>) -> 
 }
 
 fn write_leg(out: &mut String, name: &str, leg: Leg) -> std::fmt::Result {
-    let Leg { congestion, initial_window, min_window, max_window, pacing, ecn, fast_open } = leg;
+    let Leg { congestion, initial_window, min_window, max_window, pacing, ecn, fast_open, .. } =
+        leg;
     write!(out, "    {name}: {{ congestion: {congestion}, initial_window: {initial_window}")?;
     write!(out, ", min_window: {min_window}, max_window: {}", or_word(&max_window, "off"))?;
     write!(out, ", pacing: {pacing}, ecn: {ecn}")?;
     if name == "client_leg" {
         write!(out, ", fast_open: {fast_open}")?;
     }
-    writeln!(out, " }}")
+    let Leg { receive_buffer_max, mtu_probing, keepalive, user_timeout, .. } = leg;
+    writeln!(out, ",")?;
+    write!(out, "      receive_buffer_max: {receive_buffer_max}, mtu_probing: {mtu_probing}, ")?;
+    match keepalive {
+        None => write!(out, "keepalive: off")?,
+        Some(Keepalive { idle, interval, probes }) => {
+            let (idle, interval) = (show_duration(idle), show_duration(interval));
+            write!(out, "keepalive: {{ idle: {idle}, interval: {interval}, probes: {probes} }}")?;
+        }
+    }
+    writeln!(out, ", user_timeout: {} }}", or_word(&user_timeout.map(show_duration), "off"))
 }
 
 /// A list on one line, of items that need no quotes.

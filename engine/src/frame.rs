@@ -174,6 +174,12 @@ impl FramePool {
         self.free_count() < self.device_reserve
     }
 
+    /// Frames that are free beyond what the devices need [frames].
+    #[inline]
+    pub fn spare_count(&self) -> usize {
+        self.free_count().saturating_sub(self.device_reserve)
+    }
+
     /// Whether frames should go only to payload that can move on. What waits for something else
     /// to arrive first would otherwise take all frames up to the reserve; then what it waits for
     /// would be dropped for want of one, for ever.

@@ -46,6 +46,6 @@ pub use link::{Address, Link, Vlan};
 pub use neighbour::NextHop;
 pub use reserved_ports::{Clash, ReservedPorts, ReservedPortsError, clashes};
 pub use routes::{NoPath, Path, Routes};
-pub use simulated::{Neighbour, SimulatedHost};
+pub use simulated::{Neighbour, RouteMetrics, SimulatedHost};
 pub use sockets::{KernelConnection, connections};
 pub use watcher::{KernelError, Resolver, Watcher, read_once};

@@ -181,6 +181,23 @@ pub const SEGMENTS_PER_WINDOW_SEGMENT: u32 = 2;
 /// is taken for this, as in Linux (`tcp_min_snd_mss`): less would be an attack on our packet rate.
 pub const SEND_MSS_MIN: u16 = 48;
 
+/// Timeouts in a row after which a full-sized segment is taken to be too large for the path, where
+/// ICMP does not say so: 1.4 seconds on a short path (Linux: `tcp_retries1`).
+pub const BLACK_HOLE_TIMEOUTS: u8 = 3;
+
+/// MSS to begin a search at, when nothing else is known to arrive [octets] (RFC 4821 §7.2).
+pub const MTU_SEARCH_BASE: u16 = 1024;
+
+/// What is not worth another probe [octets] (Linux: `tcp_probe_threshold`).
+pub const MTU_SEARCH_STEP: u16 = 8;
+
+/// Lost probes of one size after which it is taken for too large (RFC 8899 §5.1.2, MAX_PROBES).
+pub const MTU_PROBES_MAX: u8 = 3;
+
+/// How long what was found out about a path's MTU counts, before more is tried (RFC 8201 §4, RFC
+/// 1191 §6.3).
+pub const MTU_RAISE_AFTER: Duration = Duration::from_secs(600);
+
 /// Chunks or runs that one ACK's selective acknowledgments may make the scoreboard pass without
 /// learning anything. Blocks that are farther away are left to the next ACK, which repeats them;
 /// what an honest peer reports is near what it reported before.
@@ -330,12 +347,35 @@ pub const PRESSURE_HOLD: Duration = Duration::from_secs(10);
 /// lost, and counted. As many as come in four seconds.
 pub const SAMPLES_WAITING_MAX: usize = 1024;
 
-/// A leg's send queue holds at most one frame in this many of those that are free.
-pub const SEND_QUEUE_SHARE: usize = 16;
+/// A leg's send queue holds at most one frame in this many of those that neither anybody holds nor
+/// the devices need. One busy connection can so have a fifth of the pool, a hundred all but a
+/// twenty-fifth together.
+pub const SEND_QUEUE_SHARE: usize = 4;
 
-/// Largest send queue of a leg [octets]: what fills 10 Gbit/s at 1 ms, or 100 Mbit/s at 100 ms.
-/// Reached, the other leg's window closes.
-pub const SEND_QUEUE_OCTETS_MAX: u32 = 1 << 20;
+/// Largest send queue of a leg [octets]: twice what fills 10 Gbit/s at 100 ms. What the path of the
+/// leg takes, and its share of the frames, bound it long before. Reached, the other leg's window
+/// closes.
+pub const SEND_QUEUE_OCTETS_MAX: u32 = 1 << 28;
+
+/// What a peer is offered before it is known what the taker takes [octets]: a window without
+/// scaling, six times the initial window (RFC 6928). Until a proxied connection is open it is all
+/// that a client can park here.
+pub const RECEIVE_ROOM_INITIAL: u32 = WINDOW_UNSCALED_MAX;
+
+/// Payload from one measurement of a receiver's round trip to the next, with timestamps [octets]:
+/// often enough for any path, and seldom enough to cost nothing.
+pub const RECEIVE_RTT_SPACING: u32 = 1 << 14;
+
+/// How long what a connection holds must not have moved before it is reset for want of packet
+/// memory: many round trips, and several retransmissions. While there is memory, `idle_timeout`
+/// decides alone.
+pub const RECLAIM_AFTER: Duration = Duration::from_secs(5);
+
+/// Pairs that are looked at for that in one turn.
+pub const RECLAIM_PAIRS_PER_TURN: usize = 64;
+
+/// Of these, those that are reset: no more than it takes to go on.
+pub const RECLAIMED_PER_TURN_MAX: usize = 4;
 
 /// Source ports that are looked at before an origin counts as out of them.
 pub const SOURCE_PORT_TRIES: usize = 16;
@@ -359,7 +399,8 @@ pub const WHEEL_TICK: Duration = Duration::from_nanos(1 << 16);
 /// enough to keep its rate so [octets] (draft-ietf-ccwg-bbr-06 §5.6.3).
 pub const PACING_QUANTUM_MAX: u32 = 64 * 1024;
 
-/// Resets per second in answer to segments without a connection; more are not answered.
+/// Resets per second in answer to segments without a connection; more are not answered. How many it
+/// is in a given second, from half of this up, is kept secret.
 pub const RESETS_PER_SECOND_MAX: u32 = 10_000;
 
 /// Commands that wait for a lane; further ones are refused to whoever sends them.

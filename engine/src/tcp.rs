@@ -15,6 +15,7 @@
 //! arrives and `output` for one that leaves.
 
 mod ahead;
+mod autotune;
 pub mod chunks;
 pub mod congestion;
 pub mod connection;
@@ -32,6 +33,7 @@ mod out_of_order;
 mod output;
 pub mod pacing;
 mod path;
+mod path_mtu;
 mod receive_queue;
 mod recovery;
 pub mod rtt;
@@ -49,7 +51,8 @@ pub use dormant::Asleep;
 pub use ecn::EcnPolicy;
 pub use input::{Disposition, DropReason};
 pub use output::{Outgoing, OutgoingKind, reset_in_reply};
-pub use settings::{Endpoints, Keepalive, LegSettings, Offer};
+pub use path_mtu::plateau_below;
+pub use settings::{Endpoints, Keepalive, LegSettings, MtuProbing, Offer};
 pub use state::{CloseReason, State};
 pub use time_wait::{TimeWait, TimeWaitVerdict};
 

@@ -72,6 +72,9 @@ pub struct ServiceCounters {
     pub refused: u64,
     /// New connections that were left to the kernel.
     pub fell_back: u64,
+    /// Proxied connections that were reset because packet memory was short and what they held of it
+    /// had not moved for a while.
+    pub reclaimed: u64,
     /// Payload moved from clients to origins [octets].
     pub to_origin_octets: u64,
     /// Payload moved from origins to clients [octets].

@@ -587,13 +587,47 @@ fn services() {
         ],
     );
     assert_says_in_service(
+        "origin_leg: { congestion: dctcp, ecn: off }",
+        &[
+            "10:43: congestion dctcp goes by ECN, and \"ecn\" is off; leave \"ecn\" out, or use another algorithm",
+        ],
+    );
+    assert_says_in_service(
         "origin_leg: { ecn: maybe }",
         &["10:24: \"ecn\" cannot be \"maybe\"; give one of accept, on, off"],
     );
     assert_says_in_service(
         "origin_leg: { fast_open: on }",
         &[
-            "10:19: unknown key \"fast_open\" in origin_leg; known are congestion, initial_window, min_window, max_window, pacing, ecn",
+            "10:19: unknown key \"fast_open\" in origin_leg; known are congestion, initial_window, min_window, max_window, pacing, ecn, receive_buffer_max, mtu_probing, keepalive, user_timeout",
+        ],
+    );
+    assert_says_in_service(
+        "client_leg: { receive_buffer_max: 1 }",
+        &[
+            "10:39: \"receive_buffer_max\" cannot be \"1\"; give a whole number from 65535 to 268435456",
+        ],
+    );
+    assert_says_in_service(
+        "client_leg: { mtu_probing: yes }",
+        &["10:32: \"mtu_probing\" cannot be \"yes\"; give one of off, auto, on"],
+    );
+    assert_says_in_service(
+        "client_leg: { keepalive: on }",
+        &["10:30: keepalive cannot be \"on\"; give keys with values"],
+    );
+    assert_says_in_service(
+        "client_leg: { keepalive: { idle: 1ms, probes: 0, after: 1s } }",
+        &[
+            "10:38: \"idle\" cannot be \"1ms\"; give a time with its unit (us, ms, s, m or h) from 1s to 24h",
+            "10:51: \"probes\" cannot be \"0\"; give a whole number from 1 to 100",
+            "10:54: unknown key \"after\" in keepalive; known are idle, interval, probes",
+        ],
+    );
+    assert_says_in_service(
+        "origin_leg: { user_timeout: 30 }",
+        &[
+            "10:33: \"user_timeout\" cannot be \"30\"; give a time with its unit (us, ms, s, m or h) from 1s to 24h, or off",
         ],
     );
     assert_says_in_service(

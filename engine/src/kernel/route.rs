@@ -6,6 +6,7 @@
 //! rather than guess.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use rtnetlink::packet_route::AddressFamily;
@@ -38,6 +39,8 @@ pub(super) struct Route {
     pub(super) source: Option<IpAddr>,
     /// The route's own MTU [octets] (RTAX_MTU).
     pub(super) mtu: Option<u32>,
+    /// The MSS to offer at most [octets] (RTAX_ADVMSS).
+    pub(super) advmss: Option<NonZeroU16>,
     /// Several for a multipath route; none for one that refuses.
     pub(super) hops: Hops,
 }
@@ -86,8 +89,14 @@ impl Route {
         };
         let mut table = u32::from(header.table);
         let mut destination = unspecified;
-        let mut route =
-            Route { metric: 0, kind: header.kind, source: None, mtu: None, hops: no_hops() };
+        let mut route = Route {
+            metric: 0,
+            kind: header.kind,
+            source: None,
+            mtu: None,
+            advmss: None,
+            hops: no_hops(),
+        };
         let (mut ifindex, mut gateway) = (None, None);
         for attribute in &message.attributes {
             match attribute {
@@ -100,10 +109,16 @@ impl Route {
                 RouteAttribute::Gateway(address) => gateway = ip(address),
                 RouteAttribute::Via(via) => gateway = via_ip(via),
                 RouteAttribute::Metrics(metrics) => {
-                    route.mtu = metrics.iter().find_map(|metric| match metric {
-                        RouteMetric::Mtu(octets) if *octets > 0 => Some(*octets),
-                        _ => None,
-                    });
+                    for metric in metrics {
+                        match metric {
+                            RouteMetric::Mtu(octets) if *octets > 0 => route.mtu = Some(*octets),
+                            RouteMetric::Advmss(octets) => {
+                                let octets = u16::try_from(*octets).unwrap_or(u16::MAX);
+                                route.advmss = NonZeroU16::new(octets);
+                            }
+                            _ => {}
+                        }
+                    }
                 }
                 RouteAttribute::MultiPath(hops) => {
                     route.hops = Hops::Other(hops.iter().map(hop).collect());

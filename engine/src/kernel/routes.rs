@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use rtnetlink::packet_route::route::RouteType;
@@ -42,6 +43,8 @@ pub struct Path {
     /// Longest packet to this destination, the Ethernet header not counted [octets]: the
     /// route's own MTU where it has one, and never more than the link's.
     pub mtu: u32,
+    /// The MSS to offer at most, where the route says so (`advmss`) [octets].
+    pub advmss: Option<u16>,
     /// Whose Ethernet address that is; name it to [`super::Resolver::in_use`] while relying on it.
     pub next_hop: NextHop,
 }
@@ -101,6 +104,7 @@ impl Routes {
             source_mac,
             destination_mac,
             mtu: route.mtu.map_or(link.mtu, |mtu| mtu.min(link.mtu)),
+            advmss: route.advmss.map(NonZeroU16::get),
             next_hop,
         })
     }

@@ -10,7 +10,7 @@ use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
 use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
 use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteType,
 };
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
@@ -34,6 +34,14 @@ pub enum Neighbour {
     Resolved(MacAddr),
     /// It did not answer.
     Failed,
+}
+
+/// What a route says of the packets that it takes [octets].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RouteMetrics {
+    pub mtu: Option<u32>,
+    /// The MSS to offer at most.
+    pub advmss: Option<u32>,
 }
 
 impl SimulatedHost {
@@ -70,9 +78,20 @@ impl SimulatedHost {
     /// destinations are on the link themselves.
     pub fn route(
         &mut self,
+        prefix: (IpAddr, u8),
+        ifindex: u32,
+        gateway: Option<IpAddr>,
+    ) -> &mut Self {
+        self.route_with(prefix, ifindex, gateway, RouteMetrics::default())
+    }
+
+    /// As [`SimulatedHost::route`], with metrics of its own.
+    pub fn route_with(
+        &mut self,
         (destination, prefix_len): (IpAddr, u8),
         ifindex: u32,
         gateway: Option<IpAddr>,
+        metrics: RouteMetrics,
     ) -> &mut Self {
         let mut message = RouteMessage::default();
         message.header.address_family = family(destination);
@@ -85,6 +104,9 @@ impl SimulatedHost {
         ];
         let gateway = gateway.map(|gateway| RouteAttribute::Gateway(RouteAddress::from(gateway)));
         message.attributes.extend(gateway);
+        let RouteMetrics { mtu, advmss } = metrics;
+        let metrics = mtu.map(RouteMetric::Mtu).into_iter().chain(advmss.map(RouteMetric::Advmss));
+        message.attributes.push(RouteAttribute::Metrics(metrics.collect()));
         self.hear(RouteNetlinkMessage::NewRoute(message), Origin::Replaced)
     }
 

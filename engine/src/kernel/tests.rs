@@ -156,6 +156,7 @@ fn a_path_needs_route_link_and_neighbour() {
             source_mac: OURS,
             destination_mac: THEIRS,
             mtu: 1500,
+            advmss: None,
             next_hop: gateway,
         })
     );
@@ -351,15 +352,18 @@ fn the_source_is_the_routes_or_the_links_nearest() {
 #[test]
 fn a_route_never_exceeds_its_links_mtu() {
     let mtu = |octets| RouteAttribute::Metrics(vec![RouteMetric::Mtu(octets)]);
+    let metrics = vec![RouteMetric::Advmss(1200), RouteMetric::Mtu(1280)];
     let routes = picture([
         link(2, "wan0"),
-        route("10.1.0.0/16", vec![dev(2), mtu(1280)]),
+        route("10.1.0.0/16", vec![dev(2), RouteAttribute::Metrics(metrics)]),
         route("10.2.0.0/16", vec![dev(2), mtu(9000)]),
         neighbour(2, "10.1.0.1", NeighbourState::Permanent, THEIRS),
         neighbour(2, "10.2.0.1", NeighbourState::Permanent, THEIRS),
     ]);
     assert_eq!(routes.path_to(ip("10.1.0.1")).unwrap().mtu, 1280);
     assert_eq!(routes.path_to(ip("10.2.0.1")).unwrap().mtu, 1500);
+    let advmss = |to| routes.path_to(ip(to)).unwrap().advmss;
+    assert_eq!((advmss("10.1.0.1"), advmss("10.2.0.1")), (Some(1200), None));
 }
 
 #[test]

@@ -184,17 +184,26 @@ fn cross(cx: &mut Context<'_>, from: &mut Connection, to: &mut Connection) -> u6
     if from.receive_finished() {
         to.finish();
     }
-    from.set_receive_room(send_room(cx, to));
+    // What has merely moved to the other queue has not been taken by anybody.
+    let ahead = from.tuned_room(cx.now, to.acknowledged());
+    from.set_receive_room(send_room(cx, to, ahead));
     moved
 }
 
-/// What a leg's send queue may still take [octets].
+/// What a leg's send queue may still take [octets]; `ahead` is what the other leg's path needs to
+/// have on its way to us.
 ///
-/// One queue may hold a fixed share of the frames that are free (dynamic thresholds, Choudhury
+/// The queue is to hold what the leg has in flight, as much again, so that it never waits, and what
+/// is still to come. A reader that slows down so keeps its congestion window full, and no more
+/// than that.
+///
+/// One queue may hold a fixed share of the frames that are to spare (dynamic thresholds, Choudhury
 /// and Hahne 1998): a few busy connections get long queues, many get short ones, and no number of
-/// them drains the pool. Octets are counted as full frames of the leg's MSS.
-fn send_room(cx: &Context<'_>, to: &Connection) -> u32 {
-    let share_frames = (cx.pool.free_count() / SEND_QUEUE_SHARE) as u32;
-    let share_octets = share_frames.saturating_mul(u32::from(to.mss()));
-    share_octets.min(SEND_QUEUE_OCTETS_MAX).saturating_sub(to.queued_octets())
+/// them drains the pool. What is left of the share is counted as full frames of the leg's MSS.
+fn send_room(cx: &Context<'_>, to: &Connection, ahead: u32) -> u32 {
+    let wanted = to.congestion_window().saturating_mul(2).saturating_add(ahead);
+    let room = wanted.min(SEND_QUEUE_OCTETS_MAX).saturating_sub(to.queued_octets());
+    let share_frames = u32::try_from(cx.pool.spare_count() / SEND_QUEUE_SHARE).unwrap_or(u32::MAX);
+    let frames = share_frames.saturating_sub(to.queued_frames());
+    ahead.min(room).min(frames.saturating_mul(u32::from(to.mss())))
 }

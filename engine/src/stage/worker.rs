@@ -125,6 +125,8 @@ pub struct Worker {
     /// Packets that answer segments without a connection.
     replies: Vec<(u8, Frame)>,
     reset_budget: receive::ResetBudget,
+    /// Where the search for held memory goes on.
+    reclaimed_to: u32,
     draining: bool,
     now: Instant,
     telemetry: Telemetry,
@@ -181,7 +183,8 @@ impl Worker {
             awaiting_path: Vec::with_capacity(awake),
             origins_looked_after: now,
             replies: Vec::with_capacity(replies_max),
-            reset_budget: receive::ResetBudget::default(),
+            reset_budget: receive::ResetBudget::new(derive(&secret, b"resets")),
+            reclaimed_to: 0,
             draining: false,
             now,
             telemetry: Telemetry::new(),

@@ -11,12 +11,14 @@
 
 use std::time::Duration;
 
+use super::autotune::{AutoTune, ReceiveRtt};
 use super::chunks::NIL;
 use super::congestion::{CongestionControl, Controller};
 use super::ecn::{EcnPolicy, EcnState};
 use super::fast_open::Cookie;
 use super::out_of_order::OutOfOrder;
 use super::pacing::Pacer;
+use super::path_mtu::PathMtu;
 use super::receive_queue::ReceiveQueue;
 use super::recovery::Recovery;
 use super::rtt::RttEstimator;
@@ -25,7 +27,7 @@ use super::settings::{Endpoints, LegSettings, Offer};
 use super::state::{CloseReason, Event, State};
 use super::window::{Offered, step};
 use super::{Chunk, Context};
-use crate::limits::{SEND_MSS_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
+use crate::limits::{RECEIVE_ROOM_INITIAL, SEND_MSS_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
 use crate::shield::cookie::CookieOptions;
 use crate::time::Instant;
 use crate::wire::checksum;
@@ -90,10 +92,15 @@ pub(super) struct Cold {
     pub(super) controller: Controller,
     pub(super) pacer: Pacer,
     pub(super) rtt: RttEstimator,
+    pub(super) receive_rtt: ReceiveRtt,
+    pub(super) autotune: AutoTune,
+    pub(super) path: PathMtu,
     pub(super) recovery: Recovery,
     pub(super) out_of_order: OutOfOrder,
     pub(super) settings: LegSettings,
     pub(super) endpoints: Endpoints,
+    /// The MSS that a SYN offers [octets].
+    pub(super) offered_mss: u16,
     pub(super) offer: Offer,
     pub(super) close_reason: Option<CloseReason>,
     /// Behind all that was sent when the window was last reduced, until that is acknowledged.
@@ -112,6 +119,9 @@ pub(super) struct Cold {
     /// SND.NXT when the congestion window last held something back.
     pub(super) limited_at: SeqNum,
     pub(super) syn_sent_at: Instant,
+    /// Since when nothing of what is queued has been acknowledged; `FAR_FUTURE` while there is
+    /// nothing to wait for.
+    pub(super) waiting_since: Instant,
     /// The largest window the peer has offered (RFC 5961 §5.2 MAX.SND.WND) [octets].
     pub(super) max_snd_wnd: u32,
     /// The largest segment that has arrived [octets]; decides what counts as full-sized.
@@ -199,7 +209,7 @@ impl Connection {
         let mut connection = Connection::new(settings, endpoints, offer, isn, now);
         connection.state = State::SynSent;
         connection.cold.active = true;
-        connection.cold.ecn_willing = settings.ecn == EcnPolicy::Ask;
+        connection.cold.ecn_willing = settings.asks_for_ecn();
         connection
     }
 
@@ -233,10 +243,10 @@ impl Connection {
             rcv_nxt: SeqNum(0),
             rcv_edge: SeqNum(0),
             rcv_acked: SeqNum(0),
-            room: settings.receive_room,
+            room: settings.receive_room.min(RECEIVE_ROOM_INITIAL),
             ts_recent: 0,
             ts_offset: endpoints.ts_offset,
-            ecn: EcnState::default(),
+            ecn: EcnState::of(settings),
             queue: SendQueue::EMPTY,
             received: ReceiveQueue::EMPTY,
             retransmit_at: Instant::FAR_FUTURE,
@@ -246,10 +256,14 @@ impl Connection {
                 pacer: Pacer::new(controller.window_octets()),
                 controller,
                 rtt: RttEstimator::new(),
+                receive_rtt: ReceiveRtt::UNKNOWN,
+                autotune: AutoTune::START,
+                path: PathMtu::new(mss, settings.mtu_probing, endpoints.default_mss),
                 recovery: Recovery::new(isn),
                 out_of_order: OutOfOrder::EMPTY,
                 settings: *settings,
                 endpoints,
+                offered_mss: endpoints.mss,
                 offer,
                 close_reason: None,
                 reduced_at: None,
@@ -261,6 +275,7 @@ impl Connection {
                 pace_at: Instant::FAR_FUTURE,
                 limited_at: isn,
                 syn_sent_at: now,
+                waiting_since: Instant::FAR_FUTURE,
                 max_snd_wnd: 0,
                 rcv_segment_max: 0,
                 retries: 0,
@@ -287,6 +302,7 @@ impl Connection {
         self.rcv_nxt = syn.sequence + 1;
         self.rcv_acked = self.rcv_nxt;
         self.rcv_edge = self.rcv_nxt;
+        self.cold.receive_rtt = ReceiveRtt::start(self.rcv_nxt);
         self.snd_wl1 = syn.sequence;
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.snd_wnd = u32::from(syn.window);
@@ -309,7 +325,10 @@ impl Connection {
         let endpoints = self.cold.endpoints;
         // RFC 9293 §3.7.1; RFC 6691 §3: options come out of it, the sender's part to subtract.
         let offered = syn.options.mss.unwrap_or(endpoints.default_mss);
-        self.set_mss(offered.min(endpoints.mss));
+        let limit = offered.min(endpoints.mss).max(SEND_MSS_MIN);
+        let probing = self.cold.settings.mtu_probing;
+        self.cold.path = PathMtu::new(limit, probing, endpoints.default_mss);
+        self.set_mss(self.cold.path.mss());
         let parameters = self.cold.settings.parameters(self.mss, self.snd_una);
         self.cold.controller = Controller::new(&parameters);
         self.cold.pacer = Pacer::new(self.cold.controller.window_octets());
@@ -317,9 +336,21 @@ impl Connection {
     }
 
     /// Sets what a segment can carry, from an MSS that knows nothing of options.
-    fn set_mss(&mut self, mss: u16) {
-        let options = if self.timestamps { TIMESTAMPS_OCTETS } else { 0 };
-        self.mss = mss.max(SEND_MSS_MIN + TIMESTAMPS_OCTETS) - options;
+    pub(super) fn set_mss(&mut self, mss: u16) {
+        self.mss = mss.saturating_sub(self.options_octets()).max(SEND_MSS_MIN);
+    }
+
+    /// What the options take that every segment carries [octets].
+    pub(super) fn options_octets(&self) -> u16 {
+        options_octets(self.timestamps)
+    }
+
+    /// Has the SYN offer no more than `mss`, whatever our own link takes: what arrives is to fit
+    /// somebody else's segments. At least every path takes what is offered. To be called before
+    /// the first poll.
+    pub fn offer_mss_at_most(&mut self, mss: u16) {
+        let endpoints = &self.cold.endpoints;
+        self.cold.offered_mss = endpoints.mss.min(mss.max(endpoints.default_mss));
     }
 
     /// The next payload in order.
@@ -426,29 +457,6 @@ impl Connection {
         (self.snd_una, self.snd_end) = (self.snd_nxt, self.snd_nxt);
     }
 
-    /// The path takes payload of at most `mss` octets per segment, options not counted (path MTU
-    /// discovery, RFC 8201). Nothing makes it larger again. What is in flight and too large is
-    /// taken for lost.
-    pub fn on_path_mtu(&mut self, cx: &mut Context<'_>, mss: u16) {
-        let old = self.mss;
-        if mss >= self.cold.endpoints.mss || self.state == State::Closed {
-            return;
-        }
-        self.cold.endpoints.mss = mss.max(SEND_MSS_MIN);
-        let options = if self.timestamps { TIMESTAMPS_OCTETS } else { 0 };
-        self.set_mss(self.cold.endpoints.mss.min(old + options));
-        if self.mss < old {
-            self.cold.controller.on_mss(self.mss);
-            self.cold.recovery.mark_larger(
-                cx.chunks,
-                &self.queue,
-                self.snd_nxt,
-                u32::from(self.mss),
-            );
-            self.note_disorder();
-        }
-    }
-
     #[inline]
     pub fn state(&self) -> State {
         self.state
@@ -518,6 +526,13 @@ impl Connection {
         self.snd_wnd.saturating_sub(self.snd_nxt - self.snd_una)
     }
 
+    /// How far the peer has acknowledged what we send: moves on by an octet for each that it has, and
+    /// for SYN and FIN.
+    #[inline]
+    pub fn acknowledged(&self) -> SeqNum {
+        self.snd_una
+    }
+
     /// The next number that we expect to send, for a successor's initial number.
     pub fn send_next(&self) -> SeqNum {
         self.snd_nxt
@@ -569,6 +584,11 @@ impl Connection {
             || !self.cold.out_of_order.is_empty()
             || self.cold.rcv_fin.is_some();
     }
+}
+
+/// What the options take that every segment carries [octets].
+pub(super) fn options_octets(timestamps: bool) -> u16 {
+    if timestamps { TIMESTAMPS_OCTETS } else { 0 }
 }
 
 /// The SYN that an ACK of its cookie followed, as far as it matters. The window that it offered was

@@ -37,6 +37,10 @@ pub struct TcpCounters {
     pub reneged: u64,
     /// ACKs sent to challenge a segment that may be forged (RFC 5961) [segments].
     pub challenge_acks: u64,
+    /// Segments sent to find out whether one of their size arrives (RFC 4821).
+    pub mtu_probes: u64,
+    /// Times that full-sized segments vanished, and smaller ones were sent from then on.
+    pub black_holes: u64,
     /// Segments refused by PAWS (RFC 7323 §5) [segments].
     pub paws_rejected: u64,
     /// Segments that carried payload out of order [segments].

@@ -103,6 +103,9 @@ impl Connection {
 
     /// RFC 6298 §5.4 to §5.7.
     fn on_retransmission_timeout(&mut self, cx: &mut Context<'_>) {
+        if cx.now >= self.user_timeout_at() {
+            return self.give_up(cx);
+        }
         let head = self.queue.list.head;
         if head != self.queue.unsent && cx.chunks.node(head).is_shared(cx.pool) {
             // It has not even left: our own device is late, not the path.
@@ -123,6 +126,7 @@ impl Connection {
         self.cold.retries += 1;
         self.cold.rtt.on_timeout();
         cx.counters.timeouts += 1;
+        self.suspect_black_hole(cx);
         self.arm_retransmission(cx.now);
         self.note_disorder();
     }
@@ -132,7 +136,10 @@ impl Connection {
         if self.queue.list.is_empty() || !self.state.can_send() {
             return;
         }
-        if self.cold.retries >= self.cold.settings.data_retries {
+        // A window that stays shut is waited for without end while it is answered for (RFC 9293
+        // §3.8.6.1), unless there is a user timeout.
+        let overdue = cx.now >= self.user_timeout_at();
+        if overdue || self.cold.retries >= self.cold.settings.data_retries {
             return self.give_up(cx);
         }
         if self.usable_window() > 0 {
@@ -143,6 +150,15 @@ impl Connection {
         }
         self.cold.rtt.on_timeout();
         self.arm_retransmission(cx.now);
+    }
+
+    /// When the peer has had the user timeout to acknowledge anything; never in a handshake, which
+    /// is bounded by its retries.
+    pub(super) fn user_timeout_at(&self) -> Instant {
+        match self.cold.settings.user_timeout {
+            Some(timeout) if self.state.is_synchronized() => self.cold.waiting_since + timeout,
+            _ => Instant::FAR_FUTURE,
+        }
     }
 
     /// When silence is long enough to ask; never, while something is outstanding or the persist
@@ -159,8 +175,12 @@ impl Connection {
     }
 
     fn on_keepalive(&mut self, cx: &mut Context<'_>) {
-        let most = self.cold.settings.keepalive.map_or(0, |keepalive| keepalive.probes);
-        if self.cold.keepalives_sent >= most {
+        let LegSettings { keepalive, user_timeout, .. } = self.cold.settings;
+        let sent = self.cold.keepalives_sent;
+        // A probe is something to be acknowledged, so the user timeout bounds it (as in Linux).
+        let silence = cx.now.since(self.last_received);
+        let overdue = sent > 0 && user_timeout.is_some_and(|timeout| silence >= timeout);
+        if overdue || sent >= keepalive.map_or(0, |keepalive| keepalive.probes) {
             return self.give_up(cx);
         }
         self.cold.keepalives_sent += 1;

@@ -7,12 +7,14 @@
 //!
 //! Only the timer of keepalive goes on: [`Asleep::deadline`].
 
+use super::autotune::{AutoTune, ReceiveRtt};
 use super::congestion::{CongestionControl, Controller, Remembered};
-use super::connection::Cold;
+use super::connection::{Cold, options_octets};
 use super::deadlines::keepalive_due;
 use super::ecn::EcnState;
 use super::out_of_order::OutOfOrder;
 use super::pacing::Pacer;
+use super::path_mtu::PathMtu;
 use super::receive_queue::ReceiveQueue;
 use super::recovery::{Recovery, Reordering};
 use super::rtt::RttEstimator;
@@ -44,6 +46,7 @@ pub struct Asleep {
     rcv_segment_max: u32,
     ts_recent: u32,
     mss: u16,
+    path_limit: u16,
     state: State,
     snd_scale: u8,
     rcv_scale: u8,
@@ -97,11 +100,15 @@ impl Connection {
             controller,
             pacer: _, // Nothing is held back, and what it has is gone by then.
             rtt,
+            receive_rtt: _, // Measured again, as is what it leads to.
+            autotune: _,
+            path,
             recovery,
             out_of_order,
             settings: _, // Those of all the service's connections.
             endpoints,
-            offer: _, // The handshake's.
+            offered_mss: _, // The handshake's, as is the next.
+            offer: _,
             close_reason: _,
             rcv_fin,
             reset_reply,
@@ -111,6 +118,7 @@ impl Connection {
             pace_at: _,     // As the pacer.
             limited_at: _,  // As `cwnd_limited`.
             syn_sent_at: _, // The handshake's.
+            waiting_since,
             max_snd_wnd,
             rcv_segment_max,
             retries,
@@ -137,7 +145,7 @@ impl Connection {
             && out_of_order.is_empty()
             && !out_of_order.has_blocks()
             && rcv_fin.is_some() == state.peer_finished();
-        let timers = [retransmit_at, ack_at, *retry_at];
+        let timers = [retransmit_at, ack_at, *retry_at, *waiting_since];
         let at_rest = timers.iter().all(|at| *at == Instant::FAR_FUTURE)
             && *challenge_not_before <= now
             && recovery.is_idle()
@@ -153,6 +161,7 @@ impl Connection {
         (may_sleep && all_sent && all_taken && at_rest && !due).then(|| Asleep {
             congestion: controller.remember(),
             rtt: rtt.clone(),
+            path_limit: path.limit(),
             last_received,
             last_sent: *last_sent,
             endpoints: *endpoints,
@@ -191,6 +200,7 @@ impl Asleep {
         let is_fresh = controller.remember() == self.congestion;
         let pacer = Pacer::new(if is_fresh { controller.window_octets() } else { 0 });
         controller.recall(&self.congestion);
+        let path_mss = self.mss + options_octets(self.timestamps);
         let mut connection = Connection {
             state: self.state,
             snd_scale: self.snd_scale,
@@ -225,10 +235,14 @@ impl Asleep {
                 controller,
                 pacer,
                 rtt: self.rtt.clone(),
+                receive_rtt: ReceiveRtt::start(self.rcv_nxt),
+                autotune: AutoTune::START,
+                path: PathMtu::recall(self.path_limit, path_mss, self.last_received),
                 recovery: Recovery::recall(before_nxt, self.sack, self.reordering),
                 out_of_order: OutOfOrder::EMPTY,
                 settings: *settings,
                 endpoints: self.endpoints,
+                offered_mss: self.endpoints.mss,
                 offer: Offer::ALL,
                 close_reason: None,
                 reduced_at: None,
@@ -246,6 +260,7 @@ impl Asleep {
                 pace_at: Instant::FAR_FUTURE,
                 limited_at: self.snd_nxt,
                 syn_sent_at: self.last_sent,
+                waiting_since: Instant::FAR_FUTURE,
                 max_snd_wnd: self.max_snd_wnd,
                 rcv_segment_max: self.rcv_segment_max,
                 retries: 0,

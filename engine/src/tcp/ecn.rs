@@ -6,7 +6,8 @@
 //! window of data, and says so with CWR. The two legs of a pair have nothing of this in common: a
 //! mark ends where its connection ends.
 
-use super::congestion::{CongestionControl, LossSample};
+use super::congestion::{Algorithm, CongestionControl, LossSample};
+use super::settings::LegSettings;
 use super::{Connection, Context};
 use crate::wire::ip::Ecn;
 use crate::wire::tcp::{Flags, TcpHeader};
@@ -16,7 +17,8 @@ use crate::wire::tcp::{Flags, TcpHeader};
 pub enum EcnPolicy {
     /// Neither asks nor agrees.
     Off,
-    /// Agrees where the peer asks, which is also Linux's default (`net.ipv4.tcp_ecn` = 2).
+    /// Agrees where the peer asks, which is also Linux's default (`net.ipv4.tcp_ecn` = 2); with DCTCP
+    /// it asks.
     #[default]
     Accept,
     /// Also asks.
@@ -36,7 +38,24 @@ pub(super) struct EcnState {
     pub(super) cwr_due: bool,
 }
 
+impl LegSettings {
+    /// Whether our SYNs ask for ECN: by DCTCP nothing can be done without (RFC 8257 §3).
+    pub fn asks_for_ecn(&self) -> bool {
+        match self.ecn {
+            EcnPolicy::Off => false,
+            EcnPolicy::Accept => self.congestion == Algorithm::Dctcp,
+            EcnPolicy::Ask => true,
+        }
+    }
+}
+
 impl EcnState {
+    /// Before the handshake. The peer of a leg with DCTCP is taken to do the same.
+    pub(super) fn of(settings: &LegSettings) -> Self {
+        let accurate = settings.congestion == Algorithm::Dctcp;
+        EcnState { accurate, ..EcnState::default() }
+    }
+
     /// Payload has arrived that is new. Returns whether it must be acknowledged at once.
     #[inline]
     fn on_payload(&mut self, flags: Flags, marked: bool) -> bool {

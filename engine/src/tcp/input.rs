@@ -95,6 +95,7 @@ impl Connection {
         match chunk {
             Some(chunk) if !chunk.frame.is_empty() => {
                 cx.counters.queued += 1;
+                self.note_arrival(cx.now, header);
                 self.take_in_order(cx, chunk);
                 Disposition::Queued
             }
@@ -162,7 +163,12 @@ impl Connection {
         }
         // RFC 9293 §3.10.7.4, sixth: urgent payload is payload.
         let disposition = match chunk.take() {
-            Some(chunk) if len > 0 => self.on_payload(cx, chunk, header.sequence),
+            Some(chunk) if len > 0 => {
+                if header.sequence == self.rcv_nxt {
+                    self.note_arrival(cx.now, header);
+                }
+                self.on_payload(cx, chunk, header.sequence)
+            }
             empty => {
                 *chunk = empty;
                 Disposition::Consumed

@@ -161,6 +161,9 @@ impl Connection {
             return self.transmit_acknowledgment(cx, wrap);
         }
         if self.state.can_send() {
+            if let Some(index) = self.pick_mtu_probe(cx) {
+                return self.transmit_chunk(cx, index, wrap);
+            }
             let mut retry = false;
             for pick in [Connection::pick_lost, Connection::pick_unsent] {
                 match pick(self, cx) {
@@ -215,6 +218,8 @@ impl Connection {
             return Err(Held::Nothing);
         }
         if len < node.len() {
+            let seq = node.seq;
+            self.note_resegmented(cx.now, seq);
             return self.split(cx, at, len);
         }
         Ok(at)
@@ -429,8 +434,9 @@ impl Connection {
         self.rcv_acked = self.rcv_nxt;
     }
 
-    /// Sets the retransmission timer anew (RFC 6298 §5.1).
+    /// Sets the retransmission timer anew (RFC 6298 §5.1), no later than the user timeout.
     pub(super) fn arm_retransmission(&mut self, now: Instant) {
-        self.retransmit_at = now + self.cold.rtt.rto().get();
+        self.cold.waiting_since = self.cold.waiting_since.min(now);
+        self.retransmit_at = (now + self.cold.rtt.rto().get()).min(self.user_timeout_at());
     }
 }

@@ -29,7 +29,6 @@ impl Connection {
     /// The MSS in force before options are subtracted (RFC 6691 §3): the smaller of what the peer
     /// offered and the path takes [octets].
     pub fn path_mss(&self) -> u16 {
-        let options = if self.timestamps { super::connection::TIMESTAMPS_OCTETS } else { 0 };
-        self.mss() + options
+        self.mss() + self.options_octets()
     }
 }

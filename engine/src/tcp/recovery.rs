@@ -472,6 +472,20 @@ impl Recovery {
         self.sacked > 0 && head != NIL && chunks.node(head).marks.has(Marks::SACKED)
     }
 
+    /// Whether the loss of what begins at `seq` would be noticed before the timer expires: without
+    /// SACK, not that of what directly follows a recovery (RFC 6582 §3.2 (2)).
+    pub(super) fn notices_loss_at(&self, seq: SeqNum) -> bool {
+        self.sack || seq.after(self.recover)
+    }
+
+    /// The fast recovery that has just begun repairs what is no sign of congestion. Nothing is
+    /// reduced, and its end is not told either.
+    pub(super) fn keep_silent(&mut self) {
+        self.phase = Phase::Timeout;
+        self.episode = None;
+        self.silent = true;
+    }
+
     /// The path does not take what is larger than `mss`: it did not arrive.
     ///
     /// That is no sign of congestion, so the recovery it begins is silent: the controller does not

@@ -115,6 +115,49 @@ impl SendQueue {
         Some(at)
     }
 
+    /// Puts the first `len` octets that were never sent into one fresh frame, by copying.
+    /// Returns the place of the new chunk, the first unsent one;
+    /// `None`, with nothing changed, if the pool is empty or a frame too small.
+    pub(super) fn gather(&mut self, cx: &mut Context<'_>, len: u32) -> Option<u32> {
+        if self.unsent == NIL {
+            return None;
+        }
+        let mut piece = cx.pool.alloc()?;
+        if cx.pool.room_behind(&piece) < len as usize {
+            cx.pool.free(piece);
+            return None;
+        }
+        let first = cx.chunks.node(self.unsent);
+        let (seq, received_at) = (first.seq, first.received_at);
+        let before = cx.chunks.prev(self.unsent);
+        let mut missing = len;
+        while missing > 0 && self.unsent != NIL {
+            let node = cx.chunks.node_mut(self.unsent);
+            let octets = node.len().min(missing);
+            let Some(frame) = node.take_frame() else { break };
+            copy(cx.pool, &frame, 0..octets as usize, &mut piece);
+            node.put_frame(frame);
+            missing -= octets;
+            if octets < node.len() {
+                node.trim_front(octets);
+                self.list.octets -= octets;
+                break;
+            }
+            cx.counters.coalesced += u64::from(!node.marks.has(Marks::COPY));
+            let copied = self.unsent;
+            self.unsent = cx.chunks.next(copied);
+            if let Some(gone) = self.list.remove(cx.chunks, copied) {
+                cx.pool.free(gone.frame);
+            }
+        }
+        let mut marks = Marks::COPY;
+        marks.set(Marks::SUM_STALE);
+        let chunk = Chunk { frame: piece, sum: 0, received_at };
+        self.unsent = self.list.insert_after(cx.chunks, before, chunk, seq, marks);
+        cx.counters.copied_octets += u64::from(len);
+        Some(self.unsent)
+    }
+
     /// Gives every frame back.
     pub(super) fn clear(
         &mut self,

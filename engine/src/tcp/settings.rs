@@ -21,14 +21,29 @@ pub struct LegSettings {
     /// Between which sizes the congestion window stays.
     pub window_bounds: WindowBounds,
     pub pacing: Pacing,
-    /// What the receive side takes at most, and what is offered at first [octets]. Also decides
-    /// the window scale.
+    /// What the peer is offered at most [octets]; decides the window scale. What it is offered at
+    /// first, and when it has shown that it makes use of more, is in `autotune.rs`.
     pub receive_room: u32,
+    pub mtu_probing: MtuProbing,
     pub keepalive: Option<Keepalive>,
+    /// How long what was sent, or waits for a window, may go without any of it being acknowledged
+    /// (the user timeout of RFC 9293 §3.8.3). No option tells the peer of it (RFC 5482).
+    pub user_timeout: Option<Duration>,
     /// How often SYN or SYN-ACK is sent again before giving up.
     pub handshake_retries: u8,
     /// How often in a row the retransmission timer may expire (R2 of RFC 9293 §3.8.3).
     pub data_retries: u8,
+}
+
+/// When segments larger than those that are known to arrive are tried (RFC 4821).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MtuProbing {
+    /// Never; and none are made smaller because they vanish. ICMP alone counts.
+    Off,
+    /// After full-sized segments have vanished, and some time after ICMP has named a limit.
+    Auto,
+    /// From the start: first segments are small.
+    On,
 }
 
 /// RFC 9293 §3.8.4.
@@ -137,8 +152,10 @@ impl Default for LegSettings {
             initial_window_segments: 10, // RFC 6928
             window_bounds: WindowBounds::default(),
             pacing: Pacing::Auto,
-            receive_room: 256 * 1024,
+            receive_room: 16_000_000,
+            mtu_probing: MtuProbing::Auto,
             keepalive: None,
+            user_timeout: None,
             handshake_retries: 5,
             data_retries: 15,
         }

@@ -1,6 +1,7 @@
 //! Packet scripts: segments in, segments out, in virtual time. See [`host`] for how they read.
 
 mod attacks;
+mod blind;
 mod close;
 mod cookie;
 mod dormant;
@@ -11,6 +12,8 @@ mod host;
 mod loss;
 mod memory;
 mod pair;
+mod path;
+mod patience;
 mod random;
 mod reassembly;
 mod recovery;
@@ -22,3 +25,4 @@ mod scripts;
 mod states;
 mod transfer;
 mod window;
+mod window_attacks;

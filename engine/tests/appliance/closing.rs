@@ -104,26 +104,28 @@ fn a_client_that_vanishes_is_let_go_of() {
 #[test]
 fn a_client_that_reads_slowly_is_not_taken_for_idle() {
     for origin_stays in [true, false] {
-        let mut world = World::new(Plan::new(seed()));
+        let mut plan = Plan::new(seed());
+        plan.service.idle_timeout = secs(10);
+        let mut world = World::new(plan);
         world.listen(origin(1), Settings::MODERN, move || match origin_stays {
-            true => send_then_wait(pattern(2, 300_000)),
-            false => send(pattern(2, 300_000)),
+            true => send_then_wait(pattern(2, 80_000)),
+            false => send(pattern(2, 80_000)),
         });
         let slow = Settings { buffer: 16_000, scale: None, ..Settings::MODERN };
         let client = world.client(1, slow, send(b"please".to_vec()));
         world.peer(client).paused = true;
-        // All that the origin has to say has crossed long before the idle timeout of 60 s.
+        // All that the origin has to say has crossed long before the idle timeout of 10 s.
         world.run_for(secs(2));
         assert_eq!(world.origin_peers()[0].unacknowledged(), 0);
         while !world.peer(client).is_over() {
-            // A buffer's worth at a time: some 100 seconds for all of it.
+            // A buffer's worth at a time: some 25 seconds for all of it.
             world.peer(client).paused = false;
             world.hosts.turn(world.now);
             world.peer(client).paused = true;
             world.run_for(secs(5));
             assert_ne!(world.peer(client).status, Status::Reset);
         }
-        assert!(world.peer(client).received == pattern(2, 300_000));
+        assert!(world.peer(client).received == pattern(2, 80_000));
         world.finish();
     }
 }

@@ -23,6 +23,7 @@ mod kernel_path;
 mod limits;
 mod malformed;
 mod network;
+mod path;
 mod pressure;
 mod proven_sources;
 mod transfer;

@@ -233,6 +233,11 @@ impl Peer {
         self.segment(now, self.nxt + ahead, ACK, payload)
     }
 
+    /// The largest payload that it sends.
+    pub fn largest_segment(&self) -> u64 {
+        self.mss
+    }
+
     /// Octets that the app has written and the engine has not acknowledged.
     pub fn unacknowledged(&self) -> usize {
         (self.end() - self.una) as usize

@@ -209,6 +209,8 @@ pub struct Side {
     pub listeners: BTreeMap<SocketAddr, Listener>,
     /// A router on the way that takes no larger IP packets.
     pub path_mtu: Option<usize>,
+    /// It does not say so.
+    pub filters_icmp: bool,
     /// What the network does to the ECN of what crosses it.
     pub treatment: Treatment,
     /// Whether damaged packets may arrive; they are thrown away.
@@ -654,6 +656,7 @@ impl Side {
             peers: BTreeMap::new(),
             listeners: BTreeMap::new(),
             path_mtu: None,
+            filters_icmp: false,
             treatment: Treatment::default(),
             corrupting: false,
             vanished: false,
@@ -720,6 +723,9 @@ impl Side {
             && packet::ip_len(packet) > mtu
         {
             self.stats.too_big += 1;
+            if self.filters_icmp {
+                return;
+            }
             let segment = Segment::parse(packet).expect("a sound packet");
             let router = if segment.source.is_ipv4() { "10.99.0.1" } else { "fd99::1" };
             let message = packet::too_big(packet, ip(router), mtu as u16);

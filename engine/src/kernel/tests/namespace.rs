@@ -174,6 +174,7 @@ fn linux_is_asked_and_the_peer_answers() {
                     source_mac: edge.mac.unwrap(),
                     destination_mac: PEER_MAC,
                     mtu: 1500,
+                    advmss: None,
                     next_hop,
                 }
             );
@@ -186,11 +187,12 @@ fn routes_hold_as_linux_has_them() {
     in_lab(|lab| async move {
         lab.ip("addr add 10.9.0.3/24 dev edge0");
         lab.ip("neigh add 10.9.0.2 lladdr 02:00:00:00:00:99 dev edge0");
-        lab.ip("route add 192.0.2.0/24 via 10.9.0.2 mtu 1400 src 10.9.0.3");
+        lab.ip("route add 192.0.2.0/24 via 10.9.0.2 mtu 1400 advmss 1300 src 10.9.0.3");
         lab.ip("route add blackhole 192.0.2.128/25");
         let mut follow = Follow::start().await;
         let routes = Arc::clone(&follow.latest);
-        assert_eq!(routes.path_to(ip("192.0.2.1")).unwrap().mtu, 1400);
+        let path = routes.path_to(ip("192.0.2.1")).unwrap();
+        assert_eq!((path.mtu, path.advmss), (1400, Some(1300)));
         assert_eq!(routes.source_for(ip("192.0.2.1")), Some(ip("10.9.0.3")));
         assert_eq!(routes.source_for(ip("10.9.0.77")), Some(ip("10.9.0.1")));
         assert_eq!(routes.source_for(ip("2001:db8::77")), Some(ip("2001:db8::1")));

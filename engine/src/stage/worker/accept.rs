@@ -25,9 +25,10 @@ impl Worker {
         }
         let sequence = initial_sequence(&self.secret, &arrival.key, self.now);
         let sequence = after.map_or(sequence, |after| sequence.latest(after));
-        let endpoints = self.client_endpoints(service, &arrival);
+        let endpoints = self.client_endpoints(&arrival);
         let settings = &self.services[usize::from(service)].settings.client_leg;
         let mut tcp = Connection::accept(settings, endpoints, &arrival.header, sequence, self.now);
+        tcp.offer_mss_at_most(self.client_mss(service, &arrival));
         let fast_open = self.judge_fast_open(service, &arrival);
         if let Some(cookie) = fast_open.cookie {
             tcp.bring_cookie(cookie);
@@ -102,13 +103,26 @@ impl Worker {
             && (!self.pairs.is_full() || self.make_room())
     }
 
-    /// The ends of a client's connection. What the client may send in one segment fits the origin's
-    /// segments too.
-    pub(super) fn client_endpoints(&self, service: u16, arrival: &Arrival) -> Endpoints {
+    /// The ends of a client's connection. The route back to it, which may take less than the port, is
+    /// looked at when something is sent.
+    pub(super) fn client_endpoints(&self, arrival: &Arrival) -> Endpoints {
         let mtu = self.ports[usize::from(arrival.port)].mtu;
-        let mss = mss_for(mtu, &arrival.key);
-        let mss = mss.min(self.services[usize::from(service)].origin_mss());
-        endpoints(&self.secret, &arrival.key, mss)
+        endpoints(&self.secret, &arrival.key, mss_for(mtu, &arrival.key))
+    }
+
+    /// The MSS to offer to a client: what it may send in one segment comes by the route, if that is as
+    /// narrow in both directions, and fits the origins' segments too [octets].
+    fn client_mss(&self, service: u16, arrival: &Arrival) -> u16 {
+        let origin_mss = self.services[usize::from(service)].origin_mss();
+        // A tagged client is answered by its tags, whatever Linux routes by.
+        let path = match arrival.vlans.is_empty() {
+            true => self.routes.path_to(arrival.key.remote().ip()).ok(),
+            false => None,
+        };
+        let Some(path) = path else { return origin_mss };
+        let mtu = path.mtu.try_into().unwrap_or(u16::MAX);
+        let advmss = path.advmss.unwrap_or(u16::MAX);
+        mss_for(mtu, &arrival.key).min(advmss).min(origin_mss)
     }
 
     /// A pair with its client's leg, found by the flow; `None` if there is no room for it.
@@ -208,7 +222,7 @@ impl Worker {
         let Some((key, hash)) = self.free_source_port(index) else {
             return false;
         };
-        let (path, mtu) = match self.path_of(&key, outlet) {
+        let Way { path, mtu, advmss } = match self.path_of(&key, outlet) {
             Ok(found) => found,
             Err(NoWay) => {
                 self.give_back_source_port(index, key.local().port());
@@ -232,7 +246,9 @@ impl Worker {
         // origin is offered the options that the client uses.
         let Some(client) = pair.leg(Side::Client) else { return false };
         let offer = Offer { timestamps: client.tcp.options_in_force().timestamps, ..Offer::ALL };
-        let tcp = Connection::connect(settings, endpoints, offer, sequence, self.now);
+        let mut tcp = Connection::connect(settings, endpoints, offer, sequence, self.now);
+        // Clamped in both directions: what the origin sends in one segment fits the client's.
+        tcp.offer_mss_at_most(client.tcp.path_mss().min(advmss.unwrap_or(u16::MAX)));
         let awaited = matches!(path, LegPath::Awaited);
         pair.legs[Side::Origin as usize] =
             Some(Leg { tcp, key, port, path, routes_generation: generation });
@@ -270,22 +286,20 @@ impl Worker {
         }
     }
 
-    /// The path of a leg by Linux's routes, and the largest packet that it takes [octets].
-    pub(super) fn path_of(
-        &self,
-        key: &FlowKey,
-        outlet: &mut impl Outlet,
-    ) -> Result<(LegPath, u16), NoWay> {
+    /// The path of a leg by Linux's routes.
+    pub(super) fn path_of(&self, key: &FlowKey, outlet: &mut impl Outlet) -> Result<Way, NoWay> {
         let (local, remote) = (key.local().ip(), key.remote().ip());
         match self.routes.path_to(remote) {
             Ok(path) => {
                 let link_path = self.link_path(&path).ok_or(NoWay)?;
                 let mtu = path.mtu.try_into().unwrap_or(u16::MAX);
-                Ok((LegPath::along(&link_path, local, remote), mtu))
+                let leg_path = LegPath::along(&link_path, local, remote);
+                Ok(Way { path: leg_path, mtu, advmss: path.advmss })
             }
             Err(NoPath::Unresolved(next_hop)) => {
                 outlet.resolve(next_hop);
-                Ok((LegPath::Awaited, self.mtu_by(next_hop.ifindex)))
+                let mtu = self.mtu_by(next_hop.ifindex);
+                Ok(Way { path: LegPath::Awaited, mtu, advmss: None })
             }
             Err(NoPath::Failed(next_hop)) => {
                 // Not now; but a later connection may find it.
@@ -311,6 +325,16 @@ impl Worker {
             vlans: VlanTags::one(path.vlan.and_then(VlanId::new)),
         })
     }
+}
+
+/// What Linux says of the way to a leg's far end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    pub(super) path: LegPath,
+    /// The largest packet that it takes [octets].
+    pub(super) mtu: u16,
+    /// The MSS to offer at most, if the route says so [octets].
+    advmss: Option<u16>,
 }
 
 /// No route, or none by a port of this lane.

@@ -105,7 +105,7 @@ impl Worker {
     }
 
     fn proven_connection(&self, proven: &Proven, arrival: &Arrival) -> Connection {
-        let endpoints = self.client_endpoints(proven.service, arrival);
+        let endpoints = self.client_endpoints(arrival);
         let settings = &self.services[usize::from(proven.service)].settings.client_leg;
         Connection::accept_cookie(settings, endpoints, &arrival.header, &proven.options, self.now)
     }

@@ -1,7 +1,8 @@
 //! One look at each pair that something happened to: payload crosses, segments leave, what has
 //! ended is taken down.
 
-use super::accept::NoWay;
+use super::accept::{NoWay, Way};
+use super::receive::mss_for;
 use super::{Outlet, Slot, Worker, context};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::NoPath;
@@ -166,17 +167,20 @@ impl Worker {
         }
         let (key, came_by, old) = (leg.key, pair.came_by, leg.path);
         let answer = LegPath::along(&came_by, key.local().ip(), key.remote().ip());
-        let path = match side {
+        let (path, mtu) = match side {
             // A tagged client is answered by its tags.
-            Side::Client if !came_by.vlans.is_empty() => answer,
+            Side::Client if !came_by.vlans.is_empty() => (answer, None),
             // Where Linux has no path yet, or routes by an interface that is not ours, a client is
             // answered the way it came.
             Side::Client => match self.path_of(&key, outlet) {
-                Ok((path @ LegPath::Known(_), _)) => path,
-                Ok((LegPath::Awaited, _)) | Err(NoWay) => answer,
+                Ok(Way { path: path @ LegPath::Known(_), mtu, .. }) => (path, Some(mtu)),
+                Ok(Way { path: LegPath::Awaited, .. }) | Err(NoWay) => (answer, None),
             },
             // The old path is the best guess while Linux has none; retransmission carries on.
-            Side::Origin => self.path_of(&key, outlet).map_or(old, |(path, _)| path),
+            Side::Origin => match self.path_of(&key, outlet) {
+                Ok(Way { path, mtu, .. }) => (path, Some(mtu)),
+                Err(NoWay) => (old, None),
+            },
         };
         if matches!(path, LegPath::Awaited) {
             self.await_path(index);
@@ -184,6 +188,9 @@ impl Worker {
         if let Some(leg) = self.pairs.get_mut(index).and_then(|pair| pair.leg_mut(side)) {
             leg.path = path;
             leg.routes_generation = generation;
+            if let Some(mtu) = mtu {
+                leg.tcp.on_link_mtu(&mut context!(self), mss_for(mtu, &key));
+            }
         }
     }
 

@@ -5,14 +5,18 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use siphasher::sip::SipHasher24;
+
 use super::cookie::Unproven;
 use super::{Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::frame::{Burst, Frame, FramePool};
-use crate::limits::{BURST, CACHED_PAIRS, RESETS_PER_SECOND_MAX};
+use crate::limits::{BURST, CACHED_PAIRS, IPV6_MTU_MIN, RESETS_PER_SECOND_MAX};
 use crate::proxy::{Envelope, LinkPath, Side};
 use crate::tcp::settings::{Family, mss_within};
-use crate::tcp::{Chunk, Disposition, Endpoints, Outgoing, TimeWaitVerdict, reset_in_reply};
+use crate::tcp::{
+    Chunk, Disposition, Endpoints, Outgoing, TimeWaitVerdict, plateau_below, reset_in_reply,
+};
 use crate::telemetry::DropReason;
 use crate::time::Instant;
 use crate::wire::checksum;
@@ -306,8 +310,10 @@ impl Worker {
         match error.kind {
             // RFC 1191, RFC 8201: the packet was too big for some hop.
             IcmpErrorKind::PacketTooBig { mtu } => {
-                let mss = mss_for(mtu.try_into().unwrap_or(u16::MAX), &key);
-                leg.tcp.on_path_mtu(&mut context!(self), mss);
+                let mtu = mtu.try_into().unwrap_or(u16::MAX);
+                if let Some(mss) = believed_mss(mtu, leg.tcp.path_mss(), &key) {
+                    leg.tcp.on_path_mtu(&mut context!(self), mss);
+                }
             }
             // RFC 5461 §4: soft errors end a handshake, and nothing that is open.
             IcmpErrorKind::PortUnreachable | IcmpErrorKind::Unreachable { .. } => {
@@ -361,21 +367,86 @@ pub(super) fn mss_for(mtu: u16, key: &FlowKey) -> u16 {
     mss_within(mtu, if key.local().is_ipv4() { Family::V4 } else { Family::V6 })
 }
 
+/// What a router's word leaves for a segment that now carries `mss`; `None` if it is not to be
+/// believed.
+fn believed_mss(mtu: u16, mss: u16, key: &FlowKey) -> Option<u16> {
+    match key.local().ip() {
+        // RFC 8201 §4: a node must discard what claims less than every link has.
+        IpAddr::V6(_) if mtu < IPV6_MTU_MIN => None,
+        // RFC 1191 §5: a router older than that says nothing.
+        IpAddr::V4(_) if mtu == 0 => Some(mss_for(plateau_below(mss + 40), key)),
+        _ => Some(mss_for(mtu, key)),
+    }
+}
+
 /// How many resets may still be sent in this second: a flood of stray segments is not answered
 /// with one of our own.
-#[derive(Debug, Default)]
+///
+/// It is the one limit that strangers share, and a shared limit that is known tells them of each other:
+/// who forges a segment of a connection and then counts the resets that are left to himself learns
+/// whether the connection exists (CVE-2016-5696 did so with challenge ACKs, which are limited by the
+/// connection here). So in each second it is another, that nobody outside can know.
+#[derive(Debug)]
 pub(super) struct ResetBudget {
+    key: [u8; 16],
     second: u64,
-    sent: u32,
+    left: u32,
 }
 
 impl ResetBudget {
+    pub(super) fn new(key: [u8; 16]) -> Self {
+        ResetBudget { key, second: u64::MAX, left: 0 }
+    }
+
     fn take(&mut self, now: Instant) -> bool {
         let second = now.as_nanos() / 1_000_000_000;
         if second != self.second {
-            *self = ResetBudget { second, sent: 0 };
+            let random = SipHasher24::new_with_key(&self.key).hash(&second.to_le_bytes());
+            let half = RESETS_PER_SECOND_MAX / 2;
+            (self.second, self.left) = (second, half + (random % u64::from(half)) as u32);
         }
-        self.sent += 1;
-        self.sent <= RESETS_PER_SECOND_MAX
+        let may = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_know_how_many_resets_are_left() {
+        let mut budget = ResetBudget::new([7; 16]);
+        let mut other = ResetBudget::new([8; 16]);
+        let count = |second: u64, budget: &mut ResetBudget| {
+            let now = Instant::from_millis(second * 1000);
+            (0..2 * RESETS_PER_SECOND_MAX).filter(|_| budget.take(now)).count() as u32
+        };
+        let counts: Vec<u32> = (0..20).map(|second| count(second, &mut budget)).collect();
+        let range = RESETS_PER_SECOND_MAX / 2..RESETS_PER_SECOND_MAX;
+        assert!(counts.iter().all(|count| range.contains(count)), "{counts:?}");
+        let mut distinct = counts.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert!(distinct.len() > 15, "{counts:?}");
+        let others: Vec<u32> = (0..20).map(|second| count(second, &mut other)).collect();
+        assert_ne!(counts, others, "it follows from the secret");
+    }
+
+    #[test]
+    fn a_router_is_believed_as_far_as_it_can_be_right() {
+        let key = |local: &str, remote: &str| {
+            FlowKey::new(local.parse().unwrap(), remote.parse().unwrap())
+        };
+        let v4 = key("10.0.0.1:80", "192.0.2.1:5000");
+        let v6 = key("[fd00::1]:80", "[2001:db8::1]:5000");
+        assert_eq!(believed_mss(1400, 1460, &v4), Some(1360));
+        assert_eq!(believed_mss(68, 1460, &v4), Some(512), "no less than 552 octets");
+        assert_eq!(believed_mss(0, 1460, &v4), Some(1452), "the plateau below 1500");
+        assert_eq!(believed_mss(0, 966, &v4), Some(512), "and that below 1006");
+        assert_eq!(believed_mss(1280, 1440, &v6), Some(1220));
+        assert_eq!(believed_mss(1279, 1440, &v6), None, "every link has 1280");
+        assert_eq!(believed_mss(0, 1440, &v6), None);
     }
 }

@@ -2,8 +2,10 @@
 
 use super::{Worker, context};
 use crate::flow::{FlowHash, FlowKey};
-use crate::limits::TIMER_STEPS_PER_TURN_MAX;
-use crate::proxy::Phase;
+use crate::limits::{
+    BURST, RECLAIM_AFTER, RECLAIM_PAIRS_PER_TURN, RECLAIMED_PER_TURN_MAX, TIMER_STEPS_PER_TURN_MAX,
+};
+use crate::proxy::{Phase, Side};
 use crate::time::Instant;
 
 impl Worker {
@@ -17,6 +19,34 @@ impl Worker {
         self.wake_due(&mut budget);
         self.doze();
         self.expire_time_wait();
+        if self.pool.spare_count() < BURST {
+            self.reclaim();
+        }
+    }
+
+    /// Packet memory has run out, so that nobody gets on. Who holds some that has not moved for a
+    /// while, because the reader has stopped or has shut its window for good, is reset. Looks at a
+    /// few pairs in each turn, all in turn.
+    fn reclaim(&mut self) {
+        let indices = self.pairs.indices();
+        let mut reclaimed = 0;
+        for _ in 0..RECLAIM_PAIRS_PER_TURN.min(indices.len()) {
+            let index = self.reclaimed_to;
+            self.reclaimed_to = if index + 1 < indices.end { index + 1 } else { indices.start };
+            let Some(pair) = self.pairs.get_mut(index) else { continue };
+            let still = self.now.since(pair.moved_at) >= RECLAIM_AFTER;
+            // What is looked at again has been reset already.
+            let is_client = pair.leg(Side::Client).is_some_and(|leg| leg.tcp.state().can_send());
+            if pair.queued_octets > 0 && still && is_client {
+                pair.legs.iter_mut().flatten().for_each(|leg| leg.tcp.abort());
+                self.services[usize::from(pair.service)].counters.reclaimed += 1;
+                self.enqueue(index);
+                reclaimed += 1;
+                if reclaimed == RECLAIMED_PER_TURN_MAX {
+                    return;
+                }
+            }
+        }
     }
 
     /// No later than when [`Worker::on_time`] next has something to do.

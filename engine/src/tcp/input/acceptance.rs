@@ -32,8 +32,11 @@ impl Connection {
         let end = seq + len + u32::from(flags.contains(Flags::FIN));
         // Note: as Linux, a segment that ends at or behind what we acknowledged last still passes,
         // so that ACKs that were overtaken count; and one at the very end of the window, where the
-        // peer's ACKs stand once it has filled the window.
-        if end.before(self.rcv_acked) || seq.after(self.rcv_edge) {
+        // peer's ACKs stand once it has filled the window. While that is shut, they may stand an octet
+        // further: behind a probe of it. RFC 9293 §3.10.7.4 wants their news heard, or two that
+        // have shut their windows to each other would hear no more of them.
+        let is_shut = self.rcv_edge == self.rcv_nxt;
+        if end.before(self.rcv_acked) || seq.after(self.rcv_edge + u32::from(is_shut)) {
             let reason = self.refusal(header, len);
             self.answer_unacceptable(cx, len);
             return Err(reason);

@@ -131,6 +131,7 @@ impl Connection {
         let mut news = News::default();
         self.queue.acknowledge(cx, &mut self.cold.recovery, &ack, &mut news);
         self.snd_una = una;
+        self.check_mtu_probe(cx.now);
         if self.cold.recovery.sack && header.options.sack.len > 0 {
             let blocks = &header.options.sack;
             self.cold.recovery.update(cx.chunks, &self.queue, blocks, &ack, &mut news);
@@ -261,6 +262,8 @@ impl Connection {
             None => self.cold.rtt.on_progress(),
         }
         self.cold.retries = 0;
+        let waits = self.snd_una != self.snd_nxt || !self.queue.list.is_empty();
+        self.cold.waiting_since = if waits { now } else { Instant::FAR_FUTURE };
         if self.snd_una == self.snd_nxt {
             self.retransmit_at = Instant::FAR_FUTURE;
             return;
@@ -287,6 +290,7 @@ impl Connection {
         outcome: &Outcome,
         outstanding: u32,
     ) {
+        let probe_lost = self.is_mtu_probe_lost();
         let controller = &mut self.cold.controller;
         // RFC 5681 §3.2 step 2: what limited transmit has sent beyond the window does not count.
         let in_flight_octets = outstanding.min(controller.window_octets());
@@ -307,11 +311,14 @@ impl Connection {
             controller.on_loss(&sample);
             controller.on_recovery_exit(cx.now);
         }
-        if outcome.entered {
+        let entered = outcome.entered && !probe_lost;
+        if entered {
             cx.counters.fast_recoveries += 1;
             controller.on_loss(&sample);
+        } else if outcome.entered {
+            self.cold.recovery.keep_silent();
         }
-        if outcome.tail_repaired || outcome.entered {
+        if outcome.tail_repaired || entered {
             self.note_reduction();
         }
     }

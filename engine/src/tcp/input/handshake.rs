@@ -68,6 +68,7 @@ impl Connection {
         self.cold.retries = 0;
         self.cold.syn_due = false;
         self.retransmit_at = Instant::FAR_FUTURE;
+        self.cold.waiting_since = Instant::FAR_FUTURE;
         if self.snd_una != self.snd_nxt {
             // Payload has left ahead of this ACK, and may be lost.
             self.arm_retransmission(now);

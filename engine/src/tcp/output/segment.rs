@@ -72,7 +72,7 @@ impl Connection {
             },
             window,
             options: TcpOptions {
-                mss: Some(self.cold.endpoints.mss),
+                mss: Some(self.cold.offered_mss),
                 window_scale: offer.window_scale.then_some(self.rcv_scale),
                 sack_permitted,
                 fast_open: self.cold.fast_open_cookie.map(FastOpen::Cookie),

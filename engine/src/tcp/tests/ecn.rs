@@ -1,6 +1,7 @@
 //! ECN by script: RFC 3168 §6.1 sentence by sentence, and the echo of RFC 8257.
 
 use super::host::*;
+use crate::tcp::congestion::Algorithm;
 use crate::tcp::{EcnPolicy, LegSettings, Offer};
 use crate::wire::ip::Ecn::{self, Capable0, CongestionExperienced, NotCapable};
 use crate::wire::tcp::{Flags, TcpHeader};
@@ -23,7 +24,11 @@ fn ecn_flags(sent: &Sent) -> Flags {
 
 /// A connection that the peer has opened, and asked for ECN.
 fn established_with_ecn(offer: Offer) -> Host {
-    let mut host = Host::accepting(&settings(), &flagged(syn(offer), SETUP));
+    asked_with(&settings(), offer)
+}
+
+fn asked_with(settings: &LegSettings, offer: Offer) -> Host {
+    let mut host = Host::accepting(settings, &flagged(syn(offer), SETUP));
     host.sent();
     host.now += ms(10);
     host.gets(host.stamped(seg(1, 1)));
@@ -309,10 +314,42 @@ fn the_fast_path_takes_marks_and_echoes() {
     assert_eq!(ecn_flags(&host.sends(&["PA 1001+6 ack 5"])[0]), SETUP, "an echo, and an answer");
 }
 
+fn dctcp() -> LegSettings {
+    LegSettings { congestion: Algorithm::Dctcp, ..settings() }
+}
+
+#[test]
+fn a_leg_with_dctcp_asks_unless_it_may_not() {
+    for (ecn, asks) in [(EcnPolicy::Off, false), (EcnPolicy::Accept, true), (EcnPolicy::Ask, true)]
+    {
+        let mut host = Host::connecting(&LegSettings { ecn, ..dctcp() }, PLAIN);
+        let flags = if asks { SETUP } else { Flags(0) };
+        assert_eq!(ecn_flags(&host.sends(&["S 0+0"])[0]), flags, "{ecn:?}");
+    }
+}
+
+#[test]
+fn dctcp_gives_way_by_the_share_of_marks() {
+    let mut host = asked_with(&dctcp(), PLAIN);
+    // Windows without a mark, so that the estimate has fallen to a quarter.
+    let mut acked = 0;
+    for _ in 0..20 {
+        host.writes(&pattern(0, 1000));
+        host.sent();
+        host.now += ms(1);
+        acked += 1000;
+        host.gets(seg(1, 1 + acked));
+    }
+    fills_its_window(&mut host);
+    let window = host.connection.congestion_window();
+    host.gets(flagged(seg(1, 1 + acked + 1000), Flags::ECE));
+    let after = host.connection.congestion_window();
+    assert!(after < window && after > window * 3 / 4, "from {window} to {after}: not by half");
+}
+
 #[test]
 fn echoes_of_dctcp_follow_the_marks() {
-    let mut host = established_with_ecn(PLAIN);
-    host.connection.ecn.accurate = true;
+    let mut host = asked_with(&dctcp(), PLAIN);
     host.connection.cold.quick_acks = 0;
     let mut at = 1;
     for (marked, expected) in [
@@ -335,8 +372,7 @@ fn echoes_of_dctcp_follow_the_marks() {
 
 #[test]
 fn with_dctcp_what_is_sent_again_is_capable_too() {
-    let mut host = established_with_ecn(PLAIN);
-    host.connection.ecn.accurate = true;
+    let mut host = asked_with(&dctcp(), PLAIN);
     host.writes(&pattern(0, 100));
     host.sent();
     let again = host.waits(ms(400));

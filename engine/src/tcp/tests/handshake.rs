@@ -15,7 +15,7 @@ fn a_syn_is_answered_with_what_it_offered() {
     let sent = host.sends(&["SA 0+0 ack 1"]);
     let options = sent[0].header.options;
     assert_eq!(options.mss, Some(MSS));
-    assert_eq!(options.window_scale, Some(3), "256 KiB need a shift of 3");
+    assert_eq!(options.window_scale, Some(8), "16 MB need a shift of 8");
     assert!(options.sack_permitted);
     assert_eq!(options.timestamps, Some(Timestamps { value: 1000, echo_reply: 100 }));
     assert_eq!(sent[0].header.window, 65_535, "a SYN's window is not scaled");
@@ -60,7 +60,7 @@ fn a_wrong_ack_of_our_syn_gets_a_reset() {
 fn connecting_offers_what_it_is_told_to_mirror() {
     let mut host = Host::connecting(&LegSettings::default(), Offer::ALL);
     let sent = host.sends(&["S 0+0"]);
-    assert_eq!(sent[0].header.options.window_scale, Some(3));
+    assert_eq!(sent[0].header.options.window_scale, Some(8));
     assert!(sent[0].header.options.sack_permitted && sent[0].header.options.timestamps.is_some());
     host.now += ms(20);
     host.gets(syn_ack(Offer::ALL));

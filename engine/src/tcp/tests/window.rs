@@ -124,6 +124,24 @@ fn a_peer_that_takes_its_window_back_stops_us() {
 }
 
 #[test]
+fn an_ack_behind_a_probe_of_a_shut_window_is_heard() {
+    let small = LegSettings { receive_room: 1000, ..settings() };
+    let mut host = Host::established_with(&small, PLAIN);
+    host.writes(&pattern(0, 1000));
+    host.sent();
+    host.gets_payload(seg(1, 1), &pattern(0, 1000));
+    host.sent();
+    // A probe with an octet of payload, refused, and the ACK that follows it.
+    let probe = host.gets_payload(seg(1001, 1), b"?");
+    assert_eq!(probe, Disposition::Dropped(DropReason::OutsideWindow));
+    host.sends(&["A 1001+0 ack 1001"]);
+    assert_eq!(host.gets(seg(1002, 1001)), Disposition::Consumed);
+    assert_eq!(host.connection.queued_octets(), 0, "it has acknowledged what we sent");
+    let beyond = host.gets(seg(1003, 1001));
+    assert_eq!(beyond, Disposition::Dropped(DropReason::OutsideWindow));
+}
+
+#[test]
 fn keepalives_find_out_about_a_dead_peer() {
     let keepalive = Keepalive { idle: ms(60_000), interval: ms(10_000), probes: 3 };
     let alive = LegSettings { keepalive: Some(keepalive), ..settings() };
