@@ -157,16 +157,16 @@ impl Bbr {
         model.bw_shortterm = model.bw_shortterm.max(bw_shortterm);
         model.inflight_shortterm = model.inflight_shortterm.max(inflight_shortterm);
         model.inflight_longterm = model.inflight_longterm.max(inflight_longterm);
+        // ProbeRTT goes on, and leaves for where it would have gone.
+        let free = self.state != State::ProbeRtt;
         match state {
             Some(UndoState::Startup) if self.state != State::Startup => {
                 self.full_pipe.reached = false;
-                if self.state != State::ProbeRtt {
+                if free {
                     self.enter_startup();
                 }
             }
-            Some(UndoState::ProbeBwUp)
-                if !matches!(self.state, State::ProbeBwUp | State::ProbeRtt) =>
-            {
+            Some(UndoState::ProbeBwUp) if free && self.state != State::ProbeBwUp => {
                 self.start_probe_bw_refill();
             }
             _ => {}
