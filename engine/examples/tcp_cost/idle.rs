@@ -18,6 +18,7 @@ use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 
+use crate::leg::median;
 use crate::packet::{ACK, Link, Options, PSH, SYN, Segment, Tags};
 
 /// What was measured.
@@ -57,10 +58,7 @@ pub fn measure() -> Costs {
         let slept = edge.fall_asleep(MANY);
         [slept, awake, woken].iter().zip(&mut samples).for_each(|(nanos, all)| all.push(*nanos));
     }
-    let [sleep_nanos, awake_nanos, woken_nanos] = samples.map(|mut all| {
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
-    });
+    let [sleep_nanos, awake_nanos, woken_nanos] = samples.map(median);
     Costs { connections: MANY - FEW, octets_each, sleep_nanos, awake_nanos, woken_nanos }
 }
 
@@ -272,31 +270,35 @@ impl Edge {
 
     /// Lets time pass until so many sleep; returns what that cost for each that fell asleep [ns].
     fn fall_asleep(&mut self, connections: usize) -> f64 {
-        let before = self.lane.worker().asleep();
-        let mut spent = Duration::ZERO;
+        let mut samples = vec![0.0];
         self.now += DORMANT_AFTER;
         while self.lane.worker().asleep() < connections {
-            spent += self.turn();
+            let before = self.lane.worker().asleep();
+            let spent = self.turn();
+            let slept = self.lane.worker().asleep() - before;
+            if slept > 0 {
+                samples.push(spent.as_nanos() as f64 / slept as f64);
+            }
             self.now += DELAYED_ACK;
             assert_eq!(self.lane.worker().active(), connections);
         }
-        spent.as_nanos() as f64 / (connections - before).max(1) as f64
+        median(samples)
     }
 
     /// These clients send a few octets, a burst of them in each turn, which the origins acknowledge.
     /// Returns what each cost the lane on its way to the origin [ns].
     fn speak(&mut self, ends: &mut Ends, flows: std::ops::Range<usize>) -> f64 {
-        let mut spent = Duration::ZERO;
-        for from in flows.clone().step_by(BURST) {
+        let mut samples = Vec::new();
+        for from in flows.step_by(BURST) {
             for connection in from..from + BURST {
                 let packet = ends.say(CLIENTS, connection, ACK | PSH, &[3; 10]);
                 self.cables[CLIENTS].send(&packet);
             }
-            spent += self.turn();
+            samples.push(self.turn().as_nanos() as f64 / BURST as f64);
             self.hear_all(ends, None);
             self.say(ends, ORIGINS, from..from + BURST, ACK, &[]);
         }
-        spent.as_nanos() as f64 / flows.len() as f64
+        median(samples)
     }
 
     fn say(

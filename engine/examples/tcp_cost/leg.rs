@@ -44,17 +44,25 @@ pub struct Leg {
     received: u32,
 }
 
-/// Time spent, and for how many.
+/// What each cost in every burst [ns].
 #[derive(Default)]
-struct Spent {
-    time: Duration,
-    count: u64,
-}
+struct Spent(Vec<f64>);
 
 impl Spent {
-    fn each(&self) -> f64 {
-        self.time.as_nanos() as f64 / self.count as f64
+    /// One burst of `count`.
+    fn add(&mut self, time: Duration, count: usize) {
+        self.0.push(time.as_nanos() as f64 / count as f64);
     }
+
+    /// The median of the bursts: those in which the processor did something else do not count.
+    fn each(self) -> f64 {
+        median(self.0)
+    }
+}
+
+pub fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
 }
 
 impl Leg {
@@ -126,13 +134,10 @@ impl Leg {
             }
             if run > 0 {
                 // The first warms up.
-                samples.iter_mut().zip(&spent).for_each(|(all, spent)| all.push(spent.each()));
+                samples.iter_mut().zip(spent).for_each(|(all, spent)| all.push(spent.each()));
             }
         }
-        samples.map(|mut all| {
-            all.sort_by(f64::total_cmp);
-            all[all.len() / 2]
-        })
+        samples.map(median)
     }
 
     /// Every flow sends its flight, and has it acknowledged: each second segment, or, if they were
@@ -157,8 +162,7 @@ impl Leg {
                     self.poll(flow, |frame| out.push(frame));
                 }
             }
-            sent.time += start.elapsed();
-            sent.count += out.len() as u64;
+            sent.add(start.elapsed(), out.len());
             out.drain(..).for_each(|frame| self.pool.free(frame));
         }
         self.pass_of_time(Duration::from_millis(1));
@@ -183,8 +187,7 @@ impl Leg {
                     black_box(self.take(flow, header, None));
                 }
             }
-            acked.time += start.elapsed();
-            acked.count += (burst.len() * headers.len()) as u64;
+            acked.add(start.elapsed(), burst.len() * headers.len());
         }
         self.sent += (self.flight * PAYLOAD) as u32;
         let queued: u32 = self.connections.iter().map(Connection::queued_octets).sum();
@@ -225,16 +228,14 @@ impl Leg {
                 }
                 connection.set_receive_room(256 * 1024);
             }
-            received.time += start.elapsed();
-            received.count += taken.len() as u64;
+            received.add(start.elapsed(), taken.len());
             taken.drain(..).for_each(|chunk| self.pool.free(chunk.frame));
             let start = Clock::now();
             for turn in burst {
                 let flow = self.flow(turn);
                 self.poll(flow, |frame| out.push(frame));
             }
-            answered.time += start.elapsed();
-            answered.count += out.len() as u64;
+            answered.add(start.elapsed(), out.len());
             out.drain(..).for_each(|frame| self.pool.free(frame));
         }
         self.received += 2 * PAYLOAD as u32;

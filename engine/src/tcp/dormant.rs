@@ -148,7 +148,7 @@ impl Connection {
         let timers = [retransmit_at, ack_at, *retry_at, *waiting_since];
         let at_rest = timers.iter().all(|at| *at == Instant::FAR_FUTURE)
             && *challenge_not_before <= now
-            && recovery.is_idle()
+            && recovery.is_at_rest()
             && *retries == 0;
         let due = ack_now
             || *syn_due

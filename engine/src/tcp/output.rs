@@ -302,9 +302,15 @@ impl Connection {
         if at == NIL || cx.chunks.node(at).is_shared(cx.pool) {
             return Err(Held::Nothing);
         }
-        let whole = cx.chunks.node(at).len();
+        let (seq, whole) = (cx.chunks.node(at).seq, cx.chunks.node(at).len());
         let len = whole.min(u32::from(self.mss));
-        if len < whole { self.split(cx, at, len) } else { Ok(at) }
+        if len == whole {
+            return Ok(at);
+        }
+        if !is_new {
+            self.note_resegmented(cx.now, seq);
+        }
+        self.split(cx, at, len)
     }
 
     fn transmit_tail_probe(

@@ -205,7 +205,7 @@ impl Connection {
     /// The retransmission timer has expired again, and nothing was acknowledged since the last time.
     pub(super) fn suspect_black_hole(&mut self, cx: &mut Context<'_>) {
         if self.cold.settings.mtu_probing == MtuProbing::Off
-            || self.cold.retries % BLACK_HOLE_TIMEOUTS != 0
+            || !self.cold.retries.is_multiple_of(BLACK_HOLE_TIMEOUTS)
         {
             return;
         }

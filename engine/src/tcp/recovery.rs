@@ -130,6 +130,8 @@ pub(super) struct Recovery {
     pub(super) first_is_due: bool,
     /// A tail loss probe is to be sent.
     pub(super) probe_is_due: bool,
+    /// A round trip was measured since the last probe (RFC 8985 §7.3).
+    measured: bool,
     soon: Soon,
     frto: Frto,
     /// SND.NXT when the phase began (RFC 6582 `recover`, RFC 6675 RecoveryPoint).
@@ -172,6 +174,7 @@ impl Recovery {
             silent: false,
             first_is_due: false,
             probe_is_due: false,
+            measured: true,
             soon: Soon::Nothing,
             frto: Frto::Off,
             recover: isn,
@@ -210,6 +213,11 @@ impl Recovery {
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
         self.is_quiet() && self.probe.is_none()
+    }
+
+    /// Whether nothing is remembered that matters to what follows.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.is_idle() && self.measured
     }
 
     /// What is in flight of `outstanding` octets (RFC 6675 §4 SetPipe).

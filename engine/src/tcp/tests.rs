@@ -11,6 +11,7 @@ mod handshake;
 mod host;
 mod loss;
 mod memory;
+mod pacing;
 mod pair;
 mod path;
 mod patience;

@@ -123,7 +123,7 @@ impl Treatment {
             return NOT_CAPABLE;
         }
         self.seen += 1;
-        let marked = self.marks_every > 0 && self.seen % self.marks_every == 0;
+        let marked = self.marks_every > 0 && self.seen.is_multiple_of(self.marks_every);
         if marked { MARKED } else { field }
     }
 }

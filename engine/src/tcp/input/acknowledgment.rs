@@ -258,7 +258,10 @@ impl Connection {
     fn on_progress(&mut self, cx: &Context<'_>, rtt: Option<Duration>) {
         let now = cx.now;
         match rtt {
-            Some(rtt) => self.cold.rtt.on_sample(rtt, now),
+            Some(rtt) => {
+                self.cold.rtt.on_sample(rtt, now);
+                self.cold.recovery.on_round_trip();
+            }
             None => self.cold.rtt.on_progress(),
         }
         self.cold.retries = 0;

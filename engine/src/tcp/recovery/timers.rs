@@ -61,6 +61,7 @@ impl Recovery {
             && self.sacked == 0
             && self.lost == 0
             && self.probe.is_none()
+            && self.measured
             && !self.in_flight.is_empty();
         if !wanted {
             return self.forget_timers();
@@ -73,7 +74,14 @@ impl Recovery {
     /// A probe has left. It repeats the last segment, or was new.
     pub(in crate::tcp) fn on_probe_sent(&mut self, nxt: SeqNum, repeats: bool) {
         self.probe = Some(Probe { end: nxt, repeats });
+        self.measured = false;
         self.forget_timers();
+    }
+
+    /// A round trip was measured.
+    #[inline]
+    pub(in crate::tcp) fn on_round_trip(&mut self) {
+        self.measured = true;
     }
 
     pub(super) fn arm_reordering_timer(&mut self, at: Instant) {

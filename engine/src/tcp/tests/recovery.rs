@@ -231,6 +231,25 @@ fn a_probe_that_was_not_needed_changes_nothing() {
 }
 
 #[test]
+fn no_second_probe_before_a_round_trip_is_measured() {
+    let mut host = ten_in_flight(SACK);
+    host.gets(seg(1, 9001));
+    host.waits(ms(240));
+    host.gets(sacked(seg(1, 10_001), &[(9001, 10_001)]));
+    // Karn: what was sent twice measures nothing.
+    host.writes(&pattern(0, 1000));
+    host.writes(&pattern(0, 1000));
+    host.sent();
+    host.waits(ms(180));
+    assert_eq!(host.counters.tail_probes, 1);
+    host.gets(seg(1, 12_001));
+    host.writes(&pattern(0, 1000));
+    host.sent();
+    host.waits(ms(1000));
+    assert_eq!(host.counters.tail_probes, 2);
+}
+
+#[test]
 fn a_timeout_that_two_acks_show_to_be_spurious_is_taken_back() {
     // F-RTO; without timestamps, which would tell at once.
     let mut host = ten_in_flight(PLAIN);

@@ -1,6 +1,8 @@
 //! What losses say (draft-ietf-ccwg-bbr-06 §5.5.10), and what is left of it if there were none
 //! (§5.5.11).
 
+use std::time::Duration;
+
 use super::{Ack, Bbr, INFINITY, State};
 use crate::tcp::congestion::Rate;
 use crate::tcp::delivery_rate::{LostChunk, RateSample};
@@ -31,7 +33,7 @@ impl Bbr {
     /// the chunks lost, the one whose flight has lost the largest share decides.
     pub(super) fn take_losses(&mut self, ack: &Ack<'_>) {
         if ack.sample.lost_octets > 0 || self.marked {
-            self.note_loss(self.marked || self.queue_shows(ack.rate));
+            self.note_loss(self.marked || self.queue_shows(ack.rate.elapsed));
         }
         if !self.probe.is_sample {
             return;
@@ -63,17 +65,17 @@ impl Bbr {
     /// (docs/decisions/0013-bbr-and-random-loss.md).
     pub(super) fn is_inflight_too_high(&self, rate: RateSample, lost: u32, in_flight: u32) -> bool {
         exceeds(lost, in_flight, LOSS_THRESHOLD)
-            && (self.model.is_round_lossy || self.queue_shows(rate))
+            && (self.model.is_round_lossy || self.queue_shows(rate.elapsed))
     }
 
     /// Whether what the ACK at hand acknowledges has waited in a queue: for longer than a
     /// sixteenth of the shortest round trip, and than a burst of our own takes at the bottleneck.
-    fn queue_shows(&self, rate: RateSample) -> bool {
+    fn queue_shows(&self, elapsed: Duration) -> bool {
         let Some(min_rtt) = self.model.min_rtt else { return true };
         let burst = quantum(self.pacing_rate, self.sizes.mss);
         let margin =
             self.model.max_bw().time_for(burst.into()).saturating_add(min_rtt / QUEUE_MARGIN);
-        rate.elapsed > min_rtt.saturating_add(margin)
+        elapsed > min_rtt.saturating_add(margin)
     }
 
     /// HandleInflightTooHigh.
@@ -103,6 +105,11 @@ impl Bbr {
         let sent = model.round_delivered.saturating_add(model.round_lost);
         model.is_round_lossy = exceeds(model.round_lost, sent, LOSS_CAP);
         (model.round_lost, model.round_delivered) = (0, 0);
+        let soonest = std::mem::replace(&mut model.round_elapsed_us, u32::MAX);
+        if model.is_loss_in_round && !self.marked {
+            self.model.is_loss_in_round = self.queue_shows(Duration::from_micros(soonest.into()));
+        }
+        let model = &mut self.model;
         if model.is_round_lossy && !model.is_loss_in_round {
             self.save_state_upon_loss();
             self.model.is_loss_in_round = true;
@@ -150,17 +157,17 @@ impl Bbr {
         model.bw_shortterm = model.bw_shortterm.max(bw_shortterm);
         model.inflight_shortterm = model.inflight_shortterm.max(inflight_shortterm);
         model.inflight_longterm = model.inflight_longterm.max(inflight_longterm);
+        // ProbeRTT goes on, and leaves for where it would have gone.
+        let free = self.state != State::ProbeRtt;
         match state {
             Some(UndoState::Startup) if self.state != State::Startup => {
                 self.full_pipe.reached = false;
-                if self.state != State::ProbeRtt {
+                if free {
                     self.enter_startup();
                 }
             }
-            Some(UndoState::ProbeBwUp) if self.state != State::ProbeBwUp => {
-                if self.state != State::ProbeRtt {
-                    self.start_probe_bw_refill();
-                }
+            Some(UndoState::ProbeBwUp) if free && self.state != State::ProbeBwUp => {
+                self.start_probe_bw_refill();
             }
             _ => {}
         }

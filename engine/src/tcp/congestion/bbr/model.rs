@@ -49,6 +49,8 @@ pub(super) struct Model {
     pub(super) is_loss_in_round: bool,
     /// The last loss round has lost more than can be by chance.
     pub(super) is_round_lossy: bool,
+    /// What was acknowledged soonest after it was sent, since the loss round began [µs].
+    pub(super) round_elapsed_us: u32,
     /// Lost and delivered since the loss round began [octets].
     pub(super) round_lost: u32,
     pub(super) round_delivered: u32,
@@ -78,6 +80,7 @@ impl Model {
             loss_round_start: false,
             is_loss_in_round: false,
             is_round_lossy: false,
+            round_elapsed_us: u32::MAX,
             round_lost: 0,
             round_delivered: 0,
         }
@@ -107,6 +110,8 @@ impl Model {
         self.delivered = ack.rate.delivered_total;
         self.round_lost = self.round_lost.saturating_add(ack.sample.lost_octets);
         self.round_delivered = self.round_delivered.saturating_add(ack.sample.acked_octets);
+        let elapsed_us = u32::try_from(ack.rate.elapsed.as_micros()).unwrap_or(u32::MAX);
+        self.round_elapsed_us = self.round_elapsed_us.min(elapsed_us);
     }
 
     /// StartRound (§5.5.1).

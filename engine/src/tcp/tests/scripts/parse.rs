@@ -175,6 +175,7 @@ impl Setup {
                     leg.keepalive = Some(Keepalive { idle, interval, probes });
                 }
                 "ecn" => leg.ecn = read_policy(cursor)?,
+                "user_timeout" => leg.user_timeout = Some(cursor.time()?),
                 "fast_open" => leg.fast_open = true,
                 "offer" => self.offer = read_offer(cursor)?,
                 other => return before.fault(format!("no setting is called `{other}`")),
