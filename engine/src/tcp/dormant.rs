@@ -14,7 +14,7 @@ use super::deadlines::keepalive_due;
 use super::ecn::EcnState;
 use super::out_of_order::OutOfOrder;
 use super::pacing::Pacer;
-use super::path_mtu::PathMtu;
+use super::path_mtu::{Kept, PathMtu};
 use super::receive_queue::ReceiveQueue;
 use super::recovery::{Recovery, Reordering};
 use super::rtt::RttEstimator;
@@ -46,7 +46,7 @@ pub struct Asleep {
     rcv_segment_max: u32,
     ts_recent: u32,
     mss: u16,
-    path_limit: u16,
+    path: Kept,
     state: State,
     snd_scale: u8,
     rcv_scale: u8,
@@ -161,7 +161,7 @@ impl Connection {
         (may_sleep && all_sent && all_taken && at_rest && !due).then(|| Asleep {
             congestion: controller.remember(),
             rtt: rtt.clone(),
-            path_limit: path.limit(),
+            path: path.keep(now),
             last_received,
             last_sent: *last_sent,
             endpoints: *endpoints,
@@ -237,7 +237,7 @@ impl Asleep {
                 rtt: self.rtt.clone(),
                 receive_rtt: ReceiveRtt::start(self.rcv_nxt),
                 autotune: AutoTune::START,
-                path: PathMtu::recall(self.path_limit, path_mss, self.last_received),
+                path: PathMtu::recall(self.path, path_mss),
                 recovery: Recovery::recall(before_nxt, self.sack, self.reordering),
                 out_of_order: OutOfOrder::EMPTY,
                 settings: *settings,

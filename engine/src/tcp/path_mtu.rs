@@ -36,6 +36,13 @@ pub(super) struct PathMtu {
     search_at: Instant,
 }
 
+/// What a sleeper keeps of its path, besides what it sends.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    search_at_s: u32,
+    limit: u16,
+}
+
 /// A segment that is on its way to find out whether it arrives.
 #[derive(Clone, Copy, Debug)]
 struct Probe {
@@ -65,18 +72,23 @@ impl PathMtu {
         path
     }
 
-    /// What is left of it in a connection that has slept since `since`.
-    pub(super) fn recall(limit: u16, works: u16, since: Instant) -> Self {
+    /// What is left of it in a connection that has slept, which has sent `works`.
+    pub(super) fn recall(kept: Kept, works: u16) -> Self {
+        let Kept { limit, search_at_s } = kept;
         let works = works.min(limit);
-        let mut path =
-            PathMtu { works, fails: works + 1, ..PathMtu::new(limit, MtuProbing::Auto, 0) };
-        path.settle(since);
-        path
+        let search_at = match works < limit {
+            true => Instant::from_millis(u64::from(search_at_s) * 1000),
+            false => Instant::FAR_FUTURE,
+        };
+        let path = PathMtu::new(limit, MtuProbing::Auto, 0);
+        PathMtu { works, fails: works + 1, search_at, ..path }
     }
 
-    /// What the peer and our own link take [octets].
-    pub(super) fn limit(&self) -> u16 {
-        self.limit
+    /// What a sleeper keeps of it. A search that was under way begins anew.
+    pub(super) fn keep(&self, now: Instant) -> Kept {
+        let search_at = if self.is_searching { now } else { self.search_at };
+        let search_at_s = u32::try_from(search_at.as_millis() / 1000).unwrap_or(u32::MAX);
+        Kept { limit: self.limit, search_at_s }
     }
 
     /// What is sent [octets].
@@ -372,12 +384,13 @@ mod tests {
     fn a_sleeper_wakes_with_what_was_found_out() {
         let mut path = PathMtu::new(1460, MtuProbing::Auto, V4);
         path.on_told(Instant::ZERO, 1200);
-        let mut woken = PathMtu::recall(path.limit(), path.mss(), Instant::from_millis(5000));
+        let mut woken = PathMtu::recall(path.keep(Instant::from_millis(5000)), path.mss());
         assert_eq!(woken.mss(), 1200);
-        assert_eq!(woken.due(Instant::from_millis(604_999)), None);
-        assert_eq!(woken.due(Instant::from_millis(605_000)), Some(1460));
-        let mut whole = PathMtu::recall(1460, 1460, Instant::ZERO);
-        assert_eq!((whole.mss(), whole.due(Instant::from_millis(10_000_000))), (1460, None));
+        assert_eq!(woken.due(Instant::from_millis(599_999)), None);
+        assert_eq!(woken.due(Instant::from_millis(600_000)), Some(1460));
+        let whole = PathMtu::new(1460, MtuProbing::Auto, V4);
+        let mut woken = PathMtu::recall(whole.keep(Instant::ZERO), whole.mss());
+        assert_eq!((woken.mss(), woken.due(Instant::from_millis(10_000_000))), (1460, None));
     }
 
     #[test]

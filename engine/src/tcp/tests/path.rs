@@ -1,13 +1,32 @@
 //! Segments that are too large for the path: told by ICMP, or nobody says so.
 
+use std::collections::BTreeMap;
+
 use super::host::*;
 use crate::limits::BLACK_HOLE_TIMEOUTS;
 use crate::tcp::{LegSettings, MtuProbing};
+use crate::wire::tcp::{SackBlock, SackBlocks, SeqNum};
+
+/// What has arrived behind gaps, the highest runs first.
+fn reports(kept: &BTreeMap<u32, u32>, una: SeqNum) -> SackBlocks {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for (&at, &len) in kept {
+        match runs.last_mut() {
+            Some(run) if run.1 == at => run.1 = at + len,
+            _ => runs.push((at, at + len)),
+        }
+    }
+    let mut blocks = SackBlocks::default();
+    for &(left, right) in runs.iter().rev().take(3) {
+        blocks.push(SackBlock { left: una + left, right: una + right });
+    }
+    blocks
+}
 
 /// Fresh payload without end; every segment is acknowledged at once if the path takes it.
 fn transfer(host: &mut Host, fits: usize, segments: usize) -> Vec<usize> {
     let (mut sizes, mut written, mut arrived) = (Vec::new(), 0, 0);
-    let mut kept = std::collections::BTreeMap::new();
+    let mut kept = BTreeMap::new();
     let una = host.connection.acknowledged();
     while sizes.len() < segments {
         while host.connection.queued_octets() < 60_000 {
@@ -16,7 +35,9 @@ fn transfer(host: &mut Host, fits: usize, segments: usize) -> Vec<usize> {
         }
         let mut sent = host.sent();
         if sent.is_empty() {
-            sent = host.waits(ms(1000)).into_iter().map(|(_, sent)| sent).collect();
+            // No longer than it takes: whoever waits in the meantime is not answered.
+            let until = host.connection.deadline().since(host.now);
+            sent = host.waits(until).into_iter().map(|(_, sent)| sent).collect();
         }
         for segment in sent {
             let len = segment.payload.len();
@@ -38,6 +59,9 @@ fn transfer(host: &mut Host, fits: usize, segments: usize) -> Vec<usize> {
             host.now += ms(1);
             let mut ack = seg(1, 1);
             ack.acknowledgment = una + arrived;
+            if host.connection.options_in_force().sack {
+                ack.options.sack = reports(&kept, una);
+            }
             host.gets(ack);
         }
     }
