@@ -92,6 +92,16 @@ impl Cubic {
         self.window.slow_start(acked, self.slow_start_segments)
     }
 
+    /// What of the window was in use (RFC 9438 §4.6: what is in flight).
+    ///
+    /// Segments do not fill it to the octet. The rest, less than one, counts as used: else each
+    /// loss would take it away besides, which a window of a dozen segments feels.
+    fn used(&self, sample: &LossSample) -> u32 {
+        let cwnd = self.window.cwnd();
+        let is_full = cwnd.saturating_sub(sample.in_flight_octets) < self.window.mss();
+        if is_full { cwnd } else { sample.in_flight_octets }
+    }
+
     fn congestion_avoidance(&mut self, acked_octets: u32, sample: &AckSample) {
         let (cwnd, mss) = (self.window.cwnd(), self.window.mss());
         let epoch = self.epoch.get_or_insert_with(|| {
@@ -179,7 +189,7 @@ impl CongestionControl for Cubic {
     fn on_loss(&mut self, sample: &LossSample) {
         self.save();
         self.note_loss_window();
-        self.window.reduce(beta(sample.in_flight_octets));
+        self.window.reduce(beta(self.used(sample)));
     }
 
     fn on_recovery_exit(&mut self, _now: Instant) {

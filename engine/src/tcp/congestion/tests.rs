@@ -126,7 +126,8 @@ fn one_ack_for_very_much_does_not_open_the_window_at_once() {
     for mut controller in all() {
         let before = controller.window_octets();
         controller.on_ack(&ack(u32::MAX, before, Instant::ZERO));
-        assert!(controller.window_octets() <= before + 8 * MSS, "{}", controller.name());
+        // As much as receive offload merges (RFC 9406 §4.3, L).
+        assert!(controller.window_octets() <= before + 44 * MSS, "{}", controller.name());
     }
 }
 
