@@ -64,6 +64,12 @@ impl TcpCounters {
             ("retransmitted", self.retransmitted),
             ("timeouts", self.timeouts),
             ("fast_recoveries", self.fast_recoveries),
+            ("tail_probes", self.tail_probes),
+            ("spurious_recoveries", self.spurious_recoveries),
+            ("spurious_timeouts", self.spurious_timeouts),
+            ("duplicate_reports", self.duplicate_reports),
+            ("reordering_seen", self.reordering_seen),
+            ("reneged", self.reneged),
             ("out_of_order", self.out_of_order),
             ("paws_rejected", self.paws_rejected),
             ("challenge_acks", self.challenge_acks),
@@ -71,6 +77,8 @@ impl TcpCounters {
             ("ce_received", self.ce_received),
             ("ece_received", self.ece_received),
             ("cwr_sent", self.cwr_sent),
+            ("mtu_probes", self.mtu_probes),
+            ("black_holes", self.black_holes),
             ("pool_empty", self.pool_empty),
         ]
         .into_iter()
