@@ -352,6 +352,10 @@ pub const SAMPLES_WAITING_MAX: usize = 1024;
 /// twenty-fifth together.
 pub const SEND_QUEUE_SHARE: usize = 4;
 
+/// What the peer of a leg is offered besides is at least this much, or half of all there is room for
+/// [octets]: 45 full segments, of which one may come short.
+pub const WINDOW_STEP: u32 = 64 * 1024;
+
 /// Largest send queue of a leg [octets]: twice what fills 10 Gbit/s at 100 ms. What the path of the
 /// leg takes, and its share of the frames, bound it long before. Reached, the other leg's window
 /// closes.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Envelope, LinkPath, ServiceSettings};
 use crate::flow::FlowKey;
-use crate::limits::{SEND_QUEUE_OCTETS_MAX, SEND_QUEUE_SHARE};
+use crate::limits::{SEND_QUEUE_OCTETS_MAX, SEND_QUEUE_SHARE, WINDOW_STEP};
 use crate::tcp::{CloseReason, Connection, Context, State};
 use crate::telemetry::ServiceCounters;
 use crate::time::Instant;
@@ -186,11 +186,35 @@ fn cross(cx: &mut Context<'_>, from: &mut Connection, to: &mut Connection) -> u6
     }
     // What has merely moved to the other queue has not been taken by anybody.
     let ahead = from.tuned_room(cx.now, to.acknowledged());
-    from.set_receive_room(send_room(cx, to, ahead));
+    let room = send_room(cx, to, ahead);
+    from.set_receive_room(in_steps(&room, from));
     moved
 }
 
-/// What a leg's send queue may still take [octets]; `ahead` is what the other leg's path needs to
+/// What a leg's send queue may take [octets].
+struct Room {
+    /// Besides what it holds.
+    left: u32,
+    /// If it were empty.
+    most: u32,
+}
+
+/// Room as it is offered [octets]: whole segments of the peer's beyond what it may send already, and
+/// not before there are some.
+///
+/// The reader's acknowledgments make room in small pieces, and a peer that waits for a window sends
+/// what fits, as Linux does where Nagle's algorithm is off. Each piece that is no multiple of its
+/// segment would so come as a small packet, which costs the reader's path as much as a large one.
+fn in_steps(room: &Room, from: &Connection) -> u32 {
+    let open = from.open_window();
+    let more = room.left.saturating_sub(open);
+    if more < WINDOW_STEP.min(room.most / 2) {
+        return open.min(room.left);
+    }
+    open + more - more % from.peer_segment().max(1)
+}
+
+/// What a leg's send queue may still take; `ahead` is what the other leg's path needs to
 /// have on its way to us.
 ///
 /// The queue is to hold what the leg has in flight, as much again, so that it never waits, and what
@@ -200,10 +224,14 @@ fn cross(cx: &mut Context<'_>, from: &mut Connection, to: &mut Connection) -> u6
 /// One queue may hold a fixed share of the frames that are to spare (dynamic thresholds, Choudhury
 /// and Hahne 1998): a few busy connections get long queues, many get short ones, and no number of
 /// them drains the pool. What is left of the share is counted as full frames of the leg's MSS.
-fn send_room(cx: &Context<'_>, to: &Connection, ahead: u32) -> u32 {
+fn send_room(cx: &Context<'_>, to: &Connection, ahead: u32) -> Room {
     let wanted = to.congestion_window().saturating_mul(2).saturating_add(ahead);
-    let room = wanted.min(SEND_QUEUE_OCTETS_MAX).saturating_sub(to.queued_octets());
+    let wanted = wanted.min(SEND_QUEUE_OCTETS_MAX);
     let share_frames = u32::try_from(cx.pool.spare_count() / SEND_QUEUE_SHARE).unwrap_or(u32::MAX);
-    let frames = share_frames.saturating_sub(to.queued_frames());
-    ahead.min(room).min(frames.saturating_mul(u32::from(to.mss())))
+    let octets = |frames: u32| frames.saturating_mul(u32::from(to.mss()));
+    let left = wanted.saturating_sub(to.queued_octets());
+    Room {
+        left: ahead.min(left).min(octets(share_frames.saturating_sub(to.queued_frames()))),
+        most: ahead.min(octets(share_frames)),
+    }
 }

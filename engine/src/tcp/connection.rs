@@ -381,6 +381,16 @@ impl Connection {
         due
     }
 
+    /// What the peer may still send of what it was offered [octets].
+    pub fn open_window(&self) -> u32 {
+        self.rcv_edge - self.rcv_nxt
+    }
+
+    /// The largest segment that has arrived [octets]; zero before the first.
+    pub fn peer_segment(&self) -> u32 {
+        self.cold.rcv_segment_max
+    }
+
     /// Queues payload. In a state that takes none it is freed.
     pub fn send(&mut self, cx: &mut Context<'_>, chunk: Chunk) {
         self.check_app_limited();

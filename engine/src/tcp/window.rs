@@ -35,12 +35,18 @@ impl Offered {
 
     /// The window field to send, and the right edge that it promises.
     ///
-    /// Rounded up to what the scale can express, as Linux does: rounding down would move the edge
-    /// back by up to a unit (RFC 7323 §2.4).
+    /// Rounded down to what the scale can express: a peer would send the few octets that rounding up
+    /// offers besides as a segment of their own. Where that would move the edge back, rounded up
+    /// (RFC 7323 §2.4).
     pub(super) fn advertise(&self) -> (u16, SeqNum) {
         let open = self.next_edge() - self.rcv_nxt;
         let unit = 1u32 << self.shift;
-        let field = open.div_ceil(unit).min(WINDOW_UNSCALED_MAX);
+        let rounded_down = self.rcv_nxt + open / unit * unit;
+        let units = match rounded_down.before(self.edge) {
+            true => open.div_ceil(unit),
+            false => open / unit,
+        };
+        let field = units.min(WINDOW_UNSCALED_MAX);
         (field as u16, self.rcv_nxt + (field << self.shift))
     }
 

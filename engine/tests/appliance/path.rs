@@ -254,6 +254,9 @@ fn a_slow_reader_draws_no_more_than_its_path_takes() {
     assert!(most <= 2 * 160_000 + 65_535, "{most} octets wait");
     let rate = world.peer(client).received.len() / 14;
     assert!(rate > 200_000, "{rate} octets a second of 250,000");
+    // The origin waits for its window all the time, and fills it to the octet.
+    let mean = world.peer(client).received.len() as u64 / world.hosts.0[CLIENTS].stats.received;
+    assert!(mean > 1448 * 97 / 100, "{mean} octets in a packet of the narrow path");
     world.peer(client).abort();
     world.run_to_the_end(secs(20));
     world.finish();
