@@ -12,27 +12,23 @@
 //!     --rate-bps 50000000 --delay-us 50000 --queue-octets 625000 --loss 10000 --seed 1
 //! ```
 
+mod ends;
+
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
+use ends::{End, Fate};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl;
 use nix::sys::time::TimeSpec;
-use ringroad_ebpf::{AttachMode, PortSettings, Redirector};
-use ringroad_engine::frame::{Burst, FramePool, Region};
-use ringroad_engine::kernel;
+use ringroad_engine::frame::FramePool;
 use ringroad_engine::port::Port;
-use ringroad_engine::port::af_xdp::{AfXdp, Settings, Umem};
-use ringroad_engine::port::impair::{self, Impair, PathStats};
+use ringroad_engine::port::impair::{self, PathStats};
 use ringroad_engine::stage::monotonic;
 use ringroad_engine::time::Instant;
-use ringroad_hugepages::Request;
 use serde_json::{Value, json};
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -69,61 +65,30 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     // Linux otherwise lets sleepers oversleep by 50 us, to wake several at once.
     prctl::set_timerslack(1)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let routes = runtime.block_on(kernel::read_once())?;
-    let mapping =
-        ringroad_hugepages::map(Request { len: FRAMES * FRAME_SIZE, node: None, hugepages: true })?;
-    let mut pool = FramePool::new(Region::from_hugepages(mapping), FRAME_SIZE);
-    let umem = Umem::new(&pool);
-    let mut ends = Vec::new();
-    // What arrives at the far end is on its way to the near one.
-    for (name, loss_ppm) in
-        [(&arguments.near, arguments.loss_back), (&arguments.far, arguments.loss)]
-    {
-        let link = kernel::interface(&routes, name)?;
-        let port = AfXdp::open(&mut pool, &umem, Settings::new(&link.name, link.ifindex, 0))?;
-        let mut redirector = Redirector::load(PortSettings {
-            ifindex: link.ifindex,
-            interface: link.name.clone(),
-            mode: AttachMode::Auto,
-        })?;
-        redirector.set_socket(0, port.fd().context("a port that was just opened is open")?)?;
-        redirector.attach()?;
-        let path = impair::Settings {
+    let fate = |interface, loss_ppm| Fate {
+        interface,
+        seed: arguments.seed,
+        path: impair::Settings {
             loss_ppm,
             delay: Duration::from_micros(arguments.delay_us),
             rate_bps: Some(arguments.rate_bps),
             queue_octets: Some(arguments.queue_octets),
             ..impair::Settings::default()
-        };
-        let port = Impair::new(port, arguments.seed, path, impair::Settings::default());
-        ends.push(End { port, out: Burst::new(), octets: 0, _redirector: redirector });
-    }
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
-    eprintln!("ready");
+        },
+    };
+    // What arrives at the far end is on its way to the near one.
+    let fates = [
+        fate(arguments.near.as_str(), arguments.loss_back),
+        fate(arguments.far.as_str(), arguments.loss),
+    ];
+    let (mut pool, mut ends) = ends::open(fates, FRAME_SIZE)?;
     let mut lateness = Lateness::default();
-    while !stop.load(Ordering::Relaxed) {
-        turn(&mut pool, &mut ends, &mut lateness);
-    }
-    report(&ends, &lateness)?;
-    for end in &mut ends {
-        end.out.drain().for_each(|frame| pool.free(frame));
-        end.port.close(&mut pool);
-    }
+    // What has left at each end [octets].
+    let mut left = [0; 2];
+    ends::run(|| turn(&mut pool, &mut ends, &mut left, &mut lateness))?;
+    report(&ends, left, &lateness)?;
+    ends::close(pool, ends);
     Ok(())
-}
-
-/// One end of the link.
-struct End {
-    port: Impair<AfXdp>,
-    /// Frames that are to leave here.
-    out: Burst,
-    /// What has left here [octets].
-    octets: u64,
-    _redirector: Redirector,
 }
 
 /// How long after they were due packets were let out.
@@ -144,7 +109,7 @@ impl Lateness {
 }
 
 /// Moves what is due from each end to the other, and sleeps until something is or arrives.
-fn turn(pool: &mut FramePool, ends: &mut [End], lateness: &mut Lateness) {
+fn turn(pool: &mut FramePool, ends: &mut [End], left: &mut [u64; 2], lateness: &mut Lateness) {
     let now = monotonic();
     for from in 0..ends.len() {
         let to = ends.len() - 1 - from;
@@ -154,7 +119,7 @@ fn turn(pool: &mut FramePool, ends: &mut [End], lateness: &mut Lateness) {
         }
         ends[from].port.set_now(now);
         ends[from].port.rx_burst(pool, &mut burst);
-        ends[to].octets += burst.iter().map(|frame| frame.len() as u64).sum::<u64>();
+        left[to] += burst.iter().map(|frame| frame.len() as u64).sum::<u64>();
         ends[to].port.tx_burst(pool, &mut burst);
         ends[to].port.flush(pool);
         ends[to].out = burst;
@@ -175,11 +140,11 @@ fn sleep_until<'a>(due: Option<Instant>, ports: impl Iterator<Item = BorrowedFd<
 }
 
 #[expect(clippy::print_stdout, reason = "the report is what this program is for")]
-fn report(ends: &[End], lateness: &Lateness) -> Result<()> {
+fn report(ends: &[End], [to_near, to_far]: [u64; 2], lateness: &Lateness) -> Result<()> {
     let [near, far] = ends else { unreachable!("a link has two ends") };
     let report = json!({
-        "to_near": path_report(far, near.octets),
-        "to_far": path_report(near, far.octets),
+        "to_near": path_report(far, to_near),
+        "to_far": path_report(near, to_far),
         "late_us_max": lateness.max.as_micros() as u64,
         "late_turns": lateness.late_turns,
         "turns": lateness.turns,
@@ -204,8 +169,6 @@ fn path_report(from: &End, octets: u64) -> Value {
     })
 }
 
-/// Three times the largest product of rate and round trip that the benches use, in full frames.
-const FRAMES: usize = 16_384;
 const FRAME_SIZE: usize = 2048;
 /// From where on a packet counts as late: a tenth of the shortest round trip that is measured.
 const LATE: Duration = Duration::from_millis(1);

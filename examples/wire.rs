@@ -7,21 +7,16 @@
 //! cargo run --release --example wire -- --a wan0 --b lan0 --loss 10000 --seed 1
 //! ```
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod ends;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Parser;
+use ends::{End, Fate};
 use nix::poll::{PollFd, PollFlags, poll};
-use ringroad_ebpf::{AttachMode, PortSettings, Redirector};
-use ringroad_engine::frame::{Burst, FramePool, Region};
-use ringroad_engine::kernel;
+use ringroad_engine::frame::FramePool;
 use ringroad_engine::port::Port;
-use ringroad_engine::port::af_xdp::{AfXdp, Settings, Umem};
-use ringroad_engine::port::impair::{self, Impair};
+use ringroad_engine::port::impair;
 use ringroad_engine::stage::monotonic;
-use ringroad_hugepages::Request;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -56,56 +51,20 @@ fn main() -> Result<()> {
     if let Some(core) = arguments.core {
         core_affinity::set_for_current(core_affinity::CoreId { id: core });
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let routes = runtime.block_on(kernel::read_once())?;
-
-    let mapping =
-        ringroad_hugepages::map(Request { len: FRAMES * FRAME_SIZE, node: None, hugepages: true })?;
-    let mut pool = FramePool::new(Region::from_hugepages(mapping), FRAME_SIZE);
-    let umem = Umem::new(&pool);
-    let mut ends = Vec::new();
-    for (index, name) in [&arguments.a, &arguments.b].into_iter().enumerate() {
-        let link = kernel::interface(&routes, name)?;
-        let port = AfXdp::open(&mut pool, &umem, Settings::new(&link.name, link.ifindex, 0))?;
-        let mut redirector = Redirector::load(PortSettings {
-            ifindex: link.ifindex,
-            interface: link.name.clone(),
-            mode: AttachMode::Auto,
-        })?;
-        redirector.set_socket(0, port.fd().context("a port that was just opened is open")?)?;
-        redirector.attach()?;
-        let fate = impair::Settings {
-            loss_ppm: arguments.loss,
-            reorder_ppm: arguments.reorder,
-            duplicate_ppm: arguments.duplicate,
-            ..impair::Settings::default()
-        };
-        // What arrives here suffers; what leaves has suffered at the other end.
-        let seed = arguments.seed.wrapping_add(index as u64);
-        let port = Impair::new(port, seed, fate, impair::Settings::default());
-        ends.push(End { port, out: Burst::new(), _redirector: redirector });
-    }
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
-    eprintln!("ready");
-    while !stop.load(Ordering::Relaxed) {
-        turn(&mut pool, &mut ends);
-    }
-    for end in &mut ends {
-        end.out.drain().for_each(|frame| pool.free(frame));
-        end.port.close(&mut pool);
-    }
+    let path = impair::Settings {
+        loss_ppm: arguments.loss,
+        reorder_ppm: arguments.reorder,
+        duplicate_ppm: arguments.duplicate,
+        ..impair::Settings::default()
+    };
+    let fates = [
+        Fate { interface: &arguments.a, seed: arguments.seed, path },
+        Fate { interface: &arguments.b, seed: arguments.seed.wrapping_add(1), path },
+    ];
+    let (mut pool, mut ends) = ends::open(fates, FRAME_SIZE)?;
+    ends::run(|| turn(&mut pool, &mut ends))?;
+    ends::close(pool, ends);
     Ok(())
-}
-
-/// One end of the wire.
-struct End {
-    port: Impair<AfXdp>,
-    /// Frames that are to leave here.
-    out: Burst,
-    _redirector: Redirector,
 }
 
 /// Moves what is there from each end to the other, and sleeps when nothing is.
@@ -135,7 +94,6 @@ fn turn(pool: &mut FramePool, ends: &mut [End]) {
     }
 }
 
-const FRAMES: usize = 16_384;
 const FRAME_SIZE: usize = 4096;
 /// How long a wire without traffic sleeps before it looks at its signals [ms].
 const NAP_MS: u16 = 100;
