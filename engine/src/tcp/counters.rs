@@ -1,14 +1,16 @@
 //! What connections count. One set per lane or service, as the caller likes.
 
 /// Monotonic counts. Frames with payload that were queued are accounted for by
-/// `queued = forwarded + coalesced + discarded + still queued`, where forwarded is the number of
-/// [`super::OutgoingKind::Forwarded`] segments handed out.
+/// `queued = forwarded + coalesced + superseded + discarded + still queued`, where forwarded is the
+/// number of [`super::OutgoingKind::Forwarded`] segments handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpCounters {
     /// Frames with payload taken into a receive queue [frames].
     pub queued: u64,
     /// Frames whose payload was appended to another by copy, and ended so [frames].
     pub coalesced: u64,
+    /// Frames that waited out of order until another brought all of theirs [frames].
+    pub superseded: u64,
     /// Frames that were queued and given up before they were ever sent [frames].
     pub discarded: u64,
     /// First transmissions of payload in the frame it arrived in [segments].

@@ -321,10 +321,10 @@ impl<'a> Bench<'a> {
         self.call(|connection, cx| connection.release(cx));
         self.with_device.drain(..).for_each(|frame| self.pool.free(frame));
         assert_eq!(self.pool.free_count(), FRAMES, "every frame is home");
-        let TcpCounters { queued, coalesced, discarded, .. } = self.counters;
+        let TcpCounters { queued, coalesced, superseded, discarded, .. } = self.counters;
         assert_eq!(
             queued + self.given,
-            self.taken + self.forwarded + coalesced + discarded,
+            self.taken + self.forwarded + coalesced + superseded + discarded,
             "every frame with payload is accounted for: {:?}",
             self.counters
         );

@@ -153,7 +153,7 @@ impl OutOfOrder {
                 let next = cx.chunks.next(after);
                 if let Some(gone) = self.list.remove(cx.chunks, after) {
                     cx.pool.free(gone.frame);
-                    cx.counters.discarded += 1;
+                    cx.counters.superseded += 1;
                 }
                 after = next;
             }
@@ -183,7 +183,7 @@ impl OutOfOrder {
                 return Some((chunk, rcv_nxt));
             }
             cx.pool.free(chunk.frame);
-            cx.counters.discarded += 1;
+            cx.counters.superseded += 1;
         }
         None
     }

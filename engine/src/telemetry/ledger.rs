@@ -58,11 +58,12 @@ impl Ledger {
     }
 
     /// Takes over what the connections counted of the frames that they had queued: those that
-    /// ended in another frame, those whose connection ended, and those that still wait.
+    /// another frame made up for, those whose connection ended, and those that still wait.
     pub fn settle(&mut self, counters: &TcpCounters) {
-        self.consumed += counters.coalesced;
+        let made_up_for = counters.coalesced + counters.superseded;
+        self.consumed += made_up_for;
         self.dropped[DropReason::ConnectionEnded as usize] += counters.discarded;
-        let gone = self.forwarded + counters.coalesced + counters.discarded;
+        let gone = self.forwarded + made_up_for + counters.discarded;
         self.held = counters.queued.saturating_sub(gone);
     }
 

@@ -120,4 +120,5 @@ fn payload_that_covers_whole_ranges_replaces_them() {
     host.sends(&["A 1+0 ack 1 sack 501-521 sack 91-551"]);
     host.gets_payload(seg(1, 1), &pattern(0, 90));
     assert_eq!(host.reads(), pattern(0, 550));
+    assert_eq!((host.counters.superseded, host.counters.discarded), (2, 0));
 }
