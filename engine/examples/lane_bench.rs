@@ -8,16 +8,11 @@
 //! copies are the simulation's, in place of a NIC's DMA, and are also measured alone.
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
-#![allow(unreachable_pub, dead_code, reason = "a module shared with the engine's tests")]
-
-#[path = "../tests/appliance/packet.rs"]
-mod packet;
 
 use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant as Clock};
 
-use packet::{ACK, FIN, Link, Options, PSH, SYN, Segment, Tags};
 use ringroad_engine::frame::{Burst, FramePool};
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::limits::BURST;
@@ -30,6 +25,7 @@ use ringroad_engine::stage::{
 use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
+use ringroad_simulation::appliance::packet::{ACK, FIN, Link, Options, PSH, SYN, Segment, Tags};
 
 const CLIENTS: usize = 0;
 const ORIGINS: usize = 1;

@@ -7,30 +7,19 @@
     unsafe_code,
     reason = "an allocator is unsafe by its trait; this one passes on and counts"
 )]
-#![allow(unreachable_pub, dead_code, reason = "the rig's modules are shared with other tests")]
-
-#[path = "appliance/apps.rs"]
-mod apps;
-#[path = "appliance/cookies.rs"]
-mod cookies;
-#[path = "appliance/ecn.rs"]
-mod ecn;
-#[path = "appliance/packet.rs"]
-mod packet;
-#[path = "appliance/peer.rs"]
-mod peer;
-#[path = "appliance/rig.rs"]
-mod rig;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use apps::{echo, idle, respond, send};
-use peer::Settings;
-use rig::{CLIENTS, Ended, Listener, Plan, Wire, World, address, ms, origin, pattern, secs, seed};
 use ringroad_engine::shield::Rates;
 use ringroad_engine::stage::Gate;
 use ringroad_engine::tcp::Keepalive;
+use ringroad_simulation::appliance::apps::{echo, idle, respond, send};
+use ringroad_simulation::appliance::cookies;
+use ringroad_simulation::appliance::peer::{self, Settings};
+use ringroad_simulation::appliance::rig::{
+    CLIENTS, Ended, Listener, Plan, Wire, World, address, ms, origin, pattern, secs, seed,
+};
 
 /// The system's allocator, with a count of the calls that a thread makes while it wants to know.
 struct Counting;

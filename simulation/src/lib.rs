@@ -1,18 +1,12 @@
-//! What the engine's TCP makes of a path: connections over simulated links, in virtual time.
+//! Simulation in virtual time: what the engine does, with everything around it simulated.
 //!
-//! From the wire upward: [`link`] is one direction of a path (rate, delay, queue, loss), [`host`] is
-//! one end of a connection with its application, [`dumbbell`] joins pairs of hosts by one
-//! bottleneck. On these, [`scenario`] describes an experiment and runs it, [`matrix`] lists those
-//! whose outcome is kept, and [`snapshot`] and [`tables`] keep and show them.
+//! [`link`] is one direction of a path (rate, delay, queue, loss). [`goodput`] runs the engine's TCP
+//! over such paths and keeps what comes of it. [`appliance`] runs whole lanes between clients and
+//! origins that share no code with the engine.
 //!
-//! Everything follows from the settings and their seed: no clock, no thread, no floating point
-//! where it could decide anything. The same experiment has the same outcome on any machine, so
-//! outcomes are compared exactly.
+//! Everything follows from the settings and their seed: no clock, no thread. What runs here is the
+//! engine's code, unchanged.
 
-pub mod dumbbell;
-pub mod host;
+pub mod appliance;
+pub mod goodput;
 pub mod link;
-pub mod matrix;
-pub mod scenario;
-pub mod snapshot;
-pub mod tables;

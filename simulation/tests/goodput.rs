@@ -2,11 +2,11 @@
 
 use std::thread::available_parallelism;
 
-use ringroad_simulation::matrix::{
+use ringroad_simulation::goodput::matrix::{
     self, ALGORITHMS, Experiment, RATES_MBPS, ROUND_TRIPS_MS, Table,
 };
-use ringroad_simulation::snapshot::run_all;
-use ringroad_simulation::tables::Snapshots;
+use ringroad_simulation::goodput::snapshot::run_all;
+use ringroad_simulation::goodput::tables::Snapshots;
 
 const AGAIN: &str =
     "if the change is meant: `make goodput`, and look at what has become of the rest";

@@ -19,7 +19,7 @@ use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 
 use crate::leg::median;
-use crate::packet::{ACK, Link, Options, PSH, SYN, Segment, Tags};
+use ringroad_simulation::appliance::packet::{ACK, Link, Options, PSH, SYN, Segment, Tags};
 
 /// What was measured.
 pub struct Costs {

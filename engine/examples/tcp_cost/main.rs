@@ -8,12 +8,10 @@
 //! does nothing: see [`idle`].
 
 #![allow(clippy::print_stdout, reason = "a program that prints a table")]
-#![allow(unreachable_pub, dead_code, reason = "a module shared with the engine's tests")]
+#![allow(unreachable_pub, reason = "modules of a program have no other public")]
 
 mod idle;
 mod leg;
-#[path = "../../tests/appliance/packet.rs"]
-mod packet;
 
 use std::fmt::Write as _;
 

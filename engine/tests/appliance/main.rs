@@ -1,17 +1,9 @@
-//! The whole appliance in virtual time: a lane with its worker, simulated devices, and hosts on
-//! both sides that speak a TCP of their own ([`peer`]), strict about what they are sent.
+//! The whole appliance in virtual time: see [`ringroad_simulation::appliance`].
 //!
 //! Every scenario ends in [`rig::World::finish`]: every frame is back in the pool, nothing is
 //! held, the ledger balances. `RINGROAD_SEED=n` replays a seed, `RINGROAD_SEEDS=n` runs more.
 
 #![allow(unreachable_pub, reason = "modules of a test have no other public")]
-
-mod apps;
-mod cookies;
-mod ecn;
-mod packet;
-mod peer;
-mod rig;
 
 mod accept_cookie;
 mod closing;
@@ -27,3 +19,5 @@ mod path;
 mod pressure;
 mod proven_sources;
 mod transfer;
+
+use ringroad_simulation::appliance::{apps, cookies, ecn, packet, peer, rig};

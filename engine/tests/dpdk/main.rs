@@ -2,20 +2,7 @@
 //!
 //! DPDK starts once in a process: the tests share one environment, and take turns with devices.
 
-#![allow(unreachable_pub, dead_code, reason = "the rig's modules are shared with other tests")]
-
-#[path = "../appliance/apps.rs"]
-mod apps;
-#[path = "../appliance/cookies.rs"]
-mod cookies;
-#[path = "../appliance/ecn.rs"]
-mod ecn;
-#[path = "../appliance/packet.rs"]
-mod packet;
-#[path = "../appliance/peer.rs"]
-mod peer;
-#[path = "../appliance/rig.rs"]
-mod rig;
+#![allow(unreachable_pub, reason = "modules of a test have no other public")]
 
 mod checksums;
 mod lane;
@@ -30,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use dpdk_sys::{Eal, EalSettings, Error};
 use ringroad_engine::frame::{Frame, FramePool};
 use ringroad_engine::port::dpdk::{Dpdk, Memory, Settings};
+use ringroad_simulation::appliance::{apps, packet, peer, rig};
 
 /// The environment, for one test at a time.
 fn eal() -> MutexGuard<'static, Arc<Eal>> {

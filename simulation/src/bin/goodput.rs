@@ -10,10 +10,10 @@ use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use ringroad_simulation::dumbbell::TextTrace;
-use ringroad_simulation::matrix::{self, Experiment, Table};
-use ringroad_simulation::snapshot::run_all;
-use ringroad_simulation::tables::Snapshots;
+use ringroad_simulation::goodput::dumbbell::TextTrace;
+use ringroad_simulation::goodput::matrix::{self, Experiment, Table};
+use ringroad_simulation::goodput::snapshot::run_all;
+use ringroad_simulation::goodput::tables::Snapshots;
 
 /// Runs experiments and prints, keeps or compares their rows.
 #[derive(Debug, Parser)]

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use ringroad_engine::time::Instant;
 
-use crate::ecn::Ecn;
-use crate::packet::{ACK, FIN, Link, Options, PSH, RST, SYN, Segment};
+use super::ecn::Ecn;
+use super::packet::{ACK, FIN, Link, Options, PSH, RST, SYN, Segment};
 
 /// How a host's TCP behaves.
 #[derive(Clone, Copy, Debug)]

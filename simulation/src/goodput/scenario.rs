@@ -5,8 +5,8 @@ use std::time::Duration;
 use ringroad_engine::tcp::congestion::Algorithm;
 use ringroad_engine::tcp::{EcnPolicy, LegSettings};
 
-use crate::dumbbell::{Dumbbell, FlowSettings};
-use crate::host::{Host, PACKET};
+use crate::goodput::dumbbell::{Dumbbell, FlowSettings};
+use crate::goodput::host::{Host, PACKET};
 use crate::link::{LinkSettings, Loss};
 
 /// A bottleneck and those who share it.

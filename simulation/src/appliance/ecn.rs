@@ -3,7 +3,7 @@
 //! By the letter of RFC 3168 §6.1, and code of the rig's own. [`Ecn`] is told of each segment that
 //! comes and goes, and panics at what the engine may not send.
 
-use crate::packet::{ACK, CWR, ECE, RST, SYN, Segment};
+use super::packet::{ACK, CWR, ECE, RST, SYN, Segment};
 
 /// In the IP header: not capable, ECT(0), and CE.
 pub const NOT_CAPABLE: u8 = 0;

@@ -19,7 +19,7 @@ use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::tcp::SeqNum;
 
-use crate::host::{Host, HostSettings, Segment, frames_for, room_for};
+use crate::goodput::host::{Host, HostSettings, Segment, frames_for, room_for};
 use crate::link::{Fate, Figures, Link, LinkSettings};
 pub use trace::{Event, TextTrace, Trace, Traced};
 

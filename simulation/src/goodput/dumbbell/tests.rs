@@ -1,7 +1,7 @@
 use super::*;
-use crate::host::PAYLOAD;
+use crate::goodput::host::PAYLOAD;
+use crate::goodput::scenario::permille_of;
 use crate::link::Loss;
-use crate::scenario::permille_of;
 
 const MS: Duration = Duration::from_millis(1);
 

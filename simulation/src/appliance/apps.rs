@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::peer::{App, Peer};
+use super::peer::{App, Peer};
 
 /// Does nothing by itself: the test does.
 pub fn idle() -> App {

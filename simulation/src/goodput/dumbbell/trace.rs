@@ -8,7 +8,7 @@ use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ip::Ecn;
 use ringroad_engine::wire::tcp::Flags;
 
-use crate::host::{Host, Segment};
+use crate::goodput::host::{Host, Segment};
 
 /// Something that happened to a flow.
 #[derive(Clone, Copy, Debug)]

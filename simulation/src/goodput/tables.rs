@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::matrix::{ALGORITHMS, LOSSES_PPM, RATES_MBPS, ROUND_TRIPS_MS, Table, percent};
-use crate::snapshot::Snapshot;
+use crate::goodput::matrix::{ALGORITHMS, LOSSES_PPM, RATES_MBPS, ROUND_TRIPS_MS, Table, percent};
+use crate::goodput::snapshot::Snapshot;
 
 /// The rows of both tables.
 #[derive(Clone, Debug, Default)]

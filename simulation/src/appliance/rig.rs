@@ -5,7 +5,7 @@
 //! Everything follows from the seed. A test that fails says how to replay it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::limits::TIME_WAIT;
 use ringroad_engine::port::Port;
 use ringroad_engine::port::impair::{self, Impair};
-use ringroad_engine::port::sim::{self, SimPeer, SimPort};
+use ringroad_engine::port::sim::{self, SimPort};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 pub use ringroad_engine::random::Random;
@@ -33,10 +33,9 @@ use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 
-use crate::cookies::{CookieShield, Fate};
-use crate::ecn::Treatment;
-use crate::packet::{self, Link, RST, SYN, Segment, Tags};
-use crate::peer::{App, Peer, Settings};
+use super::packet::{Link, Tags};
+use super::peer::{App, Peer, Settings};
+pub use super::side::{Hosts, Key, Listener, Side, SideStats};
 
 /// The two sides of the appliance, each behind a port of its own.
 pub const CLIENTS: usize = 0;
@@ -180,13 +179,6 @@ pub fn origin_settings(address: SocketAddr) -> OriginSettings {
     }
 }
 
-/// What an origin does with a SYN.
-pub enum Listener {
-    Accept(Settings, Box<dyn FnMut() -> App>),
-    Refuse,
-    Silent,
-}
-
 /// Neighbours that the engine has asked for.
 #[derive(Clone, Default)]
 pub struct Asked(pub Rc<RefCell<BTreeSet<(u32, IpAddr)>>>);
@@ -197,48 +189,6 @@ impl Neighbours for Asked {
     }
 
     fn in_use(&mut self, _next_hop: NextHop) {}
-}
-
-/// Local and remote address of a connection, as its host sees them.
-pub type Key = (SocketAddr, SocketAddr);
-
-/// All hosts on one side.
-pub struct Side {
-    pub cable: SimPeer,
-    pub peers: BTreeMap<Key, Peer>,
-    pub listeners: BTreeMap<SocketAddr, Listener>,
-    /// A router on the way that takes no larger IP packets.
-    pub path_mtu: Option<usize>,
-    /// It does not say so.
-    pub filters_icmp: bool,
-    /// What the network does to the ECN of what crosses it.
-    pub treatment: Treatment,
-    /// Whether damaged packets may arrive; they are thrown away.
-    pub corrupting: bool,
-    /// Nobody is there any more: packets are not answered.
-    pub vanished: bool,
-    /// Answer segments to no connection with a reset, as hosts do.
-    pub resets: bool,
-    pub stats: SideStats,
-    /// Copies of what the hosts have sent lately, for those who want to do mischief with it.
-    pub sent: Vec<Vec<u8>>,
-    /// Copies of all that arrived, for those who want to compare.
-    pub taken: Option<Vec<Vec<u8>>>,
-    /// Answers SYNs to the service by cookies, in front of the engine.
-    pub cookies: Option<CookieShield>,
-    /// What arrived that is no TCP, where anybody but the engine sends; else it is a fault.
-    pub others: Option<Vec<Vec<u8>>>,
-    random: Random,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SideStats {
-    pub received: u64,
-    pub damaged: u64,
-    pub too_big: u64,
-    pub resets: u64,
-    pub syns: u64,
-    pub strays: u64,
 }
 
 pub struct World<P: Wire, G: Gate = NoGate> {
@@ -252,9 +202,6 @@ pub struct World<P: Wire, G: Gate = NoGate> {
     known_flows: KnownFlows,
     _replay: Replay,
 }
-
-/// Both sides; and Linux behind each port, where packets for it cross the engine.
-pub struct Hosts(pub [Side; 2], pub Vec<Side>);
 
 impl World<SimPort> {
     /// Bare devices.
@@ -524,7 +471,7 @@ impl<P: Wire, G: Gate> World<P, G> {
             !world.lane.worker().has_queued()
                 && world.lane.worker().active() == 0
                 && world.lane.ports_mut().iter().all(|port| port.held() == 0)
-                && world.hosts.all().all(|side| side.cable.waiting() == 0)
+                && world.hosts.all().all(|side| side.under_way() == 0)
         });
         let mut snapshot = Snapshot::new(1, 2);
         self.lane.fill(&mut snapshot);
@@ -587,11 +534,7 @@ impl Drop for Replay {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let test = std::thread::current().name().unwrap_or_default().to_owned();
-            eprintln!(
-                "replay: RINGROAD_SEED={} cargo test -p ringroad-engine --test {} {test}",
-                self.seed,
-                env!("CARGO_CRATE_NAME")
-            );
+            eprintln!("replay: RINGROAD_SEED={} cargo test {test}", self.seed);
         }
     }
 }
@@ -625,169 +568,6 @@ fn learn_neighbour(linux: &mut SimulatedHost, side: usize, address: IpAddr) {
     linux.neighbour(next_hop, Neighbour::Resolved(MacAddr(THEIRS[side])));
 }
 
-impl Hosts {
-    /// All hosts take what has arrived and send what they have to. Returns packets moved.
-    pub fn turn(&mut self, now: Instant) -> usize {
-        self.all_mut().map(|side| side.turn(now)).sum()
-    }
-
-    pub fn all_over(&self) -> bool {
-        self.all().all(|side| side.peers.values().all(Peer::is_over))
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Side> {
-        self.0.iter().chain(&self.1)
-    }
-
-    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Side> {
-        self.0.iter_mut().chain(&mut self.1)
-    }
-
-    pub fn deadline(&self) -> Instant {
-        let peers = self.all().flat_map(|side| side.peers.values());
-        peers.map(Peer::deadline).min().unwrap_or(Instant::FAR_FUTURE)
-    }
-}
-
-impl Side {
-    fn new(cable: SimPeer, random: Random) -> Side {
-        Side {
-            cable,
-            peers: BTreeMap::new(),
-            listeners: BTreeMap::new(),
-            path_mtu: None,
-            filters_icmp: false,
-            treatment: Treatment::default(),
-            corrupting: false,
-            vanished: false,
-            resets: true,
-            stats: SideStats::default(),
-            sent: Vec::new(),
-            taken: None,
-            cookies: None,
-            others: None,
-            random,
-        }
-    }
-
-    pub fn turn(&mut self, now: Instant) -> usize {
-        let mut moved = 0;
-        while let Some(packet) = self.cable.receive() {
-            self.stats.received += 1;
-            moved += 1;
-            if let Some(taken) = &mut self.taken {
-                taken.push(packet.clone());
-            }
-            if !self.vanished {
-                self.take(&packet);
-            }
-            self.cable.recycle(packet);
-        }
-        if self.vanished {
-            return moved;
-        }
-        for peer in self.peers.values_mut() {
-            peer.run();
-            for segment in peer.poll(now) {
-                moved += 1;
-                match self.cookies.as_mut().map_or(Fate::Passed, |shield| shield.see(&segment)) {
-                    Fate::Passed => {}
-                    Fate::Answered(answer) => {
-                        peer.take(&answer);
-                        continue;
-                    }
-                    Fate::Lost => continue,
-                }
-                let mut packet = segment.build();
-                let field = self.treatment.of(peer.ecn.field(&segment));
-                if field != 0 {
-                    packet::set_ecn(&mut packet, field);
-                }
-                self.cable.send(&packet);
-                if self.sent.len() == MISCHIEF {
-                    self.sent.clear();
-                }
-                self.sent.push(packet);
-            }
-        }
-        moved
-    }
-
-    fn take(&mut self, packet: &[u8]) {
-        if let Some(others) = &mut self.others
-            && !packet::is_tcp(packet)
-        {
-            return others.push(packet.to_vec());
-        }
-        if let Some(mtu) = self.path_mtu
-            && packet::ip_len(packet) > mtu
-        {
-            self.stats.too_big += 1;
-            if self.filters_icmp {
-                return;
-            }
-            let segment = Segment::parse(packet).expect("a sound packet");
-            let router = if segment.source.is_ipv4() { "10.99.0.1" } else { "fd99::1" };
-            let message = packet::too_big(packet, ip(router), mtu as u16);
-            return self.cable.send(&message);
-        }
-        let segment = match Segment::parse(packet) {
-            Ok(segment) => segment,
-            Err(_) if self.corrupting => {
-                self.stats.damaged += 1;
-                return;
-            }
-            Err(objection) => panic!("the engine sent a packet with a fault: {objection}"),
-        };
-        let key = (segment.destination, segment.source);
-        let is_syn = segment.has(SYN) && segment.flags & packet::ACK == 0;
-        assert!(!is_syn || packet::ecn_of(packet) == 0, "RFC 3168 §6.1.1");
-        if self.treatment.drops_setup && is_syn && segment.has(packet::ECE) {
-            return;
-        }
-        let field = self.treatment.of(packet::ecn_of(packet));
-        self.stats.syns += u64::from(is_syn);
-        self.stats.resets += u64::from(segment.has(RST));
-        let reused = is_syn && self.peers.get(&key).is_some_and(Peer::is_over);
-        if let Some(peer) = self.peers.get_mut(&key)
-            && !reused
-        {
-            peer.ecn.arriving = field;
-            return peer.take(&segment);
-        }
-        match self.listeners.get_mut(&segment.destination) {
-            Some(Listener::Accept(settings, app)) if is_syn => {
-                let link = segment.link.reversed();
-                let iss = self.random.draw() as u32;
-                let peer = Peer::accept(*settings, &segment, link, iss, app());
-                self.peers.insert(key, peer);
-            }
-            Some(Listener::Silent) => {}
-            _ if self.resets && !segment.has(RST) => {
-                self.stats.strays += u64::from(!is_syn);
-                self.cable.send(&reset_for(&segment).build());
-            }
-            _ => {}
-        }
-    }
-}
-
-/// RFC 9293 §3.10.7.1.
-fn reset_for(segment: &Segment) -> Segment {
-    let acknowledges = segment.has(packet::ACK);
-    Segment {
-        link: segment.link.reversed(),
-        source: segment.destination,
-        destination: segment.source,
-        seq: if acknowledges { segment.ack } else { 0 },
-        ack: if acknowledges { 0 } else { segment.seq.wrapping_add(segment.sequence_len()) },
-        flags: if acknowledges { RST } else { RST | packet::ACK },
-        window: 0,
-        options: packet::Options::default(),
-        payload: Vec::new(),
-    }
-}
-
 /// One of several, by chance.
 pub fn pick<T: Copy>(random: &mut Random, of: &[T]) -> T {
     of[random.below(of.len() as u64) as usize]
@@ -817,6 +597,3 @@ const TICK: Duration = Duration::from_micros(50);
 
 /// Turns that a device with a slow memory may need to give back what it has sent.
 const TURNS_AT_LEAST: usize = 8;
-
-/// Packets kept in [`Side::sent`].
-const MISCHIEF: usize = 256;

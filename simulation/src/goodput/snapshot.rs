@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, io, thread};
 
-use crate::matrix::{Experiment, Table};
+use crate::goodput::matrix::{Experiment, Table};
 
 /// The rows of one table.
 #[derive(Clone, Debug, Default)]

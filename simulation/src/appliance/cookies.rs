@@ -11,8 +11,8 @@ use ringroad_engine::stage::{Command, Cookies, Gate};
 use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::wire::tcp::SeqNum;
 
-use crate::packet::{ACK, CWR, ECE, Options, SYN, Segment};
-use crate::rig::{CLIENTS, Wire, World};
+use super::packet::{ACK, CWR, ECE, Options, SYN, Segment};
+use super::rig::{CLIENTS, Wire, World};
 
 pub struct CookieShield {
     pub keys: Keys,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ringroad_engine::tcp::congestion::Algorithm;
 
+use crate::goodput::scenario::{Outcome, Scenario, Source, permille_of};
 use crate::link::Loss;
-use crate::scenario::{Outcome, Scenario, Source, permille_of};
 
 /// All algorithms, by the names of the configuration.
 pub const ALGORITHMS: [(Algorithm, &str); 5] = [
