@@ -18,6 +18,7 @@ mod privileges;
 mod refused;
 mod run;
 mod secret;
+mod sim;
 mod stats;
 
 use std::process::ExitCode;

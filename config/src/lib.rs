@@ -30,6 +30,7 @@ use std::path::Path;
 
 pub use problem::{Errors, Position, Problem};
 pub use schema::Config;
+pub use value::duration;
 
 use limits::FILE_MAX;
 use problem::Problems;

@@ -10,3 +10,4 @@
 pub mod appliance;
 pub mod goodput;
 pub mod link;
+pub mod sim;

@@ -1,0 +1,118 @@
+//! What became of each connection, and whether it may.
+
+use std::collections::HashMap;
+
+use super::case::{Case, Client, service_for};
+use super::failure::{Failure, Oracle};
+use crate::actors::{Expectation, Role, Script};
+use crate::appliance::peer::{Peer, Status};
+use crate::appliance::rig::{CLIENTS, Hosts, ORIGINS};
+
+/// Connections, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Both ends have received all.
+    pub whole: u64,
+    /// Of these, served by Linux.
+    pub by_linux: u64,
+    /// Cut short, with a reason.
+    pub cut_short: u64,
+    /// Refused in the handshake, or never answered, with a reason.
+    pub refused: u64,
+}
+
+/// Looks at every connection of a run that is over.
+pub(super) fn judge(case: &Case, hosts: &Hosts) -> Result<Tally, Failure> {
+    let by_origins = Served::by(&hosts.0[ORIGINS].all_peers(), case)?;
+    let by_linux = Served::by(&hosts.1[CLIENTS].all_peers(), case)?;
+    let mut tally = Tally::default();
+    for client in &case.clients {
+        let key = (client.address, service_for(client.address));
+        let Some(peer) = hosts.0[CLIENTS].peers.get(&key) else { continue };
+        check(client.script, Role::Origin, peer)?;
+        let id = client.script.id;
+        let of_linux = by_linux.whole(id);
+        let heard_all = peer.received.len() == client.script.len(Role::Origin);
+        if heard_all && has_ended(peer) && (of_linux || by_origins.whole(id)) {
+            tally.whole += 1;
+            tally.by_linux += u64::from(of_linux);
+            continue;
+        }
+        match case.expectation(client) {
+            Expectation::Whole if !case.stops() => return Err(unjustified(client, peer)),
+            _ if peer.received.is_empty() => tally.refused += 1,
+            _ => tally.cut_short += 1,
+        }
+    }
+    Ok(tally)
+}
+
+/// What those who answer have received of each connection.
+struct Served(HashMap<u32, bool>);
+
+impl Served {
+    fn by(peers: &[&Peer], case: &Case) -> Result<Self, Failure> {
+        let scripts: HashMap<u32, Script> =
+            case.clients.iter().map(|client| (client.script.id, client.script)).collect();
+        let mut served = HashMap::new();
+        for peer in peers {
+            // Who has heard less than what tells them apart has heard of nobody.
+            let Some(told) = Script::of(&peer.received) else { continue };
+            let Some(script) = scripts.get(&told.id).filter(|script| **script == told) else {
+                let message = format!("{} has heard of {told:?}, which nobody said", peer.local);
+                return Err(Failure { oracle: Oracle::Integrity, message, at: None });
+            };
+            check(*script, Role::Client, peer)?;
+            let whole = peer.received.len() == script.len(Role::Client);
+            *served.entry(told.id).or_default() |= whole;
+        }
+        Ok(Served(served))
+    }
+
+    fn whole(&self, id: u32) -> bool {
+        self.0.get(&id).copied().unwrap_or_default()
+    }
+}
+
+/// What has arrived is a beginning of what was said.
+fn check(script: Script, speaker: Role, peer: &Peer) -> Result<(), Failure> {
+    let said = script.octets(speaker);
+    let known = peer.received.len().min(said.len());
+    let differs = (0..known).find(|at| peer.received[*at] != said[*at]);
+    let at = differs.or((peer.received.len() > said.len()).then_some(said.len()));
+    match at {
+        None => Ok(()),
+        Some(at) => {
+            let message = format!(
+                "{} has received {} octets of connection {}, and octet {at} of them is not what was said",
+                peer.local,
+                peer.received.len(),
+                script.id
+            );
+            Err(Failure { oracle: Oracle::Integrity, message, at: None })
+        }
+    }
+}
+
+/// In order. A reset is as good only where all that is lost is the answer to the last FIN.
+fn has_ended(peer: &Peer) -> bool {
+    match peer.status {
+        Status::Finished => true,
+        Status::Reset => peer.unacknowledged() <= 1,
+        _ => false,
+    }
+}
+
+fn unjustified(client: &Client, peer: &Peer) -> Failure {
+    let message = format!(
+        "connection {} of {} has no reason to end {:?}: it has received {} of {} octets, {} of its \
+         own are unacknowledged",
+        client.script.id,
+        client.address,
+        peer.status,
+        peer.received.len(),
+        client.script.len(Role::Origin),
+        peer.unacknowledged()
+    );
+    Failure { oracle: Oracle::Completion, message, at: None }
+}
