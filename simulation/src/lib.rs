@@ -2,11 +2,12 @@
 //!
 //! [`link`] is one direction of a path (rate, delay, queue, loss). [`goodput`] runs the engine's TCP
 //! over such paths and keeps what comes of it. [`appliance`] runs whole lanes between clients and
-//! origins that share no code with the engine.
+//! origins that share no code with the engine, and [`internet`] has the networks between them.
 //!
 //! Everything follows from the settings and their seed: no clock, no thread. What runs here is the
 //! engine's code, unchanged.
 
 pub mod appliance;
 pub mod goodput;
+pub mod internet;
 pub mod link;
