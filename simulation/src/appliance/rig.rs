@@ -145,7 +145,8 @@ impl Plan {
         }
     }
 
-    fn pool(&self) -> FramePool {
+    /// Packet memory of the plan's size.
+    pub fn pool(&self) -> FramePool {
         FramePool::in_memory(self.frames, 2048)
     }
 
@@ -286,7 +287,9 @@ impl World<Impair<SimPort>> {
 }
 
 impl<P: Wire, G: Gate> World<P, G> {
-    fn with(
+    /// A device on each side that `wrap` makes of its cable and number, behind `gate`; and what is
+    /// `behind` that.
+    pub fn with(
         plan: Plan,
         pool: FramePool,
         mut wrap: impl FnMut(SimPort, usize) -> P,
@@ -545,13 +548,16 @@ pub fn linux(plan: &Plan) -> SimulatedHost {
     for side in [CLIENTS, ORIGINS] {
         linux.link(IFINDEX[side], MacAddr(OURS[side]), 1500);
     }
-    linux
-        .address(IFINDEX[CLIENTS], ip("10.10.1.1"), 24)
-        .address(IFINDEX[ORIGINS], ip("10.20.0.254"), 24)
-        .route((ip("0.0.0.0"), 0), IFINDEX[CLIENTS], Some(ip("10.10.1.254")))
-        .route((ip("::"), 0), IFINDEX[CLIENTS], Some(ip("2001:db8:1::ff")))
-        .route((ip("10.20.0.0"), 24), IFINDEX[ORIGINS], None)
-        .route((ip("fd20::"), 64), IFINDEX[ORIGINS], None);
+    linux.address(IFINDEX[CLIENTS], ip("10.10.1.1"), 24).address(
+        IFINDEX[ORIGINS],
+        ip("10.20.0.254"),
+        24,
+    );
+    for side in [CLIENTS, ORIGINS] {
+        for (prefix, gateway) in routes(side) {
+            linux.route(prefix, IFINDEX[side], gateway);
+        }
+    }
     if plan.neighbours_known {
         for gateway in ["10.10.1.254", "2001:db8:1::ff"] {
             learn_neighbour(&mut linux, CLIENTS, ip(gateway));
@@ -561,6 +567,17 @@ pub fn linux(plan: &Plan) -> SimulatedHost {
         }
     }
     linux
+}
+
+/// What Linux reaches a side by: prefixes, and the gateways to them.
+pub fn routes(side: usize) -> [((IpAddr, u8), Option<IpAddr>); 2] {
+    match side {
+        CLIENTS => [
+            ((ip("0.0.0.0"), 0), Some(ip("10.10.1.254"))),
+            ((ip("::"), 0), Some(ip("2001:db8:1::ff"))),
+        ],
+        _ => [((ip("10.20.0.0"), 24), None), ((ip("fd20::"), 64), None)],
+    }
 }
 
 fn learn_neighbour(linux: &mut SimulatedHost, side: usize, address: IpAddr) {

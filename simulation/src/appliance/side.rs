@@ -25,9 +25,9 @@ pub type Key = (SocketAddr, SocketAddr);
 
 /// What lies between the hosts of a side and the appliance.
 pub trait Network {
-    fn from_host(&mut self, now: Instant, packet: Vec<u8>);
+    fn take_from_host(&mut self, now: Instant, packet: Vec<u8>);
 
-    fn from_appliance(&mut self, now: Instant, packet: Vec<u8>);
+    fn take_from_appliance(&mut self, now: Instant, packet: Vec<u8>);
 
     /// What has arrived by `now` at either end, in order of time.
     fn arrive(&mut self, now: Instant) -> Option<Arrival>;
@@ -194,7 +194,7 @@ impl Side {
                 observer(now, false, &packet);
             }
             match &mut self.network {
-                Some(network) => network.from_appliance(now, packet),
+                Some(network) => network.take_from_appliance(now, packet),
                 None => {
                     self.deliver(now, &packet);
                     self.cable.recycle(packet);
@@ -258,7 +258,7 @@ impl Side {
     /// A packet leaves a host.
     fn leave(&mut self, now: Instant, packet: Vec<u8>) {
         match &mut self.network {
-            Some(network) => network.from_host(now, packet),
+            Some(network) => network.take_from_host(now, packet),
             None => self.enter(now, &packet),
         }
     }
