@@ -25,9 +25,9 @@ pub type Key = (SocketAddr, SocketAddr);
 
 /// What lies between the hosts of a side and the appliance.
 pub trait Network {
-    fn take_from_host(&mut self, now: Instant, packet: Vec<u8>);
+    fn from_host(&mut self, now: Instant, packet: Vec<u8>);
 
-    fn take_from_appliance(&mut self, now: Instant, packet: Vec<u8>);
+    fn from_appliance(&mut self, now: Instant, packet: Vec<u8>);
 
     /// What has arrived by `now` at either end, in order of time.
     fn arrive(&mut self, now: Instant) -> Option<Arrival>;
@@ -164,7 +164,7 @@ impl Side {
 
     /// Whether nobody here has anything more to do, and nothing is on its way.
     pub fn is_over(&self) -> bool {
-        self.peers.values().all(Peer::is_over)
+        self.peers.values().all(Peer::is_done)
             && self.actors.iter().all(|actor| actor.is_over())
             && self.under_way() == 0
     }
@@ -194,7 +194,7 @@ impl Side {
                 observer(now, false, &packet);
             }
             match &mut self.network {
-                Some(network) => network.take_from_appliance(now, packet),
+                Some(network) => network.from_appliance(now, packet),
                 None => {
                     self.deliver(now, &packet);
                     self.cable.recycle(packet);
@@ -225,7 +225,7 @@ impl Side {
     fn speak(&mut self, now: Instant) -> usize {
         let mut sending = Vec::new();
         for peer in self.peers.values_mut() {
-            peer.run();
+            peer.run(now);
             for segment in peer.poll(now) {
                 match self.cookies.as_mut().map_or(Fate::Passed, |shield| shield.see(&segment)) {
                     Fate::Passed => {}
@@ -258,7 +258,7 @@ impl Side {
     /// A packet leaves a host.
     fn leave(&mut self, now: Instant, packet: Vec<u8>) {
         match &mut self.network {
-            Some(network) => network.take_from_host(now, packet),
+            Some(network) => network.from_host(now, packet),
             None => self.enter(now, &packet),
         }
     }
