@@ -9,6 +9,6 @@ pub mod admin;
 pub mod origin;
 pub mod port;
 
-pub use admin::{AdminFault, AdminFaultKind, stop};
+pub use admin::{AdminFault, AdminFaultKind, After, stop};
 pub use origin::{OriginFault, OriginFaultKind, OriginFaults};
 pub use port::{Faulty, PortFault, PortFaultKind};

@@ -25,9 +25,9 @@ pub type Key = (SocketAddr, SocketAddr);
 
 /// What lies between the hosts of a side and the appliance.
 pub trait Network {
-    fn from_host(&mut self, now: Instant, packet: Vec<u8>);
+    fn take_from_host(&mut self, now: Instant, packet: Vec<u8>);
 
-    fn from_appliance(&mut self, now: Instant, packet: Vec<u8>);
+    fn take_from_appliance(&mut self, now: Instant, packet: Vec<u8>);
 
     /// What has arrived by `now` at either end, in order of time.
     fn arrive(&mut self, now: Instant) -> Option<Arrival>;
@@ -77,6 +77,8 @@ pub struct Side {
     pub actors: Vec<Box<dyn Actor>>,
     pub observer: Option<Observer>,
     pub peers: BTreeMap<Key, Peer>,
+    /// Those whose addresses and ports others have taken after them.
+    pub past: Vec<Peer>,
     pub listeners: BTreeMap<SocketAddr, Listener>,
     /// A router on the way that takes no larger IP packets.
     pub path_mtu: Option<usize>,
@@ -146,6 +148,7 @@ impl Side {
             actors: Vec::new(),
             observer: None,
             peers: BTreeMap::new(),
+            past: Vec::new(),
             listeners: BTreeMap::new(),
             path_mtu: None,
             filters_icmp: false,
@@ -174,6 +177,11 @@ impl Side {
         self.cable.waiting() + self.network.as_ref().map_or(0, |network| network.under_way())
     }
 
+    /// All connections that hosts have had here.
+    pub fn all_peers(&self) -> Vec<&Peer> {
+        self.past.iter().chain(self.peers.values()).collect()
+    }
+
     /// When anybody here has something to do by itself.
     pub fn deadline(&self) -> Instant {
         let peers = self.peers.values().map(Peer::deadline);
@@ -194,7 +202,7 @@ impl Side {
                 observer(now, false, &packet);
             }
             match &mut self.network {
-                Some(network) => network.from_appliance(now, packet),
+                Some(network) => network.take_from_appliance(now, packet),
                 None => {
                     self.deliver(now, &packet);
                     self.cable.recycle(packet);
@@ -258,7 +266,7 @@ impl Side {
     /// A packet leaves a host.
     fn leave(&mut self, now: Instant, packet: Vec<u8>) {
         match &mut self.network {
-            Some(network) => network.from_host(now, packet),
+            Some(network) => network.take_from_host(now, packet),
             None => self.enter(now, &packet),
         }
     }
@@ -328,7 +336,7 @@ impl Side {
                 let link = segment.link.reversed();
                 let iss = self.random.draw() as u32;
                 let peer = Peer::accept(*settings, &segment, link, iss, app());
-                self.peers.insert(key, peer);
+                self.past.extend(self.peers.insert(key, peer));
             }
             Some(Listener::Silent) => {}
             _ if self.resets && !segment.has(RST) => {

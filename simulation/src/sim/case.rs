@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ringroad_engine::port::sim;
 use ringroad_engine::proxy::ServiceSettings;
-use ringroad_engine::stage::pressure::Thresholds;
+use ringroad_engine::stage::Thresholds;
 
 use super::scenario::Scenario;
 use crate::actors::{Attack, Behaviour, Expectation, Script};

@@ -8,8 +8,7 @@ use std::time::Duration;
 use ringroad_engine::limits::WHEEL_TICK;
 use ringroad_engine::port::sim::SimPort;
 use ringroad_engine::shield::Rates;
-use ringroad_engine::stage::pressure::Pressure;
-use ringroad_engine::stage::{Cookies, TwinGate};
+use ringroad_engine::stage::{Cookies, Pressure, TwinGate};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::time::Instant;
 
@@ -18,9 +17,9 @@ use super::failure::{Failure, Oracle, catching};
 use super::judge;
 use super::report::Report;
 use super::watch::Watch;
+use crate::actors::{Behaviour, Scene};
 use crate::appliance::peer::Settings;
-use crate::appliance::rig::{CLIENTS, Hosts, Listener, ORIGINS, Plan, World, secs};
-use crate::appliance::side::{Arrival, Network};
+use crate::appliance::rig::{CLIENTS, Listener, ORIGINS, Plan, World};
 use crate::faults::{AdminFault, AdminFaultKind, After, Faulty, OriginFaults, stop};
 use crate::internet::Internet;
 
@@ -34,7 +33,7 @@ struct Run<'a> {
     case: &'a Case,
     watch: &'a Watch,
     world: World<Faulty<SimPort>, TwinGate<SimPort>>,
-    internets: [Shared; 2],
+    internets: [Rc<RefCell<Internet>>; 2],
     began: Instant,
     /// What is still to come, the next first.
     clients: VecDeque<&'a Client>,
@@ -48,11 +47,12 @@ impl<'a> Run<'a> {
     fn new(case: &'a Case, watch: &'a Watch) -> Self {
         let mut world = build(case);
         let began = world.now;
-        let internets = [CLIENTS, ORIGINS].map(|side| Shared::new(case, side));
+        let internets = [CLIENTS, ORIGINS].map(|side| internet(case, side));
         for (side, internet) in world.hosts.0.iter_mut().zip(&internets) {
             side.network = Some(Box::new(internet.clone()));
-            side.corrupting = true;
         }
+        // What is damaged on its way may reach Linux as well.
+        world.hosts.all_mut().for_each(|side| side.corrupting = true);
         for (index, side) in world.hosts.0.iter_mut().enumerate() {
             side.observer = Some(watch.observer(index));
         }
@@ -63,12 +63,14 @@ impl<'a> Run<'a> {
         // Linux serves what the engine leaves to it.
         for address in &case.service.listen {
             let settings = Settings { lossy: true, ..Settings::MODERN };
-            let plain = || crate::actors::Behaviour::Plain.origin();
+            let plain = || Behaviour::Plain.origin();
             let listener = Listener::Accept(settings, Box::new(plain));
             world.hosts.1[CLIENTS].listeners.insert(*address, listener);
         }
+        let known = |client: &Client| (client.address, service_for(client.address));
+        let scene = Scene::clients(case.clients.iter().map(known).collect());
         for intruding in &case.intruders {
-            let actor = intruding.attack.actor(case.seed, began);
+            let actor = intruding.attack.actor(case.seed, began, scene.clone());
             world.hosts.0[intruding.side].actors.push(actor);
         }
         let mut clients: Vec<&Client> = case.clients.iter().collect();
@@ -139,7 +141,7 @@ impl<'a> Run<'a> {
     fn calm(&mut self) {
         self.is_calm = true;
         for internet in &self.internets {
-            internet.0.borrow_mut().heal();
+            internet.borrow_mut().heal();
         }
         self.world.lane.ports_mut().iter_mut().for_each(Faulty::heal);
         for side in &mut self.world.hosts.0 {
@@ -219,6 +221,7 @@ fn build(case: &Case) -> World<Faulty<SimPort>, TwinGate<SimPort>> {
         device: case.device,
         service: case.service.clone(),
         cookies,
+        is_replayed_by_seed: false,
         ..Plan::new(case.seed)
     };
     let pool = plan.pool();
@@ -232,50 +235,19 @@ fn build(case: &Case) -> World<Faulty<SimPort>, TwinGate<SimPort>> {
     world
 }
 
-/// A side's networks, seen by the side and by the run.
-#[derive(Clone)]
-struct Shared(Rc<RefCell<Internet>>);
-
-impl Shared {
-    fn new(case: &Case, side: usize) -> Self {
-        let mut internet = Internet::new(case.seed ^ (side as u64) << 32);
-        for network in &case.networks[side] {
-            internet.add(network.clone());
-        }
-        match side {
-            CLIENTS => {
-                let clients = case.clients.iter();
-                clients.for_each(|client| internet.place(client.address.ip(), client.network));
-            }
-            _ => {
-                let origins = case.origins.iter();
-                origins.for_each(|origin| internet.place(origin.address.ip(), origin.network));
-            }
-        }
-        Shared(Rc::new(RefCell::new(internet)))
+/// The networks on a side, with everybody in theirs.
+fn internet(case: &Case, side: usize) -> Rc<RefCell<Internet>> {
+    let mut internet = Internet::new(case.seed ^ (side as u64) << 32);
+    for network in &case.networks[side] {
+        internet.add(network.clone());
     }
-}
-
-impl Network for Shared {
-    fn from_host(&mut self, now: Instant, packet: Vec<u8>) {
-        self.0.borrow_mut().from_host(now, packet);
+    let clients = case.clients.iter().map(|client| (client.address, client.network));
+    let origins = case.origins.iter().map(|origin| (origin.address, origin.network));
+    let hosts: Vec<_> = if side == CLIENTS { clients.collect() } else { origins.collect() };
+    for (address, network) in hosts {
+        internet.place(address.ip(), network);
     }
-
-    fn from_appliance(&mut self, now: Instant, packet: Vec<u8>) {
-        self.0.borrow_mut().from_appliance(now, packet);
-    }
-
-    fn arrive(&mut self, now: Instant) -> Option<Arrival> {
-        self.0.borrow_mut().arrive(now)
-    }
-
-    fn next_due(&self) -> Instant {
-        self.0.borrow().next_due()
-    }
-
-    fn under_way(&self) -> usize {
-        self.0.borrow().under_way()
-    }
+    Rc::new(RefCell::new(internet))
 }
 
 /// What anything that can still finish may take when nothing goes wrong any more, and what can not

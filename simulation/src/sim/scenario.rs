@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use ringroad_engine::port::sim::{Completion, Settings as Device};
 use ringroad_engine::proxy::Fallback;
-use ringroad_engine::stage::pressure::Thresholds;
+use ringroad_engine::stage::Thresholds;
 use ringroad_engine::tcp::congestion::Algorithm;
-use ringroad_engine::tcp::{EcnPolicy, LegSettings, MtuProbing, Pacing};
+use ringroad_engine::tcp::pacing::Pacing;
+use ringroad_engine::tcp::{EcnPolicy, LegSettings, MtuProbing};
 
 use super::case::{Case, Client, CookieUse, Intruding, Origin, client_address};
 use super::dice::Dice;
@@ -16,9 +17,9 @@ use crate::actors::{Attack, Behaviour, Role, Script};
 use crate::appliance::peer::Settings;
 use crate::appliance::rig::{self, CLIENTS, ORIGINS, ms, secs};
 use crate::faults::{AdminFault, AdminFaultKind, OriginFault, OriginFaultKind, PortFault, PortFaultKind};
+use crate::internet::middlebox::{Limit, Middlebox, Stripped, Tells};
 use crate::internet::{
-    BlackHole, End, Flapping, Limit, Middlebox, NetworkSettings, PathSettings, Reordering, Stripped,
-    Swallows, Tells,
+    BlackHole, End, Flapping, NetworkSettings, PathSettings, Reordering, Swallows,
 };
 use crate::link::Loss;
 
@@ -134,7 +135,7 @@ impl Maker {
             networks,
             clients,
             origins,
-            intruders: self.intruders(trouble),
+            intruders: self.intruders(),
             port_faults: self.port_faults(trouble),
             admin_faults: self.admin_faults(trouble),
             origin_faults: Vec::new(),
@@ -358,17 +359,19 @@ impl Maker {
         }
     }
 
-    fn intruders(self, until: Duration) -> Vec<Intruding> {
+    fn intruders(self) -> Vec<Intruding> {
         let mut dice = self.dice("intruders");
         let count = match self.scenario {
             Scenario::Flood => dice.between(1, 4),
             Scenario::Mixed => dice.between(0, 2),
             _ => 0,
         };
-        (0..count)
-            .map(|_| {
+        (0..count as u32)
+            .map(|number| {
                 let side = if dice.percent(85) { CLIENTS } else { ORIGINS };
-                Intruding { side, attack: Attack::any(dice.random(), until) }
+                // Of a client that is nobody else.
+                let script = Script::exchange(u32::MAX - number, 100, 50_000);
+                Intruding { side, attack: Attack::any(dice.random(), script) }
             })
             .collect()
     }
@@ -408,7 +411,7 @@ impl Maker {
             return Vec::new();
         }
         let mut dice = self.dice("admin faults");
-        let mut at = |dice: &mut Dice| dice.millis(0, until.as_millis() as u64);
+        let at = |dice: &mut Dice| dice.millis(0, until.as_millis() as u64);
         let mut faults: Vec<AdminFault> = (0..dice.between(0, 3))
             .map(|_| {
                 let kind = dice.pick(&[
