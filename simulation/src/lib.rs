@@ -7,6 +7,7 @@
 //! Everything follows from the settings and their seed: no clock, no thread. What runs here is the
 //! engine's code, unchanged.
 
+pub mod actors;
 pub mod appliance;
 pub mod goodput;
 pub mod link;

@@ -164,7 +164,7 @@ impl Side {
 
     /// Whether nobody here has anything more to do, and nothing is on its way.
     pub fn is_over(&self) -> bool {
-        self.peers.values().all(Peer::is_over)
+        self.peers.values().all(Peer::is_done)
             && self.actors.iter().all(|actor| actor.is_over())
             && self.under_way() == 0
     }
@@ -225,7 +225,7 @@ impl Side {
     fn speak(&mut self, now: Instant) -> usize {
         let mut sending = Vec::new();
         for peer in self.peers.values_mut() {
-            peer.run();
+            peer.run(now);
             for segment in peer.poll(now) {
                 match self.cookies.as_mut().map_or(Fate::Passed, |shield| shield.see(&segment)) {
                     Fate::Passed => {}
