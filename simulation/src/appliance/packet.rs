@@ -404,7 +404,7 @@ pub(crate) fn transport_checksum(
 }
 
 /// RFC 1071 §4.1, word by word.
-fn sum(octets: &[u8], start: u32) -> u16 {
+pub(crate) fn sum(octets: &[u8], start: u32) -> u16 {
     let mut sum = start;
     for pair in octets.chunks(2) {
         sum += u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u32::from(*low));

@@ -1,0 +1,106 @@
+//! What no sound TCP would send: a host panics at it.
+
+use super::super::packet::{ACK, FIN, Segment};
+use super::receive::TIMESTAMPS_FROM;
+use super::{Peer, Status};
+
+impl Peer {
+    /// Judges a SYN or SYN-ACK; its MSS [octets].
+    pub(super) fn judge_syn(&self, syn: &Segment) -> u16 {
+        let options = &syn.options;
+        assert!(options.sack.is_empty(), "SACK blocks on a SYN");
+        let mss = options.mss.expect("a SYN without an MSS");
+        assert!((536..=1460).contains(&mss), "MSS {mss}");
+        if self.status == Status::SynSent {
+            // What was not offered is not answered.
+            assert!(options.scale.is_none() || self.settings.scale.is_some());
+            assert!(!options.sack_permitted || self.settings.sack);
+            assert!(options.timestamps.is_none() || self.settings.timestamps);
+            if self.timestamps {
+                assert_ne!(options.timestamps.map(|ts| ts.1), Some(0), "echo on a SYN-ACK");
+            }
+        } else if let Some((_, echo)) = options.timestamps {
+            assert_eq!(echo, 0, "an echo of nothing");
+        }
+        assert!(syn.window > 0, "a window of zero on a SYN stalls the start");
+        assert!(options.scale.is_none_or(|scale| scale <= 14), "RFC 7323 §2.3");
+        mss
+    }
+
+    pub(super) fn judge_options(&self, segment: &Segment) {
+        assert!(segment.has(ACK), "no ACK: {segment:?}");
+        assert!(
+            segment.options.mss.is_none()
+                && segment.options.scale.is_none()
+                && !segment.options.sack_permitted,
+            "an option that belongs on a SYN: {segment:?}"
+        );
+    }
+
+    pub(super) fn judge_timestamps(&self, segment: &Segment) {
+        assert_eq!(
+            segment.options.timestamps.is_some(),
+            self.timestamps,
+            "timestamps on every segment or on none: {segment:?}"
+        );
+        let Some((value, echo)) = segment.options.timestamps else { return };
+        if !self.settings.lossy {
+            assert!((value.wrapping_sub(self.ts_recent) as i32) >= 0, "its clock went back");
+        }
+        assert!(echo >= TIMESTAMPS_FROM, "echoes {echo}, which was never sent");
+    }
+
+    pub(super) fn judge_reset(&self, segment: &Segment) {
+        // RFC 9293 §3.10.7.4, RFC 5961 §3: believed at the very next number.
+        let position = self.position_of(segment.seq);
+        let next = self.rcv_nxt();
+        assert!(
+            position == next || self.settings.lossy,
+            "a reset at {position}, expected at {next}: {segment:?}"
+        );
+    }
+
+    pub(super) fn judge_acknowledgment(&self, ack: u64) {
+        assert!(ack <= self.max, "acknowledges {ack} of {} that were sent", self.max);
+    }
+
+    pub(super) fn judge_edge(&self, edge: u64) {
+        if !self.settings.lossy && self.window_from != (0, 0) {
+            assert!(
+                // A probe has moved our idea of the edge by an octet.
+                edge + 1 >= self.snd_edge,
+                "the window shrank from {} to {edge}",
+                self.snd_edge
+            );
+        }
+    }
+
+    pub(super) fn judge_sack(&self, segment: &Segment) {
+        assert!(segment.options.sack.is_empty() || self.sack, "SACK was not agreed on");
+        for &(left, right) in &segment.options.sack {
+            let (left, right) = (left.wrapping_sub(self.iss), right.wrapping_sub(self.iss));
+            assert!(
+                left >= 1 && left < right && u64::from(right) <= self.max,
+                "reports {left} to {right} of {} that were sent",
+                self.max
+            );
+        }
+    }
+
+    pub(super) fn judge_payload(&self, segment: &Segment, position: u64) {
+        let len = segment.payload.len();
+        let options = if self.timestamps { 12 } else { 0 };
+        assert!(
+            len + options <= usize::from(self.settings.mss),
+            "{len} octets of payload beyond our MSS"
+        );
+        let end = position + len as u64;
+        assert!(end <= self.rcv_edge, "payload to {end}, beyond the window to {}", self.rcv_edge);
+        if segment.has(FIN) {
+            assert!(self.finished_at.is_none_or(|at| at == end), "the end moved to {end}");
+        }
+        if let Some(at) = self.finished_at {
+            assert!(end <= at, "payload behind the end");
+        }
+    }
+}

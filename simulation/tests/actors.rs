@@ -1,0 +1,371 @@
+//! Those who misbehave, against the real engine: what others notice, which should be nothing.
+//!
+//! Every scenario ends in [`World::finish`]: every frame is back in the pool, nothing is held, the
+//! ledger balances. `RINGROAD_SEED=n` replays a seed, `RINGROAD_SEEDS=n` runs more.
+
+use std::time::Duration;
+
+use ringroad_engine::port::impair;
+use ringroad_simulation::actors::{
+    Attack, Behaviour, Expectation, Mischief, Moment, Role, Scene, Script,
+};
+use ringroad_simulation::appliance::peer::{Peer, Settings, Status};
+use ringroad_simulation::appliance::rig::{
+    CLIENTS, Key, ORIGINS, Plan, Random, Wire, World, ms, origin, secs, seeds, service,
+};
+
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What became of a conversation at one end.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    Whole,
+    /// It was told that the rest will not come.
+    Cut,
+    /// It has not been told.
+    Open,
+}
+
+/// Judges what a host has heard of `script`.
+fn end_of(peer: &Peer, role: Role, script: &Script) -> End {
+    let said = script.octets(role.other());
+    assert!(said.starts_with(&peer.received), "{:?} heard what nobody said", peer.local);
+    match peer.status {
+        Status::Finished if peer.received.len() == said.len() => End::Whole,
+        Status::Finished | Status::Refused | Status::Reset | Status::Aborted => End::Cut,
+        _ => End::Open,
+    }
+}
+
+/// A world in which the client behaves so, or the origin, and two others do as they should.
+struct Scenario {
+    seed: u64,
+    behaviour: Behaviour,
+    who: Role,
+    script: Script,
+    settings: Settings,
+    network: impair::Settings,
+}
+
+impl Scenario {
+    fn new(behaviour: Behaviour, who: Role) -> Scenario {
+        Scenario {
+            seed: 1,
+            behaviour,
+            who,
+            script: Script { rounds: 2, ..Script::exchange(1, 1000, 200_000) },
+            settings: Settings::MODERN,
+            network: impair::Settings::default(),
+        }
+    }
+
+    /// Runs it to the end; what the client and the origin's last connection with it have come to.
+    #[track_caller]
+    fn run(&self) -> (End, End) {
+        let plan = Plan { frames: 2048, ..Plan::new(self.seed) }.origins(1);
+        let mut world = World::impaired(plan, [self.network; 2]);
+        let plain = Settings { patience: Some(secs(600)), ..self.settings };
+        let behaves = |role| if role == self.who { self.behaviour } else { Behaviour::Plain };
+        let at_origin = behaves(Role::Origin);
+        world.listen(origin(1), at_origin.settings(plain), move || at_origin.origin());
+        let at_client = behaves(Role::Client);
+        let odd = world.client(1, at_client.settings(plain), at_client.client(self.script));
+        let others: Vec<(Key, Script)> = (2..4)
+            .map(|n| {
+                let script = Script::exchange(n.into(), 500, 50_000);
+                (world.client(n, plain, Behaviour::Plain.client(script)), script)
+            })
+            .collect();
+        let limit = self.behaviour.lasts(&self.script) + IDLE + secs(600);
+        world.run_until(limit, |world| world.hosts.all_over());
+        if self.who == Role::Client {
+            for (key, script) in others {
+                let end = end_of(world.peer(key), Role::Client, &script);
+                assert_eq!(end, End::Whole, "somebody else's connection, beside {self}");
+            }
+        }
+        let ends =
+            (end_of(world.peer(odd), Role::Client, &self.script), self.origins_end(&mut world));
+        let ended = world.finish();
+        assert_eq!(ended.service.active, 0);
+        ends
+    }
+
+    fn origins_end<P: Wire>(&self, world: &mut World<P>) -> End {
+        let about =
+            |peer: &Peer| Script::of(&peer.received).is_some_and(|s| s.id == self.script.id);
+        let mut peers = world.origin_peers();
+        peers.retain(|peer| about(peer));
+        peers.last().map_or(End::Cut, |peer| end_of(peer, Role::Origin, &self.script))
+    }
+
+    /// Runs it, and expects what the behaviour says.
+    #[track_caller]
+    fn check(&self) {
+        let ends = self.run();
+        let (other, own) = if self.who == Role::Client { (ends.1, ends.0) } else { ends };
+        match self.behaviour.expectation(IDLE) {
+            Expectation::Whole => {
+                assert_eq!((other, own), (End::Whole, End::Whole), "{self}");
+            }
+            Expectation::EitherEndMayReset => {
+                assert!(other != End::Open && own != End::Open, "{self}: {other:?} {own:?}");
+            }
+            Expectation::Nothing => assert_ne!(other, End::Open, "{self}"),
+        }
+    }
+}
+
+impl std::fmt::Display for Scenario {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "seed {}: {:?} as {:?}", self.seed, self.behaviour, self.who)
+    }
+}
+
+fn at_both_ends(behaviour: Behaviour) {
+    for who in [Role::Client, Role::Origin] {
+        Scenario::new(behaviour, who).check();
+    }
+}
+
+#[test]
+fn plain_hosts_hear_all_that_is_said() {
+    at_both_ends(Behaviour::Plain);
+    for closes_first in [Role::Client, Role::Origin] {
+        let script = Script { closes_first, ..Script::exchange(1, 100_000, 100_000) };
+        Scenario { script, ..Scenario::new(Behaviour::Plain, Role::Client) }.check();
+    }
+}
+
+#[test]
+fn who_reads_slowly_hears_all() {
+    at_both_ends(Behaviour::ReadsSlowly { octets: 1000, every: ms(10) });
+    at_both_ends(Behaviour::ReadsSlowly { octets: 100_000, every: secs(20) });
+    at_both_ends(Behaviour::PausesReading { after: 100, pause: secs(50) });
+}
+
+#[test]
+fn who_reads_nothing_for_longer_than_the_idle_timeout_is_told() {
+    let script = Script::exchange(1, 100, 2_000_000);
+    let behaviour = Behaviour::PausesReading { after: 10_000, pause: secs(300) };
+    let scenario = Scenario { script, ..Scenario::new(behaviour, Role::Client) };
+    assert_eq!(scenario.run(), (End::Cut, End::Cut));
+}
+
+#[test]
+fn who_says_little_at_a_time_is_heard() {
+    let script = Script::exchange(1, 3000, 3000);
+    for who in [Role::Client, Role::Origin] {
+        let behaviour = Behaviour::Trickles { octets: 1, every: ms(5) };
+        Scenario { script, ..Scenario::new(behaviour, who) }.check();
+        let behaviour = Behaviour::Trickles { octets: 100, every: secs(7) };
+        Scenario { script, ..Scenario::new(behaviour, who) }.check();
+        Scenario { script, ..Scenario::new(Behaviour::Idles { quiet: secs(55) }, who) }.check();
+    }
+}
+
+#[test]
+fn one_direction_may_end_before_the_other() {
+    at_both_ends(Behaviour::ClosesHalf);
+}
+
+#[test]
+fn who_never_ends_is_ended() {
+    at_both_ends(Behaviour::NeverCloses);
+}
+
+#[test]
+fn a_reset_crosses() {
+    for when in
+        [Moment::Said(500), Moment::Heard(10_000), Moment::After(ms(1)), Moment::After(ms(3))]
+    {
+        at_both_ends(Behaviour::Aborts { when });
+    }
+}
+
+#[test]
+fn the_other_end_of_who_vanishes_is_told() {
+    for when in
+        [Moment::Said(500), Moment::Heard(10_000), Moment::After(ms(1)), Moment::After(ms(3))]
+    {
+        at_both_ends(Behaviour::Vanishes { when });
+    }
+}
+
+#[test]
+fn a_syn_that_comes_again_changes_nothing() {
+    for higher in [0, 1, 5000, 1 << 31, u32::MAX] {
+        let behaviour = Behaviour::RepeatsSyn { higher, every: ms(1), times: 9 };
+        Scenario::new(behaviour, Role::Client).check();
+    }
+}
+
+#[test]
+fn the_same_port_opens_again_and_again() {
+    for closes_first in [Role::Client, Role::Origin] {
+        for settings in [Settings::MODERN, Settings::PLAIN] {
+            for ahead in [1, 100_000, -100_000, i32::MIN] {
+                let behaviour = Behaviour::ReusesPort { after: ms(2), ahead, times: 3 };
+                let script = Script { closes_first, ..Script::exchange(1, 1000, 20_000) };
+                let scenario =
+                    Scenario { script, settings, ..Scenario::new(behaviour, Role::Client) };
+                scenario.check();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_window_that_is_taken_back_ends_nothing() {
+    for to in [0, 700, 10_000] {
+        for pause in [ms(500), secs(50)] {
+            at_both_ends(Behaviour::ShrinksWindow { after: 30_000, to, pause });
+        }
+    }
+}
+
+#[test]
+fn small_windows_and_small_segments_take_longer() {
+    at_both_ends(Behaviour::TinyWindow { octets: 500 });
+    at_both_ends(Behaviour::TinyWindow { octets: 4000 });
+    at_both_ends(Behaviour::TinyMss { octets: 64 });
+    at_both_ends(Behaviour::TinyMss { octets: 300 });
+    at_both_ends(Behaviour::SillyWindow { buffer: 4096, octets: 100, every: ms(1) });
+}
+
+#[test]
+fn acknowledgments_may_come_in_any_shape() {
+    at_both_ends(Behaviour::SplitsAcks { octets: 1 });
+    at_both_ends(Behaviour::SplitsAcks { octets: 100 });
+    at_both_ends(Behaviour::DelaysAcks { by: ms(200) });
+    at_both_ends(Behaviour::AcksLate { by: ms(150) });
+    at_both_ends(Behaviour::AcksLate { by: ms(700) });
+    at_both_ends(Behaviour::StretchesAcks { segments: 40 });
+}
+
+#[test]
+fn reports_may_be_taken_back_and_repeated() {
+    for seed in seeds(4) {
+        let behaviours = [Behaviour::Reneges { every: ms(3) }, Behaviour::ReportsDuplicates];
+        for (behaviour, who) in behaviours.into_iter().zip([Role::Client, Role::Origin]) {
+            let mut scenario = lossy(seed, behaviour, who);
+            scenario.network.duplicate_ppm = 20_000;
+            scenario.check();
+        }
+    }
+}
+
+/// Over a network that loses and reorders.
+fn lossy(seed: u64, behaviour: Behaviour, who: Role) -> Scenario {
+    Scenario {
+        seed,
+        settings: Settings { lossy: true, ..Settings::MODERN },
+        network: impair::Settings {
+            loss_ppm: 10_000,
+            reorder_ppm: 10_000,
+            delay: ms(2),
+            ..impair::Settings::default()
+        },
+        ..Scenario::new(behaviour, who)
+    }
+}
+
+#[test]
+fn any_behaviour_over_a_bad_network() {
+    for seed in seeds(40) {
+        let mut random = Random::new(seed);
+        let behaviour = Behaviour::any(&mut random);
+        let who = if random.below(2) == 0 { Role::Client } else { Role::Origin };
+        lossy(seed, behaviour, who).check();
+    }
+}
+
+/// Runs an attack on both addresses of the service while others go about their business, and lets
+/// `each` look at the world between any two turns.
+#[track_caller]
+fn attacked(
+    seed: u64,
+    attack: &Attack,
+    mut each: impl FnMut(&mut World<ringroad_engine::port::sim::SimPort>),
+) {
+    let mut world = World::new(Plan::new(seed));
+    let settings = Settings { lossy: true, patience: Some(secs(300)), ..Settings::MODERN };
+    world.listen(origin(1), settings, || Behaviour::Plain.origin());
+    let script = |id| Script { rounds: 4, ..Script::exchange(id, 2000, 200_000) };
+    let pace = Behaviour::ReadsSlowly { octets: 4000, every: ms(10) };
+    let clients: Vec<(Key, Script)> = (1..5)
+        .map(|n| (world.client(n, settings, pace.client(script(n.into()))), script(n.into())))
+        .collect();
+    world.run_for(ms(20));
+    let others = clients.iter().map(|(key, _)| (key.0, service())).collect();
+    let actor = attack.actor(seed, world.now, Scene::clients(others));
+    world.hosts.0[CLIENTS].actors.push(actor);
+    world.run_until(secs(120), |world| {
+        each(world);
+        world.hosts.all_over()
+    });
+    for (key, script) in clients {
+        let end = end_of(world.peer(key), Role::Client, &script);
+        assert_eq!(end, End::Whole, "seed {seed}: {:?} beside {attack:?}", key.0);
+    }
+    world.run_until(secs(120), |world| world.lane.worker().active() == 0);
+    world.finish();
+}
+
+fn attack(mischief: Mischief, per_second: u32) -> Attack {
+    Attack { mischief, per_second, after: ms(5), lasts: secs(1) }
+}
+
+#[test]
+fn floods_disturb_nobody_who_is_there() {
+    for mischief in [Mischief::Syns, Mischief::Scan, Mischief::Fragments, Mischief::Malformed] {
+        for seed in seeds(2) {
+            attacked(seed, &attack(mischief, 20_000), |_| {});
+        }
+    }
+}
+
+#[test]
+fn guessed_numbers_hit_nothing() {
+    for mischief in [
+        Mischief::BlindAcks,
+        Mischief::BlindResets,
+        Mischief::BlindFins,
+        Mischief::BlindSyns,
+        Mischief::BlindPayload,
+    ] {
+        attacked(seeds(1).start, &attack(mischief, 20_000), |_| {});
+    }
+}
+
+#[test]
+fn who_acknowledges_ahead_is_not_sent_more_than_there_is() {
+    let script = Script::exchange(77, 100, 3_000_000);
+    for ahead in [1000, 100_000, 1 << 30] {
+        attacked(1, &attack(Mischief::AcksAhead { script, ahead }, 5000), |_| {});
+    }
+}
+
+#[test]
+fn memory_behind_a_gap_is_bounded() {
+    let mut least = usize::MAX;
+    attacked(1, &attack(Mischief::HoardsMemory, 50_000), |world| {
+        least = least.min(world.lane.worker().pool.free_count());
+    });
+    assert!(least > 2048, "{least} of 4096 frames were left");
+}
+
+#[test]
+fn an_attack_can_be_stopped() {
+    let mut world = World::new(Plan::new(1));
+    let attack = Attack { lasts: secs(3600), ..attack(Mischief::BlindAcks, 1000) };
+    let actor = attack.actor(1, world.now, Scene::clients(Vec::new()));
+    world.hosts.0[CLIENTS].actors.push(actor);
+    world.run_for(secs(1));
+    assert!(!world.hosts.all_over());
+    world.hosts.0[CLIENTS].actors.iter_mut().for_each(|actor| actor.stop());
+    assert!(world.hosts.all_over());
+    let received = world.finish().ledger.received;
+    assert!((900..1100).contains(&received), "{received}");
+    let _ = ORIGINS;
+}
