@@ -60,7 +60,7 @@ impl Served {
             let Some(told) = Script::of(&peer.received) else { continue };
             let Some(script) = scripts.get(&told.id).filter(|script| **script == told) else {
                 let message = format!("{} has heard of {told:?}, which nobody said", peer.local);
-                return Err(Failure { oracle: Oracle::Integrity, message, at: None });
+                return Err(Failure::new(Oracle::Integrity, message));
             };
             check(*script, Role::Client, peer)?;
             let whole = peer.received.len() == script.len(Role::Client);
@@ -89,7 +89,7 @@ fn check(script: Script, speaker: Role, peer: &Peer) -> Result<(), Failure> {
                 peer.received.len(),
                 script.id
             );
-            Err(Failure { oracle: Oracle::Integrity, message, at: None })
+            Err(Failure::new(Oracle::Integrity, message))
         }
     }
 }
@@ -114,5 +114,5 @@ fn unjustified(client: &Client, peer: &Peer) -> Failure {
         client.script.len(Role::Origin),
         peer.unacknowledged()
     );
-    Failure { oracle: Oracle::Completion, message, at: None }
+    Failure::new(Oracle::Completion, message)
 }

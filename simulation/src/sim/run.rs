@@ -206,7 +206,7 @@ impl<'a> Run<'a> {
     }
 
     fn failure(&self, oracle: Oracle, message: &str) -> Failure {
-        Failure { oracle, message: message.to_owned(), at: Some(self.since()) }
+        Failure { at: Some(self.since()), ..Failure::new(oracle, message.to_owned()) }
     }
 }
 

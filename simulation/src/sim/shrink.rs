@@ -82,7 +82,7 @@ impl Search {
         change(&mut case);
         self.shrunk.tried += 1;
         match run(&case, &Watch::default()) {
-            Err(failure) if failure.oracle == self.shrunk.failure.oracle => {
+            Err(failure) if failure.resembles(&self.shrunk.failure) => {
                 self.shrunk.case = case;
                 self.shrunk.failure = failure;
                 true
