@@ -114,7 +114,7 @@ fn each_end_sees_rewritten_numbers_that_agree() {
         assert_eq!(line.pass([answer]), [expected]);
         // The same SYN again looks the same; that of the next connection does not.
         assert_eq!(line.pass([syn()]), [syn_at_appliance]);
-        assert_eq!(line.pass([syn_ack()]), [syn_ack_at_host.clone()]);
+        assert!(line.pass([syn_ack()]) == [syn_ack_at_host]);
         let next = [Segment { seq: 98, ..syn() }, Segment { seq: 498, ..syn_ack() }];
         let next = line.pass(next.clone());
         let by_next = next[0].seq.wrapping_sub(98) | next[1].seq.wrapping_sub(498);
