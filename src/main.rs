@@ -23,6 +23,9 @@ mod stats;
 
 use std::process::ExitCode;
 
+// What carries traffic has no faults planted in it.
+const _: () = assert!(!ringroad_engine::planted::POSSIBLE, "built with `planted-faults`");
+
 fn main() -> ExitCode {
     let command = match cli::parse() {
         Ok(command) => command,

@@ -11,6 +11,7 @@ pub mod flow;
 pub mod frame;
 pub mod kernel;
 pub mod limits;
+pub mod planted;
 pub mod port;
 mod prefix_map;
 pub mod proxy;

@@ -16,7 +16,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, Instant as Clock};
 
-use ringroad_engine::limits::{DORMANT_AFTER, PAIRS_PER_LANE_MAX, TIME_WAIT};
+use ringroad_engine::limits::{DORMANT_AFTER, LOOKS_FOR_QUIET_MAX, PAIRS_PER_LANE_MAX, TIME_WAIT};
 use ringroad_engine::stage::idle_connection_octets;
 
 use crate::appliance::rig::assert_ended;
@@ -37,10 +37,9 @@ pub struct Report {
     pub opened_in: Duration,
     /// What an idle connection takes of the engine's tables [octets].
     pub table_octets_each: usize,
-    /// What it took of this process's memory, with what its hosts remember of it ([`Report::host_octets_each`])
-    /// [octets].
-    pub resident_octets_each: usize,
-    pub host_octets_each: usize,
+    /// By how much this process's memory has grown, the engine's packet memory and its pairs awake
+    /// included [octets].
+    pub resident_octets: usize,
     /// What a turn of the lane takes in which nothing comes: with no connection, and with all of them
     /// asleep [ns].
     pub empty_turn_ns: u64,
@@ -66,12 +65,14 @@ pub fn run(connections: usize, seed: u64) -> Report {
         ORIGINS_MAX * PORTS
     );
     let start = Clock::now();
-    let mut crowd = Crowd { hosts: Hosts::new(connections), edge: Edge::new(connections, seed) };
+    let hosts = Hosts::new(connections);
+    let resident = resident_octets();
+    let mut crowd = Crowd { hosts, edge: Edge::new(connections, seed) };
     let empty_turn_ns = crowd.edge.quiet_turn_ns();
-    let (began, resident) = (crowd.edge.now, resident_octets());
+    let began = crowd.edge.now;
     crowd.open();
     let opened_in = crowd.edge.now - began;
-    let resident_octets_each = resident_octets().saturating_sub(resident) / connections;
+    let resident_octets = resident_octets().saturating_sub(resident);
     let idle_turn_ns = crowd.edge.quiet_turn_ns();
     let (woken, wake_ns, awake_ns) = crowd.wake_some();
     crowd.end();
@@ -79,8 +80,7 @@ pub fn run(connections: usize, seed: u64) -> Report {
         connections,
         opened_in,
         table_octets_each: idle_connection_octets(),
-        resident_octets_each,
-        host_octets_each: Hosts::OCTETS_EACH,
+        resident_octets,
         empty_turn_ns,
         idle_turn_ns,
         woken,
@@ -106,19 +106,21 @@ impl Crowd {
                 self.all(step, batch.clone());
             }
             self.converse(batch);
-            self.edge.pass(DELAYED_BY);
-            self.settle();
         }
         self.sleep();
         let counters = self.edge.lane.worker().service_counters(0);
         assert_eq!((counters.accepted, counters.refused), (connections as u64, 0));
     }
 
-    /// A request and its answer on each.
-    fn converse(&mut self, batch: impl Iterator<Item = usize> + Clone) {
-        for step in [Step::Request, Step::Answer, Step::Acknowledge] {
-            self.all(step, batch.clone());
-        }
+    /// A request and its answer on each, until nobody has anything to acknowledge any more. Returns
+    /// what a request took [ns].
+    fn converse(&mut self, connections: impl Iterator<Item = usize> + Clone) -> u64 {
+        let request_ns = self.all(Step::Request, connections.clone());
+        self.all(Step::Answer, connections.clone());
+        self.all(Step::Acknowledge, connections);
+        self.edge.pass(DELAYED_BY);
+        self.settle();
+        request_ns
     }
 
     /// Makes some speak, all over the crowd. Returns how many, and what their first segment and their
@@ -126,17 +128,10 @@ impl Crowd {
     fn wake_some(&mut self) -> (usize, u64, u64) {
         let every = self.hosts.len().div_ceil(SPEAKERS);
         let speakers = (0..self.hosts.len()).step_by(every);
-        let asleep = self.edge.lane.worker().asleep();
-        let wake_ns = self.all(Step::Request, speakers.clone());
-        let woken = asleep - self.edge.lane.worker().asleep();
+        let wake_ns = self.converse(speakers.clone());
+        let woken = self.hosts.len() - self.edge.lane.worker().asleep();
         assert_eq!(woken, speakers.len(), "who speaks is awake, and nobody else");
-        self.all(Step::Answer, speakers.clone());
-        self.all(Step::Acknowledge, speakers.clone());
-        let awake_ns = self.all(Step::Request, speakers.clone());
-        self.all(Step::Answer, speakers.clone());
-        self.all(Step::Acknowledge, speakers);
-        self.edge.pass(DELAYED_BY);
-        self.settle();
+        let awake_ns = self.converse(speakers);
         self.sleep();
         (woken, wake_ns, awake_ns)
     }
@@ -152,10 +147,9 @@ impl Crowd {
         self.settle();
         self.hosts.assert_finished();
         assert_ended(&self.edge.snapshot());
-        self.edge.pass(TIME_WAIT + DORMANT_AFTER);
-        while self.edge.lane.worker().flows() > 0 {
-            self.settle();
-        }
+        self.edge.pass(TIME_WAIT);
+        self.settle();
+        assert_eq!(self.edge.lane.worker().flows(), 0);
     }
 
     /// Each of the connections takes a step, and what comes of it is heard. Returns what a segment
@@ -191,10 +185,12 @@ impl Crowd {
     fn sleep(&mut self) {
         self.edge.pass(DORMANT_AFTER);
         let all = self.hosts.len();
-        for _ in 0..all {
+        // So many are looked at in a turn, each twice at most.
+        for _ in 0..2 * all.div_ceil(LOOKS_FOR_QUIET_MAX) + 64 {
             if self.edge.lane.worker().asleep() == all {
                 return;
             }
+            self.edge.pass(DELAYED_BY);
             self.settle();
         }
         panic!("{} of {all} sleep", self.edge.lane.worker().asleep());
@@ -226,9 +222,11 @@ impl fmt::Display for Report {
         writeln!(f, "{connections} connections were opened in {opened:.1} s of virtual time")?;
         writeln!(
             f,
-            "idle, each takes {} octets of the engine's tables; resident memory has grown by {} each, \
-             {} of them the simulated hosts'",
-            self.table_octets_each, self.resident_octets_each, self.host_octets_each
+            "idle, each takes {} octets of the engine's tables; the engine has {:.0} MiB of memory \
+             in use, {} octets for each",
+            self.table_octets_each,
+            self.resident_octets as f64 / f64::from(1 << 20),
+            self.resident_octets / connections
         )?;
         writeln!(
             f,
@@ -247,8 +245,8 @@ impl fmt::Display for Report {
 /// Connections that take a step together.
 const BATCH: usize = 2048;
 
-/// Connections that are made to speak.
-const SPEAKERS: usize = 4096;
+/// Connections that are made to speak: they can all be awake.
+const SPEAKERS: usize = BATCH;
 
 /// Longer than an acknowledgment is delayed.
 const DELAYED_BY: Duration = Duration::from_millis(50);

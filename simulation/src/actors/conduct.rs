@@ -88,6 +88,9 @@ impl Conduct {
     fn begin(&mut self, peer: &mut Peer) {
         self.began = Some(peer.now());
         self.buffer = peer.settings.buffer;
+        if let Behaviour::RepeatsSyn { every, .. } = self.behaviour {
+            self.next_at = peer.now() + every;
+        }
         peer.paused =
             matches!(self.behaviour, Behaviour::ReadsSlowly { .. } | Behaviour::SillyWindow { .. });
     }

@@ -104,7 +104,7 @@ fn blind(random: &mut Random, scene: &Scene, flags: u8, len: usize) -> Vec<u8> {
     if random.below(2) == 0 {
         segment.options.timestamps = Some((random.draw() as u32, random.draw() as u32));
     }
-    segment.payload = pattern(random.draw(), len);
+    segment.payload = pattern(random.below(256), len);
     segment.build()
 }
 

@@ -102,7 +102,7 @@ impl Greed {
                 let most = if self.random.below(2) == 0 { 1400 } else { 8 };
                 let len = 1 + self.random.below(most) as usize;
                 let ahead = 1 + self.random.below(60_000) as u32;
-                let payload = pattern(self.random.draw(), len);
+                let payload = pattern(self.random.below(256), len);
                 self.send(ACK | PSH, ahead, payload);
             }
         }

@@ -68,7 +68,7 @@ fn sound(random: &mut Random, scene: &Scene) -> Vec<u8> {
     if flags == SYN {
         segment.ack = 0;
     } else {
-        segment.payload = pattern(random.draw(), random.below(1000) as usize);
+        segment.payload = pattern(random.below(256), random.below(1000) as usize);
     }
     segment.build()
 }

@@ -73,6 +73,8 @@ pub struct Peer {
     heard_at: Instant,
     /// To be sent as they are.
     aside: Vec<Segment>,
+    /// Answers to SYNs with other numbers than ours may come.
+    odd_syns: bool,
 
     iss: u32,
     out: Vec<u8>,
@@ -150,6 +152,7 @@ impl Peer {
             heard: true,
             heard_at: Instant::ZERO,
             aside: Vec::new(),
+            odd_syns: false,
             iss,
             out: Vec::new(),
             finish: false,
@@ -291,11 +294,13 @@ impl Peer {
         if segment.has(RST) {
             return self.take_reset(segment);
         }
+        let forged = self.settings.forged;
         match self.status {
+            _ if forged && self.is_over() && segment.has(SYN) => return self.disown(segment),
             Status::Refused | Status::Reset => return,
             Status::Aborted | Status::GaveUp => return self.disown(segment),
             _ if segment.has(SYN) => return self.take_syn(segment),
-            Status::SynSent if !self.before.is_empty() => return self.disown(segment),
+            Status::SynSent if self.odd_syns || forged => return self.disown(segment),
             Status::SynSent => {
                 assert!(self.settings.lossy, "before the handshake: {segment:?}");
                 return;
@@ -406,7 +411,10 @@ impl Peer {
             (Status::SynSent, true) => {
                 let acked = u64::from(segment.ack.wrapping_sub(self.iss));
                 // All of what came with the SYN, or nothing of it.
-                assert!(acked == 1 || acked == self.max, "acknowledges something else");
+                if acked != 1 && acked != self.max {
+                    assert!(self.odd_syns || self.settings.forged, "acknowledges something else");
+                    return self.disown(segment);
+                }
                 self.early = acked - 1;
                 self.cookie = segment.options.fast_open.clone().and_then(|c| c.try_into().ok());
                 let asked = self.settings.fast_open.is_some();

@@ -231,10 +231,11 @@ impl Side {
 
     /// Everybody sends what they have to.
     fn speak(&mut self, now: Instant) -> usize {
-        let mut sending = Vec::new();
+        let (mut moved, mut sending) = (0, Vec::new());
         for peer in self.peers.values_mut() {
             peer.run(now);
             for segment in peer.poll(now) {
+                moved += 1;
                 match self.cookies.as_mut().map_or(Fate::Passed, |shield| shield.see(&segment)) {
                     Fate::Passed => {}
                     Fate::Answered(answer) => {
@@ -251,8 +252,11 @@ impl Side {
                 sending.push(packet);
             }
         }
-        sending.extend(self.actors.iter_mut().flat_map(|actor| actor.poll(now)));
-        let moved = sending.len();
+        for actor in &mut self.actors {
+            let packets = actor.poll(now);
+            moved += packets.len();
+            sending.extend(packets);
+        }
         for packet in sending {
             if self.sent.len() == MISCHIEF {
                 self.sent.clear();

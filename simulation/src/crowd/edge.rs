@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as Clock};
 use ringroad_ebpf::{FingerprintKey, KnownFlows};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
-use ringroad_engine::limits::BURST;
+use ringroad_engine::limits::{AWAKE_PAIRS_MIN, BURST};
 use ringroad_engine::port::sim::{Settings, SimPeer, SimPort};
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings};
 use ringroad_engine::random::Random;
@@ -95,9 +95,10 @@ impl Edge {
         self.now += time;
     }
 
-    /// The median of what a turn takes in which nothing comes [ns].
+    /// What a turn takes in which nothing comes [ns].
     pub(super) fn quiet_turn_ns(&mut self) -> u64 {
-        median((0..QUIET_TURNS).map(|_| self.turn()).collect())
+        let mut hundred = || (0..100).map(|_| self.turn()).sum::<u64>() / 100;
+        median((0..100).map(|_| hundred()).collect())
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -153,10 +154,8 @@ fn linux() -> SimulatedHost {
     linux
 }
 
-/// Packet memory: room for as many pairs awake, too [frames].
-const FRAMES: usize = 16_384;
+/// Packet memory, and room for as many pairs awake: more than take a step at a time [frames].
+const FRAMES: usize = AWAKE_PAIRS_MIN;
 
 /// From one turn to the next.
 const TURN: Duration = Duration::from_micros(20);
-
-const QUIET_TURNS: usize = 1001;

@@ -65,9 +65,6 @@ struct Numbers {
 }
 
 impl Hosts {
-    /// What they remember of a connection.
-    pub(super) const OCTETS_EACH: usize = size_of::<Connection>();
-
     /// Memory is taken and touched at once.
     pub(super) fn new(connections: usize) -> Self {
         let fresh = Connection {

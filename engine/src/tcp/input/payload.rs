@@ -2,6 +2,7 @@
 
 use super::{Disposition, DropReason};
 use crate::limits::{DELAYED_ACK, TIME_WAIT};
+use crate::planted::{self, Fault};
 use crate::tcp::receive_queue::{frames_max, trim_back, trim_front};
 use crate::tcp::state::{Event, State};
 use crate::tcp::{Chunk, Connection, Context};
@@ -158,7 +159,7 @@ impl Connection {
         if self.cold.rcv_fin != Some(self.rcv_nxt) || !self.state.can_receive() {
             return;
         }
-        self.rcv_nxt += 1;
+        self.rcv_nxt += u32::from(!planted::is(Fault::FinNotAcknowledged));
         self.rcv_edge = self.rcv_edge.latest(self.rcv_nxt);
         self.transition(Event::FinArrived);
         if self.state == State::CloseWait {

@@ -23,6 +23,7 @@ impl Peer {
         let mut syn = self.segment(self.now, 0, SYN, Vec::new());
         syn.seq = syn.seq.wrapping_add(higher);
         self.aside.push(syn);
+        self.odd_syns = true;
     }
 
     /// Opens the next connection from the same address and port, its number so much behind what was
@@ -37,6 +38,7 @@ impl Peer {
         let next = Peer::connect(self.settings, key, self.link, iss, app);
         let last = std::mem::replace(self, next);
         (self.now, self.app, self.before) = (last.now, last.app, last.before);
+        self.odd_syns = true;
         self.before.push(Life {
             status: last.status,
             received: last.received,

@@ -25,6 +25,8 @@ pub struct Settings {
     pub patience: Option<Duration>,
     /// Whether the network may lose, repeat and reorder. If not, more is demanded.
     pub lossy: bool,
+    /// Whether others may send segments in its name, which the engine may answer.
+    pub forged: bool,
 }
 
 impl Settings {
@@ -42,6 +44,7 @@ impl Settings {
         segment_max: u64::MAX,
         patience: None,
         lossy: false,
+        forged: false,
     };
 
     /// No options but the MSS.
