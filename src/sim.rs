@@ -1,7 +1,7 @@
 //! `ringroad sim`: a whole appliance between simulated clients, origins and networks.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 fn one(args: &Args, scenario: Scenario, seed: u64, out: &mut impl Write) -> Result<ExitCode> {
     let case = scenario.case(seed);
     let watch = match &args.captures {
-        Some(directory) => captured(scenario, seed, directory.clone(), out)?,
+        Some(directory) => captured(&format!("sim-{scenario}-{seed}"), directory, out)?,
         None => Watch::default(),
     };
     match play(&case, &watch) {
@@ -121,21 +121,16 @@ fn explain(args: &Args, case: &Case, failure: &Failure, out: &mut impl Write) ->
     writeln!(out, "again: ringroad sim --scenario {scenario} --seed {seed}")?;
     let directory = args.captures.clone().unwrap_or_else(|| PathBuf::from("."));
     // With captures it fails the same way.
-    let _ = play(case, &captured(scenario, seed, directory, out)?);
+    let _ = play(case, &captured(&format!("sim-{scenario}-{seed}"), &directory, out)?);
     let shrunk = shrink(case, failure, SHRINKING);
-    writeln!(out, "after {} smaller cases, it takes no more than this: {}", shrunk.tried, shrunk.failure)?;
+    writeln!(out, "{} smaller cases were tried; it takes no more than this: {}", shrunk.tried, shrunk.failure)?;
     writeln!(out, "{:#?}", shrunk.case)?;
+    let _ = play(&shrunk.case, &captured(&format!("sim-{scenario}-{seed}-least"), &directory, out)?);
     Ok(ExitCode::FAILURE)
 }
 
-fn captured(
-    scenario: Scenario,
-    seed: u64,
-    directory: PathBuf,
-    out: &mut impl Write,
-) -> Result<Watch> {
-    let name = format!("sim-{scenario}-{seed}");
-    let (watch, [clients, origins]) = Watch::capturing(&directory, &name)
+fn captured(name: &str, directory: &Path, out: &mut impl Write) -> Result<Watch> {
+    let (watch, [clients, origins]) = Watch::capturing(directory, name)
         .with_context(|| format!("captures cannot be written into {}", directory.display()))?;
     writeln!(out, "captures: {}, {}", clients.display(), origins.display())?;
     Ok(watch)

@@ -305,6 +305,7 @@ impl Peer {
                 assert!(self.settings.lossy, "before the handshake: {segment:?}");
                 return;
             }
+            _ if (forged || self.odd_syns) && self.is_foreign(segment) => return self.disown(segment),
             _ => {}
         }
         self.judge_options(segment);
@@ -431,12 +432,14 @@ impl Peer {
                 self.ecn.on_syn(segment);
                 self.nxt = 0;
             }
-            (_, true) if segment.seq == self.irs => {
+            // Also where a SYN was repeated on the way and each answered by a cookie of its own: ours
+            // is acknowledged (RFC 5961 §4).
+            (_, true) => {
                 assert!(self.settings.lossy, "a SYN-ACK again: {segment:?}");
                 self.acks_due = 1;
             }
-            // Its ACK and this crossed, or were reordered.
-            (_, false) if segment.seq == self.irs && self.settings.lossy => self.acks_due = 1,
+            // Its ACK and this crossed, or were reordered; or somebody begins anew.
+            (_, false) if self.settings.lossy => self.acks_due = 1,
             _ => panic!("a SYN in the middle of {:?}: {segment:?}", self.status),
         }
     }

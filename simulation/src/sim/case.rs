@@ -73,6 +73,9 @@ pub enum CookieUse {
     UnderPressure(Thresholds),
 }
 
+/// Scripts from this number on are those of intruders, who are told nothing.
+pub(super) const INTRUDERS_FROM: u32 = u32::MAX - 1000;
+
 impl Case {
     /// What is to become of a client's connection, all that it meets considered.
     pub fn expectation(&self, client: &Client) -> Expectation {

@@ -25,10 +25,6 @@ impl Dice {
         Dice(Random::new(hasher.finish()))
     }
 
-    pub(super) fn draw(&mut self) -> u64 {
-        self.0.draw()
-    }
-
     /// For those who draw by themselves.
     pub(super) fn random(&mut self) -> &mut Random {
         &mut self.0
@@ -66,7 +62,7 @@ mod tests {
 
     #[test]
     fn aspects_and_their_members_have_chances_of_their_own() {
-        let first = |mut dice: Dice| dice.draw();
+        let first = |mut dice: Dice| dice.random().draw();
         let [one, other] = ["hosts", "networks"].map(|aspect| first(Dice::of(7, aspect)));
         assert_ne!(one, other);
         assert_ne!(one, first(Dice::of(8, "hosts")));

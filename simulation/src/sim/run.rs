@@ -62,7 +62,8 @@ impl<'a> Run<'a> {
         }
         // Linux serves what the engine leaves to it.
         for address in &case.service.listen {
-            let settings = Settings { lossy: true, ..Settings::MODERN };
+            let forged = !case.intruders.is_empty();
+            let settings = Settings { lossy: true, forged, ..Settings::MODERN };
             let plain = || Behaviour::Plain.origin();
             let listener = Listener::Accept(settings, Box::new(plain));
             world.hosts.1[CLIENTS].listeners.insert(*address, listener);

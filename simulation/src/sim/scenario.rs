@@ -11,7 +11,9 @@ use ringroad_engine::tcp::congestion::Algorithm;
 use ringroad_engine::tcp::pacing::Pacing;
 use ringroad_engine::tcp::{EcnPolicy, LegSettings, MtuProbing};
 
-use super::case::{Case, Client, CookieUse, Intruding, Origin, client_address};
+use super::case::{
+    Case, Client, CookieUse, INTRUDERS_FROM, Intruding, Origin, client_address,
+};
 use super::dice::Dice;
 use crate::actors::{Attack, Behaviour, Role, Script};
 use crate::appliance::peer::Settings;
@@ -142,6 +144,10 @@ impl Maker {
             calm_at: trouble,
         };
         case.origin_faults = self.origin_faults(trouble, &case.origins);
+        // Intruders speak in their names.
+        let forged = !case.intruders.is_empty();
+        case.clients.iter_mut().for_each(|client| client.settings.forged = forged);
+        case.origins.iter_mut().for_each(|origin| origin.settings.forged = forged);
         self.set_service(&mut case);
         case
     }
@@ -247,13 +253,15 @@ impl Maker {
         let opens_at = dice.millis(0, over_ms);
         let network = dice.between(0, networks as u64 - 1) as usize;
         let v6 = dice.percent(30);
-        let behaviour = if dice.percent(self.odd_clients()) {
-            self.behaviour(&mut Dice::of_each(self.seed, "behaviour", number))
-        } else {
-            Behaviour::Plain
-        };
+        let mut behaviour = Behaviour::Plain;
+        if dice.percent(self.odd_clients()) {
+            behaviour = self.behaviour(&mut Dice::of_each(self.seed, "behaviour", number));
+        }
+        if matches!(behaviour, Behaviour::TinyMss { .. }) && self.cookies() != CookieUse::Off {
+            behaviour = Behaviour::Plain;
+        }
         let mut of_host = Dice::of_each(self.seed, "host", number);
-        let host = host(&mut of_host, if v6 { 1440 } else { 1460 });
+        let host = host(&mut of_host, v6);
         let script = self.script(number, &mut Dice::of_each(self.seed, "script", number));
         let address = client_address(number, v6);
         Client { opens_at, address, network, settings: behaviour.settings(host), behaviour, script }
@@ -299,7 +307,7 @@ impl Maker {
         (1..=count)
             .map(|number| {
                 let behaviour = self.origin_behaviour(&mut dice);
-                let settings = behaviour.settings(host(&mut dice, 1460));
+                let settings = behaviour.settings(host(&mut dice, false));
                 Origin { address: rig::origin(number as u8), network: 0, settings, behaviour }
             })
             .collect()
@@ -370,7 +378,7 @@ impl Maker {
             .map(|number| {
                 let side = if dice.percent(85) { CLIENTS } else { ORIGINS };
                 // Of a client that is nobody else.
-                let script = Script::exchange(u32::MAX - number, 100, 50_000);
+                let script = Script::exchange(INTRUDERS_FROM + number, 100, 50_000);
                 Intruding { side, attack: Attack::any(dice.random(), script) }
             })
             .collect()
@@ -464,11 +472,16 @@ impl Maker {
     }
 }
 
+/// What hosts take at a time [octets]. None is below the least that a SYN cookie can tell of
+/// (docs/decisions/0010-syn-cookies.md).
+const MSS_V4: [u16; 5] = [1460, 1460, 1400, 1200, 536];
+const MSS_V6: [u16; 5] = [1440, 1440, 1380, 1280, 1220];
+
 /// Somebody's TCP. Networks may lose, so gaps are no surprise.
-fn host(dice: &mut Dice, mss: u16) -> Settings {
+fn host(dice: &mut Dice, v6: bool) -> Settings {
     Settings {
         lossy: true,
-        mss: dice.pick(&[mss, mss, mss - 60, 1200, 536]),
+        mss: dice.pick(if v6 { &MSS_V6 } else { &MSS_V4 }),
         scale: dice.pick(&[None, Some(0), Some(2), Some(7), Some(9)]),
         timestamps: dice.percent(70),
         sack: dice.percent(80),
@@ -586,7 +599,7 @@ fn behind_boxes(dice: &mut Dice) -> NetworkSettings {
         Middlebox::StripOptions(stripped),
         Middlebox::RewriteSequence { of, forgets_sack: dice.percent(30) },
         Middlebox::ClampWindow { octets: dice.magnitude(1500, 60_000) as u32 },
-        Middlebox::ClampMss { octets: dice.between(536, 1400) as u16 },
+        Middlebox::ClampMss { octets: dice.between(1220, 1400) as u16 },
         Middlebox::SplitSegments { octets: dice.between(100, 1400) as usize },
         Middlebox::JoinSegments { within: dice.millis(0, 3) },
         Middlebox::ThinAcks { within: dice.millis(0, 10) },

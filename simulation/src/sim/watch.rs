@@ -17,13 +17,13 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use crate::appliance::side::Observer;
 
 /// How the captures of the two sides are named.
-pub const SIDES: [&str; 2] = ["clients", "origins"];
+const SIDES: [&str; 2] = ["clients", "origins"];
 
 /// Watches both sides of one run.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Watch(Rc<RefCell<Watched>>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Watched {
     fingerprint: SipHasher24,
     packets: u64,
