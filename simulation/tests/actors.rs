@@ -5,17 +5,19 @@
 
 use std::time::Duration;
 
-use ringroad_engine::port::impair;
+use ringroad_engine::frame::FramePool;
+use ringroad_engine::port::impair::{self, Impair};
 use ringroad_engine::port::sim::SimPort;
+use ringroad_engine::proxy::proxy_protocol::Version;
+use ringroad_engine::shield::Rates;
+use ringroad_engine::stage::Gate;
 use ringroad_simulation::actors::{
     Attack, Behaviour, Expectation, Mischief, Moment, Role, Scene, Script,
 };
 use ringroad_simulation::appliance::peer::{Peer, Settings, Status};
 use ringroad_simulation::appliance::rig::{
-    CLIENTS, Key, Plan, Random, Wire, World, ms, origin, secs, seeds, service,
+    CLIENTS, Ended, Key, Plan, Random, Wire, World, address, ms, origin, secs, seeds,
 };
-
-const IDLE: Duration = Duration::from_secs(60);
 
 /// What became of a conversation at one end.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,9 +32,10 @@ enum End {
 /// Judges what a host has heard of `script`.
 fn end_of(peer: &Peer, role: Role, script: &Script) -> End {
     let said = script.octets(role.other());
-    assert!(said.starts_with(&peer.received), "{:?} heard what nobody said", peer.local);
+    let heard = Script::behind_header(&peer.received).unwrap_or_default();
+    assert!(said.starts_with(heard), "{:?} heard what nobody said", peer.local);
     match peer.status {
-        Status::Finished if peer.received.len() == said.len() => End::Whole,
+        Status::Finished if heard.len() == said.len() => End::Whole,
         Status::Finished | Status::Refused | Status::Reset | Status::Aborted => End::Cut,
         _ => End::Open,
     }
@@ -46,6 +49,9 @@ struct Scenario {
     script: Script,
     settings: Settings,
     network: impair::Settings,
+    /// The service's.
+    idle_timeout: Duration,
+    proxy_protocol: Option<Version>,
 }
 
 impl Scenario {
@@ -57,15 +63,19 @@ impl Scenario {
             script: Script { rounds: 2, ..Script::exchange(1, 1000, 200_000) },
             settings: Settings::MODERN,
             network: impair::Settings::default(),
+            idle_timeout: secs(60),
+            proxy_protocol: None,
         }
     }
 
     /// Runs it to the end; what the client and the origin's last connection with it have come to.
     #[track_caller]
     fn run(&self) -> (End, End) {
-        let plan = Plan { frames: 2048, ..Plan::new(self.seed) }.origins(1);
+        let mut plan = Plan { frames: 2048, ..Plan::new(self.seed) };
+        plan.service.idle_timeout = self.idle_timeout;
+        plan.service.proxy_protocol = self.proxy_protocol;
         let mut world = World::impaired(plan, [self.network; 2]);
-        let plain = Settings { patience: Some(secs(600)), ..self.settings };
+        let plain = Settings { patience: Some(self.idle_timeout * 10), ..self.settings };
         let behaves = |role| if role == self.who { self.behaviour } else { Behaviour::Plain };
         let at_origin = behaves(Role::Origin);
         world.listen(origin(1), at_origin.settings(plain), move || at_origin.origin());
@@ -79,7 +89,7 @@ impl Scenario {
                 (world.client(n, plain, Behaviour::Plain.client(script)), script)
             })
             .collect();
-        let limit = self.behaviour.lasts(&self.script) + IDLE + secs(600);
+        let limit = self.behaviour.lasts(&self.script) + self.idle_timeout * 11;
         world.run_until(limit, |world| world.hosts.all_over());
         for (key, script) in others {
             let end = end_of(world.peer(key), Role::Client, &script);
@@ -93,8 +103,10 @@ impl Scenario {
     }
 
     fn origins_end<P: Wire>(&self, world: &mut World<P>) -> End {
-        let about =
-            |peer: &Peer| Script::of(&peer.received).is_some_and(|s| s.id == self.script.id);
+        let about = |peer: &Peer| {
+            let script = Script::behind_header(&peer.received).and_then(Script::of);
+            script.is_some_and(|script| script.id == self.script.id)
+        };
         let mut peers = world.origin_peers();
         peers.retain(|peer| about(peer));
         peers.last().map_or(End::Cut, |peer| end_of(peer, Role::Origin, &self.script))
@@ -105,7 +117,7 @@ impl Scenario {
     fn check(&self) {
         let ends = self.run();
         let (other, own) = if self.who == Role::Client { (ends.1, ends.0) } else { ends };
-        match self.behaviour.expectation(IDLE) {
+        match self.behaviour.expectation(self.idle_timeout) {
             Expectation::Whole => {
                 assert_eq!((other, own), (End::Whole, End::Whole), "{self}");
             }
@@ -226,6 +238,23 @@ fn a_window_that_is_taken_back_ends_nothing() {
 }
 
 #[test]
+fn a_window_that_is_taken_back_for_an_hour_ends_nothing_either() {
+    for to in [0, 700] {
+        let behaviour = Behaviour::ShrinksWindow { after: 30_000, to, pause: secs(3600) };
+        let scenario = Scenario::new(behaviour, Role::Client);
+        Scenario { idle_timeout: secs(7200), ..scenario }.check();
+    }
+}
+
+#[test]
+fn an_origin_finds_the_request_behind_the_header_of_the_proxy_protocol() {
+    for version in [Version::V1, Version::V2] {
+        let scenario = Scenario::new(Behaviour::Plain, Role::Origin);
+        Scenario { proxy_protocol: Some(version), ..scenario }.check();
+    }
+}
+
+#[test]
 fn small_windows_and_small_segments_take_longer() {
     at_both_ends(Behaviour::TinyWindow { octets: 500 });
     at_both_ends(Behaviour::TinyWindow { octets: 4000 });
@@ -281,21 +310,21 @@ fn any_behaviour_over_a_bad_network() {
     }
 }
 
+/// What everybody's TCP is like where packets are forged.
+const AMONG_FORGERS: Settings = Settings {
+    lossy: true,
+    forged: true,
+    patience: Some(Duration::from_secs(300)),
+    ..Settings::MODERN
+};
+
 /// Runs an attack on both addresses of the service while others go about their business, and lets
-/// `each` look at the world between any two turns.
+/// `each` look at the world between any two turns. What was counted, at the end.
 #[track_caller]
-fn attacked(seed: u64, attack: &Attack, mut each: impl FnMut(&mut World<SimPort>)) {
+fn attacked(seed: u64, attack: &Attack, mut each: impl FnMut(&mut World<SimPort>)) -> Ended {
     let mut world = World::new(Plan::new(seed));
-    let settings =
-        Settings { lossy: true, forged: true, patience: Some(secs(300)), ..Settings::MODERN };
-    world.listen(origin(1), settings, || Behaviour::Plain.origin());
-    let script = |id| Script { rounds: 4, ..Script::exchange(id, 2000, 200_000) };
-    let pace = Behaviour::ReadsSlowly { octets: 4000, every: ms(10) };
-    let clients: Vec<(Key, Script)> = (1..5)
-        .map(|n| (world.client(n, settings, pace.client(script(n.into()))), script(n.into())))
-        .collect();
-    world.run_for(ms(20));
-    let others = clients.iter().map(|(key, _)| (key.0, service())).collect();
+    let clients = bystanders(&mut world);
+    let others = clients.iter().map(|(key, _)| *key).collect();
     let actor = attack.actor(seed, world.now, Scene::clients(others));
     world.hosts.0[CLIENTS].actors.push(actor);
     world.run_until(secs(120), |world| {
@@ -307,7 +336,20 @@ fn attacked(seed: u64, attack: &Attack, mut each: impl FnMut(&mut World<SimPort>
         assert_eq!(end, End::Whole, "seed {seed}: {:?} beside {attack:?}", key.0);
     }
     world.run_until(secs(120), |world| world.lane.worker().active() == 0);
-    world.finish();
+    world.finish()
+}
+
+/// Four clients that will be busy for some two seconds.
+fn bystanders<P: Wire, G: Gate>(world: &mut World<P, G>) -> Vec<(Key, Script)> {
+    world.listen(origin(1), AMONG_FORGERS, || Behaviour::Plain.origin());
+    let pace = Behaviour::ReadsSlowly { octets: 4000, every: ms(10) };
+    let script = |id| Script { rounds: 4, ..Script::exchange(id, 2000, 200_000) };
+    let clients = (1..5)
+        .map(|n| script(n))
+        .map(|script| (world.client(script.id as u16, AMONG_FORGERS, pace.client(script)), script))
+        .collect();
+    world.run_for(ms(20));
+    clients
 }
 
 fn attack(mischief: Mischief, per_second: u32) -> Attack {
@@ -318,8 +360,36 @@ fn attack(mischief: Mischief, per_second: u32) -> Attack {
 fn floods_disturb_nobody_who_is_there() {
     for mischief in [Mischief::Syns, Mischief::Scan, Mischief::Fragments, Mischief::Malformed] {
         for seed in seeds(2) {
-            attacked(seed, &attack(mischief, 20_000), |_| {});
+            let attack = attack(mischief, 20_000);
+            let ledger = attacked(seed, &attack, |_| {}).ledger;
+            assert!(ledger.received > 20_000, "{attack:?} has not taken place");
         }
+    }
+}
+
+#[test]
+fn what_is_malformed_is_told_from_what_is_not() {
+    let malformed = attacked(1, &attack(Mischief::Malformed, 10_000), |_| {}).ledger.malformed;
+    let kinds = malformed.iter().filter(|count| **count > 0).count();
+    assert!(kinds > 15, "{kinds} kinds: {malformed:?}");
+}
+
+#[test]
+fn floods_disturb_nobody_behind_the_twin_either() {
+    for mischief in [Mischief::Syns, Mischief::Malformed, Mischief::BlindAcks] {
+        let mut world = World::behind_twin(Plan::new(1), Rates::default());
+        // Linux gets what is not for the engine, sound or not.
+        world.hosts.1.iter_mut().for_each(|linux| linux.corrupting = true);
+        let clients = bystanders(&mut world);
+        let others = clients.iter().map(|(key, _)| *key).collect();
+        let actor = attack(mischief, 5000).actor(1, world.now, Scene::clients(others));
+        world.hosts.0[CLIENTS].actors.push(actor);
+        world.run_until(secs(120), |world| world.hosts.all_over());
+        for (key, script) in clients {
+            assert_eq!(end_of(world.peer(key), Role::Client, &script), End::Whole, "{mischief:?}");
+        }
+        world.run_until(secs(120), |world| world.lane.worker().active() == 0);
+        world.finish();
     }
 }
 
@@ -340,16 +410,22 @@ fn guessed_numbers_hit_nothing() {
 fn who_acknowledges_ahead_is_not_sent_more_than_there_is() {
     let script = Script::exchange(77, 100, 3_000_000);
     for ahead in [1000, 100_000, 1 << 30] {
-        attacked(1, &attack(Mischief::AcksAhead { script, ahead }, 5000), |_| {});
+        let attack = attack(Mischief::AcksAhead { script, ahead }, 5000);
+        let carried = attacked(1, &attack, |_| {}).service.to_client_octets;
+        let others = 4 * 4 * 200_000;
+        assert!(carried > others + 10_000, "{attack:?} has not taken place: {carried}");
+        assert!(carried <= others + 3_000_000, "{carried}");
     }
 }
 
 #[test]
 fn memory_behind_a_gap_is_bounded() {
-    let mut least = usize::MAX;
+    let (mut least, mut most) = (usize::MAX, 0);
     attacked(1, &attack(Mischief::HoardsMemory, 50_000), |world| {
-        least = least.min(world.lane.worker().pool.free_count());
+        let free = world.lane.worker().pool.free_count();
+        (least, most) = (least.min(free), most.max(free));
     });
+    assert!(most - least > 100, "it has taken {} frames", most - least);
     assert!(least > 2048, "{least} of 4096 frames were left");
 }
 
@@ -365,4 +441,68 @@ fn an_attack_can_be_stopped() {
     assert!(world.hosts.all_over());
     let received = world.finish().ledger.received;
     assert!((900..1100).contains(&received), "{received}");
+}
+
+/// Everybody as chance will have it, on both sides, over a bad network, and attacks besides.
+#[test]
+fn all_at_once() {
+    for seed in seeds(20) {
+        let mut random = Random::new(seed ^ 0xa11);
+        let loses = random.below(2) == 1;
+        let network = impair::Settings {
+            loss_ppm: if loses { random.below(20_000) as u32 } else { 0 },
+            corrupt_ppm: if loses { random.below(2000) as u32 } else { 0 },
+            reorder_ppm: random.below(20_000) as u32,
+            duplicate_ppm: random.below(5000) as u32,
+            delay: ms(random.below(30)),
+            ..impair::Settings::default()
+        };
+        // Behind the twin, so that Linux answers for connections that nobody has.
+        let plan = Plan::new(seed).origins(3);
+        let pool = FramePool::in_memory(plan.frames, 2048);
+        let mut world = World::with_twin(plan, pool, Rates::default(), |port, side| {
+            Impair::new(port, seed ^ side as u64, network, network)
+        });
+        world.hosts.all_mut().for_each(|side| side.corrupting = true);
+        for n in 1..4 {
+            let behaviour = Behaviour::any(&mut random);
+            let settings = behaviour.settings(AMONG_FORGERS);
+            world.listen(origin(n), settings, move || behaviour.origin());
+        }
+        let clients: Vec<(Key, Script, Behaviour)> = (1..8)
+            .map(|n| {
+                let behaviour = Behaviour::any(&mut random);
+                let script = Script {
+                    rounds: 1 + random.below(3) as u16,
+                    closes_first: if n % 2 == 0 { Role::Client } else { Role::Origin },
+                    ..Script::exchange(n, 1 << random.below(15), 1 << random.below(18))
+                };
+                let settings = behaviour.settings(AMONG_FORGERS);
+                (world.client(n as u16, settings, behaviour.client(script)), script, behaviour)
+            })
+            .collect();
+        for side in 0..2 {
+            for _ in 0..random.below(3) {
+                let attack = Attack::any(&mut random, Script::exchange(99, 100, 1_000_000));
+                let scene = match side {
+                    CLIENTS => Scene::clients(clients.iter().map(|(key, ..)| *key).collect()),
+                    _ => Scene::origins(vec![(origin(1), address("10.20.0.254:20003"))]),
+                };
+                let actor = attack.actor(random.draw(), world.now, scene);
+                world.hosts.0[side].actors.push(actor);
+            }
+        }
+        world.run_until(secs(20_000), |world| world.hosts.all_over());
+        for (key, script, behaviour) in clients {
+            let end = end_of(world.peer(key), Role::Client, &script);
+            // Whoever only waits learns nothing of a reset that was lost.
+            let may_not_know = loses || matches!(behaviour, Behaviour::Vanishes { .. });
+            assert!(
+                end != End::Open || may_not_know,
+                "seed {seed}: {behaviour:?} was told nothing"
+            );
+        }
+        world.run_until(secs(300), |world| world.lane.worker().active() == 0);
+        world.finish();
+    }
 }

@@ -307,6 +307,11 @@ impl Peer {
             }
             _ => {}
         }
+        if forged && !self.could_be_ours(segment) {
+            // RFC 9293 §3.10.7.4, first.
+            self.acks_due = self.acks_due.max(1);
+            return;
+        }
         self.judge_options(segment);
         self.judge_timestamps(segment);
         let position = self.position_of(segment.seq);
@@ -452,6 +457,8 @@ impl Peer {
                     self.end(Status::Refused);
                 }
             }
+            // Of another connection in our name.
+            Status::Open if self.settings.forged && !self.is_near(segment.seq) => {}
             Status::SynReceived | Status::Open => {
                 self.judge_reset(segment);
                 self.end(Status::Reset);
