@@ -134,13 +134,19 @@ impl Scene {
         self.targets[random.below(self.targets.len() as u64) as usize]
     }
 
-    /// The two ends of a connection that others have; if there is none, of one that could be.
-    pub(super) fn connection(&self, random: &mut Random) -> (SocketAddr, SocketAddr) {
+    /// The two ends of the `nth` connection that others have, over and over, and how often it had its
+    /// turn. If there is none, of one that could be.
+    pub(super) fn connection(
+        &self,
+        random: &mut Random,
+        nth: u32,
+    ) -> ((SocketAddr, SocketAddr), u32) {
         if self.others.is_empty() {
             let target = self.target(random);
-            return (spoofed(random, target), target);
+            return ((spoofed(random, target), target), nth);
         }
-        self.others[random.below(self.others.len() as u64) as usize]
+        let count = self.others.len() as u32;
+        (self.others[(nth % count) as usize], nth / count)
     }
 
     /// A segment of which everything but its flags is guessed.
