@@ -11,7 +11,7 @@ use super::greed::Greed;
 use super::script::Script;
 use super::{Expectation, malformed};
 use crate::appliance::packet::{Link, Options, Segment, Tags};
-use crate::appliance::rig::{CLIENTS, OURS, THEIRS, address, service};
+use crate::appliance::rig::{CLIENTS, ORIGINS, OURS, THEIRS, address, service};
 use crate::appliance::side::Actor;
 
 /// An attack. Plain data, like [`super::Behaviour`].
@@ -120,25 +120,33 @@ impl Attack {
 impl Scene {
     /// Among the clients of a [`crate::appliance::rig::Plan`].
     pub fn clients(others: Vec<(SocketAddr, SocketAddr)>) -> Scene {
-        let tags = Tags::default();
-        Scene {
-            link: Link { source: THEIRS[CLIENTS], destination: OURS[CLIENTS], tags },
-            targets: vec![service(), address("[2001:db8:1::1]:80")],
-            others,
-        }
+        let targets = vec![service(), address("[2001:db8:1::1]:80")];
+        Scene { link: link_to(CLIENTS), targets, others }
+    }
+
+    /// Among its origins, where nobody can open a connection.
+    pub fn origins(others: Vec<(SocketAddr, SocketAddr)>) -> Scene {
+        let targets = vec![address("10.20.0.254:20000"), address("[fd20::fe]:20000")];
+        Scene { link: link_to(ORIGINS), targets, others }
     }
 
     pub(super) fn target(&self, random: &mut Random) -> SocketAddr {
         self.targets[random.below(self.targets.len() as u64) as usize]
     }
 
-    /// The two ends of a connection that others have; if there is none, of one that could be.
-    pub(super) fn connection(&self, random: &mut Random) -> (SocketAddr, SocketAddr) {
+    /// The two ends of the `nth` connection that others have, over and over, and how often it had its
+    /// turn. If there is none, of one that could be.
+    pub(super) fn connection(
+        &self,
+        random: &mut Random,
+        nth: u32,
+    ) -> ((SocketAddr, SocketAddr), u32) {
         if self.others.is_empty() {
             let target = self.target(random);
-            return (spoofed(random, target), target);
+            return ((spoofed(random, target), target), nth);
         }
-        self.others[random.below(self.others.len() as u64) as usize]
+        let count = self.others.len() as u32;
+        (self.others[(nth % count) as usize], nth / count)
     }
 
     /// A segment of which everything but its flags is guessed.
@@ -160,6 +168,10 @@ impl Scene {
             payload: Vec::new(),
         }
     }
+}
+
+fn link_to(side: usize) -> Link {
+    Link { source: THEIRS[side], destination: OURS[side], tags: Tags::default() }
 }
 
 /// An address of the target's family that nobody has, and any port.

@@ -14,6 +14,8 @@ pub(super) struct Conduct {
     role: Role,
     /// An origin learns it from the request.
     script: Option<Script>,
+    /// In front of what the other end says [octets].
+    header: usize,
     /// Its part.
     octets: Vec<u8>,
     finished: bool,
@@ -32,6 +34,7 @@ impl Conduct {
             behaviour,
             role,
             script,
+            header: 0,
             octets,
             finished: false,
             began: None,
@@ -95,11 +98,13 @@ impl Conduct {
             matches!(self.behaviour, Behaviour::ReadsSlowly { .. } | Behaviour::SillyWindow { .. });
     }
 
-    /// An origin hears what it is to say.
+    /// An origin hears what it is to say, behind whatever the appliance says for itself.
     fn learn(&mut self, peer: &Peer) {
         if self.script.is_none()
-            && let Some(script) = Script::of(&peer.received)
+            && let Some(asked) = Script::behind_header(&peer.received)
+            && let Some(script) = Script::of(asked)
         {
+            self.header = peer.received.len() - asked.len();
             self.octets = script.octets(self.role);
             self.script = Some(script);
         }
@@ -110,7 +115,7 @@ impl Conduct {
         if self.finished {
             return;
         }
-        let heard = peer.received.len();
+        let heard = peer.received.len() - self.header;
         let due = self.script.map_or(0, |script| match self.behaviour {
             Behaviour::ClosesHalf if self.role == Role::Client => self.octets.len(),
             _ => script.due(self.role, heard),
@@ -136,7 +141,8 @@ impl Conduct {
     fn may_finish(&self, peer: &Peer) -> bool {
         let complete = self.script.is_some_and(|script| {
             let all_said = peer.written() == self.octets.len();
-            let all_heard = peer.received.len() >= script.len(self.role.other());
+            let heard = peer.received.len() - self.header;
+            let all_heard = heard >= script.len(self.role.other());
             let first = script.closes_first == self.role && all_heard;
             all_said && (first || self.behaviour == Behaviour::ClosesHalf)
         });

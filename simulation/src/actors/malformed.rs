@@ -31,15 +31,15 @@ const FLAWS: [Flaw; 13] = [
 ];
 
 /// One of all kinds.
-pub(super) fn packet(random: &mut Random, scene: &Scene) -> Vec<u8> {
-    let mut packet = sound(random, scene);
+pub(super) fn packet(random: &mut Random, scene: &Scene, nth: u32) -> Vec<u8> {
+    let mut packet = sound(random, scene, nth);
     FLAWS[random.below(FLAWS.len() as u64) as usize](random, &mut packet);
     packet
 }
 
 /// A piece of a packet: the first, one in the middle, one that overlaps another, or the last.
-pub(super) fn fragment(random: &mut Random, scene: &Scene) -> Vec<u8> {
-    let mut packet = sound(random, scene);
+pub(super) fn fragment(random: &mut Random, scene: &Scene, nth: u32) -> Vec<u8> {
+    let mut packet = sound(random, scene, nth);
     let offset = match random.below(4) {
         0 => 0,
         1 => 1,
@@ -57,8 +57,8 @@ pub(super) fn fragment(random: &mut Random, scene: &Scene) -> Vec<u8> {
 }
 
 /// A SYN, or a segment of somebody's connection.
-fn sound(random: &mut Random, scene: &Scene) -> Vec<u8> {
-    let connection = scene.connection(random);
+fn sound(random: &mut Random, scene: &Scene, nth: u32) -> Vec<u8> {
+    let (connection, _) = scene.connection(random, nth);
     let flags = if random.below(2) == 0 { SYN } else { ACK | PSH };
     let mut segment = scene.guess(random, connection, flags);
     segment.options = match flags {

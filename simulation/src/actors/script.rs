@@ -32,6 +32,10 @@ pub const HEAD: u32 = 16;
 
 const MARK: u8 = 0xc5;
 
+/// How the headers of the PROXY protocol begin.
+const VERSION_1: &[u8] = b"PROXY ";
+const VERSION_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+
 impl Script {
     /// One request and one response; the client closes.
     pub fn exchange(id: u32, request: u32, response: u32) -> Script {
@@ -67,6 +71,19 @@ impl Script {
             closes_first: if head[14] == 0 { Role::Client } else { Role::Origin },
         };
         (head[15] == MARK).then_some(script)
+    }
+
+    /// What a client says behind the PROXY protocol's header, if there is one and it is complete.
+    pub fn behind_header(received: &[u8]) -> Option<&[u8]> {
+        if received.starts_with(VERSION_1) {
+            let end = received.windows(2).position(|two| two == b"\r\n")?;
+            return received.get(end + 2..);
+        }
+        if received.starts_with(VERSION_2) {
+            let len: [u8; 2] = received.get(14..16)?.try_into().ok()?;
+            return received.get(16 + usize::from(u16::from_be_bytes(len))..);
+        }
+        Some(received)
     }
 
     /// How much has been asked of `speaker`, when it has heard so much of the other [octets].
@@ -122,6 +139,18 @@ mod tests {
         assert_eq!(Script::of(&asked), Some(script));
         assert_eq!(Script::of(&asked[..15]), None);
         assert_eq!(Script::of(&script.octets(Role::Origin)), None);
+    }
+
+    #[test]
+    fn the_header_of_the_proxy_protocol_is_no_part_of_it() {
+        let version_1 = b"PROXY TCP4 198.51.100.1 10.10.1.1 30001 80\r\nasked";
+        assert_eq!(Script::behind_header(version_1), Some(&b"asked"[..]));
+        assert_eq!(Script::behind_header(&version_1[..30]), None);
+        let version_2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x02ab".iter().chain(b"asked");
+        let version_2: Vec<u8> = version_2.copied().collect();
+        assert_eq!(Script::behind_header(&version_2), Some(&b"asked"[..]));
+        assert_eq!(Script::behind_header(&version_2[..17]), None);
+        assert_eq!(Script::behind_header(b"asked"), Some(&b"asked"[..]));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //!
 //! An [`App`] decides what it says and reads, and may have it misbehave ([`mischief`]).
 
+mod handshake;
 mod judge;
 mod mischief;
 mod receive;
@@ -20,7 +21,7 @@ use std::net::SocketAddr;
 use ringroad_engine::time::Instant;
 
 use super::ecn::Ecn;
-use super::packet::{ACK, FIN, Link, PSH, RST, SYN, Segment};
+use super::packet::{ACK, Link, RST, SYN, Segment};
 pub use mischief::Life;
 pub use settings::{Acks, Settings};
 
@@ -305,8 +306,12 @@ impl Peer {
                 assert!(self.settings.lossy, "before the handshake: {segment:?}");
                 return;
             }
-            _ if (forged || self.odd_syns) && self.is_foreign(segment) => return self.disown(segment),
             _ => {}
+        }
+        if (forged || self.odd_syns) && !self.could_be_ours(segment) {
+            // RFC 9293 §3.10.7.4, first.
+            self.acks_due = self.acks_due.max(1);
+            return;
         }
         self.judge_options(segment);
         self.judge_timestamps(segment);
@@ -362,104 +367,11 @@ impl Peer {
         }
     }
 
-    /// There is no such connection any more (RFC 9293 §3.10.7.1), or not yet (§3.10.7.3).
-    fn disown(&mut self, segment: &Segment) {
-        if segment.has(ACK) {
-            self.aside.push(Segment {
-                link: self.link,
-                source: self.local,
-                destination: self.remote,
-                seq: segment.ack,
-                ack: 0,
-                flags: RST,
-                window: 0,
-                options: super::packet::Options::default(),
-                payload: Vec::new(),
-            });
-        }
-    }
-
     fn take_ecn(&mut self, segment: &Segment, position: u64) {
         let new = !segment.payload.is_empty() && position == self.rcv_nxt();
         let una = self.iss.wrapping_add(self.una as u32);
         let acked = segment.ack.wrapping_sub(una) as i32;
         let acked_to = self.una.saturating_add_signed(acked.into());
         self.ecn.on_segment(segment, new, acked_to, self.max);
-    }
-
-    /// Learns numbers and options from a SYN or SYN-ACK, and judges them.
-    fn learn(&mut self, syn: &Segment) {
-        let mss = self.judge_syn(syn);
-        self.irs = syn.seq;
-        self.ecn.on_syn(syn);
-        self.last_ack_sent = 1;
-        (self.snd_scale, self.rcv_scale) = match (syn.options.scale, self.settings.scale) {
-            (Some(theirs), Some(ours)) => (theirs.into(), ours.into()),
-            _ => (0, 0),
-        };
-        self.timestamps &= syn.options.timestamps.is_some();
-        self.sack &= syn.options.sack_permitted;
-        self.ts_recent = syn.options.timestamps.map_or(0, |timestamps| timestamps.0);
-        self.mss = u64::from(mss.min(self.settings.mss)) - if self.timestamps { 12 } else { 0 };
-        // RFC 7323 §2.2: the window of a SYN is not scaled.
-        self.snd_edge = 1 + u64::from(syn.window);
-        self.advertised_window = syn.window.into();
-    }
-
-    fn take_syn(&mut self, segment: &Segment) {
-        assert!(segment.payload.is_empty() && !segment.has(FIN | PSH), "{segment:?}");
-        match (self.status, segment.has(ACK)) {
-            (Status::SynSent, true) => {
-                let acked = u64::from(segment.ack.wrapping_sub(self.iss));
-                // All of what came with the SYN, or nothing of it.
-                if acked != 1 && acked != self.max {
-                    assert!(self.odd_syns || self.settings.forged, "acknowledges something else");
-                    return self.disown(segment);
-                }
-                self.early = acked - 1;
-                self.cookie = segment.options.fast_open.clone().and_then(|c| c.try_into().ok());
-                let asked = self.settings.fast_open.is_some();
-                assert!(asked || self.cookie.is_none(), "not asked for: {segment:?}");
-                self.learn(segment);
-                self.status = Status::Open;
-                (self.una, self.nxt) = (acked, acked);
-                self.timer = None;
-                self.backoff = 0;
-                self.acks_due = 1;
-            }
-            // Sent again: ours, or the answer to it, was lost.
-            (Status::SynReceived, false) if segment.seq == self.irs => {
-                self.ecn.on_syn(segment);
-                self.nxt = 0;
-            }
-            // Also where a SYN was repeated on the way and each answered by a cookie of its own: ours
-            // is acknowledged (RFC 5961 §4).
-            (_, true) => {
-                assert!(self.settings.lossy, "a SYN-ACK again: {segment:?}");
-                self.acks_due = 1;
-            }
-            // Its ACK and this crossed, or were reordered; or somebody begins anew.
-            (_, false) if self.settings.lossy => self.acks_due = 1,
-            _ => panic!("a SYN in the middle of {:?}: {segment:?}", self.status),
-        }
-    }
-
-    fn take_reset(&mut self, segment: &Segment) {
-        assert!(segment.payload.is_empty(), "{segment:?}");
-        match self.status {
-            Status::SynSent => {
-                let acked = u64::from(segment.ack.wrapping_sub(self.iss));
-                let ours = segment.has(ACK) && (1..=self.max).contains(&acked);
-                assert!(ours || self.settings.lossy, "{segment:?}");
-                if ours {
-                    self.end(Status::Refused);
-                }
-            }
-            Status::SynReceived | Status::Open => {
-                self.judge_reset(segment);
-                self.end(Status::Reset);
-            }
-            _ => {}
-        }
     }
 }

@@ -27,6 +27,20 @@ impl Peer {
         mss
     }
 
+    /// Whether a segment belongs to this connection, where the engine may have another one in our
+    /// name: by its timestamps, and by numbers that both ends are near.
+    pub(super) fn could_be_ours(&self, segment: &Segment) -> bool {
+        segment.options.timestamps.is_some() == self.timestamps
+            && self.is_near(segment.seq)
+            && is_near(segment.ack, self.iss, self.una)
+            && self.iss.wrapping_add(self.max as u32).wrapping_sub(segment.ack) as i32 >= 0
+    }
+
+    /// Whether a number is one that the engine may use.
+    pub(super) fn is_near(&self, seq: u32) -> bool {
+        is_near(seq, self.irs, self.rcv_nxt())
+    }
+
     pub(super) fn judge_options(&self, segment: &Segment) {
         assert!(segment.has(ACK), "no ACK: {segment:?}");
         assert!(
@@ -114,4 +128,10 @@ impl Peer {
             assert!(end <= at, "payload behind the end");
         }
     }
+}
+
+/// Whether a number is behind the SYN, and no farther from `position` than any window is wide.
+fn is_near(number: u32, start: u32, position: u64) -> bool {
+    let distance = number.wrapping_sub(start.wrapping_add(position as u32)) as i32;
+    distance.unsigned_abs() <= 1 << 24 && position.saturating_add_signed(distance.into()) > 0
 }
