@@ -49,7 +49,8 @@ impl Peer {
                 self.ecn.on_syn(segment);
                 self.nxt = 0;
             }
-            (_, true) if segment.seq == self.irs => {
+            // Again; or ours was repeated on the way, and each was answered by a cookie of its own.
+            (_, true) => {
                 assert!(self.settings.lossy, "a SYN-ACK again: {segment:?}");
                 self.acks_due = 1;
             }

@@ -51,12 +51,6 @@ impl Peer {
         );
     }
 
-    /// Whether it is of a connection that somebody else has opened in our name.
-    pub(super) fn is_foreign(&self, segment: &Segment) -> bool {
-        let acked = u64::from(segment.ack.wrapping_sub(self.iss));
-        segment.options.timestamps.is_some() != self.timestamps || acked > self.max
-    }
-
     pub(super) fn judge_timestamps(&self, segment: &Segment) {
         assert_eq!(
             segment.options.timestamps.is_some(),
