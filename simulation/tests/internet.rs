@@ -182,15 +182,114 @@ fn streams_are_whole_over_every_path_and_behind_every_box() {
     }
 }
 
+#[test]
+fn streams_are_whole_over_networks_that_are_bad_in_many_ways() {
+    for seed in seeds(60) {
+        let mut random = Random::new(seed ^ 0xbad);
+        let networks = [(); 2].map(|()| any_network(&mut random));
+        let hosts = networks.each_ref().map(|network| any_host(&mut random, network.mtu));
+        let what = format!("seed {seed}: {networks:#?}\n{hosts:?}");
+        let mut between = Between::new(seed, networks);
+        let clients = between.transfer(hosts[CLIENTS], hosts[ORIGINS]);
+        between.run_whole(&clients, &what);
+    }
+}
+
+fn any_host(random: &mut Random, mtu: u16) -> Settings {
+    Settings {
+        scale: pick(random, &[None, Some(2), Some(9)]),
+        timestamps: pick(random, &[true, false]),
+        sack: pick(random, &[true, false]),
+        ecn: pick(random, &[true, false]),
+        mss: pick(random, &[1460, 1200, 536]),
+        segment_max: u64::from(pick(random, &[mtu - 100, 700, 100])),
+        in_flight_max: pick(random, &[64 * 1024, 10_000]),
+        ..host()
+    }
+}
+
+fn any_network(random: &mut Random) -> NetworkSettings {
+    let mut network = NetworkSettings {
+        up: any_path(random),
+        down: any_path(random),
+        mtu: pick(random, &[1500, 1500, 1300, 900]),
+        filters_icmp: pick(random, &[false, true]),
+        ..NetworkSettings::default()
+    };
+    if random.below(4) == 0 {
+        network.flapping =
+            Some(Flapping { up_for: secs(2), down_for: pick(random, &[ms(20), ms(400)]) });
+    }
+    if random.below(4) == 0 {
+        let (up, down, over) = (Swallows::Up, Swallows::Down, Swallows::Over(600));
+        let swallows = pick(random, &[Swallows::All, up, down, over]);
+        let from = ms(random.below(300));
+        let to = from + pick(random, &[ms(50), secs(3)]);
+        network.black_hole = Some(BlackHole { from, to, swallows });
+    }
+    for _ in 0..random.below(4) {
+        let middlebox = any_box(random);
+        network.middleboxes.push(middlebox);
+    }
+    network
+}
+
+fn any_path(random: &mut Random) -> PathSettings {
+    let ppm = pick(random, &[1000, 10_000, 40_000]);
+    let loss = pick(random, &[Loss::None, Loss::Random { ppm }, Loss::Bursts { ppm, length: 3 }]);
+    PathSettings {
+        rate_bps: pick(random, &[0, 2_000_000, 50_000_000]),
+        queue_octets: pick(random, &[20_000, 200_000]),
+        mark_octets: pick(random, &[None, Some(10_000)]),
+        delay: ms(pick(random, &[0, 1, 20, 100])),
+        jitter: ms(pick(random, &[0, 0, 1, 30])),
+        reordering: Reordering { ppm: pick(random, &[0, 30_000]), late_by: ms(random.below(50)) },
+        loss,
+        duplicate_ppm: pick(random, &[0, 10_000, 100_000]),
+        corrupt_ppm: pick(random, &[0, 1000, 10_000]),
+    }
+}
+
+/// One that connections survive.
+fn any_box(random: &mut Random) -> Middlebox {
+    let mut perhaps = || random.below(2) == 0;
+    let stripped = Stripped {
+        timestamps: perhaps(),
+        sack: perhaps(),
+        scale: perhaps(),
+        fast_open: perhaps(),
+        ecn: perhaps(),
+        sack_blocks: perhaps(),
+    };
+    let of = pick(random, &[End::Host, End::Appliance]);
+    let forgets_sack = random.below(2) == 0;
+    let within = ms(random.below(10));
+    pick(
+        random,
+        &[
+            Middlebox::StripOptions(stripped),
+            Middlebox::RewriteSequence { of, forgets_sack },
+            Middlebox::ClampWindow { octets: 20_000 },
+            Middlebox::ClampMss { octets: 800 },
+            Middlebox::SplitSegments { octets: 300 },
+            Middlebox::JoinSegments { within },
+            Middlebox::ThinAcks { within },
+            Middlebox::StripPayloadOfSyn,
+        ],
+    )
+}
+
 impl Between {
     /// Until all is over and every octet has arrived.
     fn run_whole(mut self, clients: &[Key], name: &str) {
         let begin = self.world.now;
-        self.world.run_to_the_end(secs(600));
-        println!("{name}: {:?}", self.world.now.since(begin));
+        self.world.run_to_the_end(secs(4 * 3600));
+        let took = self.world.now.since(begin);
         for key in clients {
             let client = self.world.peer(*key);
-            assert!(client.received == pattern(99, STREAM), "{name}: {key:?}");
+            let (status, octets) = (client.status, client.received.len());
+            let whole = client.received == pattern(99, STREAM);
+            assert!(whole, "{key:?} has {octets} octets, {status:?}, after {took:?}: {name}");
             assert_ended(client.status, client.unacknowledged(), name);
         }
         let mut sent: Vec<_> = (1..=clients.len() as u64).map(|n| pattern(n, STREAM)).collect();
