@@ -4,10 +4,12 @@
 
 #![allow(unreachable_pub, reason = "modules of a test have no other public")]
 
+mod early;
 mod endings;
 mod networks;
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use networks::{boxes, distant, over, paths};
@@ -16,7 +18,7 @@ use ringroad_engine::tcp::EcnPolicy;
 use ringroad_simulation::appliance::apps::{send, send_then_wait};
 use ringroad_simulation::appliance::peer::{Settings, Status};
 use ringroad_simulation::appliance::rig::{
-    CLIENTS, Key, ORIGINS, Plan, Random, World, address, origin, pattern, pick, secs, seeds,
+    CLIENTS, Key, ORIGINS, Plan, Random, World, address, ip, origin, pattern, pick, secs, seeds,
     service,
 };
 use ringroad_simulation::internet::{Internet, NetworkSettings};
@@ -37,6 +39,7 @@ impl Between {
             leg.handshake_retries = 20;
             leg.ecn = EcnPolicy::Ask;
         }
+        plan.service.client_leg.fast_open = true;
         plan.service.connect_timeout = secs(60);
         plan.service.idle_timeout = secs(300);
         let mut world = World::new(plan);
@@ -64,6 +67,13 @@ impl Between {
             let settings = Settings { mss, ..client };
             self.world.client_at(key, None, settings, send(pattern(number, STREAM)))
         })
+    }
+
+    /// Puts a host into a network of its own from now on.
+    fn move_host(&self, side: usize, host: IpAddr, network: NetworkSettings) {
+        let mut internet = self.internets[side].borrow_mut();
+        let number = internet.add(network);
+        internet.place(host, number);
     }
 
     fn heal(&self) {
@@ -95,10 +105,14 @@ fn streams_are_whole_over_every_path_and_behind_every_box() {
 fn streams_are_whole_over_networks_that_are_bad_in_many_ways() {
     for seed in seeds(60) {
         let mut random = Random::new(seed ^ 0xbad);
-        let networks = [(); 2].map(|()| NetworkSettings::any(&mut random));
-        let hosts = networks.each_ref().map(|network| any_host(&mut random, network.mtu));
+        // The second client is in a network of its own.
+        let networks = [(); 3].map(|()| NetworkSettings::any(&mut random));
+        let [first, second, of_origins] = networks.clone();
+        let mtu = [first.mtu.min(second.mtu), of_origins.mtu];
+        let hosts = mtu.map(|mtu| any_host(&mut random, mtu));
         let what = format!("seed {seed}: {networks:#?}\n{hosts:?}");
-        let mut between = Between::new(seed, networks);
+        let mut between = Between::new(seed, [first, of_origins]);
+        between.move_host(CLIENTS, ip("198.51.100.2"), second);
         let clients = between.transfer(hosts[CLIENTS], hosts[ORIGINS]);
         between.run_whole(&clients, &what);
     }
@@ -110,6 +124,7 @@ fn any_host(random: &mut Random, mtu: u16) -> Settings {
         timestamps: pick(random, &[true, false]),
         sack: pick(random, &[true, false]),
         ecn: pick(random, &[true, false]),
+        fast_open: pick(random, &[None, Some(None)]),
         mss: pick(random, &[1460, 1200, 536]),
         segment_max: u64::from(pick(random, &[mtu - 100, 700, 100])),
         in_flight_max: pick(random, &[64 * 1024, 10_000]),
