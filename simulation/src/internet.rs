@@ -7,6 +7,7 @@
 //!
 //! Time is exact: what happens between two calls happens at its own time and in its order.
 
+mod any;
 pub mod middlebox;
 mod network;
 mod octets;

@@ -173,10 +173,11 @@ impl PathMtu {
         shrinks
     }
 
-    /// RFC 4821 §7.7: full segments vanish, time after time. Whether less is sent from here on.
-    fn on_black_hole(&mut self, now: Instant, default_mss: u16) -> bool {
+    /// RFC 4821 §7.7: segments of this size vanish, time after time. Whether less is sent from here
+    /// on.
+    fn on_black_hole(&mut self, now: Instant, size: u32, default_mss: u16) -> bool {
         let base = base(default_mss);
-        let lower = if self.works > base { base } else { default_mss };
+        let lower = if size > base.into() { base } else { default_mss };
         if lower >= self.works {
             return false;
         }
@@ -223,13 +224,10 @@ impl Connection {
         }
         let head = self.queue.list.head;
         let len = if head == NIL { 0 } else { cx.chunks.node(head).len() };
-        let options = self.options_octets();
+        let size = len + u32::from(self.options_octets());
         let default_mss = self.cold.endpoints.default_mss;
-        // A small segment that does not arrive either tells that nothing does.
-        if len + u32::from(options) <= u32::from(base(default_mss).min(self.cold.path.mss() - 1)) {
-            return;
-        }
-        if self.cold.path.on_black_hole(cx.now, default_mss) {
+        // One that every path takes, and that does not arrive either, tells that nothing does.
+        if size > default_mss.into() && self.cold.path.on_black_hole(cx.now, size, default_mss) {
             cx.counters.black_holes += 1;
             self.shrink_segments(cx);
         }
@@ -348,22 +346,26 @@ mod tests {
     fn a_black_hole_is_left_downwards_and_searched_upwards() {
         let mut path = PathMtu::new(1460, MtuProbing::Auto, V4);
         assert_eq!(path.due(Instant::ZERO), None, "nobody asks while all is well");
-        assert!(path.on_black_hole(Instant::ZERO, V4));
+        assert!(path.on_black_hole(Instant::ZERO, 1460, V4));
         assert_eq!(path.mss(), 1024);
         search(&mut path, 1360, Instant::ZERO);
         assert!((1352..=1360).contains(&path.mss()), "{}", path.mss());
         let mut narrow = PathMtu::new(1460, MtuProbing::Auto, V4);
-        assert!(narrow.on_black_hole(Instant::ZERO, V4) && narrow.on_black_hole(Instant::ZERO, V4));
+        assert!(narrow.on_black_hole(Instant::ZERO, 1460, V4));
+        assert!(narrow.on_black_hole(Instant::ZERO, 1024, V4));
         assert_eq!(narrow.mss(), 536);
-        assert!(!narrow.on_black_hole(Instant::ZERO, V4), "every path takes this");
+        assert!(!narrow.on_black_hole(Instant::ZERO, 536, V4), "every path takes this");
+        let mut odd = PathMtu::new(1460, MtuProbing::Auto, V4);
+        assert!(odd.on_black_hole(Instant::ZERO, 900, V4));
+        assert_eq!(odd.mss(), 536, "the base would have been too large");
     }
 
     #[test]
     fn over_ipv6_no_path_takes_less_than_its_minimum() {
         let mut path = PathMtu::new(1440, MtuProbing::Auto, 1220);
-        assert!(path.on_black_hole(Instant::ZERO, 1220));
+        assert!(path.on_black_hole(Instant::ZERO, 1440, 1220));
         assert_eq!(path.mss(), 1220);
-        assert!(!path.on_black_hole(Instant::ZERO, 1220));
+        assert!(!path.on_black_hole(Instant::ZERO, 1440, 1220));
     }
 
     #[test]

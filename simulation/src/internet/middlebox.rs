@@ -47,8 +47,8 @@ pub enum Middlebox {
     ForgetIdle { after: Duration },
     /// Segments with more payload are sent on as several. Connections survive.
     SplitSegments { octets: usize },
-    /// Segments that follow each other within so long are sent on as one, no larger than the
-    /// receiver's MSS (as receive offload does, in a router). Connections survive.
+    /// Segments that follow each other within so long are sent on as one (as receive offload does,
+    /// in a router), no larger than the receiver's MSS and the network's MTU. Connections survive.
     JoinSegments { within: Duration },
     /// Of pure acknowledgments that follow each other within so long the last is sent on
     /// (RFC 3449 §5.2.1). Connections survive.
@@ -116,8 +116,8 @@ impl Passage {
 }
 
 impl Middlebox {
-    /// Puts the box to work.
-    pub(super) fn build(self, seed: u64) -> Box<dyn Treat> {
+    /// Puts the box to work, in a network of this MTU.
+    pub(super) fn build(self, mtu: u16, seed: u64) -> Box<dyn Treat> {
         match self {
             Middlebox::StripOptions(stripped) => Box::new(options::Strip(stripped)),
             Middlebox::RewriteSequence { of, forgets_sack } => {
@@ -128,7 +128,7 @@ impl Middlebox {
             Middlebox::ResetAfter { limit, tells } => Box::new(reset::Reset::new(limit, tells)),
             Middlebox::ForgetIdle { after } => Box::new(idle::Forget::new(after)),
             Middlebox::SplitSegments { octets } => Box::new(payload::Split(octets)),
-            Middlebox::JoinSegments { within } => Box::new(hold::Join::new(within)),
+            Middlebox::JoinSegments { within } => Box::new(hold::Join::new(within, mtu)),
             Middlebox::ThinAcks { within } => Box::new(hold::Thin::new(within)),
             Middlebox::StripPayloadOfSyn => Box::new(payload::StripOfSyn),
         }

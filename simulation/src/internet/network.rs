@@ -64,7 +64,11 @@ impl Network {
             up: Path::new(settings.up, seeds.draw()),
             down: Path::new(settings.down, seeds.draw()),
             outage: Outage::new(&settings, seeds.draw()),
-            boxes: settings.middleboxes.iter().map(|each| each.build(seeds.draw())).collect(),
+            boxes: settings
+                .middleboxes
+                .iter()
+                .map(|each| each.build(settings.mtu, seeds.draw()))
+                .collect(),
             settings,
             figures: NetworkFigures::default(),
         }

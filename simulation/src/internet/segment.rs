@@ -116,6 +116,11 @@ impl Raw {
         self.seq().wrapping_add(self.sequence_len())
     }
 
+    /// Of the IP packet.
+    pub(super) fn ip_octets(&self) -> usize {
+        ip_octets(&self.frame)
+    }
+
     /// The ECN field of the IP header.
     pub(super) fn ecn(&self) -> u8 {
         packet::ecn_of(&self.frame)

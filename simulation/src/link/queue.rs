@@ -41,10 +41,11 @@ impl Queue {
         let before = self.idle_at;
         let Some(sending_ns) = (octets * 8 * NANOS).checked_div(self.rate_bps) else {
             self.idle_at = now;
-            let none = Duration::ZERO;
-            return Some(Turn { sent_at: now, waiting, sending: none, slots: 0, marked: false });
+            let (sent_at, sending) = (now, Duration::ZERO);
+            let slots = octets_in(now.since(before), NOMINAL_RATE_BPS) / SLOT_OCTETS;
+            return Some(Turn { sent_at, waiting, sending, slots, marked: false });
         };
-        let backlog = self.octets_in(waiting);
+        let backlog = octets_in(waiting, self.rate_bps);
         if backlog + octets > self.octets_max {
             return None;
         }
@@ -54,7 +55,7 @@ impl Queue {
             sent_at: self.idle_at,
             waiting,
             sending,
-            slots: self.octets_in(self.idle_at.since(before)) / SLOT_OCTETS,
+            slots: octets_in(self.idle_at.since(before), self.rate_bps) / SLOT_OCTETS,
             marked: self.mark_octets.is_some_and(|threshold| backlog > threshold),
         })
     }
@@ -63,14 +64,17 @@ impl Queue {
     pub(crate) fn queueing(&self, now: Instant) -> Duration {
         self.idle_at.since(now)
     }
+}
 
-    /// What the link sends in that time [octets].
-    fn octets_in(&self, time: Duration) -> u64 {
-        (time.as_nanos() * u128::from(self.rate_bps) / (8 * u128::from(NANOS))) as u64
-    }
+/// What is sent in that time [octets].
+fn octets_in(time: Duration, rate_bps: u64) -> u64 {
+    (time.as_nanos() * u128::from(rate_bps) / (8 * u128::from(NANOS))) as u64
 }
 
 const NANOS: u64 = 1_000_000_000;
+
+/// Where there is no rate, slots are those of a link so fast.
+const NOMINAL_RATE_BPS: u64 = 1_000_000_000;
 
 /// What is sent in a slot of [`super::Loss::Bursts`] [octets].
 const SLOT_OCTETS: u64 = 1500;

@@ -14,6 +14,7 @@ use crate::appliance::packet::{ACK, FIN, PSH, SYN};
 #[derive(Debug)]
 pub(super) struct Join {
     shelf: Shelf,
+    mtu: usize,
     /// The MSS that an end has announced [octets].
     mss: BTreeMap<(Connection, End), usize>,
 }
@@ -38,8 +39,8 @@ struct Held {
 }
 
 impl Join {
-    pub(super) fn new(within: Duration) -> Self {
-        Join { shelf: Shelf::new(within), mss: BTreeMap::new() }
+    pub(super) fn new(within: Duration, mtu: u16) -> Self {
+        Join { shelf: Shelf::new(within), mtu: mtu.into(), mss: BTreeMap::new() }
     }
 
     /// What more payload may go with a segment; none if something about it is not to be held.
@@ -47,8 +48,9 @@ impl Join {
         if segment.flags() != ACK || segment.payload().is_empty() {
             return 0;
         }
-        let mss = self.mss.get(&(segment.connection(way), way.receiver())).copied();
-        mss.unwrap_or(0).saturating_sub(segment.options().len() + segment.payload().len())
+        let mss = self.mss.get(&(segment.connection(way), way.receiver())).copied().unwrap_or(0);
+        let in_mss = mss.saturating_sub(segment.options().len() + segment.payload().len());
+        in_mss.min(self.mtu.saturating_sub(segment.ip_octets()))
     }
 
     /// Both as one, if they may be.

@@ -199,6 +199,15 @@ fn segments_that_follow_each_other_are_joined_up_to_the_mss() {
 }
 
 #[test]
+fn nothing_is_joined_beyond_the_mtu() {
+    let middleboxes = vec![Middlebox::JoinSegments { within: ms(2) }];
+    let mut line = Line::new(NetworkSettings { mtu: 940, middleboxes, ..Default::default() });
+    line.pass([syn(), syn_ack()]);
+    let joined = line.pass([from_host(0, 450), from_host(450, 450), from_host(900, 450)]);
+    assert_eq!(joined, [from_host(0, 900), from_host(900, 450)]);
+}
+
+#[test]
 fn only_what_follows_and_is_alike_is_joined() {
     let (mut line, _) = opened(Middlebox::JoinSegments { within: ms(2) });
     let first = from_host(0, 100);
