@@ -487,6 +487,7 @@ impl<P: Wire, G: Gate> World<P, G> {
         self.lane.fill(&mut snapshot);
         assert_ended(&snapshot);
         assert_eq!(self.lane.worker().pool.free_count(), self.lane.worker().pool.capacity());
+        assert_eq!(self.lane.worker().source_ports_taken(), 0, "nobody has them any more");
         self.assert_known_flows();
         self.run_for(TIME_WAIT + secs(1));
         assert_eq!(self.known_flows.count(), 0, "nothing is left");

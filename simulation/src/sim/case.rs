@@ -123,7 +123,14 @@ fn justified_by(network: &NetworkSettings) -> Expectation {
 }
 
 fn breaks_connections(fault: &AdminFault) -> bool {
-    !matches!(fault.kind, AdminFaultKind::RoutesAgain | AdminFaultKind::Snapshots(_))
+    // A neighbour that is lost is found again sooner than anybody gives up.
+    !matches!(
+        fault.kind,
+        AdminFaultKind::RoutesAgain
+            | AdminFaultKind::Snapshots(_)
+            | AdminFaultKind::NeighbourLost { .. }
+            | AdminFaultKind::NeighbourFound { .. }
+    )
 }
 
 /// The address of a client of its own.

@@ -18,7 +18,9 @@ use super::dice::Dice;
 use crate::actors::{Attack, Behaviour, Role, Script};
 use crate::appliance::peer::Settings;
 use crate::appliance::rig::{self, CLIENTS, ORIGINS, ms, secs};
-use crate::faults::{AdminFault, AdminFaultKind, OriginFault, OriginFaultKind, PortFault, PortFaultKind};
+use crate::faults::{
+    AdminFault, AdminFaultKind, OriginFault, OriginFaultKind, PortFault, PortFaultKind,
+};
 use crate::internet::middlebox::{Limit, Middlebox, Stripped, Tells};
 use crate::internet::{
     BlackHole, End, Flapping, NetworkSettings, PathSettings, Reordering, Swallows,
@@ -435,6 +437,17 @@ impl Maker {
             let kind = AdminFaultKind::RouteGone(dice.pick(&[CLIENTS, ORIGINS]));
             faults.push(AdminFault { at: at(&mut dice), kind });
         }
+        if dice.percent(25) {
+            let lost = at(&mut dice);
+            let found = (lost + dice.millis(10, 5000)).min(until);
+            let (side, address) = (ORIGINS, rig::origin(1).ip());
+            for (at, kind) in [
+                (lost, AdminFaultKind::NeighbourLost { side, address }),
+                (found, AdminFaultKind::NeighbourFound { side, address }),
+            ] {
+                faults.push(AdminFault { at, kind });
+            }
+        }
         let last = match dice.between(1, 100) {
             1..=8 => Some(AdminFaultKind::Drain),
             9..=16 => Some(AdminFaultKind::Stop),
@@ -504,10 +517,7 @@ fn lossy(dice: &mut Dice) -> PathSettings {
     PathSettings {
         delay: dice.millis(0, 20),
         jitter: dice.pick(&[ms(0), ms(1), ms(5)]),
-        reordering: Reordering {
-            ppm: dice.pick(&[0, 1_000, 30_000]),
-            late_by: dice.millis(1, 30),
-        },
+        reordering: Reordering { ppm: dice.pick(&[0, 1_000, 30_000]), late_by: dice.millis(1, 30) },
         loss: loss(dice),
         duplicate_ppm: dice.pick(&[0, 0, 1_000, 50_000]),
         corrupt_ppm: dice.pick(&[0, 0, 1_000, 10_000]),
