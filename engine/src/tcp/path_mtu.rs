@@ -158,7 +158,7 @@ impl PathMtu {
         true
     }
 
-    /// A router says that `mss` is the most. Whether less is sent from here on.
+    /// A router says that `mss` is the most. Whether something that was sent is larger.
     fn on_told(&mut self, now: Instant, mss: u16) -> bool {
         let beaten = self.probe.is_some_and(|probe| mss < probe.size);
         if mss >= self.works && !beaten {
@@ -170,7 +170,7 @@ impl PathMtu {
         (self.fails, self.is_exact, self.lost) = (mss + 1, true, 0);
         self.probe = None;
         self.settle(now);
-        shrinks
+        shrinks || beaten
     }
 
     /// RFC 4821 §7.7: segments of this size vanish, time after time. Whether less is sent from here
@@ -233,14 +233,12 @@ impl Connection {
         }
     }
 
+    /// What is in flight and too large, perhaps a probe alone, does not arrive.
     fn shrink_segments(&mut self, cx: &mut Context<'_>) {
-        let old = self.mss;
         self.apply_path_mss();
-        if self.mss < old {
-            let mss = u32::from(self.mss);
-            self.cold.recovery.mark_larger(cx.chunks, &self.queue, self.snd_nxt, mss);
-            self.note_disorder();
-        }
+        let mss = u32::from(self.mss);
+        self.cold.recovery.mark_larger(cx.chunks, &self.queue, self.snd_nxt, mss);
+        self.note_disorder();
     }
 
     /// Brings the payload of a segment in line with the path.
@@ -399,7 +397,7 @@ mod tests {
     fn a_router_that_refuses_a_probe_says_what_to_try_next() {
         let mut path = PathMtu::new(1460, MtuProbing::On, V4);
         path.probe = Some(Probe { seq: SeqNum(0), end: SeqNum(0), size: 1460 });
-        assert!(!path.on_told(Instant::ZERO, 1380));
+        assert!(path.on_told(Instant::ZERO, 1380), "the probe is larger");
         assert_eq!(search(&mut path, 1380, Instant::ZERO), [1380]);
         assert_eq!(path.mss(), 1380);
     }

@@ -27,7 +27,7 @@ impl Connection {
         let limit = self.cold.rcv_fin.map_or(self.rcv_edge, |fin| fin.earliest(self.rcv_edge));
         let refusal = if end.at_or_before(self.rcv_nxt) {
             Some(DropReason::Duplicate)
-        } else if !self.state.can_receive() || seq.at_or_after(limit) {
+        } else if !self.state.can_receive() || seq.latest(self.rcv_nxt).at_or_after(limit) {
             Some(DropReason::OutsideWindow)
         } else {
             None
