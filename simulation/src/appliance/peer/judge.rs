@@ -9,6 +9,9 @@ impl Peer {
     pub(super) fn judge_syn(&self, syn: &Segment) -> u16 {
         let options = &syn.options;
         assert!(options.sack.is_empty(), "SACK blocks on a SYN");
+        if self.settings.forged {
+            return options.mss.unwrap_or(536).clamp(64, 1460);
+        }
         let mss = options.mss.expect("a SYN without an MSS");
         assert!((512..=1460).contains(&mss), "MSS {mss}");
         if self.status == Status::SynSent {
