@@ -70,8 +70,9 @@ fn plan(seed: u64) -> Plan {
 
 impl<G: Gate> Between<G> {
     fn of(mut world: World<SimPort, G>, seed: u64, networks: [NetworkSettings; 2]) -> Self {
+        let mut seeds = Random::new(seed);
         let internets = networks.map(|network| {
-            let mut internet = Internet::new(seed);
+            let mut internet = Internet::new(seeds.draw());
             internet.add(network);
             Rc::new(RefCell::new(internet))
         });
