@@ -16,6 +16,8 @@
 //! ```
 
 mod document;
+#[cfg(any(test, fuzzing))]
+pub mod exercise;
 mod fields;
 pub mod limits;
 mod problem;

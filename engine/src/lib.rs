@@ -21,3 +21,6 @@ pub mod tcp;
 pub mod telemetry;
 pub mod time;
 pub mod wire;
+
+#[cfg(test)]
+mod fuzzed;

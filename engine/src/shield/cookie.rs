@@ -20,6 +20,9 @@
 //!
 //! [`bake`] is what `ebpf/bpf/cookie.h` does as well, to the bit; only [`open`] is here alone.
 
+#[cfg(any(test, fuzzing))]
+pub mod exercise;
+
 use std::fmt;
 
 use siphasher::sip::SipHasher24;

@@ -255,6 +255,25 @@ impl OutOfOrder {
         self.recent = reports;
     }
 
+    /// Frames that are kept.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn frames(&self) -> u32 {
+        self.list.frames
+    }
+
+    /// The runs, in order.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn runs(&self, chunks: &ChunkSlab) -> impl Iterator<Item = SackBlock> {
+        let some = |run: u32| (run != NIL).then_some(run);
+        std::iter::successors(some(self.list.head), move |run| {
+            some(chunks.next(chunks.other_end(*run)))
+        })
+        .map(|run| SackBlock {
+            left: chunks.node(run).seq,
+            right: chunks.node(chunks.other_end(run)).end(),
+        })
+    }
+
     /// Compares what is kept incrementally with what is in the queue.
     #[cfg(any(test, fuzzing))]
     pub(super) fn check(&self, chunks: &ChunkSlab) {
