@@ -63,6 +63,18 @@ fn bbr_does_not_take_random_loss_for_congestion() {
 }
 
 #[test]
+fn chance_does_not_end_bbrs_startup() {
+    // The first rounds are short: a sixth of one may well be lost at random.
+    for mbit in 30..60 {
+        let path = Path { lost_ppm: 50_000, ..Path::new(mbit, 50) };
+        let mut flow = Flow::new(Algorithm::Bbr, path, Pacing::Auto);
+        flow.run(Duration::from_secs(1));
+        let outcome = flow.run(Duration::from_secs(1));
+        assert!(outcome.utilisation > 75.0, "{mbit} Mbit/s: {outcome:?}");
+    }
+}
+
+#[test]
 fn bbr_is_bounded_by_loss_where_no_queue_could_show() {
     // A policer: what exceeds the rate is dropped, but for a few segments.
     for (mbit, rtt_ms) in [(10, 100), (100, 20), (100, 100)] {
