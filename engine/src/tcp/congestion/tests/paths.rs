@@ -148,6 +148,22 @@ fn marks_instead_of_losses_keep_the_queue_short() {
 }
 
 #[test]
+fn cubic_leaves_slow_start_with_the_path_full_and_nothing_lost() {
+    for (mbit, rtt_ms) in [(10, 20), (10, 100), (50, 50), (60, 50), (70, 50), (100, 10), (100, 100)]
+    {
+        let path = Path::new(mbit, rtt_ms);
+        let mut flow = Flow::new(Algorithm::Cubic, path, Pacing::Auto);
+        while flow.controller.in_slow_start() {
+            flow.run(path.rtt);
+        }
+        let bdps = 100 * u64::from(flow.controller.window_octets()) / path.bdp();
+        let name = format!("{mbit} Mbit/s, {rtt_ms} ms: {bdps} % of a bandwidth-delay product");
+        assert!((95..=190).contains(&bdps), "{name}");
+        assert_eq!(flow.lost, 0, "{name}");
+    }
+}
+
+#[test]
 fn pacing_lets_a_window_fill_a_path_with_a_shallow_queue() {
     let path = Path::new(100, 100);
     let shallow = Path { queue: path.bdp() / 10, ..path };
