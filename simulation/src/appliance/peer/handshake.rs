@@ -30,7 +30,7 @@ impl Peer {
                 let acked = u64::from(segment.ack.wrapping_sub(self.iss));
                 // All of what came with the SYN, or nothing of it.
                 if acked != 1 && acked != self.max {
-                    assert!(self.odd_syns || self.settings.forged, "acknowledges something else");
+                    assert!(self.may_have_double(), "acknowledges something else");
                     return self.disown(segment);
                 }
                 self.early = acked - 1;
@@ -56,7 +56,7 @@ impl Peer {
             // Its ACK and this crossed, or were reordered.
             (_, false) if segment.seq == self.irs && self.settings.lossy => self.acks_due = 1,
             // Of another connection in our name (RFC 5961 §4.2).
-            _ if self.settings.forged || self.odd_syns => self.acks_due = 1,
+            _ if self.may_have_double() => self.acks_due = 1,
             _ => panic!("a SYN in the middle of {:?}: {segment:?}", self.status),
         }
     }
@@ -73,7 +73,7 @@ impl Peer {
                 }
             }
             // Of another connection in our name.
-            Status::Open if self.settings.forged && !self.is_near(segment.seq) => {}
+            Status::Open if self.may_have_double() && !self.is_near(segment.seq) => {}
             Status::SynReceived | Status::Open => {
                 self.judge_reset(segment);
                 self.end(Status::Reset);
