@@ -301,11 +301,7 @@ impl Peer {
             Status::Refused | Status::Reset => return,
             Status::Aborted | Status::GaveUp => return self.disown(segment),
             _ if segment.has(SYN) => return self.take_syn(segment),
-            Status::SynSent if double => return self.disown(segment),
-            Status::SynSent => {
-                assert!(self.settings.lossy, "before the handshake: {segment:?}");
-                return;
-            }
+            Status::SynSent => return self.take_early(segment),
             _ => {}
         }
         if double && !self.could_be_ours(segment) {

@@ -61,6 +61,17 @@ impl Peer {
         }
     }
 
+    /// Something else in front of the SYN-ACK.
+    pub(super) fn take_early(&mut self, segment: &Segment) {
+        let acked = u64::from(segment.ack.wrapping_sub(self.iss));
+        let overtook_it = (1..=self.max).contains(&acked);
+        let double = self.may_have_double();
+        assert!(double || self.settings.lossy, "before the handshake: {segment:?}");
+        if double && !overtook_it {
+            self.disown(segment);
+        }
+    }
+
     pub(super) fn take_reset(&mut self, segment: &Segment) {
         assert!(segment.payload.is_empty(), "{segment:?}");
         match self.status {
@@ -82,7 +93,7 @@ impl Peer {
         }
     }
 
-    /// There is no such connection any more (RFC 9293 §3.10.7.1), or not yet (§3.10.7.3).
+    /// It is of no connection of ours (RFC 9293 §3.10.7.1 and §3.10.7.3).
     pub(super) fn disown(&mut self, segment: &Segment) {
         if segment.has(ACK) {
             self.aside.push(Segment {
