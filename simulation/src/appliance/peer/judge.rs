@@ -30,6 +30,11 @@ impl Peer {
         mss
     }
 
+    /// Whether the engine may have another connection in our name.
+    pub(super) fn may_have_double(&self) -> bool {
+        self.settings.forged || self.odd_syns
+    }
+
     /// Whether a segment belongs to this connection, where the engine may have another one in our
     /// name: by its timestamps, and by numbers that both ends are near.
     pub(super) fn could_be_ours(&self, segment: &Segment) -> bool {
