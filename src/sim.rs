@@ -47,7 +47,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         for scenario in Scenario::ALL {
             writeln!(out, "{:16} {}", scenario.name(), scenario.about())?;
         }
-        writeln!(out, "{MILLION_IDLE:16} a million idle connections: what memory and turns they cost")?;
+        writeln!(
+            out,
+            "{MILLION_IDLE:16} a million idle connections: what memory and turns they cost"
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let seed = match args.seed {
@@ -123,9 +126,14 @@ fn explain(args: &Args, case: &Case, failure: &Failure, out: &mut impl Write) ->
     // With captures it fails the same way.
     let _ = play(case, &captured(&format!("sim-{scenario}-{seed}"), &directory, out)?);
     let shrunk = shrink(case, failure, SHRINKING);
-    writeln!(out, "{} smaller cases were tried; it takes no more than this: {}", shrunk.tried, shrunk.failure)?;
+    writeln!(
+        out,
+        "{} smaller cases were tried; it takes no more than this: {}",
+        shrunk.tried, shrunk.failure
+    )?;
     writeln!(out, "{:#?}", shrunk.case)?;
-    let _ = play(&shrunk.case, &captured(&format!("sim-{scenario}-{seed}-least"), &directory, out)?);
+    let _ =
+        play(&shrunk.case, &captured(&format!("sim-{scenario}-{seed}-least"), &directory, out)?);
     Ok(ExitCode::FAILURE)
 }
 

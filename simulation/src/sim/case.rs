@@ -104,11 +104,6 @@ impl Case {
             + self.admin_faults.len()
             + self.origin_faults.len()
     }
-
-    /// Whether the appliance is told to stop, whatever is open.
-    pub fn stops(&self) -> bool {
-        self.admin_faults.iter().any(|fault| fault.kind == AdminFaultKind::Stop)
-    }
 }
 
 /// What is justified by a network. That it loses, however much, is no reason.

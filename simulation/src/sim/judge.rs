@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::case::{Case, Client, INTRUDERS_FROM, service_for};
+use super::case::{Case, Client, CookieUse, INTRUDERS_FROM, service_for};
 use super::failure::{Failure, Oracle};
 use crate::actors::{Expectation, Role, Script};
 use crate::appliance::peer::{Peer, Status};
@@ -38,8 +38,11 @@ pub(super) fn judge(case: &Case, hosts: &Hosts) -> Result<Tally, Failure> {
             tally.by_linux += u64::from(of_linux);
             continue;
         }
+        // A cookie is proven by the client's first segment alone: where another comes first, Linux
+        // knows of no connection, and says so.
+        let unproven = case.cookies != CookieUse::Off && peer.received.is_empty();
         match case.expectation(client) {
-            Expectation::Whole if !case.stops() => return Err(unjustified(client, peer)),
+            Expectation::Whole if !unproven => return Err(unjustified(client, peer)),
             _ if peer.received.is_empty() => tally.refused += 1,
             _ => tally.cut_short += 1,
         }
@@ -97,11 +100,11 @@ fn check(script: Script, speaker: Role, peer: &Peer) -> Result<(), Failure> {
     }
 }
 
-/// In order. A reset is as good only where all that is lost is the answer to the last FIN.
+/// In order. A reset, or none, is as good only where all that is lost is the answer to the last FIN.
 fn has_ended(peer: &Peer) -> bool {
     match peer.status {
         Status::Finished => true,
-        Status::Reset => peer.unacknowledged() <= 1,
+        Status::Reset | Status::GaveUp => peer.unacknowledged() <= 1,
         _ => false,
     }
 }

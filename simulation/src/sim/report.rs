@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
 use ringroad_engine::tcp::TcpCounters;
+use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
 
 use super::case::Case;
 use super::judge::Tally;

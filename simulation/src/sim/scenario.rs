@@ -11,9 +11,7 @@ use ringroad_engine::tcp::congestion::Algorithm;
 use ringroad_engine::tcp::pacing::Pacing;
 use ringroad_engine::tcp::{EcnPolicy, LegSettings, MtuProbing};
 
-use super::case::{
-    Case, Client, CookieUse, INTRUDERS_FROM, Intruding, Origin, client_address,
-};
+use super::case::{Case, Client, CookieUse, INTRUDERS_FROM, Intruding, Origin, client_address};
 use super::dice::Dice;
 use crate::actors::{Attack, Behaviour, Role, Script};
 use crate::appliance::peer::Settings;
@@ -499,6 +497,8 @@ const HEADERS: u64 = 40 + 60;
 fn host(dice: &mut Dice, v6: bool) -> Settings {
     Settings {
         lossy: true,
+        // If a reset is lost, whoever only waits hears nothing more.
+        patience: Some(secs(900)),
         mss: dice.pick(if v6 { &MSS_V6 } else { &MSS_V4 }),
         scale: dice.pick(&[None, Some(0), Some(2), Some(7), Some(9)]),
         timestamps: dice.percent(70),
