@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use crate::exercise::{exercise, survives_a_round_trip};
 use crate::schema::{
-    Algorithm, Config, Driver, Ecn, Fallback, FastOpen, Idle, Keepalive, Metrics, MtuProbing,
-    Pacing, ProxyProtocol, RateLimit, Shield, XdpMode,
+    Algorithm, Driver, Ecn, Fallback, FastOpen, Idle, Keepalive, Metrics, MtuProbing, Pacing,
+    ProxyProtocol, RateLimit, Shield, XdpMode,
 };
 use crate::{load, parse};
 

@@ -9,8 +9,10 @@ use proptest::prelude::*;
 use crate::shield::cookie;
 use crate::{tcp, wire};
 
-/// The fuzz targets with what each runs.
-const TARGETS: [(&str, fn(&[u8])); 5] = [
+/// A fuzz target by its name, and what it runs.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 5] = [
     ("connection", tcp::exercise::exercise),
     ("cookie", cookie::exercise::exercise),
     ("options", wire::exercise::options),

@@ -30,7 +30,7 @@ pub fn options(input: &[u8]) {
     let mut segment = vec![0; HEADER_LEN_MIN];
     segment.extend_from_slice(&input[..input.len().min(HEADER_LEN_MAX - HEADER_LEN_MIN)]);
     segment.resize(segment.len().next_multiple_of(4), 0);
-    segment[12] = (segment.len() / 4 << 4) as u8;
+    segment[12] = ((segment.len() / 4) << 4) as u8;
     let (header, length) = TcpHeader::parse(&segment).expect("a data offset that is right");
     assert_eq!(length, segment.len());
     written_reads_the_same(&header);

@@ -75,7 +75,10 @@ impl Conduct {
                 }
             }
             Behaviour::RepeatsSyn { higher, every, times }
-                if self.times < times && self.is_time(peer, every) =>
+                // In front of its SYN-ACK, that of an origin would open the connection.
+                if self.times < times
+                    && (self.role == Role::Client || peer.status == Status::Open)
+                    && self.is_time(peer, every) =>
             {
                 self.times += 1;
                 peer.repeat_syn(higher);

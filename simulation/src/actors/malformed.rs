@@ -7,7 +7,7 @@
 
 use ringroad_engine::random::Random;
 
-use super::attack::Scene;
+use super::attack::{Scene, spoofed};
 use crate::appliance::packet::{ACK, FIN, Options, PSH, RST, SYN, fix_checksums, sum};
 use crate::appliance::rig::pattern;
 
@@ -58,7 +58,11 @@ pub(super) fn fragment(random: &mut Random, scene: &Scene, nth: u32) -> Vec<u8> 
 
 /// A SYN, or a segment of somebody's connection.
 fn sound(random: &mut Random, scene: &Scene, nth: u32) -> Vec<u8> {
-    let (connection, _) = scene.connection(random, nth);
+    let target = scene.target(random);
+    let connection = match random.below(2) {
+        0 => (spoofed(random, target), target),
+        _ => scene.connection(random, nth).0,
+    };
     let flags = if random.below(2) == 0 { SYN } else { ACK | PSH };
     let mut segment = scene.guess(random, connection, flags);
     segment.options = match flags {

@@ -74,7 +74,7 @@ pub struct Peer {
     heard_at: Instant,
     /// To be sent as they are.
     aside: Vec<Segment>,
-    /// Answers to SYNs with other numbers than ours may come.
+    /// It has sent SYNs with other numbers than its own.
     odd_syns: bool,
 
     iss: u32,
@@ -295,20 +295,16 @@ impl Peer {
         if segment.has(RST) {
             return self.take_reset(segment);
         }
-        let forged = self.settings.forged;
+        let double = self.may_have_double();
         match self.status {
-            _ if forged && self.is_over() && segment.has(SYN) => return self.disown(segment),
+            _ if double && self.is_over() && segment.has(SYN) => return self.disown(segment),
             Status::Refused | Status::Reset => return,
             Status::Aborted | Status::GaveUp => return self.disown(segment),
             _ if segment.has(SYN) => return self.take_syn(segment),
-            Status::SynSent if self.odd_syns || forged => return self.disown(segment),
-            Status::SynSent => {
-                assert!(self.settings.lossy, "before the handshake: {segment:?}");
-                return;
-            }
+            Status::SynSent => return self.take_early(segment),
             _ => {}
         }
-        if (forged || self.odd_syns) && !self.could_be_ours(segment) {
+        if double && !self.could_be_ours(segment) {
             // RFC 9293 §3.10.7.4, first.
             self.acks_due = self.acks_due.max(1);
             return;

@@ -104,7 +104,7 @@ pub(super) struct Passage {
     pub(super) segments: Vec<(Way, Raw)>,
     /// When it wants to be woken, once more.
     pub(super) wakes_at: Option<Instant>,
-    /// Segments that are gone; of those it has made none are counted.
+    /// Segments that did not pass, or not by themselves.
     pub(super) swallowed: u64,
     pub(super) resets: u64,
 }
@@ -112,6 +112,11 @@ pub(super) struct Passage {
 impl Passage {
     fn pass(&mut self, way: Way, segment: Raw) {
         self.segments.push((way, segment));
+    }
+
+    fn reset(&mut self, way: Way, reset: Raw) {
+        self.resets += 1;
+        self.pass(way, reset);
     }
 }
 

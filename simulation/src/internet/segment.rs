@@ -9,8 +9,8 @@ use crate::appliance::packet::{
     transport_checksum,
 };
 
-/// A frame that holds a whole TCP segment over IP, with right checksums. They are made right
-/// again when it leaves, if anything was changed.
+/// A frame that holds a whole TCP segment over IP, with right checksums; they are made right again
+/// when it leaves.
 #[derive(Clone, Debug)]
 pub(super) struct Raw {
     frame: Vec<u8>,
@@ -18,7 +18,6 @@ pub(super) struct Raw {
     tcp: usize,
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
-    changed: bool,
 }
 
 /// The ends of a connection.
@@ -34,17 +33,13 @@ impl Raw {
     /// damaged before, no new checksum may hide that.
     pub(super) fn parse(frame: Vec<u8>) -> Result<Raw, Vec<u8>> {
         match read(&frame) {
-            Some((tcp, source, destination)) => {
-                Ok(Raw { frame, tcp, source, destination, changed: false })
-            }
+            Some((tcp, source, destination)) => Ok(Raw { frame, tcp, source, destination }),
             None => Err(frame),
         }
     }
 
     pub(super) fn into_frame(mut self) -> Vec<u8> {
-        if self.changed {
-            fix_checksums(&mut self.frame);
-        }
+        fix_checksums(&mut self.frame);
         self.frame
     }
 
@@ -103,7 +98,6 @@ impl Raw {
         let len = ip_octets(&self.frame) as u16;
         let (at, len) = if self.source.is_ipv4() { (ip + 2, len) } else { (ip + 4, len - 40) };
         self.frame[at..at + 2].copy_from_slice(&len.to_be_bytes());
-        self.changed = true;
     }
 
     /// What it takes of the sequence space [octets].
@@ -141,7 +135,6 @@ impl Raw {
     pub(super) fn change_option(&mut self, kind: u8, change: impl FnOnce(&mut [u8])) {
         if let Some((at, len)) = self.find_option(kind) {
             change(&mut self.frame[at + 2..at + len]);
-            self.changed = true;
         }
     }
 
@@ -149,7 +142,6 @@ impl Raw {
     pub(super) fn erase_option(&mut self, kind: u8) {
         while let Some((at, len)) = self.find_option(kind) {
             self.frame[at..at + len].fill(NOP);
-            self.changed = true;
         }
     }
 
@@ -221,7 +213,6 @@ impl Raw {
 
     fn write(&mut self, at: usize, octets: &[u8]) {
         let at = self.tcp + at;
-        self.changed |= self.frame[at..at + octets.len()] != *octets;
         self.frame[at..at + octets.len()].copy_from_slice(octets);
     }
 }

@@ -142,10 +142,11 @@ fn any_packet(random: &mut Random, from: End) -> Vec<u8> {
         End::Appliance => down(seq, len),
     };
     let mut packet = tcp.build();
-    match random.below(5) {
+    match random.below(6) {
         0 => packet = over_v6(tcp).build(),
         1 => packet[12..].fill_with(|| random.draw() as u8),
         2 => packet.truncate(14 + random.below(60) as usize),
+        3 => packet[40] ^= 1, // The sequence number.
         _ => {}
     }
     packet

@@ -62,8 +62,9 @@ impl<'a> Run<'a> {
         }
         // Linux serves what the engine leaves to it.
         for address in &case.service.listen {
-            let forged = !case.intruders.is_empty();
-            let settings = Settings { lossy: true, forged, ..Settings::MODERN };
+            // Whoever speaks to it is no engine, and its TCP knows nothing of narrow paths.
+            let settings =
+                Settings { lossy: true, forged: true, segment_max: 1200, ..Settings::MODERN };
             let plain = || Behaviour::Plain.origin();
             let listener = Listener::Accept(settings, Box::new(plain));
             world.hosts.1[CLIENTS].listeners.insert(*address, listener);

@@ -126,7 +126,7 @@ impl Maker {
     fn case(self) -> Case {
         let origins = self.origins();
         let networks = [self.networks(CLIENTS), self.networks(ORIGINS)];
-        let clients = self.clients(networks[CLIENTS].len());
+        let clients = self.clients(&networks[CLIENTS]);
         let opened = clients.iter().map(|client| client.opens_at).max().unwrap_or_default();
         let trouble = opened + Dice::of(self.seed, "calm").millis(100, 20_000);
         let mut case = Case {
@@ -239,7 +239,7 @@ impl Maker {
         }
     }
 
-    fn clients(self, networks: usize) -> Vec<Client> {
+    fn clients(self, networks: &[NetworkSettings]) -> Vec<Client> {
         let mut dice = self.dice("clients");
         let count = match self.scenario {
             Scenario::LongFat => dice.between(4, 20),
@@ -250,10 +250,10 @@ impl Maker {
         (0..count).map(|number| self.client(number, over, networks)).collect()
     }
 
-    fn client(self, number: u32, over_ms: u64, networks: usize) -> Client {
+    fn client(self, number: u32, over_ms: u64, networks: &[NetworkSettings]) -> Client {
         let mut dice = Dice::of_each(self.seed, "client", number);
         let opens_at = dice.millis(0, over_ms);
-        let network = dice.between(0, networks as u64 - 1) as usize;
+        let network = dice.between(0, networks.len() as u64 - 1) as usize;
         let v6 = dice.percent(30);
         let mut behaviour = Behaviour::Plain;
         if dice.percent(self.odd_clients()) {
@@ -263,7 +263,9 @@ impl Maker {
             behaviour = Behaviour::Plain;
         }
         let mut of_host = Dice::of_each(self.seed, "host", number);
-        let host = host(&mut of_host, v6);
+        let mut host = host(&mut of_host, v6);
+        // Hosts know nothing of narrow paths; the engine has to find out.
+        host.segment_max = host.segment_max.min(u64::from(networks[network].mtu) - HEADERS);
         let script = self.script(number, &mut Dice::of_each(self.seed, "script", number));
         let address = client_address(number, v6);
         Client { opens_at, address, network, settings: behaviour.settings(host), behaviour, script }
@@ -489,6 +491,9 @@ impl Maker {
 /// (docs/decisions/0010-syn-cookies.md).
 const MSS_V4: [u16; 5] = [1460, 1460, 1400, 1200, 536];
 const MSS_V6: [u16; 5] = [1440, 1440, 1380, 1280, 1220];
+
+/// IPv6, and TCP with all its options [octets].
+const HEADERS: u64 = 40 + 60;
 
 /// Somebody's TCP. Networks may lose, so gaps are no surprise.
 fn host(dice: &mut Dice, v6: bool) -> Settings {

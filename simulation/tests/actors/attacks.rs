@@ -36,7 +36,7 @@ fn bystanders<P: Wire, G: Gate>(world: &mut World<P, G>) -> Vec<(Key, Script)> {
     let pace = Behaviour::ReadsSlowly { octets: 4000, every: ms(10) };
     let script = |id| Script { rounds: 4, ..Script::exchange(id, 2000, 200_000) };
     let clients = (1..5)
-        .map(|n| script(n))
+        .map(script)
         .map(|script| (world.client(script.id as u16, AMONG_FORGERS, pace.client(script)), script))
         .collect();
     world.run_for(ms(20));

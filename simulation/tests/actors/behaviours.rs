@@ -190,7 +190,7 @@ fn a_syn_that_comes_again_changes_nothing() {
 fn the_same_port_opens_again_and_again() {
     for closes_first in [Role::Client, Role::Origin] {
         for settings in [Settings::MODERN, Settings::PLAIN] {
-            for ahead in [1, 100_000, -100_000, i32::MIN] {
+            for ahead in [0, 1, 100_000, -1, -100_000, i32::MIN] {
                 let behaviour = Behaviour::ReusesPort { after: ms(2), ahead, times: 3 };
                 let script = Script { closes_first, ..Script::exchange(1, 1000, 20_000) };
                 let scenario =

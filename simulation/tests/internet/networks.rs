@@ -51,7 +51,7 @@ pub fn paths() -> Vec<(&'static str, NetworkSettings)> {
         (
             "flapping",
             NetworkSettings {
-                flapping: Some(Flapping { up_for: ms(500), down_for: secs(1) }),
+                flapping: Some(Flapping { up_for: ms(500), down_for: ms(300) }),
                 ..over(narrow())
             },
         ),

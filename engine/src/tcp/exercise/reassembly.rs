@@ -168,7 +168,7 @@ impl<'a> Bench<'a> {
     fn edge_of_run(&self, which: u32) -> u32 {
         let runs = self.runs();
         let run = runs.get(which as usize / 2 % runs.len().max(1));
-        run.map_or(self.model.next, |run| if which % 2 == 0 { run.start } else { run.end })
+        run.map_or(self.model.next, |run| if which & 1 == 0 { run.start } else { run.end })
     }
 
     /// The runs that the connection keeps behind the gap.

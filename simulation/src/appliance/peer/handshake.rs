@@ -30,7 +30,7 @@ impl Peer {
                 let acked = u64::from(segment.ack.wrapping_sub(self.iss));
                 // All of what came with the SYN, or nothing of it.
                 if acked != 1 && acked != self.max {
-                    assert!(self.odd_syns || self.settings.forged, "acknowledges something else");
+                    assert!(self.may_have_double(), "acknowledges something else");
                     return self.disown(segment);
                 }
                 self.early = acked - 1;
@@ -57,8 +57,19 @@ impl Peer {
             // Its ACK and this crossed, or were reordered.
             (_, false) if segment.seq == self.irs && self.settings.lossy => self.acks_due = 1,
             // Of another connection in our name (RFC 5961 §4.2).
-            _ if self.settings.forged || self.odd_syns => self.acks_due = 1,
+            _ if self.may_have_double() => self.acks_due = 1,
             _ => panic!("a SYN in the middle of {:?}: {segment:?}", self.status),
+        }
+    }
+
+    /// Something else in front of the SYN-ACK.
+    pub(super) fn take_early(&mut self, segment: &Segment) {
+        let acked = u64::from(segment.ack.wrapping_sub(self.iss));
+        let overtook_it = (1..=self.max).contains(&acked);
+        let double = self.may_have_double();
+        assert!(double || self.settings.lossy, "before the handshake: {segment:?}");
+        if double && !overtook_it {
+            self.disown(segment);
         }
     }
 
@@ -74,7 +85,7 @@ impl Peer {
                 }
             }
             // Of another connection in our name.
-            Status::Open if self.settings.forged && !self.is_near(segment.seq) => {}
+            Status::Open if self.may_have_double() && !self.is_near(segment.seq) => {}
             Status::SynReceived | Status::Open => {
                 self.judge_reset(segment);
                 self.end(Status::Reset);
@@ -83,7 +94,7 @@ impl Peer {
         }
     }
 
-    /// There is no such connection any more (RFC 9293 §3.10.7.1), or not yet (§3.10.7.3).
+    /// It is of no connection of ours (RFC 9293 §3.10.7.1 and §3.10.7.3).
     pub(super) fn disown(&mut self, segment: &Segment) {
         if segment.has(ACK) {
             self.aside.push(Segment {

@@ -9,6 +9,9 @@ impl Peer {
     pub(super) fn judge_syn(&self, syn: &Segment) -> u16 {
         let options = &syn.options;
         assert!(options.sack.is_empty(), "SACK blocks on a SYN");
+        if self.settings.forged {
+            return options.mss.unwrap_or(536).clamp(64, 1460);
+        }
         let mss = options.mss.expect("a SYN without an MSS");
         assert!((512..=1460).contains(&mss), "MSS {mss}");
         if self.status == Status::SynSent {
@@ -25,6 +28,11 @@ impl Peer {
         assert!(syn.window > 0, "a window of zero on a SYN stalls the start");
         assert!(options.scale.is_none_or(|scale| scale <= 14), "RFC 7323 §2.3");
         mss
+    }
+
+    /// Whether the engine may have another connection in our name.
+    pub(super) fn may_have_double(&self) -> bool {
+        self.settings.forged || self.odd_syns
     }
 
     /// Whether a segment belongs to this connection, where the engine may have another one in our

@@ -180,7 +180,8 @@ impl Peer {
     pub(super) fn take_acknowledgment(&mut self, segment: &Segment, position: u64) {
         let una = self.iss.wrapping_add(self.una as u32);
         let distance = segment.ack.wrapping_sub(una) as i32;
-        let ack = self.una.checked_add_signed(distance.into()).expect("acknowledges our past");
+        let ack = self.una.checked_add_signed(distance.into());
+        let ack = ack.unwrap_or_else(|| panic!("acknowledges our past: {segment:?}"));
         self.judge_acknowledgment(ack);
         if self.status == Status::SynReceived {
             if ack < 1 {

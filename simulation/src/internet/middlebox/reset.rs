@@ -40,6 +40,25 @@ impl Reset {
     fn tells(&self, end: End) -> bool {
         self.limit.is_none() || self.tells == Tells::Both || self.tells == Tells::Only(end)
     }
+
+    /// A connection has had enough: both ends may be told, at the number that each expects next.
+    fn end(&self, way: Way, segment: &Raw, expected: [Option<u32>; 2], out: &mut Passage) {
+        for (end, expected) in [End::Host, End::Appliance].into_iter().zip(expected) {
+            if let Some(seq) = expected.filter(|_| self.tells(end)) {
+                match end == way.sender() {
+                    true => out.reset(way.back(), segment.reset_back(seq)),
+                    false => out.reset(way, segment.reset_onward(seq)),
+                }
+            }
+        }
+    }
+
+    /// RFC 9293 §3.10.7.1: whoever goes on is told where it says that it is.
+    fn answer(&self, way: Way, segment: &Raw, out: &mut Passage) {
+        if segment.has(ACK) && !segment.has(RST) && self.tells(way.sender()) {
+            out.reset(way.back(), segment.reset_back(segment.ack()));
+        }
+    }
 }
 
 impl Treat for Reset {
@@ -54,37 +73,21 @@ impl Treat for Reset {
         let Some(watched) = self.connections.get_mut(&connection) else {
             return out.pass(way, segment);
         };
-        let ended_before = watched.is_ended;
+        if watched.is_ended {
+            out.swallowed += 1;
+            return self.answer(way, &segment, out);
+        }
         watched.on_segment(way, &segment);
         // A SYN's sender expects nothing yet, and could not be told.
-        let may_end = !segment.has(SYN);
-        watched.is_ended |= may_end && self.limit.is_some_and(|limit| watched.exceeds(now, limit));
-        if !watched.is_ended {
-            watched.on_passed(way, &segment);
-            return out.pass(way, segment);
+        watched.is_ended =
+            !segment.has(SYN) && self.limit.is_some_and(|limit| watched.exceeds(now, limit));
+        if watched.is_ended {
+            let expected = watched.expected;
+            out.swallowed += 1;
+            return self.end(way, &segment, expected, out);
         }
-        let expected = watched.expected;
-        out.swallowed += 1;
-        let mut tell = |way, reset| {
-            out.resets += 1;
-            out.pass(way, reset);
-        };
-        if ended_before {
-            // RFC 9293 §3.10.7.1: whoever goes on is told where it says it is.
-            let is_answered = segment.has(ACK) && !segment.has(RST);
-            if is_answered && self.tells(way.sender()) {
-                tell(way.back(), segment.reset_back(segment.ack()));
-            }
-            return;
-        }
-        for (end, expected) in [End::Host, End::Appliance].into_iter().zip(expected) {
-            if let Some(seq) = expected.filter(|_| self.tells(end)) {
-                match end == way.sender() {
-                    true => tell(way.back(), segment.reset_back(seq)),
-                    false => tell(way, segment.reset_onward(seq)),
-                }
-            }
-        }
+        watched.on_passed(way, &segment);
+        out.pass(way, segment);
     }
 
     fn heal(&mut self) {

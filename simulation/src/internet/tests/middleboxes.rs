@@ -192,6 +192,11 @@ fn segments_that_follow_each_other_are_joined_up_to_the_mss() {
     assert_eq!(rest[0], (ms(0), Arrival::AtAppliance(from_host(0, 1460).build())), "is full");
     assert_eq!(rest[1], (ms(2), Arrival::AtAppliance(from_host(1460, 9).build())), "waited");
     assert_eq!(rest.len(), 2);
+    // However many join, the first does not wait for longer.
+    line.send(from_host(0, 10).build());
+    line.wait(ms(1));
+    line.send(from_host(10, 10).build());
+    assert_eq!(line.rest(), [(ms(1), Arrival::AtAppliance(from_host(0, 20).build()))]);
     // The last word on everything but the sequence number is that of the last.
     let last = Segment { window: 77, flags: ACK | PSH, ack: 600, ..from_host(510, 10) };
     let joined = line.pass([from_host(500, 10), last.clone()]);
@@ -241,13 +246,17 @@ fn of_acknowledgments_the_last_arrives_and_every_duplicate() {
     let sent = [ack(1000), ack(2000), ack(3000), ack(3000), ack(3000)];
     assert_eq!(line.pass(sent.clone()), [ack(3000), ack(3000), ack(3000)]);
     assert_eq!(line.figures().swallowed, 2);
+    line.send(ack(3500).build());
+    line.wait(ms(1));
+    line.send(ack(3600).build());
+    assert_eq!(line.rest(), [(ms(1), Arrival::AtAppliance(ack(3600).build()))]);
     // What says more is not held, and comes behind what came before it.
     let data = Segment { ack: 4000, ..from_host(0, 10) };
     let mut reporting = ack(5000);
     reporting.options.sack = vec![(6000, 7000)];
     let echoing = Segment { flags: ACK | ECE, ..ack(5000) };
     for more in [data, reporting, echoing] {
-        let sent = [ack(3500), more];
+        let sent = [ack(3700), more];
         line.send_all(&sent);
         let expected = sent.map(|segment| (ms(0), Arrival::AtAppliance(segment.build())));
         assert_eq!(line.rest()[..2], expected);

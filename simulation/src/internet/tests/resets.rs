@@ -60,12 +60,24 @@ fn a_connection_that_carried_too_much_is_reset_where_each_end_believes_it() {
             })
             .collect();
         assert_eq!(again, expected);
-        assert_eq!(line.pass([reset(End::Host, 700), reset(End::Appliance, 900)]), []);
+        let resets = [reset(End::Host, 700), reset(End::Appliance, 900)];
+        assert_eq!(line.pass(resets.map(|each| Segment { flags: RST | ACK, ..each })), []);
         // Not even that keeps a network from becoming sound.
         line.internet.heal();
         let told = line.pass([from_host(600, 350, 1), from_appliance(400, 550, 1)]);
         assert_eq!(told, [reset(End::Appliance, 850), reset(End::Host, 650)]);
     }
+}
+
+#[test]
+fn nobody_is_told_before_there_is_a_number_that_it_would_believe() {
+    let limit = Limit::Octets(0);
+    let mut line = Line::behind(Middlebox::ResetAfter { limit, tells: Tells::Both });
+    let [syn, syn_ack, ack] = opening();
+    let early = Segment { payload: vec![1; 100], ..syn };
+    assert_eq!(line.pass([early.clone()]), [early]);
+    assert_eq!(line.pass([syn_ack.clone()]), [syn_ack]);
+    assert_eq!(line.pass([ack]), [reset(End::Appliance, 500), reset(End::Host, 100)]);
 }
 
 #[test]
