@@ -21,7 +21,7 @@ const SEARCHES: &[Search] = &[
     search(Fault::StaleSumTrusted, Scenario::Mixed, 4),
     search(Fault::FinNotAcknowledged, Scenario::LongFat, 2),
     search(Fault::WindowOverrun, Scenario::SlowOrigin, 2),
-    search(Fault::ReleasedEarly, Scenario::Mixed, 8),
+    search(Fault::ReleasedEarly, Scenario::Middlebox, 10),
     search(Fault::RetransmissionTimerForgotten, Scenario::Mixed, 4),
     search(Fault::ReassembledAcrossGap, Scenario::Satellite, 4),
     search(Fault::SackOneTooMany, Scenario::Satellite, 4),
@@ -34,6 +34,8 @@ const SEARCHES: &[Search] = &[
     search(Fault::FlowNotForgotten, Scenario::Satellite, 2),
     search(Fault::SourcePortNotGivenBack, Scenario::Satellite, 2),
     search(Fault::CookieMssTooLarge, Scenario::SlowOrigin, 4),
+    search(Fault::PersistTimerForgotten, Scenario::MemoryPressure, 20),
+    search(Fault::EqualTimestampRefused, Scenario::Middlebox, 4),
     search(Fault::SentWhileWithDevice, Scenario::Mixed, 12),
 ];
 
@@ -61,7 +63,11 @@ fn each_fault_that_is_planted_is_found() {
 #[test]
 fn each_fault_is_looked_for() {
     for fault in Fault::ALL {
-        assert!(SEARCHES.iter().any(|search| search.fault == *fault), "{fault:?}: {}", fault.name());
+        assert!(
+            SEARCHES.iter().any(|search| search.fault == *fault),
+            "{fault:?}: {}",
+            fault.name()
+        );
     }
 }
 
