@@ -28,7 +28,6 @@ use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable, Full};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::{NextHop, Routes};
 use crate::limits::{BURST, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX, WHEEL_TICK};
-use crate::planted::{self, Fault};
 use crate::proxy::{
     Fallback, PairTable, Service, ServiceSettings, Side, SpentCookies, TimeWaitTable,
     cookie_service,
@@ -285,9 +284,7 @@ impl Worker {
             if let Some(pair) = self.pairs.get_mut(index) {
                 pair.awaiting_path = false;
             }
-            if !planted::is(Fault::NewsNotHeeded) {
-                self.enqueue(index);
-            }
+            self.enqueue(index);
         }
     }
 

@@ -380,9 +380,7 @@ impl Connection {
     #[inline]
     pub fn set_receive_room(&mut self, octets: u32) -> bool {
         self.room = octets;
-        let due = self.state.can_receive()
-            && self.offered().update_is_due()
-            && !planted::is(Fault::WindowUpdateForgotten);
+        let due = self.state.can_receive() && self.offered().update_is_due();
         self.ack_now |= due;
         due
     }

@@ -233,9 +233,6 @@ impl Worker {
                 // As is its reset, which found no frame.
                 State::Closed if leg.tcp.deadline() < Instant::FAR_FUTURE => {}
                 State::Closed => self.forget_leg(index, side),
-                State::TimeWait if planted::is(Fault::TimeWaitSkipped) => {
-                    self.forget_leg(index, side);
-                }
                 State::TimeWait => self.retire_leg(index, side),
                 _ => {}
             }
