@@ -289,7 +289,6 @@ impl Peer {
         if self.status == Status::Vanished {
             return;
         }
-        self.heard = true;
         self.stats.segments += 1;
         assert_eq!(segment.link, self.link.reversed(), "link headers of {segment:?}");
         if segment.has(RST) {
@@ -305,10 +304,14 @@ impl Peer {
             _ => {}
         }
         if double && !self.could_be_ours(segment) {
+            if self.status == Status::SynReceived && self.is_near(segment.seq) {
+                return self.disown(segment); // RFC 9293 §3.10.7.4, fifth.
+            }
             // RFC 9293 §3.10.7.4, first.
             self.acks_due = self.acks_due.max(1);
             return;
         }
+        self.heard = true;
         self.judge_options(segment);
         self.judge_timestamps(segment);
         let position = self.position_of(segment.seq);

@@ -505,7 +505,11 @@ impl<P: Wire, G: Gate> World<P, G> {
     /// Who is not done yet.
     pub fn describe(&self) -> String {
         let mut text = format!("{} pairs, {:?}", self.lane.worker().active(), self.counters());
-        for (name, side) in ["client", "origin"].iter().zip(&self.hosts.0) {
+        for (name, side) in ["client", "origin", "Linux", "Linux"].iter().zip(self.hosts.all()) {
+            if side.under_way() > 0 {
+                text +=
+                    &format!("\n{} packets are on their way to or from {name}s", side.under_way());
+            }
             for peer in side.peers.values().filter(|peer| !peer.is_over()).take(5) {
                 text += &format!(
                     "\n{name} {}: {:?}, received {}, unacknowledged {}, window {}, {:?}",

@@ -19,7 +19,7 @@ use super::report::Report;
 use super::watch::Watch;
 use crate::actors::{Behaviour, Scene};
 use crate::appliance::peer::Settings;
-use crate::appliance::rig::{CLIENTS, Listener, ORIGINS, Plan, World};
+use crate::appliance::rig::{CLIENTS, Listener, ORIGINS, Plan, World, secs};
 use crate::faults::{AdminFault, AdminFaultKind, After, Faulty, OriginFaults, stop};
 use crate::internet::Internet;
 
@@ -40,6 +40,8 @@ struct Run<'a> {
     admin: VecDeque<AdminFault>,
     origin_faults: OriginFaults,
     is_calm: bool,
+    /// When the world has last turned. Where nothing is due any more, its time goes on to the end.
+    turned_at: Instant,
     frames_free_least: usize,
 }
 
@@ -63,8 +65,13 @@ impl<'a> Run<'a> {
         // Linux serves what the engine leaves to it.
         for address in &case.service.listen {
             // Whoever speaks to it is no engine, and its TCP knows nothing of narrow paths.
-            let settings =
-                Settings { lossy: true, forged: true, segment_max: 1200, ..Settings::MODERN };
+            let settings = Settings {
+                lossy: true,
+                forged: true,
+                segment_max: 1200,
+                patience: Some(secs(900)),
+                ..Settings::MODERN
+            };
             let plain = || Behaviour::Plain.origin();
             let listener = Listener::Accept(settings, Box::new(plain));
             world.hosts.1[CLIENTS].listeners.insert(*address, listener);
@@ -86,6 +93,7 @@ impl<'a> Run<'a> {
             world,
             internets,
             began,
+            turned_at: began,
             clients: clients.into(),
             admin: admin.into(),
             origin_faults: OriginFaults::new(case.origin_faults.clone()),
@@ -111,9 +119,10 @@ impl<'a> Run<'a> {
             if since > patience {
                 return Err(self.failure(Oracle::Liveness, &self.world.describe()));
             }
-            let turned_at = self.world.now;
-            self.world.step(self.next_event());
-            self.look(turned_at)?;
+            self.turned_at = self.world.now;
+            let end = self.began + patience + Duration::from_secs(1);
+            self.world.step(self.next_event().min(end));
+            self.look()?;
         }
     }
 
@@ -123,7 +132,10 @@ impl<'a> Run<'a> {
 
     /// Opens the connections that are due.
     fn open(&mut self, since: Duration) {
-        while let Some(client) = self.clients.pop_front_if(|client| client.opens_at <= since) {
+        while let Some(client) =
+            self.clients.front().filter(|client| client.opens_at <= since).copied()
+        {
+            self.clients.pop_front();
             let key = (client.address, service_for(client.address));
             let app = client.behaviour.client(client.script);
             self.world.client_at(key, None, client.settings, app);
@@ -131,7 +143,8 @@ impl<'a> Run<'a> {
     }
 
     fn administer(&mut self, since: Duration) -> After {
-        while let Some(fault) = self.admin.pop_front_if(|fault| fault.at <= since) {
+        while let Some(fault) = self.admin.front().filter(|fault| fault.at <= since).copied() {
+            self.admin.pop_front();
             if fault.apply(&mut self.world) == After::Stops {
                 return After::Stops;
             }
@@ -174,7 +187,7 @@ impl<'a> Run<'a> {
     }
 
     /// What must hold after each turn. The rig itself sees to the ledger and to the frames.
-    fn look(&mut self, turned_at: Instant) -> Result<(), Failure> {
+    fn look(&mut self) -> Result<(), Failure> {
         let worker = self.world.lane.worker();
         self.frames_free_least = self.frames_free_least.min(worker.pool.free_count());
         if worker.active() > self.case.service.max_connections as usize {
@@ -182,8 +195,8 @@ impl<'a> Run<'a> {
             return Err(self.failure(Oracle::Limits, &message));
         }
         let due = worker.next_deadline();
-        if !worker.has_queued() && due + 2 * WHEEL_TICK < turned_at {
-            let late = turned_at - due;
+        if !worker.has_queued() && due + 2 * WHEEL_TICK < self.turned_at {
+            let late = self.turned_at - due;
             return Err(self.failure(Oracle::Timers, &format!("something is {late:?} overdue")));
         }
         Ok(())
@@ -191,8 +204,9 @@ impl<'a> Run<'a> {
 
     /// Nothing is open any more.
     fn finish(self) -> Result<Report, Failure> {
-        let since = self.since();
-        let tally = judge::judge(self.case, &self.world.hosts)?;
+        let since = self.turned_at - self.began;
+        let reclaimed = self.world.counters().reclaimed;
+        let tally = judge::judge(self.case, &self.world.hosts, reclaimed)?;
         let mut snapshot = Snapshot::new(1, 2);
         self.world.lane.fill(&mut snapshot);
         self.world.finish();
@@ -203,7 +217,7 @@ impl<'a> Run<'a> {
     fn stop(self) -> Result<Report, Failure> {
         let since = self.since();
         let (snapshot, hosts) = stop(self.world);
-        let tally = judge::judge(self.case, &hosts)?;
+        let tally = judge::judge(self.case, &hosts, snapshot.services[0].reclaimed)?;
         Ok(Report::new(self.case, self.watch, since, tally, &snapshot, self.frames_free_least))
     }
 

@@ -144,8 +144,10 @@ impl Maker {
             calm_at: trouble,
         };
         case.origin_faults = self.origin_faults(trouble, &case.origins);
-        // Intruders speak in their names.
-        let forged = !case.intruders.is_empty();
+        // Intruders speak in their names; and where a SYN arrives twice, two may answer: the engine
+        // and Linux, or a cookie.
+        let drains = case.admin_faults.iter().any(|fault| fault.kind == AdminFaultKind::Drain);
+        let forged = !case.intruders.is_empty() || case.cookies != CookieUse::Off || drains;
         case.clients.iter_mut().for_each(|client| client.settings.forged = forged);
         case.origins.iter_mut().for_each(|origin| origin.settings.forged = forged);
         self.set_service(&mut case);

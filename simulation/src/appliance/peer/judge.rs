@@ -73,6 +73,9 @@ impl Peer {
     }
 
     pub(super) fn judge_reset(&self, segment: &Segment) {
+        if self.may_have_double() && !self.is_near(segment.seq) {
+            return;
+        }
         // RFC 9293 §3.10.7.4, RFC 5961 §3: believed at the very next number.
         let position = self.position_of(segment.seq);
         let next = self.rcv_nxt();
@@ -122,7 +125,13 @@ impl Peer {
             "{len} octets of payload beyond our MSS"
         );
         let end = position + len as u64;
-        assert!(end <= self.rcv_edge, "payload to {end}, beyond the window to {}", self.rcv_edge);
+        // RFC 9293 §3.8.6.1: one octet beyond a window that is shut asks whether it still is.
+        let probes = len == 1 && position == self.rcv_edge;
+        assert!(
+            end <= self.rcv_edge || probes,
+            "payload to {end}, beyond the window to {}",
+            self.rcv_edge
+        );
         if segment.has(FIN) {
             assert!(self.finished_at.is_none_or(|at| at == end), "the end moved to {end}");
         }

@@ -39,7 +39,10 @@ impl Peer {
     pub(super) fn position_of(&self, seq: u32) -> u64 {
         let next = self.rcv_nxt();
         let distance = seq.wrapping_sub(self.irs.wrapping_add(next as u32)) as i32;
-        next.checked_add_signed(distance.into()).expect("a number from before the SYN")
+        let position = next.checked_add_signed(distance.into());
+        position.unwrap_or_else(|| {
+            panic!("{}: number {seq} is from before the SYN, {}", self.local, self.irs)
+        })
     }
 
     pub(super) fn take_payload(&mut self, segment: &Segment, position: u64) {
