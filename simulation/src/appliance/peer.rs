@@ -314,6 +314,10 @@ impl Peer {
         self.heard = true;
         self.judge_options(segment);
         self.judge_timestamps(segment);
+        if self.odd_syns && self.is_old(segment) {
+            self.acks_due = self.acks_due.max(1);
+            return;
+        }
         let position = self.position_of(segment.seq);
         self.take_ecn(segment, position);
         self.take_acknowledgment(segment, position);

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use ringroad_engine::telemetry::ServiceCounters;
+
 use super::case::{Case, Client, CookieUse, INTRUDERS_FROM, service_for};
 use super::failure::{Failure, Oracle};
 use crate::actors::{Expectation, Role, Script};
@@ -21,9 +23,14 @@ pub struct Tally {
     pub refused: u64,
 }
 
-/// Looks at every connection of a run that is over. The engine says how many it has `reclaimed`, as
-/// packet memory was short and they did not move: nothing else has to be a reason for these.
-pub(super) fn judge(case: &Case, hosts: &Hosts, mut reclaimed: u64) -> Result<Tally, Failure> {
+/// Looks at every connection of a run that is over. The engine's own counts give some a reason: those
+/// that were reclaimed, as packet memory was short and they did not move, and those left to Linux.
+pub(super) fn judge(
+    case: &Case,
+    hosts: &Hosts,
+    counters: ServiceCounters,
+) -> Result<Tally, Failure> {
+    let mut reclaimed = counters.reclaimed;
     let by_origins = Served::by(&hosts.0[ORIGINS].all_peers(), case)?;
     let by_linux = Served::by(&hosts.1[CLIENTS].all_peers(), case)?;
     let mut tally = Tally::default();
@@ -40,8 +47,10 @@ pub(super) fn judge(case: &Case, hosts: &Hosts, mut reclaimed: u64) -> Result<Ta
             continue;
         }
         // A cookie is proven by the client's first segment alone: where another comes first, Linux
-        // knows of no connection, and says so.
-        let unproven = case.cookies != CookieUse::Off && peer.received.is_empty();
+        // knows of no connection, and says so. And where a SYN is sent again after one that was left
+        // to Linux, two answer it. By the service's policy, it may be refused instead.
+        let full = counters.fell_back + counters.refused > 0;
+        let unproven = (full || case.cookies != CookieUse::Off) && peer.received.is_empty();
         match case.expectation(client) {
             Expectation::Whole if !unproven => {
                 let Some(left) = reclaimed.checked_sub(1) else {

@@ -205,8 +205,7 @@ impl<'a> Run<'a> {
     /// Nothing is open any more.
     fn finish(self) -> Result<Report, Failure> {
         let since = self.turned_at - self.began;
-        let reclaimed = self.world.counters().reclaimed;
-        let tally = judge::judge(self.case, &self.world.hosts, reclaimed)?;
+        let tally = judge::judge(self.case, &self.world.hosts, self.world.counters())?;
         let mut snapshot = Snapshot::new(1, 2);
         self.world.lane.fill(&mut snapshot);
         self.world.finish();
@@ -217,7 +216,7 @@ impl<'a> Run<'a> {
     fn stop(self) -> Result<Report, Failure> {
         let since = self.since();
         let (snapshot, hosts) = stop(self.world);
-        let tally = judge::judge(self.case, &hosts, snapshot.services[0].reclaimed)?;
+        let tally = judge::judge(self.case, &hosts, snapshot.services[0])?;
         Ok(Report::new(self.case, self.watch, since, tally, &snapshot, self.frames_free_least))
     }
 

@@ -13,7 +13,7 @@ use ringroad_engine::tcp::{EcnPolicy, LegSettings, MtuProbing};
 
 use super::case::{Case, Client, CookieUse, INTRUDERS_FROM, Intruding, Origin, client_address};
 use super::dice::Dice;
-use crate::actors::{Attack, Behaviour, Role, Script};
+use crate::actors::{Attack, Behaviour, Mischief, Role, Script};
 use crate::appliance::peer::Settings;
 use crate::appliance::rig::{self, CLIENTS, ORIGINS, ms, secs};
 use crate::faults::{
@@ -267,6 +267,8 @@ impl Maker {
         // Hosts know nothing of narrow paths; the engine has to find out.
         host.segment_max = host.segment_max.min(u64::from(networks[network].mtu) - HEADERS);
         let script = self.script(number, &mut Dice::of_each(self.seed, "script", number));
+        // Without them nothing tells what is left of one connection from the next.
+        host.timestamps |= matches!(behaviour, Behaviour::ReusesPort { .. });
         let address = client_address(number, v6);
         Client { opens_at, address, network, settings: behaviour.settings(host), behaviour, script }
     }
@@ -383,7 +385,14 @@ impl Maker {
                 let side = if dice.percent(85) { CLIENTS } else { ORIGINS };
                 // Of a client that is nobody else.
                 let script = Script::exchange(INTRUDERS_FROM + number, 100, 50_000);
-                Intruding { side, attack: Attack::any(dice.random(), script) }
+                // Who sends enough payload or ends blindly hits a window, and no TCP can tell.
+                let attack = loop {
+                    let attack = Attack::any(dice.random(), script);
+                    if !matches!(attack.mischief, Mischief::BlindPayload | Mischief::BlindFins) {
+                        break attack;
+                    }
+                };
+                Intruding { side, attack }
             })
             .collect()
     }

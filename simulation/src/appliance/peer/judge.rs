@@ -59,6 +59,12 @@ impl Peer {
         );
     }
 
+    /// Of an earlier connection from the same port, by its timestamp (RFC 7323 §5.3, R1).
+    pub(super) fn is_old(&self, segment: &Segment) -> bool {
+        let value = segment.options.timestamps.map(|(value, _)| value);
+        value.is_some_and(|value| (value.wrapping_sub(self.ts_recent) as i32) < 0)
+    }
+
     pub(super) fn judge_timestamps(&self, segment: &Segment) {
         assert_eq!(
             segment.options.timestamps.is_some(),
