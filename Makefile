@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 BENCH ?=
 TESTS ?=
 
-SCRIPTS := .ci/run scripts/deps scripts/demo scripts/members
+SCRIPTS := .ci/run fuzz/run scripts/deps scripts/demo scripts/members
 
 .PHONY: help deps build demo test lint bench goodput fuzz clean
 
@@ -44,9 +44,7 @@ goodput: deps ## what TCP makes of paths in simulation, written to what is kept 
 fuzz: deps ## each fuzz target for a while (cargo-fuzz and a nightly toolchain)
 	@command -v cargo-fuzz >/dev/null || \
 		{ echo "make fuzz: cargo-fuzz is missing; install it with: cargo install cargo-fuzz" >&2; exit 1; }
-	@set -e; for target in $$(cargo +nightly fuzz list); do \
-		cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
-	done
+	@fuzz/run $(FUZZ_SECONDS)
 
 clean: ## remove all that was built
 	cargo clean

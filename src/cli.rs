@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{check, doctor, lab, origin, refused, run, stats};
+use crate::{check, doctor, lab, origin, refused, run, sim, stats};
 
 /// Exit code for a usage or a configuration that cannot be meant.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -28,6 +28,7 @@ pub(crate) enum Command {
     Origin(origin::Args),
     Refused(refused::Args),
     Run(run::Args),
+    Sim(sim::Args),
     Stats(stats::Args),
 }
 
@@ -40,6 +41,7 @@ impl Command {
             Command::Origin(args) => origin::run(&args),
             Command::Refused(args) => refused::run(&args),
             Command::Run(args) => run::run(&args),
+            Command::Sim(args) => sim::run(&args),
             Command::Stats(args) => stats::run(&args),
         }
     }

@@ -18,9 +18,13 @@ mod privileges;
 mod refused;
 mod run;
 mod secret;
+mod sim;
 mod stats;
 
 use std::process::ExitCode;
+
+// What carries traffic has no faults planted in it.
+const _: () = assert!(!ringroad_engine::planted::POSSIBLE, "built with `planted-faults`");
 
 fn main() -> ExitCode {
     let command = match cli::parse() {

@@ -47,12 +47,14 @@ impl Node {
 
 /// Reads `text`; `None` if it is no YAML, or has no content, after saying so.
 pub(crate) fn parse(text: &str, problems: &mut Problems) -> Option<Node> {
-    let mut builder = Builder::default();
-    for event in Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let end = within(text, Position { line: usize::MAX, column: usize::MAX });
+    let mut builder = Builder { end, open: Vec::new(), root: None };
+    for event in Parser::new_from_str(text) {
         let taken = match event {
             Ok((event, span)) => builder.take(event, span),
             Err(error) => Err((
-                position(error.marker()),
+                within(text, position(error.marker())),
                 format!("not valid YAML: {}; mend the syntax here or just above", error.info()),
             )),
         };
@@ -72,6 +74,18 @@ fn position(marker: &Marker) -> Position {
     Position { line: marker.line().max(1), column: marker.col() + 1 }
 }
 
+/// The place in `text` that the parser means: it counts octets in a comment, where there may be fewer
+/// characters, and looks for what is missing at the end in a line more than there is. Lines end with
+/// CR, LF or both (YAML 1.2.2 §5.4).
+fn within(text: &str, at: Position) -> Position {
+    let text = text.replace("\r\n", "\n");
+    let lines = (1..).zip(text.split(['\n', '\r'])).take(at.line);
+    lines.last().map_or(at, |(line, characters)| {
+        let behind = Position { line, column: 1 + characters.chars().count() };
+        at.min(behind)
+    })
+}
+
 /// A list or mapping that is still open.
 #[derive(Debug)]
 struct Open {
@@ -82,8 +96,10 @@ struct Open {
 
 /// Builds the tree from the parser's events. Its own stack instead of recursion: nesting costs
 /// memory up to [`DEPTH_MAX`] and never the thread's stack.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Builder {
+    /// Behind the last character. Where nothing stands at the end, the parser is a line further.
+    end: Position,
     open: Vec<Open>,
     root: Option<Node>,
 }
@@ -92,7 +108,7 @@ type Refusal = (Position, String);
 
 impl Builder {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Refusal> {
-        let at = position(&span.start);
+        let at = position(&span.start).min(self.end);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 refuse_anchor(at, anchor, tag.is_some())?;

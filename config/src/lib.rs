@@ -16,6 +16,8 @@
 //! ```
 
 mod document;
+#[cfg(any(test, fuzzing))]
+pub mod exercise;
 mod fields;
 pub mod limits;
 mod problem;
@@ -30,6 +32,7 @@ use std::path::Path;
 
 pub use problem::{Errors, Position, Problem};
 pub use schema::Config;
+pub use value::duration;
 
 use limits::FILE_MAX;
 use problem::Problems;

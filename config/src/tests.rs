@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use crate::exercise::{exercise, survives_a_round_trip};
 use crate::schema::{
-    Algorithm, Config, Driver, Ecn, Fallback, FastOpen, Idle, Keepalive, Metrics, MtuProbing,
-    Pacing, ProxyProtocol, RateLimit, Shield, XdpMode,
+    Algorithm, Driver, Ecn, Fallback, FastOpen, Idle, Keepalive, Metrics, MtuProbing, Pacing,
+    ProxyProtocol, RateLimit, Shield, XdpMode,
 };
 use crate::{load, parse};
 
@@ -147,14 +148,14 @@ shield:
                 per_source: { syn_per_second: 50, bytes_per_second: 1000000, prefix_v4: 22 } }\n";
     let config = parse("f", &format!("{GOOD}{file}")).unwrap();
     assert!(config.to_yaml().contains(shield), "{}", config.to_yaml());
-    assert_round_trip(&config);
+    survives_a_round_trip(&config);
 }
 
 #[test]
 fn sources_and_their_prefixes_are_limited_each_by_itself() {
     let shield = |text: &str| {
         let config = parse("f", &format!("{GOOD}shield: {{ {text} }}\n")).unwrap();
-        assert_round_trip(&config);
+        survives_a_round_trip(&config);
         config.shield
     };
     let Shield { per_source, per_prefix, unproven_syn_per_second, .. } = shield("per_source: {}");
@@ -250,7 +251,7 @@ shield: # all as it was
     assert_eq!(config.admin.socket, Path::new("/tmp/a b.sock"));
     let metrics = Metrics { address: "[::]:9464".parse().unwrap(), required: true };
     assert_eq!(config.admin.metrics, Some(metrics));
-    assert_round_trip(&config);
+    survives_a_round_trip(&config);
 }
 
 #[test]
@@ -262,7 +263,7 @@ fn default_frames_grow_with_the_ports() {
     file += "services: [{ listen: [10.0.0.1:1], origins: [10.0.0.2:2] }]\n";
     let config = parse("f", &file).unwrap();
     assert_eq!(config.engine.frames, 36_864);
-    assert_round_trip(&config);
+    survives_a_round_trip(&config);
 }
 
 #[test]
@@ -272,10 +273,19 @@ fn examples_are_good_and_survive_a_round_trip() {
     for entry in directory.read_dir().unwrap() {
         let path = entry.unwrap().path();
         let config = load(&path).unwrap_or_else(|errors| panic!("{errors}"));
-        assert_round_trip(&config);
+        survives_a_round_trip(&config);
         count += 1;
     }
     assert!(count >= 4, "only {count} examples were found");
+}
+
+/// What fuzzing has found to take other ways through the code.
+#[test]
+fn the_corpus_breaks_no_promise() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/config");
+    let files: Vec<_> = corpus.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty());
+    files.iter().for_each(|file| exercise(&std::fs::read(file).unwrap()));
 }
 
 #[test]
@@ -288,16 +298,6 @@ fn a_file_that_cannot_be_read_says_so() {
     );
     let errors = load(Path::new("/dev/zero")).unwrap_err();
     assert_eq!(errors.to_string(), "/dev/zero: longer than 8388608 octets; no configuration is");
-}
-
-fn assert_round_trip(config: &Config) {
-    let yaml = config.to_yaml();
-    let again = parse("again", &yaml).unwrap_or_else(|errors| panic!("{errors}\n{yaml}"));
-    // What was a default is asked for once it is written down.
-    let mut config = config.clone();
-    config.admin.metrics.iter_mut().for_each(|metrics| metrics.required = true);
-    assert_eq!(again, config, "{yaml}");
-    assert_eq!(again.to_yaml(), yaml);
 }
 
 /// Pieces of which files are made, good and bad ones, in any order.
@@ -364,29 +364,27 @@ fn fragment() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in any::<String>()) {
-        let _ = parse("f", &text);
+    fn no_octets_break_a_promise(input in prop::collection::vec(any::<u8>(), 0..200)) {
+        exercise(&input);
     }
 
     #[test]
-    fn no_yaml_makes_it_panic(fragments in prop::collection::vec(fragment(), 0..60)) {
-        if let Err(errors) = parse("f", &fragments.concat()) {
-            prop_assert!(!errors.problems().is_empty());
-            for problem in errors.problems() {
-                prop_assert!(!problem.message.contains(char::is_control), "{:?}", problem);
-            }
-        }
+    fn no_text_breaks_a_promise(text in any::<String>()) {
+        exercise(text.as_bytes());
+    }
+
+    #[test]
+    fn no_yaml_breaks_a_promise(fragments in prop::collection::vec(fragment(), 0..60)) {
+        exercise(fragments.concat().as_bytes());
     }
 
     /// A good file with one place overwritten: nearer to what people get wrong.
     #[test]
-    fn no_slip_makes_it_panic(at in 0..GOOD.len(), length in 0..20_usize, slip in fragment()) {
+    fn no_slip_breaks_a_promise(at in 0..GOOD.len(), length in 0..20_usize, slip in fragment()) {
         let mut text = GOOD.to_owned();
         let end = (at + length).min(GOOD.len());
         text.replace_range(at..end, &slip);
-        if let Ok(config) = parse("f", &text) {
-            assert_round_trip(&config);
-        }
+        exercise(text.as_bytes());
     }
 
     #[test]
@@ -394,6 +392,7 @@ proptest! {
         name in "[A-Za-z0-9][A-Za-z0-9_.-]{0,31}",
         interface in "[^/:\\s\\p{C}]{1,3}",
         socket in "/[^\\p{C}]{0,30}[^/\\p{C}]",
+        secret in prop::option::of("/[^\\p{C}]{0,30}[^/\\p{C}]"),
         micros in 0..86_400_000_000_u64,
         frames in 8_192..1_u32 << 24,
     ) {
@@ -406,8 +405,9 @@ proptest! {
         config.services[0].port.clone_from(&name);
         config.services[0].name = name;
         config.admin.socket = socket.into();
+        config.shield.cookie_secret = secret.map(Into::into);
         config.engine.drain_timeout = Duration::from_micros(micros);
         config.engine.frames = frames;
-        assert_round_trip(&config);
+        survives_a_round_trip(&config);
     }
 }

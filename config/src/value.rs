@@ -61,7 +61,10 @@ const TIME_UNITS: [(&str, u64); 5] =
     [("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1)];
 
 /// A time with its unit, such as `100ms`.
-pub(crate) fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, Expected> {
+///
+/// # Errors
+/// What is expected instead.
+pub fn duration(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, Expected> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let factor = TIME_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);

@@ -51,7 +51,7 @@ fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "  syn_cookies: {}", shield.syn_cookies)?;
     let Pressure { syn_per_second, half_open } = shield.pressure;
     writeln!(out, "  pressure: {{ syn_per_second: {syn_per_second}, half_open: {half_open} }}")?;
-    let cookie_secret = shield.cookie_secret.as_ref().map(|path| text(&path.display().to_string()));
+    let cookie_secret = shield.cookie_secret.as_ref().map(|path| path.display());
     writeln!(out, "  cookie_secret: {}", or_word(&cookie_secret, "own"))?;
     writeln!(out, "  fragments: {}", shield.fragments)?;
     writeln!(out, "  unknown_acks: {}", shield.unknown_acks)?;

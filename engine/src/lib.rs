@@ -11,6 +11,7 @@ pub mod flow;
 pub mod frame;
 pub mod kernel;
 pub mod limits;
+pub mod planted;
 pub mod port;
 mod prefix_map;
 pub mod proxy;
@@ -21,3 +22,6 @@ pub mod tcp;
 pub mod telemetry;
 pub mod time;
 pub mod wire;
+
+#[cfg(test)]
+mod fuzzed;

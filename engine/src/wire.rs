@@ -9,6 +9,8 @@
 
 pub mod checksum;
 pub mod ethernet;
+#[cfg(any(test, fuzzing))]
+pub mod exercise;
 pub mod icmp;
 pub mod ip;
 pub mod ipv4;

@@ -9,6 +9,8 @@
 
 #[path = "twin/both.rs"]
 mod both;
+#[path = "twin/exercise.rs"]
+mod exercise;
 #[path = "../../ebpf/tests/shield/packets.rs"]
 mod packets;
 #[path = "../../ebpf/tests/shield/rig.rs"]
@@ -452,6 +454,24 @@ const ANSWERS: [(&str, &str, &str); 4] = [
          0050c822 ........ 00000000 9052ffff ....0000 020405b4 0101080a ........ 0a0b0c0d",
     ),
 ];
+
+/// What fuzzing has found to take other ways through both.
+#[test]
+fn the_corpus_has_the_same_verdicts() {
+    in_namespace(|| {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/twin");
+        let mut files: Vec<_> = std::fs::read_dir(corpus)
+            .expect("the corpus")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        files.sort();
+        assert!(!files.is_empty());
+        for file in files {
+            let input = std::fs::read(&file).expect("a file of the corpus");
+            exercise::exercise(&mut Both::new(), &input);
+        }
+    });
+}
 
 #[test]
 fn answers_are_as_written_down() {

@@ -1,12 +1,13 @@
 //! One direction of a path: a queue in front of a rate, then a delay, and what goes wrong there.
 //!
 //! Packets are taken in the order of time. The queue is first in, first out and bounded in octets
-//! (drop-tail); as nothing is ever taken out of its middle, when a packet leaves is known when it
-//! arrives, and the queue needs no events of its own: it is the time until the link is idle. What
-//! the path loses it loses behind the queue, so a lost packet has taken its share of the rate.
+//! (drop-tail), so when a packet leaves is known when it arrives, and the queue needs no events of
+//! its own. What the path loses it loses behind the queue, so a lost packet has taken its share of
+//! the rate.
 
 mod figures;
 mod loss;
+mod queue;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use ringroad_engine::time::Instant;
 
 pub use figures::Figures;
 pub use loss::Loss;
-use loss::LossProcess;
+pub(crate) use loss::LossProcess;
+pub(crate) use queue::Queue;
 
 /// What a link must know of what it carries.
 pub trait Packet {
@@ -66,10 +68,9 @@ impl LinkSettings {
 #[derive(Debug)]
 pub struct Link<P> {
     settings: LinkSettings,
+    queue: Queue,
     loss: LossProcess,
     random: Random,
-    /// When the last packet that was taken will have been sent.
-    idle_at: Instant,
     /// In order of arrival.
     under_way: VecDeque<(Instant, P)>,
     figures: Figures,
@@ -88,9 +89,9 @@ impl<P: Packet> Link<P> {
     pub fn new(settings: LinkSettings, seed: u64) -> Self {
         Link {
             settings,
+            queue: Queue::new(settings.rate_bps, settings.queue_octets, settings.mark_octets),
             loss: LossProcess::new(settings.loss),
             random: Random::new(seed),
-            idle_at: Instant::ZERO,
             under_way: VecDeque::new(),
             figures: Figures::default(),
         }
@@ -98,32 +99,21 @@ impl<P: Packet> Link<P> {
 
     /// Takes a packet that arrives in front of the queue at `now`.
     pub fn take(&mut self, now: Instant, mut packet: P) -> Fate {
-        let waiting = self.idle_at.since(now);
-        let octets = u64::from(packet.octets());
-        let before = self.idle_at;
-        if let Some(sending_ns) = (octets * 8 * NANOS).checked_div(self.settings.rate_bps) {
-            let backlog = self.octets_in(waiting);
-            if backlog + octets > self.settings.queue_octets {
-                self.figures.dropped += 1;
-                return Fate::Dropped;
-            }
-            if self.settings.mark_octets.is_some_and(|threshold| backlog > threshold) {
-                self.figures.marked += u64::from(packet.mark());
-            }
-            let sending = Duration::from_nanos(sending_ns);
-            self.idle_at = self.idle_at.max(now) + sending;
-            self.figures.on_sent(waiting, sending);
-        } else {
-            self.idle_at = now;
+        let Some(turn) = self.queue.take(now, packet.octets()) else {
+            self.figures.dropped += 1;
+            return Fate::Dropped;
+        };
+        if self.settings.rate_bps > 0 {
+            self.figures.on_sent(turn.waiting, turn.sending);
         }
-        if packet.may_be_lost() {
-            let slots = self.octets_in(self.idle_at.since(before)) / SLOT_OCTETS;
-            if self.loss.takes(&mut self.random, slots) {
-                self.figures.lost += 1;
-                return Fate::Lost;
-            }
+        if turn.marked {
+            self.figures.marked += u64::from(packet.mark());
         }
-        let mut arrival = self.idle_at + self.settings.delay;
+        if packet.may_be_lost() && self.loss.takes(&mut self.random, turn.slots) {
+            self.figures.lost += 1;
+            return Fate::Lost;
+        }
+        let mut arrival = turn.sent_at + self.settings.delay;
         if self.settings.late_ppm > 0 && self.random.one_in(self.settings.late_ppm) {
             arrival += self.settings.late_by;
         }
@@ -148,7 +138,7 @@ impl<P: Packet> Link<P> {
 
     /// How long a packet that arrived now would wait.
     pub fn queueing(&self, now: Instant) -> Duration {
-        self.idle_at.since(now)
+        self.queue.queueing(now)
     }
 
     pub fn figures(&self) -> &Figures {
@@ -170,17 +160,7 @@ impl<P: Packet> Link<P> {
             self.under_way.insert(place, (arrival, packet));
         }
     }
-
-    /// What the link sends in that time [octets].
-    fn octets_in(&self, time: Duration) -> u64 {
-        (time.as_nanos() * u128::from(self.settings.rate_bps) / (8 * u128::from(NANOS))) as u64
-    }
 }
-
-const NANOS: u64 = 1_000_000_000;
-
-/// What is sent in a slot of [`Loss::Bursts`] [octets].
-const SLOT_OCTETS: u64 = 1500;
 
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,8 @@ def build_release():
 
 def run_tests(tally):
     """Runs all unit, integration and documentation tests."""
-    for name, executable, folder in _test_binaries():
+    binaries = [*_test_binaries(*_members()), *_test_binaries(*_PLANTED)]
+    for name, executable, folder in binaries:
         environment = os.environ | {"CARGO_MANIFEST_DIR": str(folder), "RUST_BACKTRACE": "1"}
         command = [executable, "--nocapture"]
         _count(tally, name, subprocess.run(command, cwd=folder, env=environment, **_CAPTURE))
@@ -48,9 +49,13 @@ def _members():
     return done.stdout.split()
 
 
-def _test_binaries():
-    """Builds every test binary; yields its name, path and package folder."""
-    messages = _cargo("test", *_members(), "--no-run", "--message-format=json", capture=True)
+# What looks for faults that are planted in the engine is built with them, apart from all else.
+_PLANTED = ["-p", "ringroad-simulation", "--features", "planted-faults", "--test", "planted"]
+
+
+def _test_binaries(*which):
+    """Builds the test binaries that cargo's arguments choose; yields name, path, package folder."""
+    messages = _cargo("test", *which, "--no-run", "--message-format=json", capture=True)
     for message in map(json.loads, messages.splitlines()):
         if message.get("executable") and message["profile"]["test"]:
             folder = Path(message["manifest_path"]).parent

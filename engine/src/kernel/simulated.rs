@@ -88,26 +88,27 @@ impl SimulatedHost {
     /// As [`SimulatedHost::route`], with metrics of its own.
     pub fn route_with(
         &mut self,
-        (destination, prefix_len): (IpAddr, u8),
+        prefix: (IpAddr, u8),
         ifindex: u32,
         gateway: Option<IpAddr>,
         metrics: RouteMetrics,
     ) -> &mut Self {
-        let mut message = RouteMessage::default();
-        message.header.address_family = family(destination);
-        message.header.destination_prefix_length = prefix_len;
-        message.header.table = RouteHeader::RT_TABLE_MAIN;
-        message.header.kind = RouteType::Unicast;
-        message.attributes = vec![
-            RouteAttribute::Destination(RouteAddress::from(destination)),
-            RouteAttribute::Oif(ifindex),
-        ];
-        let gateway = gateway.map(|gateway| RouteAttribute::Gateway(RouteAddress::from(gateway)));
-        message.attributes.extend(gateway);
+        let mut message = route_message(prefix, ifindex, gateway);
         let RouteMetrics { mtu, advmss } = metrics;
         let metrics = mtu.map(RouteMetric::Mtu).into_iter().chain(advmss.map(RouteMetric::Advmss));
         message.attributes.push(RouteAttribute::Metrics(metrics.collect()));
         self.hear(RouteNetlinkMessage::NewRoute(message), Origin::Replaced)
+    }
+
+    /// Takes a route away, as [`SimulatedHost::route`] has added it.
+    pub fn no_route(
+        &mut self,
+        prefix: (IpAddr, u8),
+        ifindex: u32,
+        gateway: Option<IpAddr>,
+    ) -> &mut Self {
+        let message = route_message(prefix, ifindex, gateway);
+        self.hear(RouteNetlinkMessage::DelRoute(message), Origin::Added)
     }
 
     /// Says what the host knows of a neighbour.
@@ -142,6 +143,25 @@ impl SimulatedHost {
     }
 }
 
+fn route_message(
+    (destination, prefix_len): (IpAddr, u8),
+    ifindex: u32,
+    gateway: Option<IpAddr>,
+) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(destination);
+    message.header.destination_prefix_length = prefix_len;
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.kind = RouteType::Unicast;
+    message.attributes = vec![
+        RouteAttribute::Destination(RouteAddress::from(destination)),
+        RouteAttribute::Oif(ifindex),
+    ];
+    let gateway = gateway.map(|gateway| RouteAttribute::Gateway(RouteAddress::from(gateway)));
+    message.attributes.extend(gateway);
+    message
+}
+
 fn family(address: IpAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }
@@ -174,6 +194,9 @@ mod tests {
             assert_eq!((path.source_mac, path.destination_mac), (OURS, THEIRS));
             assert_eq!((path.ifindex, path.mtu, path.next_hop), (3, 1400, gateway));
             assert_eq!(routes.source_for(ip(other)), Some(ip(here)));
+            let routes = host.no_route((ip(whole), 0), 3, Some(ip(there))).snapshot();
+            assert_eq!(routes.path_to(ip(other)), Err(NoPath::NoRoute));
+            host.route((ip(whole), 0), 3, Some(ip(there)));
             let routes = host.neighbour(gateway, Neighbour::Failed).snapshot();
             assert_eq!(routes.path_to(ip(other)), Err(NoPath::Failed(gateway)));
             let routes = host.link(4, OURS, 1500).route((ip(whole), 0), 4, None).snapshot();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Envelope, LinkPath, ServiceSettings};
 use crate::flow::FlowKey;
 use crate::limits::{SEND_QUEUE_OCTETS_MAX, SEND_QUEUE_SHARE, WINDOW_STEP};
+use crate::planted::{self, Fault};
 use crate::tcp::{CloseReason, Connection, Context, State};
 use crate::telemetry::ServiceCounters;
 use crate::time::Instant;
@@ -145,6 +146,7 @@ impl Pair {
                 leg.tcp.close_reason().is_some_and(|reason| reason != CloseReason::Finished)
             });
             if ended
+                && !planted::is(Fault::ResetNotCarried)
                 && (side == Side::Client || origin_counts)
                 && let Some(other) = self.leg_mut(side.other())
                 && other.tcp.state() != State::Closed
@@ -181,7 +183,7 @@ fn cross(cx: &mut Context<'_>, from: &mut Connection, to: &mut Connection) -> u6
         moved += chunk.frame.len() as u64;
         to.send(cx, chunk);
     }
-    if from.receive_finished() {
+    if from.receive_finished() && !planted::is(Fault::FinNotCarried) {
         to.finish();
     }
     // What has merely moved to the other queue has not been taken by anybody.

@@ -20,6 +20,9 @@
 //!
 //! [`bake`] is what `ebpf/bpf/cookie.h` does as well, to the bit; only [`open`] is here alone.
 
+#[cfg(any(test, fuzzing))]
+pub mod exercise;
+
 use std::fmt;
 
 use siphasher::sip::SipHasher24;
@@ -27,6 +30,7 @@ use siphasher::sip128;
 
 use crate::flow::FlowKey;
 use crate::limits::COOKIE_PERIOD;
+use crate::planted::{self, Fault};
 use crate::wire::tcp::SeqNum;
 
 /// The keys of two periods, this one and the one before.
@@ -133,8 +137,10 @@ pub fn open(
         Some(exact) => Some(exact >> 1).filter(|shift| *shift != SCALE_NONE),
         None => usize::from(above_mac >> 1 & 7).checked_sub(1).map(|class| SCALES[class]),
     };
+    let too_large = u8::from(planted::is(Fault::CookieMssTooLarge));
+    let mss_class = ((above_mac >> 4 & 7) + too_large).min(7);
     Some(CookieOptions {
-        mss: mss_classes(flow)[usize::from(above_mac >> 4 & 7)],
+        mss: mss_classes(flow)[usize::from(mss_class)],
         window_scale: scale,
         sack: above_mac & 1 == 1,
         timestamps: below_mac.is_some(),

@@ -250,6 +250,17 @@ impl Worker {
         self.flows.len()
     }
 
+    /// Source ports that connections to origins have taken, for tests.
+    pub fn source_ports_taken(&self) -> usize {
+        let services = self.services.iter();
+        services.flat_map(|service| service.origins.iter().zip(&service.settings.origins)).fold(
+            0,
+            |taken, (origin, settings)| {
+                taken + settings.source_ports.len() - origin.source_ports.free_count()
+            },
+        )
+    }
+
     /// Stops taking new connections; what is open goes on.
     pub fn drain(&mut self) {
         self.draining = true;

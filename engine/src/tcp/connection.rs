@@ -28,6 +28,7 @@ use super::state::{CloseReason, Event, State};
 use super::window::{Offered, step};
 use super::{Chunk, Context};
 use crate::limits::{RECEIVE_ROOM_INITIAL, SEND_MSS_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
+use crate::planted::{self, Fault};
 use crate::shield::cookie::CookieOptions;
 use crate::time::Instant;
 use crate::wire::checksum;
@@ -324,7 +325,10 @@ impl Connection {
         self.agree_on_ecn(syn.flags);
         let endpoints = self.cold.endpoints;
         // RFC 9293 §3.7.1; RFC 6691 §3: options come out of it, the sender's part to subtract.
-        let offered = syn.options.mss.unwrap_or(endpoints.default_mss);
+        let offered = match planted::is(Fault::PeerMssIgnored) {
+            true => endpoints.mss,
+            false => syn.options.mss.unwrap_or(endpoints.default_mss),
+        };
         let limit = offered.min(endpoints.mss).max(SEND_MSS_MIN);
         let probing = self.cold.settings.mtu_probing;
         self.cold.path = PathMtu::new(limit, probing, endpoints.default_mss);
@@ -462,7 +466,9 @@ impl Connection {
     pub(super) fn discard(&mut self, cx: &mut Context<'_>) {
         self.queue.clear(cx.pool, cx.chunks, cx.counters);
         self.received.clear(cx.pool, cx.chunks, cx.counters);
-        self.cold.out_of_order.clear(cx.pool, cx.chunks, cx.counters);
+        if !planted::is(Fault::FrameLeaked) {
+            self.cold.out_of_order.clear(cx.pool, cx.chunks, cx.counters);
+        }
         self.cold.recovery = Recovery::new(self.snd_nxt);
         (self.snd_una, self.snd_end) = (self.snd_nxt, self.snd_nxt);
     }
@@ -533,7 +539,8 @@ impl Connection {
 
     /// What the peer's window still takes [octets].
     pub(super) fn usable_window(&self) -> u32 {
-        self.snd_wnd.saturating_sub(self.snd_nxt - self.snd_una)
+        let window = self.snd_wnd + u32::from(planted::is(Fault::WindowOverrun));
+        window.saturating_sub(self.snd_nxt - self.snd_una)
     }
 
     /// How far the peer has acknowledged what we send: moves on by an octet for each that it has, and

@@ -22,6 +22,7 @@ use super::send_queue::SendQueue;
 use super::settings::{Endpoints, LegSettings};
 use super::state::State;
 use super::{Connection, Offer};
+use crate::planted::{self, Fault};
 use crate::time::Instant;
 use crate::wire::tcp::SeqNum;
 
@@ -205,7 +206,7 @@ impl Asleep {
             state: self.state,
             snd_scale: self.snd_scale,
             rcv_scale: self.rcv_scale,
-            timestamps: self.timestamps,
+            timestamps: self.timestamps && !planted::is(Fault::SleeperLosesTimestamps),
             ecn: self.ecn,
             disorder: false,
             ack_now: false,

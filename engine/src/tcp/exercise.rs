@@ -2,7 +2,10 @@
 //! and for fuzzing.
 //!
 //! After every step the connection's figures are compared with what its queues really hold; in the
-//! end every frame must be back in its pool.
+//! end every frame must be back in its pool. What becomes of a stream's octets is compared in
+//! [`reassembly`].
+
+pub mod reassembly;
 
 use std::time::Duration;
 

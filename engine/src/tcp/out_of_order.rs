@@ -13,6 +13,7 @@ use super::receive_queue::{clear, trim_back, trim_front};
 use super::{Chunk, Context, TcpCounters};
 use crate::frame::FramePool;
 use crate::limits::{FRAME_SIZE_MAX, REASSEMBLY_STEPS_MAX};
+use crate::planted::{self, Fault};
 use crate::wire::tcp::{SackBlock, SackBlocks, SeqNum};
 
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +92,7 @@ impl OutOfOrder {
                 trim_front(cx.pool, &mut chunk, covered_to - seq);
                 seq = covered_to;
             }
-            touches_before = covered_to == seq;
+            touches_before = covered_to == seq || planted::is(Fault::ReassembledAcrossGap);
         }
         let after = if before == NIL { self.list.head } else { cx.chunks.next(before) };
         let after = self.make_room(cx, &mut chunk, seq, after);
@@ -153,7 +154,7 @@ impl OutOfOrder {
                 let next = cx.chunks.next(after);
                 if let Some(gone) = self.list.remove(cx.chunks, after) {
                     cx.pool.free(gone.frame);
-                    cx.counters.superseded += 1;
+                    cx.counters.superseded += u64::from(!planted::is(Fault::SupersededNotCounted));
                 }
                 after = next;
             }
@@ -247,12 +248,32 @@ impl OutOfOrder {
     /// The run that payload was added to last, which begins at `first`, comes first (RFC 2018 §4).
     fn report(&mut self, chunks: &ChunkSlab, first: u32) {
         let last = chunks.other_end(first);
-        let newest = SackBlock { left: chunks.node(first).seq, right: chunks.node(last).end() };
+        let right = chunks.node(last).end() + u32::from(planted::is(Fault::SackOneTooMany));
+        let newest = SackBlock { left: chunks.node(first).seq, right };
         let mut reports = SackBlocks::default();
         reports.push(newest);
         let separate = |b: &SackBlock| b.right.before(newest.left) || b.left.after(newest.right);
         self.recent.iter().filter(separate).for_each(|b| reports.push(b));
         self.recent = reports;
+    }
+
+    /// Frames that are kept.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn frames(&self) -> u32 {
+        self.list.frames
+    }
+
+    /// The runs, in order.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn runs(&self, chunks: &ChunkSlab) -> impl Iterator<Item = SackBlock> {
+        let some = |run: u32| (run != NIL).then_some(run);
+        std::iter::successors(some(self.list.head), move |run| {
+            some(chunks.next(chunks.other_end(*run)))
+        })
+        .map(|run| SackBlock {
+            left: chunks.node(run).seq,
+            right: chunks.node(chunks.other_end(run)).end(),
+        })
     }
 
     /// Compares what is kept incrementally with what is in the queue.

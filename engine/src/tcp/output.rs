@@ -14,6 +14,7 @@ use super::state::{Event, State};
 use super::{Connection, Context};
 use crate::frame::{Frame, FramePool};
 use crate::limits::{OUTPUT_RETRY, SEGMENTS_PER_WINDOW_SEGMENT};
+use crate::planted::{self, Fault};
 use crate::time::Instant;
 use crate::wire::ip::Ecn;
 use crate::wire::tcp::{Flags, SeqNum, TcpHeader};
@@ -204,7 +205,7 @@ impl Connection {
             return Err(Held::Nothing);
         }
         let node = cx.chunks.node(at);
-        if node.is_shared(cx.pool) {
+        if node.is_shared(cx.pool) && !planted::is(Fault::SentWhileWithDevice) {
             return Err(Held::Retry);
         }
         let len = node.len().min(u32::from(self.mss));
@@ -253,7 +254,10 @@ impl Connection {
             // largest window ever, or if waiting has not helped.
             if usable == 0 || (usable < self.cold.max_snd_wnd / 2 && !self.cold.override_sws) {
                 self.cold.cwnd_limited = false;
-                if outstanding == 0 && self.retransmit_at == Instant::FAR_FUTURE {
+                if outstanding == 0
+                    && self.retransmit_at == Instant::FAR_FUTURE
+                    && !planted::is(Fault::PersistTimerForgotten)
+                {
                     // RFC 9293 §3.8.6.1: nothing in flight will bring news of the window.
                     self.arm_retransmission(cx.now);
                 }
@@ -442,6 +446,9 @@ impl Connection {
 
     /// Sets the retransmission timer anew (RFC 6298 §5.1), no later than the user timeout.
     pub(super) fn arm_retransmission(&mut self, now: Instant) {
+        if planted::is(Fault::RetransmissionTimerForgotten) {
+            return;
+        }
         self.cold.waiting_since = self.cold.waiting_since.min(now);
         self.retransmit_at = (now + self.cold.rtt.rto().get()).min(self.user_timeout_at());
     }

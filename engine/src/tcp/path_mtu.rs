@@ -158,7 +158,7 @@ impl PathMtu {
         true
     }
 
-    /// A router says that `mss` is the most. Whether less is sent from here on.
+    /// A router says that `mss` is the most. Whether something that was sent is larger.
     fn on_told(&mut self, now: Instant, mss: u16) -> bool {
         let beaten = self.probe.is_some_and(|probe| mss < probe.size);
         if mss >= self.works && !beaten {
@@ -170,13 +170,14 @@ impl PathMtu {
         (self.fails, self.is_exact, self.lost) = (mss + 1, true, 0);
         self.probe = None;
         self.settle(now);
-        shrinks
+        shrinks || beaten
     }
 
-    /// RFC 4821 §7.7: full segments vanish, time after time. Whether less is sent from here on.
-    fn on_black_hole(&mut self, now: Instant, default_mss: u16) -> bool {
+    /// RFC 4821 §7.7: segments of this size vanish, time after time. Whether less is sent from here
+    /// on.
+    fn on_black_hole(&mut self, now: Instant, size: u32, default_mss: u16) -> bool {
         let base = base(default_mss);
-        let lower = if self.works > base { base } else { default_mss };
+        let lower = if size > base.into() { base } else { default_mss };
         if lower >= self.works {
             return false;
         }
@@ -223,26 +224,21 @@ impl Connection {
         }
         let head = self.queue.list.head;
         let len = if head == NIL { 0 } else { cx.chunks.node(head).len() };
-        let options = self.options_octets();
+        let size = len + u32::from(self.options_octets());
         let default_mss = self.cold.endpoints.default_mss;
-        // A small segment that does not arrive either tells that nothing does.
-        if len + u32::from(options) <= u32::from(base(default_mss).min(self.cold.path.mss() - 1)) {
-            return;
-        }
-        if self.cold.path.on_black_hole(cx.now, default_mss) {
+        // One that every path takes, and that does not arrive either, tells that nothing does.
+        if size > default_mss.into() && self.cold.path.on_black_hole(cx.now, size, default_mss) {
             cx.counters.black_holes += 1;
             self.shrink_segments(cx);
         }
     }
 
+    /// What is in flight and too large, perhaps a probe alone, does not arrive.
     fn shrink_segments(&mut self, cx: &mut Context<'_>) {
-        let old = self.mss;
         self.apply_path_mss();
-        if self.mss < old {
-            let mss = u32::from(self.mss);
-            self.cold.recovery.mark_larger(cx.chunks, &self.queue, self.snd_nxt, mss);
-            self.note_disorder();
-        }
+        let mss = u32::from(self.mss);
+        self.cold.recovery.mark_larger(cx.chunks, &self.queue, self.snd_nxt, mss);
+        self.note_disorder();
     }
 
     /// Brings the payload of a segment in line with the path.
@@ -348,22 +344,26 @@ mod tests {
     fn a_black_hole_is_left_downwards_and_searched_upwards() {
         let mut path = PathMtu::new(1460, MtuProbing::Auto, V4);
         assert_eq!(path.due(Instant::ZERO), None, "nobody asks while all is well");
-        assert!(path.on_black_hole(Instant::ZERO, V4));
+        assert!(path.on_black_hole(Instant::ZERO, 1460, V4));
         assert_eq!(path.mss(), 1024);
         search(&mut path, 1360, Instant::ZERO);
         assert!((1352..=1360).contains(&path.mss()), "{}", path.mss());
         let mut narrow = PathMtu::new(1460, MtuProbing::Auto, V4);
-        assert!(narrow.on_black_hole(Instant::ZERO, V4) && narrow.on_black_hole(Instant::ZERO, V4));
+        assert!(narrow.on_black_hole(Instant::ZERO, 1460, V4));
+        assert!(narrow.on_black_hole(Instant::ZERO, 1024, V4));
         assert_eq!(narrow.mss(), 536);
-        assert!(!narrow.on_black_hole(Instant::ZERO, V4), "every path takes this");
+        assert!(!narrow.on_black_hole(Instant::ZERO, 536, V4), "every path takes this");
+        let mut odd = PathMtu::new(1460, MtuProbing::Auto, V4);
+        assert!(odd.on_black_hole(Instant::ZERO, 900, V4));
+        assert_eq!(odd.mss(), 536, "the base would have been too large");
     }
 
     #[test]
     fn over_ipv6_no_path_takes_less_than_its_minimum() {
         let mut path = PathMtu::new(1440, MtuProbing::Auto, 1220);
-        assert!(path.on_black_hole(Instant::ZERO, 1220));
+        assert!(path.on_black_hole(Instant::ZERO, 1440, 1220));
         assert_eq!(path.mss(), 1220);
-        assert!(!path.on_black_hole(Instant::ZERO, 1220));
+        assert!(!path.on_black_hole(Instant::ZERO, 1440, 1220));
     }
 
     #[test]
@@ -397,7 +397,7 @@ mod tests {
     fn a_router_that_refuses_a_probe_says_what_to_try_next() {
         let mut path = PathMtu::new(1460, MtuProbing::On, V4);
         path.probe = Some(Probe { seq: SeqNum(0), end: SeqNum(0), size: 1460 });
-        assert!(!path.on_told(Instant::ZERO, 1380));
+        assert!(path.on_told(Instant::ZERO, 1380), "the probe is larger");
         assert_eq!(search(&mut path, 1380, Instant::ZERO), [1380]);
         assert_eq!(path.mss(), 1380);
     }

@@ -6,6 +6,7 @@ use super::chunks::{ChunkSlab, List, Marks, NIL, copy};
 use super::recovery::{Ack, News, Recovery};
 use super::{Chunk, Context, TcpCounters};
 use crate::frame::FramePool;
+use crate::planted::{self, Fault};
 use crate::wire::tcp::SeqNum;
 
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +74,7 @@ impl SendQueue {
                 break;
             }
             recovery.on_acknowledged(cx.chunks, head, octets.min(len), ack, news);
-            if octets < len {
+            if octets < len && !planted::is(Fault::ReleasedEarly) {
                 cx.chunks.node_mut(head).trim_front(octets);
                 self.list.octets -= octets;
                 break;

@@ -14,6 +14,7 @@ use super::ip::{self, Ecn, PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP};
 use super::ipv4::Ipv4Header;
 use super::ipv6::{self, Ipv6Header};
 use super::tcp::{CHECKSUM_OFFSET, TcpHeader};
+use crate::planted::{self, Fault};
 
 /// A received packet, as far as it concerns us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,7 +233,9 @@ impl Packet {
         let payload_sum = checksum::sum(parts.payload);
         let header_sum = checksum::combine(parts.pseudo_header_sum, checksum::sum(parts.header));
         // A pseudo-header is never all zeros, so that a sum of zero is always 0xffff here.
-        if checksum::combine(header_sum, payload_sum) == 0xffff {
+        if checksum::combine(header_sum, payload_sum) == 0xffff
+            || planted::is(Fault::ChecksumNotVerified)
+        {
             return Ok(payload_sum);
         }
         let field = parts.header.get(CHECKSUM_OFFSET..CHECKSUM_OFFSET + 2).unwrap_or_default();

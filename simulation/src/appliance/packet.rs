@@ -338,7 +338,7 @@ pub fn fix_checksums(packet: &mut [u8]) -> bool {
     true
 }
 
-fn parse_ethernet(packet: &[u8]) -> Result<(Link, &[u8]), String> {
+pub(crate) fn parse_ethernet(packet: &[u8]) -> Result<(Link, &[u8]), String> {
     check(packet.len() >= 18, "Ethernet header cut short")?;
     let mac = |at: usize| -> [u8; 6] { packet[at..at + 6].try_into().expect("six") };
     let tags = Tags::of(packet);
@@ -357,7 +357,7 @@ fn parse_ethernet(packet: &[u8]) -> Result<(Link, &[u8]), String> {
     Ok((Link { source: mac(6), destination: mac(0), tags }, ip))
 }
 
-fn parse_ip(ip: &[u8]) -> Result<(IpAddr, IpAddr, &[u8]), String> {
+pub(crate) fn parse_ip(ip: &[u8]) -> Result<(IpAddr, IpAddr, &[u8]), String> {
     if ip[0] >> 4 == 6 {
         check(ip.len() >= 40, "IPv6 header cut short")?;
         let len = usize::from(u16::from_be_bytes([ip[4], ip[5]]));
@@ -380,7 +380,12 @@ fn parse_ip(ip: &[u8]) -> Result<(IpAddr, IpAddr, &[u8]), String> {
 }
 
 /// RFC 9293 §3.1, RFC 8200 §8.1. Zero for a segment whose checksum is right.
-fn transport_checksum(source: IpAddr, destination: IpAddr, protocol: u8, message: &[u8]) -> u16 {
+pub(crate) fn transport_checksum(
+    source: IpAddr,
+    destination: IpAddr,
+    protocol: u8,
+    message: &[u8],
+) -> u16 {
     let mut pseudo = Vec::new();
     match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
@@ -399,7 +404,7 @@ fn transport_checksum(source: IpAddr, destination: IpAddr, protocol: u8, message
 }
 
 /// RFC 1071 §4.1, word by word.
-fn sum(octets: &[u8], start: u32) -> u16 {
+pub(crate) fn sum(octets: &[u8], start: u32) -> u16 {
     let mut sum = start;
     for pair in octets.chunks(2) {
         sum += u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u32::from(*low));

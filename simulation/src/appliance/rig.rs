@@ -58,6 +58,10 @@ pub fn service() -> SocketAddr {
     address("10.10.1.1:80")
 }
 
+pub fn service_v6() -> SocketAddr {
+    address("[2001:db8:1::1]:80")
+}
+
 pub fn origin(number: u8) -> SocketAddr {
     SocketAddr::new([10, 20, 0, number].into(), 8080)
 }
@@ -112,6 +116,8 @@ pub struct Plan {
     /// What the shield, if there is one, knows of the engine's connections.
     pub known_flows: KnownFlows,
     pub proven_sources: Option<ProvenSources>,
+    /// Whether a test that fails is to say how it is run again with this seed.
+    pub is_replayed_by_seed: bool,
 }
 
 impl Plan {
@@ -122,7 +128,7 @@ impl Plan {
             device: sim::Settings { packet_max: 1522, ..sim::Settings::default() },
             service: ServiceSettings {
                 name: "web".to_owned(),
-                listen: vec![service(), address("[2001:db8:1::1]:80")],
+                listen: vec![service(), service_v6()],
                 port: CLIENTS as u8,
                 origins: vec![origin_settings(origin(1))],
                 client_leg: LegSettings::default(),
@@ -142,10 +148,12 @@ impl Plan {
                 FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
             ),
             proven_sources: None,
+            is_replayed_by_seed: true,
         }
     }
 
-    fn pool(&self) -> FramePool {
+    /// Packet memory of the plan's size.
+    pub fn pool(&self) -> FramePool {
         FramePool::in_memory(self.frames, 2048)
     }
 
@@ -200,7 +208,7 @@ pub struct World<P: Wire, G: Gate = NoGate> {
     pub linux: SimulatedHost,
     pub random: Random,
     known_flows: KnownFlows,
-    _replay: Replay,
+    _replay: Option<Replay>,
 }
 
 impl World<SimPort> {
@@ -286,14 +294,16 @@ impl World<Impair<SimPort>> {
 }
 
 impl<P: Wire, G: Gate> World<P, G> {
-    fn with(
+    /// A device on each side that `wrap` makes of its cable and number, behind `gate`; and what is
+    /// `behind` that.
+    pub fn with(
         plan: Plan,
         pool: FramePool,
         mut wrap: impl FnMut(SimPort, usize) -> P,
         gate: G,
         behind: Vec<Side>,
     ) -> Self {
-        let _replay = Replay { seed: plan.seed };
+        let _replay = plan.is_replayed_by_seed.then_some(Replay { seed: plan.seed });
         let mut random = Random::new(plan.seed);
         let now = Instant::from_millis(10_000 + random.below(1000));
         let mut linux = linux(&plan);
@@ -477,6 +487,7 @@ impl<P: Wire, G: Gate> World<P, G> {
         self.lane.fill(&mut snapshot);
         assert_ended(&snapshot);
         assert_eq!(self.lane.worker().pool.free_count(), self.lane.worker().pool.capacity());
+        assert_eq!(self.lane.worker().source_ports_taken(), 0, "nobody has them any more");
         self.assert_known_flows();
         self.run_for(TIME_WAIT + secs(1));
         assert_eq!(self.known_flows.count(), 0, "nothing is left");
@@ -491,9 +502,14 @@ impl<P: Wire, G: Gate> World<P, G> {
         self.lane.worker().service_counters(0)
     }
 
-    fn describe(&mut self) -> String {
+    /// Who is not done yet.
+    pub fn describe(&self) -> String {
         let mut text = format!("{} pairs, {:?}", self.lane.worker().active(), self.counters());
-        for (name, side) in ["client", "origin"].iter().zip(&self.hosts.0) {
+        for (name, side) in ["client", "origin", "Linux", "Linux"].iter().zip(self.hosts.all()) {
+            if side.under_way() > 0 {
+                text +=
+                    &format!("\n{} packets are on their way to or from {name}s", side.under_way());
+            }
             for peer in side.peers.values().filter(|peer| !peer.is_over()).take(5) {
                 text += &format!(
                     "\n{name} {}: {:?}, received {}, unacknowledged {}, window {}, {:?}",
@@ -545,13 +561,16 @@ pub fn linux(plan: &Plan) -> SimulatedHost {
     for side in [CLIENTS, ORIGINS] {
         linux.link(IFINDEX[side], MacAddr(OURS[side]), 1500);
     }
-    linux
-        .address(IFINDEX[CLIENTS], ip("10.10.1.1"), 24)
-        .address(IFINDEX[ORIGINS], ip("10.20.0.254"), 24)
-        .route((ip("0.0.0.0"), 0), IFINDEX[CLIENTS], Some(ip("10.10.1.254")))
-        .route((ip("::"), 0), IFINDEX[CLIENTS], Some(ip("2001:db8:1::ff")))
-        .route((ip("10.20.0.0"), 24), IFINDEX[ORIGINS], None)
-        .route((ip("fd20::"), 64), IFINDEX[ORIGINS], None);
+    linux.address(IFINDEX[CLIENTS], ip("10.10.1.1"), 24).address(
+        IFINDEX[ORIGINS],
+        ip("10.20.0.254"),
+        24,
+    );
+    for side in [CLIENTS, ORIGINS] {
+        for (prefix, gateway) in routes(side) {
+            linux.route(prefix, IFINDEX[side], gateway);
+        }
+    }
     if plan.neighbours_known {
         for gateway in ["10.10.1.254", "2001:db8:1::ff"] {
             learn_neighbour(&mut linux, CLIENTS, ip(gateway));
@@ -561,6 +580,17 @@ pub fn linux(plan: &Plan) -> SimulatedHost {
         }
     }
     linux
+}
+
+/// What Linux reaches a side by: prefixes, and the gateways to them.
+pub fn routes(side: usize) -> [((IpAddr, u8), Option<IpAddr>); 2] {
+    match side {
+        CLIENTS => [
+            ((ip("0.0.0.0"), 0), Some(ip("10.10.1.254"))),
+            ((ip("::"), 0), Some(ip("2001:db8:1::ff"))),
+        ],
+        _ => [((ip("10.20.0.0"), 24), None), ((ip("fd20::"), 64), None)],
+    }
 }
 
 fn learn_neighbour(linux: &mut SimulatedHost, side: usize, address: IpAddr) {

@@ -25,9 +25,9 @@ pub type Key = (SocketAddr, SocketAddr);
 
 /// What lies between the hosts of a side and the appliance.
 pub trait Network {
-    fn from_host(&mut self, now: Instant, packet: Vec<u8>);
+    fn take_from_host(&mut self, now: Instant, packet: Vec<u8>);
 
-    fn from_appliance(&mut self, now: Instant, packet: Vec<u8>);
+    fn take_from_appliance(&mut self, now: Instant, packet: Vec<u8>);
 
     /// What has arrived by `now` at either end, in order of time.
     fn arrive(&mut self, now: Instant) -> Option<Arrival>;
@@ -77,6 +77,8 @@ pub struct Side {
     pub actors: Vec<Box<dyn Actor>>,
     pub observer: Option<Observer>,
     pub peers: BTreeMap<Key, Peer>,
+    /// Those whose addresses and ports others have taken after them.
+    pub past: Vec<Peer>,
     pub listeners: BTreeMap<SocketAddr, Listener>,
     /// A router on the way that takes no larger IP packets.
     pub path_mtu: Option<usize>,
@@ -146,6 +148,7 @@ impl Side {
             actors: Vec::new(),
             observer: None,
             peers: BTreeMap::new(),
+            past: Vec::new(),
             listeners: BTreeMap::new(),
             path_mtu: None,
             filters_icmp: false,
@@ -164,7 +167,7 @@ impl Side {
 
     /// Whether nobody here has anything more to do, and nothing is on its way.
     pub fn is_over(&self) -> bool {
-        self.peers.values().all(Peer::is_over)
+        self.peers.values().all(Peer::is_done)
             && self.actors.iter().all(|actor| actor.is_over())
             && self.under_way() == 0
     }
@@ -172,6 +175,11 @@ impl Side {
     /// Packets between the hosts and the cable's end, and there.
     pub fn under_way(&self) -> usize {
         self.cable.waiting() + self.network.as_ref().map_or(0, |network| network.under_way())
+    }
+
+    /// All connections that hosts have had here.
+    pub fn all_peers(&self) -> Vec<&Peer> {
+        self.past.iter().chain(self.peers.values()).collect()
     }
 
     /// When anybody here has something to do by itself.
@@ -194,7 +202,7 @@ impl Side {
                 observer(now, false, &packet);
             }
             match &mut self.network {
-                Some(network) => network.from_appliance(now, packet),
+                Some(network) => network.take_from_appliance(now, packet),
                 None => {
                     self.deliver(now, &packet);
                     self.cable.recycle(packet);
@@ -223,10 +231,11 @@ impl Side {
 
     /// Everybody sends what they have to.
     fn speak(&mut self, now: Instant) -> usize {
-        let mut sending = Vec::new();
+        let (mut moved, mut sending) = (0, Vec::new());
         for peer in self.peers.values_mut() {
-            peer.run();
+            peer.run(now);
             for segment in peer.poll(now) {
+                moved += 1;
                 match self.cookies.as_mut().map_or(Fate::Passed, |shield| shield.see(&segment)) {
                     Fate::Passed => {}
                     Fate::Answered(answer) => {
@@ -243,8 +252,11 @@ impl Side {
                 sending.push(packet);
             }
         }
-        sending.extend(self.actors.iter_mut().flat_map(|actor| actor.poll(now)));
-        let moved = sending.len();
+        for actor in &mut self.actors {
+            let packets = actor.poll(now);
+            moved += packets.len();
+            sending.extend(packets);
+        }
         for packet in sending {
             if self.sent.len() == MISCHIEF {
                 self.sent.clear();
@@ -258,7 +270,7 @@ impl Side {
     /// A packet leaves a host.
     fn leave(&mut self, now: Instant, packet: Vec<u8>) {
         match &mut self.network {
-            Some(network) => network.from_host(now, packet),
+            Some(network) => network.take_from_host(now, packet),
             None => self.enter(now, &packet),
         }
     }
@@ -309,7 +321,10 @@ impl Side {
         }
         let key = (segment.destination, segment.source);
         let is_syn = segment.has(SYN) && segment.flags & packet::ACK == 0;
-        assert!(!is_syn || packet::ecn_of(packet) == 0, "RFC 3168 §6.1.1");
+        // No checksum covers the field in IPv6.
+        let may_be_damaged = self.corrupting && segment.source.is_ipv6();
+        let is_marked = packet::ecn_of(packet) != 0;
+        assert!(!is_syn || !is_marked || may_be_damaged, "RFC 3168 §6.1.1");
         if self.treatment.drops_setup && is_syn && segment.has(packet::ECE) {
             return;
         }
@@ -328,7 +343,7 @@ impl Side {
                 let link = segment.link.reversed();
                 let iss = self.random.draw() as u32;
                 let peer = Peer::accept(*settings, &segment, link, iss, app());
-                self.peers.insert(key, peer);
+                self.past.extend(self.peers.insert(key, peer));
             }
             Some(Listener::Silent) => {}
             _ if self.resets && !segment.has(RST) => {

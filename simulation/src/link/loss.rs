@@ -18,7 +18,7 @@ pub enum Loss {
 
 /// The loss process and the state that it is in.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LossProcess {
+pub(crate) struct LossProcess {
     /// Chance that a slot loses after one that did not, and after one that did [of [`CERTAIN`]].
     after_good: u64,
     after_lost: u64,
@@ -29,7 +29,7 @@ pub(super) struct LossProcess {
 const CERTAIN: u64 = 1_000_000_000_000;
 
 impl LossProcess {
-    pub(super) fn new(loss: Loss) -> Self {
+    pub(crate) fn new(loss: Loss) -> Self {
         let chance = |ppm: u32| u64::from(ppm) * (CERTAIN / 1_000_000);
         let (after_good, after_lost) = match loss {
             Loss::None => (0, 0),
@@ -46,7 +46,7 @@ impl LossProcess {
 
     /// Whether a packet is lost that leaves so many slots after the one before it.
     #[inline]
-    pub(super) fn takes(&mut self, random: &mut Random, slots: u64) -> bool {
+    pub(crate) fn takes(&mut self, random: &mut Random, slots: u64) -> bool {
         if self.after_good == 0 {
             return false;
         }

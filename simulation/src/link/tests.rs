@@ -144,3 +144,21 @@ fn the_same_seed_loses_the_same_packets() {
     assert_eq!(survivors(5), survivors(5));
     assert_ne!(survivors(5), survivors(6));
 }
+
+#[test]
+fn a_burst_of_losses_does_not_wait_for_packets_where_there_is_no_rate_either() {
+    let loss = Loss::Bursts { ppm: 50_000, length: 5 };
+    let runs = |apart: Duration| {
+        let mut link = Link::new(LinkSettings { loss, ..LinkSettings::uncongested(MS) }, 3);
+        let mut now = Instant::ZERO;
+        let lost = (0..100_000).map(|number| {
+            now += apart;
+            link.take(now, packet(number)) == Fate::Lost
+        });
+        let lost: Vec<bool> = lost.collect();
+        let runs = lost.chunk_by(|one, next| one == next).filter(|run| run[0]).count();
+        lost.iter().filter(|lost| **lost).count() as f64 / runs as f64
+    };
+    assert!(runs(Duration::ZERO) > 4.0);
+    assert!(runs(MS) < 1.2);
+}

@@ -7,6 +7,7 @@ use super::{Outlet, Slot, Worker, context};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::NoPath;
 use crate::limits::{ORIGIN_PATH_INTERVAL, SEGMENTS_PER_TURN_MAX};
+use crate::planted::{self, Fault};
 use crate::proxy::{Leg, LegPath, Phase, Side, Waiting};
 use crate::tcp::{OutgoingKind, State};
 use crate::time::Instant;
@@ -251,6 +252,9 @@ impl Worker {
     /// Frees all that a closed leg holds.
     pub(super) fn forget_leg(&mut self, index: u32, side: Side) {
         let Some(leg) = self.release_leg(index, side) else { return };
+        if planted::is(Fault::FlowNotForgotten) {
+            return;
+        }
         self.remove_flow(&leg.key, self.hash(&leg.key), leg.port);
     }
 
@@ -281,7 +285,7 @@ impl Worker {
         let pair = self.pairs.get_mut(index)?;
         let mut leg = pair.legs[side as usize].take()?;
         leg.tcp.release(&mut context!(self));
-        if side == Side::Origin {
+        if side == Side::Origin && !planted::is(Fault::SourcePortNotGivenBack) {
             self.give_back_source_port(index, leg.key.local().port());
         }
         Some(leg)

@@ -17,6 +17,7 @@ mod loss;
 mod model;
 mod probe_bw;
 mod probe_rtt;
+mod random_loss;
 mod startup;
 
 use std::time::Duration;

@@ -64,7 +64,7 @@ impl Cubic {
             cwnd_prior: 0,
             epoch: None,
             credit: Credit::default(),
-            hystart: HyStart::new(),
+            hystart: HyStart::new(parameters.paced),
             slow_start_segments: slow_start_segments(parameters.paced),
             prior: Prior { w_max: 0, cwnd_prior: 0, epoch: None },
         }
@@ -75,7 +75,7 @@ impl Cubic {
         let mut acked = sample.acked_octets;
         // RFC 9406 §4: only for the first slow start, when the path is yet unknown.
         if self.window.in_first_slow_start() {
-            match self.hystart.on_ack(sample.rtt, acked, sample.in_flight_octets) {
+            match self.hystart.on_ack(sample) {
                 Advice::SlowStart => {}
                 Advice::Conservative => {
                     let most = self.slow_start_segments.saturating_mul(self.window.mss());

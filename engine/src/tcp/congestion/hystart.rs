@@ -1,10 +1,17 @@
-//! HyStart++ (RFC 9406): leaves the first slow start when round trips grow, before loss ends it.
+//! HyStart++ (RFC 9406): leaves the first slow start when round trips grow, before loss ends it;
+//! and when ACKs show that the window fills the path (Ha and Rhee, 2011), before there is a queue.
 //!
 //! Slow start doubles until something breaks, and then a whole window may be lost at once. A
 //! queue that builds up shows earlier, in longer round trips. When they do, growth slows down
 //! for some rounds (conservative slow start); if the round trips stay long, slow start is over.
+//!
+//! By then the window is up to twice what the path and the queue before it take. What shows earlier
+//! is how long the ACKs of a round go on without a gap, for segments that leave as fast as ACKs
+//! arrive: it is the part of the round trip that the window fills. When that is half, the window,
+//! which is doubling, is about to fill it all.
 
-use std::time::Duration;
+use super::AckSample;
+use crate::time::Instant;
 
 /// What slow start should do for the ACK at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +38,20 @@ pub(super) struct HyStart {
     samples: u8,
     /// Rounds begun in conservative slow start; zero outside of it.
     css_rounds: u8,
+    train: Option<Train>,
+    paced: bool,
+}
+
+/// ACKs without a gap, from a round's first on.
+#[derive(Clone, Copy, Debug)]
+struct Train {
+    first: Instant,
+    last: Instant,
 }
 
 impl HyStart {
-    pub(super) fn new() -> Self {
+    /// `paced` segments leave spread over a round trip, so ACKs do not tell how much of it they fill.
+    pub(super) fn new(paced: bool) -> Self {
         HyStart {
             last_round_us: u32::MAX,
             round_us: u32::MAX,
@@ -42,26 +59,26 @@ impl HyStart {
             round_left_octets: 0,
             samples: 0,
             css_rounds: 0,
+            train: None,
+            paced,
         }
     }
 
-    /// Takes in one ACK of slow start. `in_flight_octets` is before the ACK.
-    pub(super) fn on_ack(
-        &mut self,
-        rtt: Option<Duration>,
-        acked_octets: u32,
-        in_flight_octets: u32,
-    ) -> Advice {
+    /// Takes in one ACK of slow start.
+    pub(super) fn on_ack(&mut self, sample: &AckSample) -> Advice {
         if self.round_left_octets == 0 {
-            self.begin_round(in_flight_octets);
+            self.begin_round(sample);
         }
-        if let Some(rtt) = rtt {
+        if self.train_fills_path(sample) {
+            return Advice::Leave;
+        }
+        if let Some(rtt) = sample.rtt {
             let us = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX - 1);
             self.round_us = self.round_us.min(us);
             self.samples = self.samples.saturating_add(1);
         }
         self.judge();
-        self.round_left_octets = self.round_left_octets.saturating_sub(acked_octets);
+        self.round_left_octets = self.round_left_octets.saturating_sub(sample.acked_octets);
         // RFC 9406 §4.2: if CSS_ROUNDS rounds are complete, enter congestion avoidance.
         let round_over = self.round_left_octets == 0;
         match self.css_rounds {
@@ -71,14 +88,26 @@ impl HyStart {
         }
     }
 
-    fn begin_round(&mut self, in_flight_octets: u32) {
+    fn begin_round(&mut self, sample: &AckSample) {
         self.last_round_us = self.round_us;
         self.round_us = u32::MAX;
         self.samples = 0;
-        self.round_left_octets = in_flight_octets;
+        self.round_left_octets = sample.in_flight_octets;
+        self.train = (!self.paced).then_some(Train { first: sample.now, last: sample.now });
         if self.css_rounds > 0 {
             self.css_rounds = (self.css_rounds + 1).min(CSS_ROUNDS);
         }
+    }
+
+    /// Whether the ACKs of this round have gone on without a gap for half of the round trip.
+    fn train_fills_path(&mut self, sample: &AckSample) -> bool {
+        let (Some(train), Some(min_rtt)) = (&mut self.train, sample.min_rtt) else { return false };
+        if sample.now.since(train.last) > min_rtt / TRAIN_GAP_DIVISOR {
+            self.train = None;
+            return false;
+        }
+        train.last = sample.now;
+        sample.now.since(train.first) > min_rtt / TRAIN_DIVISOR
     }
 
     /// RFC 9406 §4.2: compares this round's shortest round trip, once it has samples enough.
@@ -109,6 +138,13 @@ const RTT_THRESHOLD_US_MAX: u32 = 16_000;
 const RTT_DIVISOR: u32 = 8;
 const ROUND_SAMPLES: u8 = 8;
 const CSS_ROUNDS: u8 = 5;
+
+/// The part of the round trip that a window fills when it is time to leave.
+const TRAIN_DIVISOR: u32 = 2;
+
+/// The part of the round trip by which ACKs may be apart. Linux takes 2 ms whatever the path; ACKs of a
+/// slow one, which are for two segments or more, are further apart.
+const TRAIN_GAP_DIVISOR: u32 = 8;
 
 /// RFC 9406 §4.3, CSS_GROWTH_DIVISOR.
 pub(super) const CSS_GROWTH_DIVISOR: u32 = 4;

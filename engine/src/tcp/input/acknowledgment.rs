@@ -2,6 +2,7 @@
 
 use super::DropReason;
 use crate::limits::{RENEGING_DELAY_MIN, TIME_WAIT};
+use crate::tcp::chunks::NIL;
 use crate::tcp::congestion::{AckSample, CongestionControl, LossSample};
 use crate::tcp::recovery::{Ack, Delivery, News, Outcome, Phase, Undone};
 use crate::tcp::state::{CloseReason, Event, State};
@@ -56,7 +57,11 @@ impl Connection {
         }
         let acked = ack - self.snd_una;
         let same_window = u32::from(header.window) << self.snd_scale == self.snd_wnd;
+        let was_beyond = self.is_head_beyond_window(cx);
         self.update_send_window(header);
+        if acked == 0 && was_beyond {
+            self.on_answer_from_beyond(cx);
+        }
         // RFC 5681 §2, duplicate acknowledgment.
         let is_duplicate = acked == 0
             && len == 0
@@ -99,6 +104,27 @@ impl Connection {
             self.cold.probe_due = false;
             self.cold.retries = 0;
             self.cold.rtt.on_progress();
+        }
+    }
+
+    /// Whether the peer has taken its window back so far that what it waits for no longer fits.
+    fn is_head_beyond_window(&self, cx: &Context<'_>) -> bool {
+        if self.snd_nxt == self.snd_una {
+            return false;
+        }
+        let head = self.queue.list.head;
+        let len = if head == NIL { 1 } else { cx.chunks.node(head).len() };
+        len > self.snd_wnd
+    }
+
+    /// The peer is alive, and cannot take what it is sent.
+    fn on_answer_from_beyond(&mut self, cx: &Context<'_>) {
+        // RFC 9293 §3.8.6, SHLD-17: that does not end the connection, as a shut window does not.
+        self.cold.retries = 0;
+        if !self.is_head_beyond_window(cx) {
+            // Whatever was sent beyond the edge is gone, and the timer is far by now.
+            self.cold.rtt.on_progress();
+            self.arm_retransmission(cx.now);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Disposition, DropReason};
 use crate::limits::{DELAYED_ACK, TIME_WAIT};
+use crate::planted::{self, Fault};
 use crate::tcp::receive_queue::{frames_max, trim_back, trim_front};
 use crate::tcp::state::{Event, State};
 use crate::tcp::{Chunk, Connection, Context};
@@ -26,7 +27,7 @@ impl Connection {
         let limit = self.cold.rcv_fin.map_or(self.rcv_edge, |fin| fin.earliest(self.rcv_edge));
         let refusal = if end.at_or_before(self.rcv_nxt) {
             Some(DropReason::Duplicate)
-        } else if !self.state.can_receive() || seq.at_or_after(limit) {
+        } else if !self.state.can_receive() || seq.latest(self.rcv_nxt).at_or_after(limit) {
             Some(DropReason::OutsideWindow)
         } else {
             None
@@ -158,7 +159,7 @@ impl Connection {
         if self.cold.rcv_fin != Some(self.rcv_nxt) || !self.state.can_receive() {
             return;
         }
-        self.rcv_nxt += 1;
+        self.rcv_nxt += u32::from(!planted::is(Fault::FinNotAcknowledged));
         self.rcv_edge = self.rcv_edge.latest(self.rcv_nxt);
         self.transition(Event::FinArrived);
         if self.state == State::CloseWait {

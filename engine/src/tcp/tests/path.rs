@@ -122,15 +122,30 @@ fn without_probing_a_black_hole_stays_one() {
     let leg = LegSettings { mtu_probing: MtuProbing::Off, data_retries: 5, ..settings() };
     let mut host = Host::established_with(&leg, PLAIN);
     host.writes(&pattern(0, 1000));
+    host.sent();
     let sent = host.waits(ms(100_000));
+    assert!(sent.len() > usize::from(BLACK_HOLE_TIMEOUTS));
     assert!(sent.iter().all(|(_, sent)| [0, 1000].contains(&sent.payload.len())));
+}
+
+#[test]
+fn a_segment_that_is_not_full_may_be_too_large_as_well() {
+    let mut host = Host::established(PLAIN);
+    host.writes(&pattern(0, 900));
+    host.sent();
+    let sizes: Vec<_> = host.waits(ms(30_000)).iter().map(|(_, sent)| sent.payload.len()).collect();
+    let vanished = sizes.iter().take_while(|len| **len == 900).count();
+    assert!(vanished <= usize::from(BLACK_HOLE_TIMEOUTS), "{sizes:?}");
+    assert_eq!(sizes[vanished], 536);
+    assert_eq!((host.connection.mss(), host.counters.black_holes), (536, 1));
 }
 
 #[test]
 fn small_segments_that_vanish_say_nothing_about_size() {
     let mut host = Host::established(PLAIN);
     host.writes(&pattern(0, 300));
-    host.waits(ms(30_000));
+    host.sent();
+    assert!(host.waits(ms(30_000)).len() > usize::from(BLACK_HOLE_TIMEOUTS));
     assert_eq!((host.connection.mss(), host.counters.black_holes), (MSS, 0));
 }
 

@@ -34,6 +34,8 @@ macro_rules! suites {
 }
 
 suites! {
+    autotune
+    bbr
     close
     congestion
     data
@@ -43,6 +45,7 @@ suites! {
     handshake
     loss
     pacing
+    path_mtu
     paws
     prr
     rack
@@ -51,6 +54,7 @@ suites! {
     sack
     tlp
     undo
+    vegas
     window
 }
 

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use super::random_loss::MILLION;
 use super::{Ack, Bbr, INFINITY, State};
-use crate::tcp::congestion::Rate;
+use crate::tcp::congestion::{AckSample, Rate};
 use crate::tcp::delivery_rate::{LostChunk, RateSample};
 use crate::tcp::pacing::quantum;
 use crate::time::Instant;
@@ -32,6 +33,11 @@ impl Bbr {
     /// NoteLoss and HandleLostPacket (§5.5.10.2), for all that the ACK at hand tells of at once: of
     /// the chunks lost, the one whose flight has lost the largest share decides.
     pub(super) fn take_losses(&mut self, ack: &Ack<'_>) {
+        if self.nothing_queues(ack.rate.elapsed) {
+            let window = self.cwnd.max(MEMORY_SEGMENTS_MIN * self.mss());
+            let AckSample { lost_octets, acked_octets, .. } = *ack.sample;
+            self.model.random_loss.take(lost_octets, acked_octets, window);
+        }
         if ack.sample.lost_octets > 0 || self.marked {
             self.note_loss(self.marked || self.queue_shows(ack.rate.elapsed));
         }
@@ -41,7 +47,7 @@ impl Bbr {
         if let Some(lost) = ack.rate.worst_loss
             && self.is_inflight_too_high(ack.rate, lost.lost_octets, lost.tx_in_flight_octets)
         {
-            let in_flight = inflight_at_loss(lost);
+            let in_flight = inflight_at_loss(lost, self.loss_threshold());
             self.handle_inflight_too_high(in_flight, lost.is_app_limited, ack.sample.now);
         } else if self.marked {
             let in_flight = ack.rate.tx_in_flight_octets;
@@ -58,19 +64,30 @@ impl Bbr {
         self.model.is_loss_in_round |= is_congestion;
     }
 
-    /// IsInflightTooHigh: whether more than BBR.LossThresh of what was in flight is lost.
+    /// IsInflightTooHigh: whether more of what was in flight is lost than at random, by more than
+    /// BBR.LossThresh.
     ///
     /// Note: a path that loses at random loses whatever is in flight, and sending less would not
-    /// change that. So where the round trip shows no queue, it takes [`LOSS_CAP`] to be believed
-    /// (docs/decisions/0013-bbr-and-random-loss.md).
+    /// change that. Nor is loss believed where the round trip shows no queue, unless it is
+    /// [`LOSS_CAP`] (docs/decisions/0013-bbr-and-random-loss.md).
     pub(super) fn is_inflight_too_high(&self, rate: RateSample, lost: u32, in_flight: u32) -> bool {
-        exceeds(lost, in_flight, LOSS_THRESHOLD)
+        exceeds(lost, in_flight, self.loss_threshold())
             && (self.model.is_round_lossy || self.queue_shows(rate.elapsed))
+    }
+
+    /// The share of a flight that may be lost [ppm].
+    fn loss_threshold(&self) -> u32 {
+        LOSS_THRESHOLD.saturating_add(self.model.random_loss.likely_ppm()).min(LOSS_CAP)
+    }
+
+    /// Whether what the ACK at hand acknowledges has met no queue, not even one of our own burst.
+    fn nothing_queues(&self, elapsed: Duration) -> bool {
+        self.model.min_rtt.is_some_and(|min_rtt| elapsed <= min_rtt + min_rtt / QUEUE_MARGIN)
     }
 
     /// Whether what the ACK at hand acknowledges has waited in a queue: for longer than a
     /// sixteenth of the shortest round trip, and than a burst of our own takes at the bottleneck.
-    fn queue_shows(&self, elapsed: Duration) -> bool {
+    pub(super) fn queue_shows(&self, elapsed: Duration) -> bool {
         let Some(min_rtt) = self.model.min_rtt else { return true };
         let burst = quantum(self.pacing_rate, self.sizes.mss);
         let margin =
@@ -100,22 +117,34 @@ impl Bbr {
         if !self.model.loss_round_start {
             return;
         }
-        // Note: much loss counts without a queue, as above.
+        self.judge_round();
+        self.adapt_lower_bounds_from_congestion();
+        self.model.is_loss_in_round = false;
+    }
+
+    /// Decides whether the round that is over has met congestion.
+    ///
+    /// Note: to the draft any loss is congestion. Here more must be lost than at random, and nothing in
+    /// the round must have got around the queue; or it is much.
+    fn judge_round(&mut self) {
+        let is_enough = self.model.round_sent() >= JUDGED_SEGMENTS * self.mss();
+        let soonest = self.model.take_soonest();
+        let queue_shows = self.queue_shows(soonest);
         let model = &mut self.model;
-        let sent = model.round_delivered.saturating_add(model.round_lost);
-        model.is_round_lossy = exceeds(model.round_lost, sent, LOSS_CAP);
-        (model.round_lost, model.round_delivered) = (0, 0);
-        let soonest = std::mem::replace(&mut model.round_elapsed_us, u32::MAX);
-        if model.is_loss_in_round && !self.marked {
-            self.model.is_loss_in_round = self.queue_shows(Duration::from_micros(soonest.into()));
+        let random = model.random_loss.likely_ppm();
+        let (lost, sent) = (model.round_lost, model.round_sent());
+        model.is_round_lossy = is_enough && exceeds(lost, sent, LOSS_CAP);
+        let is_random = random > 0 && !(is_enough && exceeds(lost, sent, random));
+        if is_enough {
+            (model.round_lost, model.round_delivered) = (0, 0);
         }
-        let model = &mut self.model;
+        if !self.marked && (is_random || !queue_shows) {
+            model.is_loss_in_round = false;
+        }
         if model.is_round_lossy && !model.is_loss_in_round {
             self.save_state_upon_loss();
             self.model.is_loss_in_round = true;
         }
-        self.adapt_lower_bounds_from_congestion();
-        self.model.is_loss_in_round = false;
     }
 
     /// AdaptLowerBoundsFromCongestion, InitLowerBounds and LossLowerBounds.
@@ -177,29 +206,37 @@ impl Bbr {
 
 /// InflightAtLoss (§5.5.10.2): how much was in flight when the losses crossed the threshold
 /// [octets].
-fn inflight_at_loss(lost: LostChunk) -> u32 {
+fn inflight_at_loss(lost: LostChunk, threshold: u32) -> u32 {
+    let threshold = u64::from(threshold);
     let inflight_prev = lost.tx_in_flight_octets.saturating_sub(lost.octets);
     let lost_prev = lost.lost_octets.saturating_sub(lost.octets);
-    let allowed = u64::from(inflight_prev) * LOSS_THRESHOLD;
-    let lost_prefix = allowed.saturating_sub(u64::from(lost_prev) * 100) / (100 - LOSS_THRESHOLD);
+    let allowed = u64::from(inflight_prev) * threshold;
+    let lost_prefix =
+        allowed.saturating_sub(u64::from(lost_prev) * MILLION) / (MILLION - threshold);
     inflight_prev.saturating_add(u32::try_from(lost_prefix).unwrap_or(u32::MAX))
 }
 
-/// Whether `lost` is more than `percent` of `octets`.
-fn exceeds(lost: u32, octets: u32, percent: u64) -> bool {
-    u64::from(lost) * 100 > u64::from(octets) * percent
+/// Whether `lost` is more than `ppm` of `octets`.
+fn exceeds(lost: u32, octets: u32, ppm: u32) -> bool {
+    u64::from(lost) * MILLION > u64::from(octets) * u64::from(ppm)
 }
 
 fn beta(octets: u32) -> u32 {
     super::probe_bw::percent(octets, BETA)
 }
 
-/// BBR.LossThresh (§3.2) [percent].
-const LOSS_THRESHOLD: u64 = 2;
+/// BBR.LossThresh (§3.2) [ppm].
+const LOSS_THRESHOLD: u32 = 20_000;
 
 /// Loss that counts as congestion even where no queue shows, as before a policer or a queue of a few
-/// packets [percent]. Probing at 1.25 times what the path takes loses a fifth there.
-const LOSS_CAP: u64 = 15;
+/// packets [ppm]. Probing at 1.25 times what the path takes loses a fifth there.
+const LOSS_CAP: u32 = 150_000;
+
+/// The least that counts as a window where what is lost at random is remembered by windows.
+const MEMORY_SEGMENTS_MIN: u32 = 128;
+
+/// Congestion is told from chance over so many segments at least.
+const JUDGED_SEGMENTS: u32 = 64;
 
 /// The part of the shortest round trip beyond which a longer one shows a queue.
 const QUEUE_MARGIN: u32 = 16;

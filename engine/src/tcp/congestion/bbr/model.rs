@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::random_loss::RandomLoss;
 use super::{Ack, INFINITY};
 use crate::tcp::congestion::{AckSample, Rate};
 use crate::tcp::delivery_rate::RateSample;
@@ -51,9 +52,11 @@ pub(super) struct Model {
     pub(super) is_round_lossy: bool,
     /// What was acknowledged soonest after it was sent, since the loss round began [µs].
     pub(super) round_elapsed_us: u32,
-    /// Lost and delivered since the loss round began [octets].
+    /// Lost and delivered since rounds were last judged by it [octets].
     pub(super) round_lost: u32,
     pub(super) round_delivered: u32,
+    /// What is lost although nothing queues.
+    pub(super) random_loss: RandomLoss,
 }
 
 impl Model {
@@ -83,6 +86,7 @@ impl Model {
             round_elapsed_us: u32::MAX,
             round_lost: 0,
             round_delivered: 0,
+            random_loss: RandomLoss::default(),
         }
     }
 
@@ -112,6 +116,17 @@ impl Model {
         self.round_delivered = self.round_delivered.saturating_add(ack.sample.acked_octets);
         let elapsed_us = u32::try_from(ack.rate.elapsed.as_micros()).unwrap_or(u32::MAX);
         self.round_elapsed_us = self.round_elapsed_us.min(elapsed_us);
+    }
+
+    /// Lost or delivered since rounds were last judged by it [octets].
+    pub(super) fn round_sent(&self) -> u32 {
+        self.round_delivered.saturating_add(self.round_lost)
+    }
+
+    /// What was acknowledged soonest in the loss round that is over took so long; the next begins.
+    pub(super) fn take_soonest(&mut self) -> Duration {
+        let soonest_us = std::mem::replace(&mut self.round_elapsed_us, u32::MAX);
+        Duration::from_micros(soonest_us.into())
     }
 
     /// StartRound (§5.5.1).

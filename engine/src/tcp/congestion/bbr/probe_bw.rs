@@ -102,10 +102,10 @@ impl Bbr {
     }
 
     /// StartProbeBW_UP.
-    fn start_probe_bw_up(&mut self, ack: &Ack<'_>) {
+    fn start_probe_bw_up(&mut self) {
         self.probe.phase = AckPhase::Starting;
         self.model.start_round();
-        self.full_pipe.reset(ack.rate.delivery_rate.unwrap_or_default());
+        self.full_pipe.reset(self.model.bw_latest);
         self.state = State::ProbeBwUp;
         self.raise_inflight_longterm_slope();
     }
@@ -127,7 +127,7 @@ impl Bbr {
             State::ProbeBwRefill => {
                 if self.model.round_start {
                     self.probe.is_sample = true;
-                    self.start_probe_bw_up(ack);
+                    self.start_probe_bw_up();
                 }
             }
             State::ProbeBwUp => {
@@ -174,7 +174,7 @@ impl Bbr {
         }
         if ack.sample.cwnd_limited && self.cwnd >= longterm {
             // The bound, not the path, keeps the rate where it is.
-            self.full_pipe.reset(ack.rate.delivery_rate.unwrap_or_default());
+            self.full_pipe.reset(self.model.bw_latest);
             return false;
         }
         self.full_pipe.now

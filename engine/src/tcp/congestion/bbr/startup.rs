@@ -39,12 +39,20 @@ impl Bbr {
     }
 
     /// CheckFullBWReached (§5.3.1.2).
+    ///
+    /// Note: by the best sample of the round. The draft takes the one at hand, which where segments are
+    /// sent twice may be of one alone.
     pub(super) fn check_full_bw_reached(&mut self, rate: RateSample) {
-        let full = &mut self.full_pipe;
-        if full.now || !self.model.round_start || rate.is_app_limited {
+        if self.full_pipe.now || !self.model.round_start || rate.is_app_limited {
             return;
         }
-        let measured = rate.delivery_rate.unwrap_or_default();
+        // Note: nor does a flight tell anything that could not fill the pipe, as when the peer's window
+        // is closed behind a gap.
+        if self.state == State::Startup && rate.tx_in_flight_octets < self.bdp() {
+            return;
+        }
+        let full = &mut self.full_pipe;
+        let measured = self.model.bw_latest;
         if measured >= full.bw.scaled(5, 4) {
             full.reset(measured);
             return;
@@ -64,6 +72,9 @@ impl Bbr {
 
     /// CheckStartupHighLoss (§5.3.1.3). What it calls discontiguous ranges are here the ACKs that
     /// told of losses.
+    ///
+    /// Note: as long as the bandwidth grows and no queue shows, no loss ends it. The first rounds are
+    /// short, and chance may lose much of them.
     fn check_startup_high_loss(&mut self, ack: &Ack<'_>) {
         if self.full_pipe.reached {
             return;
@@ -74,6 +85,7 @@ impl Bbr {
         let lossy = self.model.loss_round_start
             && ack.sample.in_recovery
             && self.full_pipe.loss_events >= FULL_LOSS_COUNT
+            && (self.full_pipe.count > 0 || self.queue_shows(ack.rate.elapsed))
             && self.is_inflight_too_high(
                 ack.rate,
                 ack.rate.lost_octets,

@@ -63,6 +63,18 @@ fn bbr_does_not_take_random_loss_for_congestion() {
 }
 
 #[test]
+fn chance_does_not_end_bbrs_startup() {
+    // The first rounds are short: a sixth of one may well be lost at random.
+    for mbit in 30..60 {
+        let path = Path { lost_ppm: 50_000, ..Path::new(mbit, 50) };
+        let mut flow = Flow::new(Algorithm::Bbr, path, Pacing::Auto);
+        flow.run(Duration::from_secs(1));
+        let outcome = flow.run(Duration::from_secs(1));
+        assert!(outcome.utilisation > 75.0, "{mbit} Mbit/s: {outcome:?}");
+    }
+}
+
+#[test]
 fn bbr_is_bounded_by_loss_where_no_queue_could_show() {
     // A policer: what exceeds the rate is dropped, but for a few segments.
     for (mbit, rtt_ms) in [(10, 100), (100, 20), (100, 100)] {
@@ -132,6 +144,22 @@ fn marks_instead_of_losses_keep_the_queue_short() {
         assert!(outcome.wait < 40.0, "{name}");
         let least = if algorithm == Algorithm::Dctcp { 97.0 } else { 70.0 };
         assert!(outcome.utilisation > least, "{name}");
+    }
+}
+
+#[test]
+fn cubic_leaves_slow_start_with_the_path_full_and_nothing_lost() {
+    for (mbit, rtt_ms) in [(10, 20), (10, 100), (50, 50), (60, 50), (70, 50), (100, 10), (100, 100)]
+    {
+        let path = Path::new(mbit, rtt_ms);
+        let mut flow = Flow::new(Algorithm::Cubic, path, Pacing::Auto);
+        while flow.controller.in_slow_start() {
+            flow.run(path.rtt);
+        }
+        let bdps = 100 * u64::from(flow.controller.window_octets()) / path.bdp();
+        let name = format!("{mbit} Mbit/s, {rtt_ms} ms: {bdps} % of a bandwidth-delay product");
+        assert!((95..=190).contains(&bdps), "{name}");
+        assert_eq!(flow.lost, 0, "{name}");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::tcp::congestion::Algorithm;
 use crate::tcp::ecn::EcnPolicy;
 use crate::tcp::pacing::Pacing;
 use crate::tcp::tests::host;
-use crate::tcp::{Keepalive, LegSettings, Offer};
+use crate::tcp::{Keepalive, LegSettings, MtuProbing, Offer};
 use crate::wire::tcp::TcpOptions;
 
 /// A whole script.
@@ -52,6 +52,8 @@ pub(super) enum What {
     Arrives(Segment),
     /// `>`
     Leaves(Segment),
+    /// `> probe`: one segment, though it is larger than the MSS.
+    Probes(Segment),
     /// Nothing has left until now.
     Nothing,
     /// A handshake that the peer began, asking for ECN or not; it took `rtt` and ends now.
@@ -70,6 +72,8 @@ pub(super) enum What {
     /// Everything in order is taken: as many octets, if the script says so.
     Read(Option<usize>),
     Room(u32),
+    /// The room follows what is read, as behind a proxy.
+    Tune,
     Finish,
     Abort,
     Mtu(u16),
@@ -163,6 +167,7 @@ impl Setup {
                 "pacing" => leg.pacing = read_pacing(cursor)?,
                 "max_window" => leg.window_bounds.max_segments = cursor.number("the window")?,
                 "min_window" => leg.window_bounds.min_segments = cursor.number("the window")?,
+                "mtu_probing" => leg.mtu_probing = read_probing(cursor)?,
                 "mss" => self.mss = cursor.number("the MSS")?,
                 "default_mss" => self.default_mss = cursor.number("the default MSS")?,
                 "room" => leg.receive_room = cursor.number("the room")?,
@@ -195,6 +200,17 @@ fn read_pacing(cursor: &mut Cursor<'_>) -> Result<Pacing, Fault> {
         "on" => Ok(Pacing::On),
         "off" => Ok(Pacing::Off),
         other => before.fault(format!("pacing is not `{other}`: auto, on, off")),
+    }
+}
+
+fn read_probing(cursor: &mut Cursor<'_>) -> Result<MtuProbing, Fault> {
+    cursor.skip_space();
+    let before = *cursor;
+    match cursor.word() {
+        "off" => Ok(MtuProbing::Off),
+        "auto" => Ok(MtuProbing::Auto),
+        "on" => Ok(MtuProbing::On),
+        other => before.fault(format!("the path's MTU is not probed `{other}`: off, auto, on")),
     }
 }
 
@@ -234,6 +250,9 @@ impl What {
             return Segment::read(cursor).map(What::Arrives);
         }
         if cursor.takes(">") {
+            if cursor.takes_word("probe") {
+                return Segment::read(cursor).map(What::Probes);
+            }
             return Segment::read(cursor).map(What::Leaves);
         }
         if cursor.takes("=") {
@@ -256,6 +275,7 @@ impl What {
             "read" if cursor.is_at_end() => What::Read(None),
             "read" => What::Read(Some(cursor.number("the octets to read")?)),
             "room" => What::Room(cursor.number("the room")?),
+            "tune" => What::Tune,
             "finish" => What::Finish,
             "abort" => What::Abort,
             "mtu" => What::Mtu(cursor.number("the MTU")?),

@@ -114,6 +114,11 @@ impl<'a> Stage<'a> {
             }
             What::Leaves(segment) => {
                 self.settle()?;
+                let mss = self.host.as_ref().map_or(0, |host| host.connection.mss());
+                pieces(segment, mss.into()).iter().try_for_each(|piece| self.expects(piece))
+            }
+            What::Probes(segment) => {
+                self.settle()?;
                 self.expects(segment)
             }
             What::Nothing => {
@@ -212,25 +217,24 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// What leaves at this instant. More than the MSS stands for a run of full segments.
+    /// What leaves at this instant.
     fn expects(&mut self, expected: &Segment) -> Result<(), String> {
-        let mss = self.host.as_ref().map_or(0, |host| host.connection.mss());
-        for piece in pieces(expected, u32::from(mss)) {
-            let Some((at, came)) = self.sent.pop_front() else {
-                return Err(format!("expected:\n    > {piece}\nnothing came"));
-            };
-            let difference = match at == self.now {
-                true => piece.difference(&came),
-                false => Some("time"),
-            };
-            if let Some(difference) = difference {
+        let Some((at, came)) = self.sent.pop_front() else {
+            return Err(format!("expected:\n    > {expected}\nnothing came"));
+        };
+        let difference = match at == self.now {
+            true => expected.difference(&came),
+            false => Some("time"),
+        };
+        match difference {
+            None => Ok(()),
+            Some(difference) => {
                 let (now, at) = (self.clock(), in_ms(at.since(START)));
-                return Err(format!(
-                    "expected:\n    {now} > {piece}\ncame, with another {difference}:\n    {at} > {came}"
-                ));
+                Err(format!(
+                    "expected:\n    {now} > {expected}\ncame, with another {difference}:\n    {at} > {came}"
+                ))
             }
         }
-        Ok(())
     }
 
     /// What arrives, in segments of our MSS where it is more.
@@ -370,6 +374,11 @@ impl<'a> Stage<'a> {
             What::Room(octets) => {
                 host.connection.set_receive_room(*octets);
             }
+            What::Tune => {
+                let taken = SeqNum(self.read as u32);
+                let room = host.connection.tuned_room(self.now, taken);
+                host.connection.set_receive_room(room);
+            }
             What::Finish => host.connection.finish(),
             What::Abort => host.connection.abort(),
             What::Mtu(mtu) => {
@@ -446,6 +455,10 @@ impl<'a> Stage<'a> {
             "cwnd" => controller.window_octets().to_string(),
             "ssthresh" if controller.ssthresh_octets() == u32::MAX => "none".to_string(),
             "ssthresh" => controller.ssthresh_octets().to_string(),
+            "pace" => match controller.pacing_rate() {
+                None => "none".to_string(),
+                Some(rate) => rate.octets_per_second().to_string(),
+            },
             "in_flight" => connection.in_flight().to_string(),
             "mss" => connection.mss().to_string(),
             "snd_wnd" => connection.snd_wnd.to_string(),

@@ -1,0 +1,140 @@
+//! What became of each connection, and whether it may.
+
+use std::collections::HashMap;
+
+use ringroad_engine::telemetry::ServiceCounters;
+
+use super::case::{Case, Client, CookieUse, INTRUDERS_FROM, service_for};
+use super::failure::{Failure, Oracle};
+use crate::actors::{Expectation, Role, Script};
+use crate::appliance::peer::{Peer, Status};
+use crate::appliance::rig::{CLIENTS, Hosts, ORIGINS};
+
+/// Connections, by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Both ends have received all.
+    pub whole: u64,
+    /// Of these, served by Linux.
+    pub by_linux: u64,
+    /// Cut short, with a reason.
+    pub cut_short: u64,
+    /// Refused in the handshake, or never answered, with a reason.
+    pub refused: u64,
+}
+
+/// Looks at every connection of a run that is over. The engine's own counts give some a reason: those
+/// that were reclaimed, as packet memory was short and they did not move, and those left to Linux.
+pub(super) fn judge(
+    case: &Case,
+    hosts: &Hosts,
+    counters: ServiceCounters,
+) -> Result<Tally, Failure> {
+    let mut reclaimed = counters.reclaimed;
+    let by_origins = Served::by(&hosts.0[ORIGINS].all_peers(), case)?;
+    let by_linux = Served::by(&hosts.1[CLIENTS].all_peers(), case)?;
+    let mut tally = Tally::default();
+    for client in &case.clients {
+        let key = (client.address, service_for(client.address));
+        let Some(peer) = hosts.0[CLIENTS].peers.get(&key) else { continue };
+        check(client.script, Role::Origin, peer)?;
+        let id = client.script.id;
+        let of_linux = by_linux.whole(id);
+        let heard_all = peer.received.len() == client.script.len(Role::Origin);
+        if heard_all && has_ended(peer) && (of_linux || by_origins.whole(id)) {
+            tally.whole += 1;
+            tally.by_linux += u64::from(of_linux);
+            continue;
+        }
+        // A cookie is proven by the client's first segment alone: where another comes first, Linux
+        // knows of no connection, and says so. And where a SYN is sent again after one that was left
+        // to Linux, two answer it. By the service's policy, it may be refused instead.
+        let full = counters.fell_back + counters.refused > 0;
+        let unproven = (full || case.cookies != CookieUse::Off) && peer.received.is_empty();
+        match case.expectation(client) {
+            Expectation::Whole if !unproven => {
+                let Some(left) = reclaimed.checked_sub(1) else {
+                    return Err(unjustified(client, peer));
+                };
+                reclaimed = left;
+                tally.cut_short += 1;
+            }
+            _ if peer.received.is_empty() => tally.refused += 1,
+            _ => tally.cut_short += 1,
+        }
+    }
+    Ok(tally)
+}
+
+/// What those who answer have received of each connection.
+struct Served(HashMap<u32, bool>);
+
+impl Served {
+    fn by(peers: &[&Peer], case: &Case) -> Result<Self, Failure> {
+        let scripts: HashMap<u32, Script> =
+            case.clients.iter().map(|client| (client.script.id, client.script)).collect();
+        let mut served = HashMap::new();
+        for peer in peers {
+            // Who has heard less than what tells them apart has heard of nobody.
+            let Some(told) = Script::of(&peer.received) else { continue };
+            if told.id >= INTRUDERS_FROM {
+                continue;
+            }
+            let Some(script) = scripts.get(&told.id).filter(|script| **script == told) else {
+                let message = format!("{} has heard of {told:?}, which nobody said", peer.local);
+                return Err(Failure::new(Oracle::Integrity, message));
+            };
+            check(*script, Role::Client, peer)?;
+            let whole = peer.received.len() == script.len(Role::Client);
+            *served.entry(told.id).or_default() |= whole;
+        }
+        Ok(Served(served))
+    }
+
+    fn whole(&self, id: u32) -> bool {
+        self.0.get(&id).copied().unwrap_or_default()
+    }
+}
+
+/// What has arrived is a beginning of what was said.
+fn check(script: Script, speaker: Role, peer: &Peer) -> Result<(), Failure> {
+    let said = script.octets(speaker);
+    let known = peer.received.len().min(said.len());
+    let differs = (0..known).find(|at| peer.received[*at] != said[*at]);
+    let at = differs.or((peer.received.len() > said.len()).then_some(said.len()));
+    match at {
+        None => Ok(()),
+        Some(at) => {
+            let message = format!(
+                "{} has received {} octets of connection {}, and octet {at} of them is not what was said",
+                peer.local,
+                peer.received.len(),
+                script.id
+            );
+            Err(Failure::new(Oracle::Integrity, message))
+        }
+    }
+}
+
+/// In order. A reset, or none, is as good only where all that is lost is the answer to the last FIN.
+fn has_ended(peer: &Peer) -> bool {
+    match peer.status {
+        Status::Finished => true,
+        Status::Reset | Status::GaveUp => peer.unacknowledged() <= 1,
+        _ => false,
+    }
+}
+
+fn unjustified(client: &Client, peer: &Peer) -> Failure {
+    let message = format!(
+        "connection {} of {} has no reason to end {:?}: it has received {} of {} octets, {} of its \
+         own are unacknowledged",
+        client.script.id,
+        client.address,
+        peer.status,
+        peer.received.len(),
+        client.script.len(Role::Origin),
+        peer.unacknowledged()
+    );
+    Failure::new(Oracle::Completion, message)
+}

@@ -1,0 +1,270 @@
+//! Plays a case: builds the world, has everything happen when it is due, and looks on.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use ringroad_engine::limits::WHEEL_TICK;
+use ringroad_engine::port::sim::SimPort;
+use ringroad_engine::shield::Rates;
+use ringroad_engine::stage::{Cookies, Pressure, TwinGate};
+use ringroad_engine::telemetry::Snapshot;
+use ringroad_engine::time::Instant;
+
+use super::case::{Case, Client, CookieUse, service_for};
+use super::failure::{Failure, Oracle, catching};
+use super::judge;
+use super::report::Report;
+use super::watch::Watch;
+use crate::actors::{Behaviour, Scene};
+use crate::appliance::peer::Settings;
+use crate::appliance::rig::{CLIENTS, Listener, ORIGINS, Plan, World, secs};
+use crate::faults::{AdminFault, AdminFaultKind, After, Faulty, OriginFaults, stop};
+use crate::internet::Internet;
+
+/// Plays a case to its end, or to where something is wrong. The same case has the same outcome, and
+/// the same packets, always.
+pub fn run(case: &Case, watch: &Watch) -> Result<Report, Failure> {
+    catching(|| Run::new(case, watch).play())
+}
+
+struct Run<'a> {
+    case: &'a Case,
+    watch: &'a Watch,
+    world: World<Faulty<SimPort>, TwinGate<SimPort>>,
+    internets: [Rc<RefCell<Internet>>; 2],
+    began: Instant,
+    /// What is still to come, the next first.
+    clients: VecDeque<&'a Client>,
+    admin: VecDeque<AdminFault>,
+    origin_faults: OriginFaults,
+    is_calm: bool,
+    /// When the world has last turned. Where nothing is due any more, its time goes on to the end.
+    turned_at: Instant,
+    frames_free_least: usize,
+}
+
+impl<'a> Run<'a> {
+    fn new(case: &'a Case, watch: &'a Watch) -> Self {
+        let mut world = build(case);
+        let began = world.now;
+        let internets = [CLIENTS, ORIGINS].map(|side| internet(case, side));
+        for (side, internet) in world.hosts.0.iter_mut().zip(&internets) {
+            side.network = Some(Box::new(internet.clone()));
+        }
+        // What is damaged on its way may reach Linux as well.
+        world.hosts.all_mut().for_each(|side| side.corrupting = true);
+        for (index, side) in world.hosts.0.iter_mut().enumerate() {
+            side.observer = Some(watch.observer(index));
+        }
+        for origin in &case.origins {
+            let behaviour = origin.behaviour;
+            world.listen(origin.address, origin.settings, move || behaviour.origin());
+        }
+        // Linux serves what the engine leaves to it.
+        for address in &case.service.listen {
+            // Whoever speaks to it is no engine, and its TCP knows nothing of narrow paths.
+            let settings = Settings {
+                lossy: true,
+                forged: true,
+                segment_max: 1200,
+                patience: Some(secs(900)),
+                ..Settings::MODERN
+            };
+            let plain = || Behaviour::Plain.origin();
+            let listener = Listener::Accept(settings, Box::new(plain));
+            world.hosts.1[CLIENTS].listeners.insert(*address, listener);
+        }
+        let known = |client: &Client| (client.address, service_for(client.address));
+        let scene = Scene::clients(case.clients.iter().map(known).collect());
+        for intruding in &case.intruders {
+            let actor = intruding.attack.actor(case.seed, began, scene.clone());
+            world.hosts.0[intruding.side].actors.push(actor);
+        }
+        let mut clients: Vec<&Client> = case.clients.iter().collect();
+        clients.sort_by_key(|client| client.opens_at);
+        let mut admin = case.admin_faults.clone();
+        admin.sort_by_key(|fault| fault.at);
+        Run {
+            case,
+            watch,
+            frames_free_least: world.lane.worker().pool.free_count(),
+            world,
+            internets,
+            began,
+            turned_at: began,
+            clients: clients.into(),
+            admin: admin.into(),
+            origin_faults: OriginFaults::new(case.origin_faults.clone()),
+            is_calm: false,
+        }
+    }
+
+    fn play(mut self) -> Result<Report, Failure> {
+        let patience = self.case.calm_at + self.case.service.idle_timeout + LIVENESS;
+        loop {
+            let since = self.since();
+            if since >= self.case.calm_at && !self.is_calm {
+                self.calm();
+            }
+            self.open(since);
+            if self.administer(since) == After::Stops {
+                return self.stop();
+            }
+            self.origin_faults.pass(since, &mut self.world.hosts.0[ORIGINS]);
+            if self.is_over() {
+                return self.finish();
+            }
+            if since > patience {
+                return Err(self.failure(Oracle::Liveness, &self.world.describe()));
+            }
+            self.turned_at = self.world.now;
+            let end = self.began + patience + Duration::from_secs(1);
+            self.world.step(self.next_event().min(end));
+            self.look()?;
+        }
+    }
+
+    fn since(&self) -> Duration {
+        self.world.now - self.began
+    }
+
+    /// Opens the connections that are due.
+    fn open(&mut self, since: Duration) {
+        while let Some(client) =
+            self.clients.front().filter(|client| client.opens_at <= since).copied()
+        {
+            self.clients.pop_front();
+            let key = (client.address, service_for(client.address));
+            let app = client.behaviour.client(client.script);
+            self.world.client_at(key, None, client.settings, app);
+        }
+    }
+
+    fn administer(&mut self, since: Duration) -> After {
+        while let Some(fault) = self.admin.front().filter(|fault| fault.at <= since).copied() {
+            self.admin.pop_front();
+            if fault.apply(&mut self.world) == After::Stops {
+                return After::Stops;
+            }
+        }
+        After::GoesOn
+    }
+
+    /// From here on nothing goes wrong.
+    fn calm(&mut self) {
+        self.is_calm = true;
+        for internet in &self.internets {
+            internet.borrow_mut().heal();
+        }
+        self.world.lane.ports_mut().iter_mut().for_each(Faulty::heal);
+        for side in &mut self.world.hosts.0 {
+            side.actors.iter_mut().for_each(|actor| actor.stop());
+        }
+        self.origin_faults.heal(&mut self.world.hosts.0[ORIGINS]);
+        let restored = [CLIENTS, ORIGINS].map(AdminFaultKind::RouteBack);
+        for kind in restored {
+            AdminFault { at: self.case.calm_at, kind }.apply(&mut self.world);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.clients.is_empty()
+            && self.admin.is_empty()
+            && self.world.hosts.all_over()
+            && self.world.lane.worker().active() == 0
+    }
+
+    /// When something happens that nobody in the world knows of.
+    fn next_event(&self) -> Instant {
+        let client = self.clients.front().map(|client| self.began + client.opens_at);
+        let admin = self.admin.front().map(|fault| self.began + fault.at);
+        let calm = (!self.is_calm).then(|| self.began + self.case.calm_at);
+        let origins = self.origin_faults.next_due(self.began);
+        let known = [client, admin, calm].into_iter().flatten().min();
+        known.unwrap_or(Instant::FAR_FUTURE).min(origins)
+    }
+
+    /// What must hold after each turn. The rig itself sees to the ledger and to the frames.
+    fn look(&mut self) -> Result<(), Failure> {
+        let worker = self.world.lane.worker();
+        self.frames_free_least = self.frames_free_least.min(worker.pool.free_count());
+        if worker.active() > self.case.service.max_connections as usize {
+            let message = format!("{} connections are open", worker.active());
+            return Err(self.failure(Oracle::Limits, &message));
+        }
+        let due = worker.next_deadline();
+        if !worker.has_queued() && due + 2 * WHEEL_TICK < self.turned_at {
+            let late = self.turned_at - due;
+            return Err(self.failure(Oracle::Timers, &format!("something is {late:?} overdue")));
+        }
+        Ok(())
+    }
+
+    /// Nothing is open any more.
+    fn finish(self) -> Result<Report, Failure> {
+        let since = self.turned_at - self.began;
+        let tally = judge::judge(self.case, &self.world.hosts, self.world.counters())?;
+        let mut snapshot = Snapshot::new(1, 2);
+        self.world.lane.fill(&mut snapshot);
+        self.world.finish();
+        Ok(Report::new(self.case, self.watch, since, tally, &snapshot, self.frames_free_least))
+    }
+
+    /// The engine is ended in the middle of everything.
+    fn stop(self) -> Result<Report, Failure> {
+        let since = self.since();
+        let (snapshot, hosts) = stop(self.world);
+        let tally = judge::judge(self.case, &hosts, snapshot.services[0])?;
+        Ok(Report::new(self.case, self.watch, since, tally, &snapshot, self.frames_free_least))
+    }
+
+    fn failure(&self, oracle: Oracle, message: &str) -> Failure {
+        Failure { at: Some(self.since()), ..Failure::new(oracle, message.to_owned()) }
+    }
+}
+
+fn build(case: &Case) -> World<Faulty<SimPort>, TwinGate<SimPort>> {
+    let cookies = match case.cookies {
+        CookieUse::Off => Cookies::Off,
+        CookieUse::Always => Cookies::Always,
+        CookieUse::UnderPressure(thresholds) => Cookies::UnderPressure(Pressure::new(thresholds)),
+    };
+    let plan = Plan {
+        frames: case.frames,
+        device: case.device,
+        service: case.service.clone(),
+        cookies,
+        is_replayed_by_seed: false,
+        ..Plan::new(case.seed)
+    };
+    let pool = plan.pool();
+    let mut world = World::with_twin(plan, pool, Rates::default(), |port, side| {
+        let faults = case.port_faults.iter().filter(|(of, _)| *of == side);
+        Faulty::new(port, case.seed ^ side as u64, faults.map(|(_, fault)| *fault).collect())
+    });
+    if case.cookies != CookieUse::Off {
+        AdminFault { at: Duration::ZERO, kind: AdminFaultKind::Keys(0) }.apply(&mut world);
+    }
+    world
+}
+
+/// The networks on a side, with everybody in theirs.
+fn internet(case: &Case, side: usize) -> Rc<RefCell<Internet>> {
+    let mut internet = Internet::new(case.seed ^ (side as u64) << 32);
+    for network in &case.networks[side] {
+        internet.add(network.clone());
+    }
+    let clients = case.clients.iter().map(|client| (client.address, client.network));
+    let origins = case.origins.iter().map(|origin| (origin.address, origin.network));
+    let hosts: Vec<_> = if side == CLIENTS { clients.collect() } else { origins.collect() };
+    for (address, network) in hosts {
+        internet.place(address.ip(), network);
+    }
+    Rc::new(RefCell::new(internet))
+}
+
+/// What anything that can still finish may take when nothing goes wrong any more, and what can not
+/// to be given up: some retransmission timeouts at their longest.
+const LIVENESS: Duration = Duration::from_secs(30 * 60);
