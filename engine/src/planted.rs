@@ -46,8 +46,6 @@ faults! {
         "Octets are missing in the middle of a stream after a loss.",
     RetransmissionTimerForgotten = "forgets to arm the retransmission timer",
         "What is lost stays lost, and its connection hangs.",
-    PersistTimerForgotten = "forgets to arm the persist timer",
-        "A connection hangs for good if the news that its reader goes on is lost.",
     ReassembledAcrossGap = "joins a run behind a gap to the one before",
         "Octets that overtook others come out in their place.",
     SackOneTooMany = "reports an octet behind what has arrived out of order",

@@ -30,11 +30,10 @@ const SEARCHES: &[Search] = &[
     search(Fault::PeerMssIgnored, Scenario::SlowOrigin, 2),
     search(Fault::FinNotCarried, Scenario::Mixed, 4),
     search(Fault::ResetNotCarried, Scenario::Flood, 6),
-    search(Fault::SleeperLosesTimestamps, Scenario::SlowOrigin, 4),
+    search(Fault::SleeperLosesTimestamps, Scenario::SlowOrigin, 6),
     search(Fault::FlowNotForgotten, Scenario::Satellite, 2),
     search(Fault::SourcePortNotGivenBack, Scenario::Satellite, 2),
     search(Fault::CookieMssTooLarge, Scenario::SlowOrigin, 4),
-    search(Fault::PersistTimerForgotten, Scenario::MemoryPressure, 20),
     search(Fault::EqualTimestampRefused, Scenario::Middlebox, 4),
     search(Fault::SentWhileWithDevice, Scenario::Mixed, 12),
 ];

@@ -254,10 +254,7 @@ impl Connection {
             // largest window ever, or if waiting has not helped.
             if usable == 0 || (usable < self.cold.max_snd_wnd / 2 && !self.cold.override_sws) {
                 self.cold.cwnd_limited = false;
-                if outstanding == 0
-                    && self.retransmit_at == Instant::FAR_FUTURE
-                    && !planted::is(Fault::PersistTimerForgotten)
-                {
+                if outstanding == 0 && self.retransmit_at == Instant::FAR_FUTURE {
                     // RFC 9293 §3.8.6.1: nothing in flight will bring news of the window.
                     self.arm_retransmission(cx.now);
                 }

@@ -116,11 +116,13 @@ fn check(script: Script, speaker: Role, peer: &Peer) -> Result<(), Failure> {
     }
 }
 
-/// In order. A reset, or none, is as good only where all that is lost is the answer to the last FIN.
+/// In order. A reset is as good only where all that is lost is the answer to the last FIN; so is
+/// silence, behind the other's end.
 fn has_ended(peer: &Peer) -> bool {
     match peer.status {
         Status::Finished => true,
-        Status::Reset | Status::GaveUp => peer.unacknowledged() <= 1,
+        Status::Reset => peer.unacknowledged() <= 1,
+        Status::GaveUp => peer.peer_finished && peer.unacknowledged() <= 1,
         _ => false,
     }
 }
