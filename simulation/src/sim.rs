@@ -13,6 +13,7 @@ pub mod case;
 mod dice;
 mod failure;
 mod judge;
+mod networks;
 mod report;
 mod run;
 mod scenario;
