@@ -139,7 +139,7 @@ impl Actor for Greed {
             self.state = State::Over;
         }
         match self.state {
-            State::Over if !segment.has(RST) => self.sending.push(reset_for(&segment)),
+            State::Over if !segment.has(RST) => self.sending.push(segment.reset().build()),
             State::Over => {}
             State::Opening { .. } if segment.has(SYN) => {
                 self.arrived = segment.seq.wrapping_add(1);
@@ -200,22 +200,6 @@ impl Actor for Greed {
     fn stop(&mut self) {
         self.clock.stop();
     }
-}
-
-/// RFC 9293 §3.10.7.1, so that the appliance does not wait for somebody who is gone.
-fn reset_for(segment: &Segment) -> Vec<u8> {
-    Segment {
-        link: segment.link.reversed(),
-        source: segment.destination,
-        destination: segment.source,
-        seq: segment.ack,
-        ack: 0,
-        flags: RST,
-        window: 0,
-        options: Options::default(),
-        payload: Vec::new(),
-    }
-    .build()
 }
 
 const SYN_AGAIN: Duration = Duration::from_secs(1);

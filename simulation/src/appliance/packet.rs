@@ -101,6 +101,22 @@ impl Segment {
         self.payload.len() as u32 + u32::from(self.has(SYN)) + u32::from(self.has(FIN))
     }
 
+    /// What a host answers that knows of no connection (RFC 9293 §3.10.7.1).
+    pub fn reset(&self) -> Segment {
+        let acknowledges = self.has(ACK);
+        Segment {
+            link: self.link.reversed(),
+            source: self.destination,
+            destination: self.source,
+            seq: if acknowledges { self.ack } else { 0 },
+            ack: if acknowledges { 0 } else { self.seq.wrapping_add(self.sequence_len()) },
+            flags: if acknowledges { RST } else { RST | ACK },
+            window: 0,
+            options: Options::default(),
+            payload: Vec::new(),
+        }
+    }
+
     /// The packet, from the Ethernet header on.
     pub fn build(&self) -> Vec<u8> {
         let mut tcp = Vec::with_capacity(60 + self.payload.len());

@@ -348,26 +348,10 @@ impl Side {
             Some(Listener::Silent) => {}
             _ if self.resets && !segment.has(RST) => {
                 self.stats.strays += u64::from(!is_syn);
-                self.leave(now, reset_for(&segment).build());
+                self.leave(now, segment.reset().build());
             }
             _ => {}
         }
-    }
-}
-
-/// RFC 9293 §3.10.7.1.
-fn reset_for(segment: &Segment) -> Segment {
-    let acknowledges = segment.has(packet::ACK);
-    Segment {
-        link: segment.link.reversed(),
-        source: segment.destination,
-        destination: segment.source,
-        seq: if acknowledges { segment.ack } else { 0 },
-        ack: if acknowledges { 0 } else { segment.seq.wrapping_add(segment.sequence_len()) },
-        flags: if acknowledges { RST } else { RST | packet::ACK },
-        window: 0,
-        options: packet::Options::default(),
-        payload: Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a connection begins, and how a reset ends it.
 
-use super::super::packet::{ACK, FIN, Options, PSH, RST, Segment};
+use super::super::packet::{ACK, FIN, PSH, Segment};
 use super::{Peer, Status};
 
 impl Peer {
@@ -98,17 +98,7 @@ impl Peer {
     /// It is of no connection of ours (RFC 9293 §3.10.7.1 and §3.10.7.3).
     pub(super) fn disown(&mut self, segment: &Segment) {
         if segment.has(ACK) {
-            self.aside.push(Segment {
-                link: self.link,
-                source: self.local,
-                destination: self.remote,
-                seq: segment.ack,
-                ack: 0,
-                flags: RST,
-                window: 0,
-                options: Options::default(),
-                payload: Vec::new(),
-            });
+            self.aside.push(segment.reset());
         }
     }
 }
