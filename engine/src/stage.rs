@@ -4,14 +4,19 @@
 //! completion: receive, process and send follow each other on one core. To follow a frame from
 //! the wire to the wire, start at [`Lane::turn`].
 
+mod bell;
+mod board;
 mod clock;
 mod control;
 mod gate;
 mod idle;
 mod lane;
 mod pressure;
+mod told;
 mod worker;
 
+pub use bell::Bell;
+pub use board::Board;
 pub use clock::monotonic;
 pub use control::{Command, Commands, Mailbox, Neighbours, mailbox};
 pub use gate::{Gate, NoGate, ShieldGate, TwinGate};

@@ -308,12 +308,7 @@ impl Worker {
         for (slot, counters) in snapshot.services.iter_mut().zip(counters) {
             *slot = counters;
         }
-        snapshot.frames = FrameCounts {
-            capacity: self.pool.capacity() as u64,
-            free: self.pool.free_count() as u64,
-            held: self.pool.held_count() as u64,
-            with_devices: self.pool.with_devices() as u64,
-        };
+        snapshot.frames = FrameCounts::of(&self.pool);
     }
 
     /// The ledger as of now, for tests.
