@@ -1,6 +1,8 @@
 use super::*;
 use crate::limits::BURST;
 
+mod model;
+mod pools;
 mod promises;
 
 fn pool(frames: usize) -> FramePool {
