@@ -7,13 +7,16 @@ use crate::wire::Malformed;
 
 /// Counts of one lane since its start [frames].
 ///
-/// On the way in, `received = forwarded + consumed + to_kernel + held + Σ dropped`; on the way
-/// out, `sent = forwarded + originated + retransmitted`. Both hold between any two bursts;
-/// [`Ledger::assert_balanced`] says so in tests.
+/// On the way in, `received + taken_over = forwarded + consumed + to_kernel + handed_over + held +
+/// Σ dropped`; on the way out, `sent = forwarded + originated + retransmitted`. Both hold between any
+/// two bursts; [`Ledger::assert_balanced`] says so in tests. Of several lanes, as many frames are
+/// between two as were handed over and are not taken over yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// Taken from ports.
     pub received: u64,
+    /// Received by another lane, whose worker left them to ours.
+    pub taken_over: u64,
     /// Frames whose payload went on to the other leg. The frame that came in is the frame that
     /// went out, so this term stands in both sums.
     pub forwarded: u64,
@@ -23,6 +26,8 @@ pub struct Ledger {
     pub consumed: u64,
     /// Frames handed to Linux.
     pub to_kernel: u64,
+    /// Frames left to another lane's worker, whose flow they are of.
+    pub handed_over: u64,
     /// Received frames whose payload waits to be sent for the first time.
     pub held: u64,
     /// Frames that are malformed, by the first thing wrong with them.
@@ -79,9 +84,11 @@ impl Ledger {
     /// What the two sums of the type's description differ by: `(in, out)`, zero when balanced.
     pub fn imbalance(&self) -> (i64, i64) {
         let drops: u64 = self.drops().map(|(_, count)| count).sum();
-        let fates = self.forwarded + self.consumed + self.to_kernel + self.held + drops;
+        let fates =
+            self.forwarded + self.consumed + self.to_kernel + self.handed_over + self.held + drops;
         let origins = self.forwarded + self.originated + self.retransmitted;
-        (self.received.wrapping_sub(fates) as i64, self.sent.wrapping_sub(origins) as i64)
+        let came = self.received + self.taken_over;
+        (came.wrapping_sub(fates) as i64, self.sent.wrapping_sub(origins) as i64)
     }
 
     /// # Panics
@@ -131,6 +138,10 @@ drop_reasons! {
     AnswersFull = "answers_full",
     /// A segment of a connection that slept, while all those awake were busy; it is sent again.
     AllAwakeBusy = "all_awake_busy",
+    /// A packet of another lane's flow that found no room on its way there.
+    HandOverFull = "hand_over_full",
+    /// A packet that another lane took for ours, of a flow that we take for another's.
+    Misdirected = "misdirected",
     /// Payload that was waiting for a connection which has ended meanwhile.
     ConnectionEnded = "connection_ended",
 }
