@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 use ringroad_config::schema::{Config, DriverKind, Idle};
 use ringroad_ebpf::EgressRange;
+use ringroad_engine::flow::Owner;
 use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes, read_once};
 use ringroad_engine::port::Port;
 use ringroad_engine::stage::{
@@ -143,6 +144,7 @@ async fn serve<B: Backend>(
         known_flows: Some(backend.known_flows()?),
         proven_sources: backend.proven_sources(&plan)?,
         secret: secret::load(&config.admin.socket)?,
+        owner: Owner::default(),
     };
     let snapshot = Snapshot::new(names.services.len(), names.ports.len());
     let worker = Worker::new(settings, pool, routes, monotonic());

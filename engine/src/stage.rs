@@ -23,4 +23,7 @@ pub use gate::{Gate, NoGate, ShieldGate, TwinGate};
 pub use idle::IdlePolicy;
 pub use lane::{Cookies, Lane};
 pub use pressure::{Load, Pressure, Thresholds};
-pub use worker::{Outlet, PortIdentity, Worker, WorkerSettings, flows_for, idle_connection_octets};
+pub use worker::{
+    Outlet, PortIdentity, Stray, Worker, WorkerSettings, flow_hasher, flows_for,
+    idle_connection_octets,
+};
