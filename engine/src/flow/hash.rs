@@ -22,7 +22,7 @@ impl FlowHash {
     /// One of `parts` equal ones, from zero: by the lower half, of which a flow table knows nothing.
     #[inline]
     pub fn part(self, parts: NonZeroU8) -> u8 {
-        ((self.0 & u64::from(u32::MAX)) * u64::from(parts.get()) >> 32) as u8
+        ((u64::from(self.0 as u32) * u64::from(parts.get())) >> 32) as u8
     }
 }
 

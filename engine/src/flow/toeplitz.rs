@@ -30,14 +30,11 @@ impl Toeplitz {
             let window = a << 32 | b << 24 | c << 16 | d << 8 | e;
             // The bit that is `shift` places into the octet adds the key from there on.
             let adds = |shift: usize| (window >> (8 - shift)) as u32;
-            for value in 0..16 {
-                let sum = |first: usize| {
-                    (0..4)
-                        .filter(|bit| value & (8 >> bit) != 0)
-                        .fold(0, |sum, bit| sum ^ adds(first + bit))
-                };
-                octet[0][value] = sum(0);
-                octet[1][value] = sum(4);
+            for (half, values) in octet.iter_mut().enumerate() {
+                for (value, sum) in values.iter_mut().enumerate() {
+                    let bits = (0..4).filter(|bit| value & (8 >> bit) != 0);
+                    *sum = bits.fold(0, |sum, bit| sum ^ adds(4 * half + bit));
+                }
             }
         }
         Some(Toeplitz { octets })
