@@ -24,7 +24,7 @@ mod transit;
 use std::num::NonZeroU32;
 
 pub use burst::Burst;
-pub use loan::Loan;
+pub use loan::{DepartingGuests, Loan};
 pub use region::Region;
 pub use store::{Layout, Store, prefetch};
 pub use transit::Transit;
@@ -113,6 +113,8 @@ pub struct FramePool {
     in_hand: usize,
     /// Free frames that open devices must always find here.
     device_reserve: usize,
+    /// Frames that this pool may have at most, with those that others give up to it.
+    capacity_max: usize,
     /// Which of its memory's pools this is.
     number: u8,
     /// `None` in a pool that has its memory to itself.
@@ -138,7 +140,8 @@ impl FramePool {
     /// If there are more than [`FRAMES_MAX`], or larger ones than [`FRAME_SIZE_MAX`].
     pub fn from_store(store: Store) -> Self {
         assert!(store.index_end() <= FRAMES_MAX && store.frame_size() <= FRAME_SIZE_MAX);
-        FramePool { store, in_hand: 0, device_reserve: 0, number: 0, guests: None }
+        let capacity_max = store.capacity();
+        FramePool { store, in_hand: 0, device_reserve: 0, capacity_max, number: 0, guests: None }
     }
 
     /// A pool in ordinary memory, for simulation and tests.
@@ -149,6 +152,17 @@ impl FramePool {
     /// All frames of this pool [frames].
     pub fn capacity(&self) -> usize {
         self.store.capacity()
+    }
+
+    /// Frames that this pool may have at most [frames]. More than [`FramePool::capacity`] where others
+    /// give frames up to it, as they do to a worker on a core of its own.
+    pub fn capacity_max(&self) -> usize {
+        self.capacity_max
+    }
+
+    /// Has the pool keep to so many frames: one that has taken them all is scarce.
+    pub fn set_capacity_max(&mut self, frames: usize) {
+        self.capacity_max = frames;
     }
 
     /// Frames are numbered below this; see [`Frame::index`].
@@ -167,19 +181,26 @@ impl FramePool {
         self.capacity() - self.free_count()
     }
 
+    /// Frames that can still be held before the pool has none, those included that others may still
+    /// give up to it [frames].
+    #[inline]
+    fn available(&self) -> usize {
+        self.capacity_max.saturating_sub(self.held_count())
+    }
+
     /// Whether what is free is needed by the devices. Devices are refilled before all else, so
     /// only holding on to received frames brings the pool here. Who could hold one more (payload
     /// waiting for an acknowledgement, say) drops it instead; what is consumed at once, as the
     /// acknowledgement that frees the others, is welcome still. So reception never starves.
     #[inline]
     pub fn is_scarce(&self) -> bool {
-        self.free_count() < self.device_reserve
+        self.available() < self.device_reserve
     }
 
     /// Frames that are free beyond what the devices need [frames].
     #[inline]
     pub fn spare_count(&self) -> usize {
-        self.free_count().saturating_sub(self.device_reserve)
+        self.available().saturating_sub(self.device_reserve)
     }
 
     /// Whether frames should go only to payload that can move on. What waits for something else
@@ -187,8 +208,8 @@ impl FramePool {
     /// would be dropped for want of one, for ever.
     #[inline]
     pub fn is_tight(&self) -> bool {
-        let usable = self.capacity().saturating_sub(self.device_reserve);
-        self.free_count() < self.device_reserve + usable / KEPT_FOR_ORDER
+        let usable = self.capacity_max.saturating_sub(self.device_reserve);
+        self.available() < self.device_reserve + usable / KEPT_FOR_ORDER
     }
 
     pub fn frame_size(&self) -> usize {

@@ -39,6 +39,12 @@ pub trait Port {
     /// was nothing to send.
     fn flush(&mut self, pool: &mut FramePool);
 
+    /// Whether every frame can be given back now: those that another core has take a while to come
+    /// home.
+    fn may_close(&self, _pool: &FramePool) -> bool {
+        true
+    }
+
     /// Gives every frame that the device still holds back to the pool, as far as the device lets
     /// go of them. The port is unusable afterwards.
     fn close(&mut self, pool: &mut FramePool);

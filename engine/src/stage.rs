@@ -9,9 +9,12 @@ mod board;
 mod clock;
 mod control;
 mod gate;
+mod hop;
 mod idle;
+mod io;
 mod lane;
 mod pressure;
+mod rx;
 mod told;
 mod worker;
 
@@ -20,7 +23,9 @@ pub use board::Board;
 pub use clock::monotonic;
 pub use control::{Command, Commands, Mailbox, Neighbours, mailbox};
 pub use gate::{Gate, NoGate, ShieldGate, TwinGate};
+pub use hop::{Hop, Hops, hops};
 pub use idle::IdlePolicy;
+pub use io::{IoSettings, IoStage, WorkerEnd};
 pub use lane::{Cookies, Lane};
 pub use pressure::{Load, Pressure, Thresholds};
 pub use worker::{

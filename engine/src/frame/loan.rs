@@ -39,8 +39,16 @@ pub(super) struct Guests {
     lenders: Vec<u8>,
     /// Behind each frame that leaves the one that leaves next, plus one; zero ends the list.
     next: Vec<u32>,
-    /// For each pool, the first of those that leave for it, plus one.
-    leaving: Vec<u32>,
+    /// For each pool, those that leave for it.
+    leaving: Vec<Leaving>,
+    /// [frames]
+    count: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Leaving {
+    /// Plus one.
+    first: u32,
     /// [frames]
     count: usize,
 }
@@ -51,7 +59,7 @@ impl Guests {
         Guests {
             lenders: vec![0; frames],
             next: vec![0; frames],
-            leaving: vec![0; pools],
+            leaving: vec![Leaving::default(); pools],
             count: 0,
         }
     }
@@ -64,16 +72,18 @@ impl Guests {
 
     #[inline]
     pub(super) fn leave(&mut self, index: u32) {
-        let first = &mut self.leaving[usize::from(self.lenders[index as usize])];
-        self.next[index as usize] = *first;
-        *first = index + 1;
+        let leaving = &mut self.leaving[usize::from(self.lenders[index as usize])];
+        self.next[index as usize] = leaving.first;
+        leaving.first = index + 1;
+        leaving.count += 1;
     }
 
     #[inline]
     fn next_leaving(&mut self, lender: u8) -> Option<u32> {
-        let first = self.leaving.get_mut(usize::from(lender))?;
-        let index = first.checked_sub(1)?;
-        *first = self.next[index as usize];
+        let leaving = self.leaving.get_mut(usize::from(lender))?;
+        let index = leaving.first.checked_sub(1)?;
+        leaving.first = self.next[index as usize];
+        leaving.count -= 1;
         self.count -= 1;
         Some(index)
     }
@@ -152,12 +162,8 @@ impl FramePool {
 
     /// The guests of `lender` that were freed, as many as are taken; they have left then.
     #[inline]
-    pub fn departing_guests(&mut self, lender: u8) -> impl Iterator<Item = Loan> {
-        std::iter::from_fn(move || {
-            let index = self.guests.as_mut()?.next_leaving(lender)?;
-            self.store.set_holders(index, Holders::NONE);
-            Some(Loan { frame: Frame::new(index, 0, 0), lender })
-        })
+    pub fn departing_guests(&mut self, lender: u8) -> DepartingGuests<'_> {
+        DepartingGuests { pool: self, lender }
     }
 
     /// Whether the frame is another pool's.
@@ -166,5 +172,33 @@ impl FramePool {
         self.guests.is_some() && self.store.holders(frame.index()).is_guest()
     }
 }
+
+/// See [`FramePool::departing_guests`].
+#[derive(Debug)]
+pub struct DepartingGuests<'a> {
+    pool: &'a mut FramePool,
+    lender: u8,
+}
+
+impl Iterator for DepartingGuests<'_> {
+    type Item = Loan;
+
+    #[inline]
+    fn next(&mut self) -> Option<Loan> {
+        let index = self.pool.guests.as_mut()?.next_leaving(self.lender)?;
+        self.pool.store.set_holders(index, Holders::NONE);
+        Some(Loan { frame: Frame::new(index, 0, 0), lender: self.lender })
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let leaving = self.pool.guests.as_ref().map(|guests| &guests.leaving);
+        let leaving = leaving.and_then(|leaving| leaving.get(usize::from(self.lender)));
+        let count = leaving.map_or(0, |leaving| leaving.count);
+        (count, Some(count))
+    }
+}
+
+impl ExactSizeIterator for DepartingGuests<'_> {}
 
 const _: () = assert!(size_of::<Option<Loan>>() == 12);

@@ -43,6 +43,7 @@ impl FramePool {
         let count = pools.len();
         for (number, pool) in pools.iter_mut().enumerate() {
             pool.join_others(number as u8, count);
+            pool.set_capacity_max(pool.capacity());
         }
         pools
     }

@@ -37,7 +37,7 @@ pub enum Cookies {
 }
 
 impl Cookies {
-    fn are_on(&self) -> bool {
+    pub(super) fn are_on(&self) -> bool {
         match self {
             Cookies::Off => false,
             Cookies::Always => true,
@@ -97,18 +97,24 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
 
     /// Polls until told to stop; returns the last counts. `clock` is read twice a turn.
     pub fn run(mut self, mut clock: impl FnMut() -> Instant, mut last: Snapshot) -> Snapshot {
-        loop {
+        while self.obey() {
             let found = self.turn(&mut clock);
-            if !self.obey() {
-                break;
-            }
             match self.idle.pause(found) {
                 Pause::None => {}
                 Pause::Nap => self.idle.nap(),
                 Pause::Sleep => self.sleep(clock()),
             }
         }
-        self.stop(&mut clock);
+        self.begin_to_stop();
+        for _ in 0..STOP_TURNS_MAX {
+            if self.may_close() {
+                break;
+            }
+            if self.turn(&mut clock) == 0 {
+                self.idle.nap();
+            }
+        }
+        self.close(clock());
         self.fill(&mut last);
         last
     }
@@ -231,17 +237,22 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         self.worker.has_queued() || self.io.out.iter().any(|out| !out.is_empty())
     }
 
-    /// Resets what is open and takes every frame back.
-    fn stop(&mut self, clock: &mut impl FnMut() -> Instant) {
+    /// Resets what is open. The resets leave in the next turns.
+    pub fn begin_to_stop(&mut self) {
         self.worker.drain();
         self.worker.abort_all();
-        for _ in 0..STOP_TURNS_MAX {
-            if self.worker.active() == 0 && !self.has_to_send() {
-                break;
-            }
-            self.turn(clock);
-        }
-        self.report(clock());
+    }
+
+    /// Whether nothing is open and all has been sent.
+    pub fn may_close(&self) -> bool {
+        self.worker.active() == 0
+            && !self.has_to_send()
+            && self.io.ports.iter().all(|port| port.may_close(&self.worker.pool))
+    }
+
+    /// Takes every frame back. The lane is unusable afterwards.
+    pub fn close(&mut self, now: Instant) {
+        self.report(now);
         for (port, out) in self.io.ports.iter_mut().zip(&mut self.io.out) {
             for frame in out.drain() {
                 self.worker.pool.free(frame);

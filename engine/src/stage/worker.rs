@@ -46,9 +46,10 @@ pub use dormant::idle_connection_octets;
 use dormant::{Dormitory, awake_for};
 pub use hand_over::Stray;
 use receive::Arrival;
+pub(super) use receive::{flow_of, flow_quoted};
 
 /// What a worker is told once, at its start.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WorkerSettings {
     /// The ports of the lane, in the order in which [`Worker::on_burst`] names them.
     pub ports: Vec<PortIdentity>,
@@ -152,7 +153,7 @@ impl Worker {
             settings;
         let hasher = flow_hasher(&secret);
         let pairs = pairs_for(&services);
-        let awake = awake_for(pairs, pool.capacity());
+        let awake = awake_for(pairs, pool.capacity_max());
         let replies_max = BURST * ports.len();
         // Who has seen many of our source ports may find this seed, and from it nothing else.
         let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = derive(&secret, b"source ports");

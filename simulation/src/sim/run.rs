@@ -89,7 +89,7 @@ impl<'a> Run<'a> {
         Run {
             case,
             watch,
-            frames_free_least: world.lane.worker().pool.free_count(),
+            frames_free_least: world.edge.frames_free(),
             world,
             internets,
             began,
@@ -158,7 +158,7 @@ impl<'a> Run<'a> {
         for internet in &self.internets {
             internet.borrow_mut().heal();
         }
-        self.world.lane.ports_mut().iter_mut().for_each(Faulty::heal);
+        self.world.edge.ports_mut().iter_mut().for_each(Faulty::heal);
         for side in &mut self.world.hosts.0 {
             side.actors.iter_mut().for_each(|actor| actor.stop());
         }
@@ -173,7 +173,7 @@ impl<'a> Run<'a> {
         self.clients.is_empty()
             && self.admin.is_empty()
             && self.world.hosts.all_over()
-            && self.world.lane.worker().active() == 0
+            && self.world.edge.active() == 0
     }
 
     /// When something happens that nobody in the world knows of.
@@ -188,14 +188,16 @@ impl<'a> Run<'a> {
 
     /// What must hold after each turn. The rig itself sees to the ledger and to the frames.
     fn look(&mut self) -> Result<(), Failure> {
-        let worker = self.world.lane.worker();
-        self.frames_free_least = self.frames_free_least.min(worker.pool.free_count());
-        if worker.active() > self.case.service.max_connections as usize {
-            let message = format!("{} connections are open", worker.active());
+        let edge = &self.world.edge;
+        self.frames_free_least = self.frames_free_least.min(edge.frames_free());
+        // Each worker has its share, rounded up.
+        let rounded = edge.workers().count() - 1;
+        if edge.active() > self.case.service.max_connections as usize + rounded {
+            let message = format!("{} connections are open", edge.active());
             return Err(self.failure(Oracle::Limits, &message));
         }
-        let due = worker.next_deadline();
-        if !worker.has_queued() && due + 2 * WHEEL_TICK < self.turned_at {
+        let due = edge.next_deadline_at(self.turned_at);
+        if due + 2 * WHEEL_TICK < self.turned_at {
             let late = self.turned_at - due;
             return Err(self.failure(Oracle::Timers, &format!("something is {late:?} overdue")));
         }
@@ -207,7 +209,7 @@ impl<'a> Run<'a> {
         let since = self.turned_at - self.began;
         let tally = judge::judge(self.case, &self.world.hosts, self.world.counters())?;
         let mut snapshot = Snapshot::new(1, 2);
-        self.world.lane.fill(&mut snapshot);
+        self.world.edge.fill(&mut snapshot);
         self.world.finish();
         Ok(Report::new(self.case, self.watch, since, tally, &snapshot, self.frames_free_least))
     }

@@ -299,11 +299,7 @@ impl Worker {
     /// A router or the peer's host says something about a segment of ours; its leg learns of it. Whose
     /// it is, the segment says that it quotes.
     fn on_icmp_error(&mut self, port: u8, came: Came, error: &IcmpError, frame: Frame) {
-        let quoted = &error.quoted;
-        let key = FlowKey::new(
-            SocketAddr::new(quoted.source, quoted.source_port),
-            SocketAddr::new(quoted.destination, quoted.destination_port),
-        );
+        let key = flow_quoted(error);
         let hash = self.hash(&key);
         match self.flows.lookup(&key, hash).map(Slot::decode) {
             Some(Slot::Leg { pair, side }) => self.on_error_about(pair, side, &key, error),
@@ -353,7 +349,7 @@ impl Worker {
 }
 
 /// The flow of a packet that was sent to us.
-fn flow_of(packet: &Packet, header: &TcpHeader) -> FlowKey {
+pub(in crate::stage) fn flow_of(packet: &Packet, header: &TcpHeader) -> FlowKey {
     match (packet.destination, packet.source) {
         (IpAddr::V4(local), IpAddr::V4(remote)) => FlowKey::from_ipv4(
             (local.octets(), header.destination_port),
@@ -364,6 +360,15 @@ fn flow_of(packet: &Packet, header: &TcpHeader) -> FlowKey {
             SocketAddr::new(remote, header.source_port),
         ),
     }
+}
+
+/// The flow that an ICMP error is about.
+pub(in crate::stage) fn flow_quoted(error: &IcmpError) -> FlowKey {
+    let quoted = &error.quoted;
+    FlowKey::new(
+        SocketAddr::new(quoted.source, quoted.source_port),
+        SocketAddr::new(quoted.destination, quoted.destination_port),
+    )
 }
 
 /// Ones' complement sum of a flow's addresses and protocol, for the checksums of what we send.
