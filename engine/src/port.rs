@@ -16,6 +16,7 @@ pub mod tap;
 use std::os::fd::BorrowedFd;
 
 use crate::frame::{Burst, FramePool};
+use crate::telemetry::add_counts;
 use crate::time::Instant;
 
 /// One queue pair of a device.
@@ -52,6 +53,12 @@ pub trait Port {
         None
     }
 
+    /// Whether something waits to be received that [`Port::wait_fd`] may not tell of any more: asked
+    /// before sleeping on it, by ports that come from another core.
+    fn has_waiting(&mut self) -> bool {
+        false
+    }
+
     /// Whether no TCP segment with a wrong checksum is ever handed over, because the device
     /// verifies them: nobody needs to do it again.
     fn verifies_checksums(&self) -> bool {
@@ -72,4 +79,13 @@ pub struct PortStats {
     pub rx_checksum_errors: u64,
     /// Refused by the device as unsendable after [`Port::tx_burst`] accepted them.
     pub tx_dropped: u64,
+}
+
+impl PortStats {
+    /// Adds what another queue of the same device counted.
+    pub fn add(&mut self, other: &PortStats) {
+        add_counts!(self, other; PortStats {
+            received, sent, rx_dropped, rx_checksum_errors, tx_dropped,
+        });
+    }
 }

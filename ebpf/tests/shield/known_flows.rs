@@ -88,7 +88,7 @@ fn more_connections_than_there_is_room_for_fail_open() {
     in_namespace(|| {
         let rig = Rig::with(&ShieldSettings { known_flows: 1, ..settings() });
         let known = rig.shield.known_flows();
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         assert_eq!(rig.verdict(&segment(client(1), web(), SYN, 0)), Verdict::NotAccepting);
         assert_eq!(rig.verdict(&segment(client(2), web(), ACK, 0)), Verdict::Unknown);
         (0..16).for_each(|n| insert(&known, nowhere(n)));
@@ -113,7 +113,7 @@ fn a_full_engine_hears_of_syns_between_ends_that_it_knows() {
         let rig = Rig::new();
         let known = rig.shield.known_flows();
         insert(&known, [web(), client(1)]);
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         assert_eq!(rig.verdict(&segment(client(1), web(), SYN, 0)), Verdict::ToEngine);
         assert_eq!(rig.verdict(&segment(client(1), web(), ACK, 0)), Verdict::ToEngine);
         assert_eq!(rig.verdict(&segment(client(2), web(), SYN, 0)), Verdict::NotAccepting);
@@ -238,9 +238,9 @@ fn a_cookie_that_the_engine_cannot_take_is_linuxs() {
         let proofs: Vec<_> = (1..=3)
             .map(|port| acknowledge(&answer(&rig, port, &TIMESTAMPS), &TIMESTAMPS, 0))
             .collect();
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         assert_eq!(rig.verdict(&proofs[0]), Verdict::NotAccepting);
-        rig.control.set_accepting(0, true);
+        rig.control.set_accepting(0, 0, true);
         assert_eq!(rig.verdict(&proofs[0]), Verdict::KernelFlow, "and stays so");
         rig.control.beat(0, 0);
         assert_eq!(rig.verdict(&proofs[1]), Verdict::Stale);

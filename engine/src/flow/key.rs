@@ -58,6 +58,11 @@ impl FlowKey {
         SocketAddr::new(address(self.remote), self.remote_port)
     }
 
+    #[inline]
+    pub fn is_ipv4(&self) -> bool {
+        self.local.starts_with(&MAPPED)
+    }
+
     /// The same connection as the other end sees it.
     #[inline]
     #[must_use]
@@ -105,6 +110,9 @@ impl fmt::Debug for FlowKey {
     }
 }
 
+/// The first octets of an IPv4-mapped address.
+const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
 #[inline]
 fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
@@ -141,6 +149,7 @@ mod tests {
             let key = FlowKey::new(at(local), at(remote));
             assert_eq!((key.local(), key.remote()), (at(local), at(remote)));
             assert_eq!(key.to_string(), format!("{local} {remote}"));
+            assert_eq!(key.is_ipv4(), at(local).is_ipv4());
         }
     }
 

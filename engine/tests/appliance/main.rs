@@ -15,6 +15,7 @@ mod kernel_path;
 mod limits;
 mod malformed;
 mod network;
+mod owners;
 mod path;
 mod pressure;
 mod proven_sources;

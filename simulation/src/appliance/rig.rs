@@ -14,6 +14,7 @@ use ringroad_ebpf::{
     CookieMode, CookieService, EgressRange, FingerprintKey, KnownFlows, ProvenSources,
     ServiceAddress,
 };
+use ringroad_engine::flow::Owner;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::limits::TIME_WAIT;
@@ -317,6 +318,7 @@ impl<P: Wire, G: Gate> World<P, G> {
             known_flows: Some(plan.known_flows.clone()),
             proven_sources: plan.proven_sources,
             secret,
+            owner: Owner::default(),
         };
         let worker = Worker::new(settings, pool, linux.snapshot(), now);
         let (commands, mailbox) = mailbox().expect("an eventfd");

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use siphasher::sip::SipHasher24;
 
 use super::cookie::Unproven;
+use super::hand_over::Came;
 use super::{Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::frame::{Burst, Frame, FramePool};
@@ -69,12 +70,17 @@ impl Arrival {
 impl Worker {
     /// Takes in a burst that `port` received. Empties `burst`.
     pub fn on_burst(&mut self, now: Instant, port: u8, burst: &mut Burst) {
+        self.telemetry.ledger.received += burst.len() as u64;
+        self.take_in(now, port, Came::ByPort, burst);
+    }
+
+    #[inline]
+    pub(super) fn take_in(&mut self, now: Instant, port: u8, came: Came, burst: &mut Burst) {
         self.now = now;
         burst.iter().for_each(|frame| self.pool.prefetch(frame));
         let mut arrivals = std::mem::take(&mut self.arrivals);
         for frame in burst.drain() {
-            self.telemetry.ledger.received += 1;
-            if let Some(arrival) = self.classify(port, frame) {
+            if let Some(arrival) = self.classify(port, came, frame) {
                 arrivals.push(arrival);
             }
         }
@@ -82,7 +88,7 @@ impl Worker {
             self.look_ahead(&arrivals);
         }
         for arrival in arrivals.drain(..) {
-            self.dispatch(arrival);
+            self.dispatch(came, arrival);
         }
         self.arrivals = arrivals;
     }
@@ -106,7 +112,7 @@ impl Worker {
     }
 
     /// Verifies a packet; `None` when it was accounted for here and is gone.
-    fn classify(&mut self, port: u8, frame: Frame) -> Option<Arrival> {
+    fn classify(&mut self, port: u8, came: Came, frame: Frame) -> Option<Arrival> {
         let bytes = self.pool.bytes(&frame);
         let verified = self.ports[usize::from(port)].verified;
         let parsed = packet::parse(bytes).and_then(|packet| {
@@ -141,8 +147,7 @@ impl Worker {
                 })
             }
             Transport::IcmpError(error) => {
-                self.on_icmp_error(&error);
-                self.consume(frame);
+                self.on_icmp_error(port, came, &error, frame);
                 None
             }
             Transport::Other => {
@@ -152,7 +157,7 @@ impl Worker {
         }
     }
 
-    fn dispatch(&mut self, arrival: Arrival) {
+    fn dispatch(&mut self, came: Came, arrival: Arrival) {
         match self.flows.lookup(&arrival.key, arrival.hash).map(Slot::decode) {
             Some(Slot::Leg { pair, side }) => self.on_leg(pair, side, arrival),
             Some(Slot::Dormant { index, side }) => match self.wake(index) {
@@ -160,7 +165,11 @@ impl Worker {
                 None => self.drop_frame(arrival.frame, DropReason::AllAwakeBusy),
             },
             Some(Slot::TimeWait { index }) => self.on_time_wait(index, arrival),
-            None => self.on_unknown(arrival),
+            None => {
+                if let Some(arrival) = self.keep_own(came, arrival) {
+                    self.on_unknown(arrival);
+                }
+            }
         }
     }
 
@@ -287,31 +296,40 @@ impl Worker {
         self.replies.push((path.port, frame));
     }
 
-    /// A router or the peer's host says something about a segment of ours; its leg learns of it.
-    fn on_icmp_error(&mut self, error: &IcmpError) {
+    /// A router or the peer's host says something about a segment of ours; its leg learns of it. Whose
+    /// it is, the segment says that it quotes.
+    fn on_icmp_error(&mut self, port: u8, came: Came, error: &IcmpError, frame: Frame) {
         let quoted = &error.quoted;
         let key = FlowKey::new(
             SocketAddr::new(quoted.source, quoted.source_port),
             SocketAddr::new(quoted.destination, quoted.destination_port),
         );
-        // A leg that sleeps has nothing in flight that an error could be about.
-        let Some(Slot::Leg { pair, side }) =
-            self.flows.lookup(&key, self.hash(&key)).map(Slot::decode)
-        else {
-            return;
-        };
+        let hash = self.hash(&key);
+        match self.flows.lookup(&key, hash).map(Slot::decode) {
+            Some(Slot::Leg { pair, side }) => self.on_error_about(pair, side, &key, error),
+            // A leg that sleeps has nothing in flight that an error could be about.
+            Some(_) => {}
+            None => match self.keep_own_frame(came, (port, &key, hash), frame) {
+                Some(frame) => return self.consume(frame),
+                None => return,
+            },
+        }
+        self.consume(frame);
+    }
+
+    fn on_error_about(&mut self, pair: u32, side: Side, key: &FlowKey, error: &IcmpError) {
         let Some(leg) = self.pairs.get_mut(pair).and_then(|pair| pair.leg_mut(side)) else {
             return;
         };
         // RFC 5927 §4.1: who does not know what is in flight did not see our segment.
-        if !leg.tcp.is_outstanding(quoted.sequence) {
+        if !leg.tcp.is_outstanding(error.quoted.sequence) {
             return;
         }
         match error.kind {
             // RFC 1191, RFC 8201: the packet was too big for some hop.
             IcmpErrorKind::PacketTooBig { mtu } => {
                 let mtu = mtu.try_into().unwrap_or(u16::MAX);
-                if let Some(mss) = believed_mss(mtu, leg.tcp.path_mss(), &key) {
+                if let Some(mss) = believed_mss(mtu, leg.tcp.path_mss(), key) {
                     leg.tcp.on_path_mtu(&mut context!(self), mss);
                 }
             }
