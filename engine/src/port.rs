@@ -9,6 +9,7 @@ pub mod af_xdp;
 pub mod dpdk;
 pub mod impair;
 pub mod pcap;
+pub mod queues;
 pub mod sim;
 pub mod tap;
 

@@ -171,6 +171,19 @@ impl FramePool {
     pub(crate) fn is_guest(&self, frame: &Frame) -> bool {
         self.guests.is_some() && self.store.holders(frame.index()).is_guest()
     }
+
+    /// Most guests that there can be [frames].
+    #[cfg(feature = "dpdk")]
+    pub(crate) fn guests_max(&self) -> usize {
+        self.guests.as_ref().map_or(0, |guests| guests.next.len())
+    }
+
+    /// Whether this pool has no other handle to the frame, devices included.
+    #[inline]
+    #[cfg(feature = "dpdk")]
+    pub(crate) fn is_last_handle(&self, frame: &Frame) -> bool {
+        self.store.holders(frame.index()).handles() == 1
+    }
 }
 
 /// See [`FramePool::departing_guests`].
