@@ -3,6 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::wire::icmp::IcmpError;
+use crate::wire::packet::{Packet, Transport};
+use crate::wire::tcp::TcpHeader;
+
 /// One TCP connection as seen from our side: the local end, then the remote one.
 ///
 /// IPv4 addresses are kept as IPv4-mapped IPv6 addresses (RFC 4291 §2.5.5.2), so that there is
@@ -46,6 +50,41 @@ impl FlowKey {
     #[inline]
     pub fn from_ipv6(local: ([u8; 16], u16), remote: ([u8; 16], u16)) -> Self {
         FlowKey { local: local.0, remote: remote.0, local_port: local.1, remote_port: remote.1 }
+    }
+
+    /// The flow that a packet is about that was sent to us; `None` if it is neither TCP nor an error
+    /// about that.
+    #[inline]
+    pub fn of_packet(packet: &Packet) -> Option<Self> {
+        match &packet.transport {
+            Transport::Tcp { header, .. } => Some(FlowKey::of_segment(packet, header)),
+            Transport::IcmpError(error) => Some(FlowKey::of_quoted(error)),
+            Transport::Other => None,
+        }
+    }
+
+    /// The flow of a segment that was sent to us.
+    #[inline]
+    pub fn of_segment(packet: &Packet, header: &TcpHeader) -> Self {
+        match (packet.destination, packet.source) {
+            (IpAddr::V4(local), IpAddr::V4(remote)) => FlowKey::from_ipv4(
+                (local.octets(), header.destination_port),
+                (remote.octets(), header.source_port),
+            ),
+            (local, remote) => FlowKey::new(
+                SocketAddr::new(local, header.destination_port),
+                SocketAddr::new(remote, header.source_port),
+            ),
+        }
+    }
+
+    /// The flow of the segment of ours that an error is about.
+    pub fn of_quoted(error: &IcmpError) -> Self {
+        let quoted = &error.quoted;
+        FlowKey::new(
+            SocketAddr::new(quoted.source, quoted.source_port),
+            SocketAddr::new(quoted.destination, quoted.destination_port),
+        )
     }
 
     /// Our end.

@@ -1,7 +1,6 @@
 //! The RX stage where workers have cores of their own: from a burst to the workers' rings.
 
 use super::io::WorkerEnd;
-use super::worker::{flow_of, flow_quoted};
 use crate::flow::{FlowHasher, FlowKey, Steering};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::HOP_RX_FOR_KNOWN;
@@ -106,11 +105,11 @@ impl Rx {
                 }
                 let is_new =
                     header.flags.contains(Flags::SYN) && !header.flags.contains(Flags::ACK);
-                let worker = self.owner(port, &flow_of(&packet, &header));
+                let worker = self.owner(port, &FlowKey::of_segment(&packet, &header));
                 Ok(Some(Addressed { worker, is_new }))
             }
             Transport::IcmpError(error) => {
-                let worker = self.owner(port, &flow_quoted(&error));
+                let worker = self.owner(port, &FlowKey::of_quoted(&error));
                 Ok(Some(Addressed { worker, is_new: false }))
             }
             Transport::Other => Ok(None),

@@ -46,7 +46,6 @@ pub use dormant::idle_connection_octets;
 use dormant::{Dormitory, awake_for};
 pub use hand_over::Stray;
 use receive::Arrival;
-pub(super) use receive::{flow_of, flow_quoted};
 
 /// What a worker is told once, at its start.
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ use ringroad_engine::stage::{
 };
 use ringroad_engine::telemetry::DropReason;
 use ringroad_engine::time::Instant;
+use ringroad_engine::wire::packet::parse;
 
 use crate::apps::{respond, send};
 use crate::packet::{self, Link, Segment};
@@ -283,6 +284,25 @@ fn burst_of(pool: &mut FramePool, packet: &[u8]) -> Burst {
     let mut burst = Burst::new();
     burst.push(frame).expect("room");
     burst
+}
+
+/// Who steers packets has not more than them to go by.
+#[test]
+fn a_segment_and_an_error_about_its_answer_are_of_one_flow() {
+    let mut crew = Crew::new(Steering::default(), Spread::ToOwner);
+    for number in [0, 1] {
+        let key = crew.client(number);
+        let syn = crew.hosts[CLIENTS].get_mut(&key).unwrap().poll(crew.now).remove(0);
+        let flow = FlowKey::new(key.1, key.0);
+        let of = |packet: &[u8]| FlowKey::of_packet(&parse(packet).unwrap());
+        assert_eq!(of(&syn.build()), Some(flow));
+        let router = if number == 0 { "10.99.0.1" } else { "fd99::1" };
+        let message = packet::too_big(&syn.reset().build(), ip(router), 1280);
+        assert_eq!(of(&message), Some(flow));
+        let mut arp = syn.build();
+        arp[12..14].copy_from_slice(&[0x08, 0x06]);
+        assert_eq!(of(&arp), None);
+    }
 }
 
 /// Behind cards that do as they say no packet takes a way round, though every worker chose its source

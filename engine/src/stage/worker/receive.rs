@@ -3,7 +3,7 @@
 //! Works stage by stage over the burst: prefetch all, parse and verify all, look all up and fetch
 //! their pairs where those are too many for the cache, then hand each to its leg.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use siphasher::sip::SipHasher24;
 
@@ -24,7 +24,7 @@ use crate::wire::checksum;
 use crate::wire::ethernet::{MacAddr, VlanTags};
 use crate::wire::icmp::{IcmpError, IcmpErrorKind};
 use crate::wire::ip::{Ecn, PROTOCOL_TCP};
-use crate::wire::packet::{self, Packet, Transport};
+use crate::wire::packet::{self, Transport};
 use crate::wire::tcp::{Flags, SeqNum, TcpHeader};
 
 /// A verified TCP segment on its way to its leg.
@@ -133,7 +133,7 @@ impl Worker {
         };
         match packet.transport {
             Transport::Tcp { header, payload_offset } => {
-                let key = flow_of(&packet, &header);
+                let key = FlowKey::of_segment(&packet, &header);
                 Some(Arrival {
                     frame,
                     header,
@@ -299,7 +299,7 @@ impl Worker {
     /// A router or the peer's host says something about a segment of ours; its leg learns of it. Whose
     /// it is, the segment says that it quotes.
     fn on_icmp_error(&mut self, port: u8, came: Came, error: &IcmpError, frame: Frame) {
-        let key = flow_quoted(error);
+        let key = FlowKey::of_quoted(error);
         let hash = self.hash(&key);
         match self.flows.lookup(&key, hash).map(Slot::decode) {
             Some(Slot::Leg { pair, side }) => self.on_error_about(pair, side, &key, error),
@@ -346,29 +346,6 @@ impl Worker {
         self.telemetry.ledger.dropped(reason);
         self.pool.free(frame);
     }
-}
-
-/// The flow of a packet that was sent to us.
-pub(in crate::stage) fn flow_of(packet: &Packet, header: &TcpHeader) -> FlowKey {
-    match (packet.destination, packet.source) {
-        (IpAddr::V4(local), IpAddr::V4(remote)) => FlowKey::from_ipv4(
-            (local.octets(), header.destination_port),
-            (remote.octets(), header.source_port),
-        ),
-        (local, remote) => FlowKey::new(
-            SocketAddr::new(local, header.destination_port),
-            SocketAddr::new(remote, header.source_port),
-        ),
-    }
-}
-
-/// The flow that an ICMP error is about.
-pub(in crate::stage) fn flow_quoted(error: &IcmpError) -> FlowKey {
-    let quoted = &error.quoted;
-    FlowKey::new(
-        SocketAddr::new(quoted.source, quoted.source_port),
-        SocketAddr::new(quoted.destination, quoted.destination_port),
-    )
 }
 
 /// Ones' complement sum of a flow's addresses and protocol, for the checksums of what we send.
