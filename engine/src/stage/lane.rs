@@ -121,10 +121,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             if !self.obey() {
                 break;
             }
-            match self.idle.pause(found) {
+            match self.idle.pause(found, &mut clock) {
                 Pause::None => {}
                 Pause::Nap => self.idle.nap(),
-                Pause::Sleep => self.sleep(clock()),
+                Pause::Sleep(now) => self.sleep(now),
             }
         }
         self.stop(&mut clock);
