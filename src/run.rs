@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ringroad_config::schema::{Config, DriverKind, Idle};
 use ringroad_ebpf::EgressRange;
 use ringroad_engine::flow::Owner;
@@ -33,6 +33,7 @@ use crate::backend::dpdk;
 use crate::backend::dpdk::DpdkBackend;
 use crate::cli::EXIT_USAGE;
 use crate::cookies::Cookies;
+use crate::cores::{CorePlan, PollingThread};
 use crate::crew::Crew;
 use crate::plan::Plan;
 use crate::stats::Names;
@@ -64,20 +65,23 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::from(EXIT_USAGE));
     }
     start_log();
-    let polling = cores::polling(&config)?;
-    cores::leave_to_lane(polling);
+    let plan = CorePlan::new(&config, &cores::usable())?;
+    tracing::info!("{}", plan.why);
+    cores::warn_of_concerns(&config);
+    cores::leave_to_polling(&plan);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
     // From here on a signal undoes what was done.
     let stop = StopSignal::watch()?;
     match config.driver() {
         DriverKind::AfXdp => {
-            runtime.block_on(serve(&config, AfXdpBackend::new(&config)?, polling, stop))?;
+            let backend = AfXdpBackend::new(&config, cores::nodes(&plan))?;
+            runtime.block_on(serve(&config, backend, &plan, stop))?;
         }
         #[cfg(feature = "dpdk")]
         DriverKind::Dpdk => {
             let backend = DpdkBackend::new(&config, &args.dpdk)?;
-            runtime.block_on(serve(&config, backend, polling, stop))?;
+            runtime.block_on(serve(&config, backend, &plan, stop))?;
         }
         #[cfg(not(feature = "dpdk"))]
         DriverKind::Dpdk => bail!("this build has no DPDK"),
@@ -95,7 +99,7 @@ fn start_log() {
 async fn serve<B: Backend>(
     config: &Config,
     mut backend: B,
-    core: core_affinity::CoreId,
+    cores: &CorePlan,
     mut stop: StopSignal,
 ) -> Result<()> {
     let (commands, mailbox) = mailbox()?;
@@ -157,7 +161,9 @@ async fn serve<B: Backend>(
     let mut lane = Lane::new(worker, ports, gate, watcher.resolver(), mailbox, idle);
     lane.set_cookies(cookies::of_lane(&config.shield));
     let (ended, mut lane_ended) = oneshot::channel();
-    let lane = thread::Builder::new().name("lane-0".to_owned()).spawn(move || {
+    // One core, so far: the configuration refuses more.
+    let PollingThread { name, core } = cores.threads().next().context("no core polls")?;
+    let lane = thread::Builder::new().name(name).spawn(move || {
         if let Err(error) = cores::pin(core) {
             tracing::warn!("{error}");
         }

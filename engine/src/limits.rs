@@ -422,8 +422,18 @@ pub const BUSY_PACKETS: usize = 16;
 /// machine.
 pub const NAP: Duration = Duration::from_micros(100);
 
-/// Longest sleep: the shield must see a sign of life well within its limit.
-pub const SLEEP_MAX: Duration = Duration::from_millis(20);
+/// Times that a lane which has rested may be woken in a row for little, before it naps: a connection
+/// and its first request and reply, some eight packets, twice. One more comes with each [`NAP`].
+pub const PROMPT_WAKES: u32 = 16;
+
+/// Longest time for which a lane leaves a device alone that cannot wake it: the latency that `idle:
+/// adaptive` may add to a packet of such a device. To look costs some 30 µs in a virtual machine:
+/// every two milliseconds, that is 1.5 % of a core.
+pub const BLIND_NAP_MAX: Duration = Duration::from_millis(2);
+
+/// Longest sleep: the shield must see a sign of life well within the shortest limit that it can be
+/// given, 10 ms.
+pub const SLEEP_MAX: Duration = Duration::from_millis(5);
 
 /// How long a service that took no more connections stays closed at least. Room that comes and
 /// goes from turn to turn would draw SYNs that find it gone, and wait a second to be sent again.

@@ -116,10 +116,10 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     pub fn run(mut self, mut clock: impl FnMut() -> Instant, mut last: Snapshot) -> Snapshot {
         while self.obey() {
             let found = self.turn(clock());
-            match self.idle.pause(found) {
+            match self.idle.pause(found, &mut clock) {
                 Pause::None => {}
                 Pause::Nap => self.idle.nap(),
-                Pause::Sleep => self.sleep(clock()),
+                Pause::Sleep(now) => self.sleep(now),
             }
         }
         self.close();

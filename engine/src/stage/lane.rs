@@ -99,10 +99,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
     pub fn run(mut self, mut clock: impl FnMut() -> Instant, mut last: Snapshot) -> Snapshot {
         while self.obey() {
             let found = self.turn(&mut clock);
-            match self.idle.pause(found) {
+            match self.idle.pause(found, &mut clock) {
                 Pause::None => {}
                 Pause::Nap => self.idle.nap(),
-                Pause::Sleep => self.sleep(clock()),
+                Pause::Sleep(now) => self.sleep(now),
             }
         }
         self.begin_to_stop();

@@ -42,6 +42,8 @@ struct Pipeline<P: Wire, G: Gate> {
     random: Random,
     /// Until when a worker stands still, by worker.
     stalled_until: Vec<Instant>,
+    /// Room for the order of a round.
+    order: Vec<usize>,
     /// When the last round was.
     turned_at: Instant,
 }
@@ -136,6 +138,7 @@ impl<P: Wire, G: Gate> Edge<P, G> {
             workers: lanes,
             random: Random::new(seed),
             stalled_until: vec![now; count],
+            order: Vec::with_capacity(2 * count + 2),
             turned_at: now,
         };
         Edge { stages: Stages::Pipeline(Box::new(pipeline)), commands: all_commands }
@@ -319,7 +322,8 @@ impl<P: Wire, G: Gate> Edge<P, G> {
 impl<P: Wire, G: Gate> Pipeline<P, G> {
     fn turn(&mut self, now: Instant) -> usize {
         let count = self.workers.len() + 1;
-        let mut order: Vec<usize> = (0..count).collect();
+        let mut order = std::mem::take(&mut self.order);
+        order.extend(0..count);
         let again = self.random.below(count as u64) as usize;
         order.extend((0..again).map(|_| self.random.below(count as u64) as usize));
         for last in (1..order.len()).rev() {
@@ -336,7 +340,9 @@ impl<P: Wire, G: Gate> Pipeline<P, G> {
             None => self.io.turn(now),
             Some(worker) => self.turn_worker(worker, now),
         };
-        order.into_iter().map(turn).sum()
+        let found = order.drain(..).map(turn).sum();
+        self.order = order;
+        found
     }
 
     fn turn_worker(&mut self, worker: usize, now: Instant) -> usize {
