@@ -11,14 +11,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ringroad_config::schema::{Config, DriverKind, Idle};
 use ringroad_ebpf::EgressRange;
 use ringroad_engine::flow::Owner;
 use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes, read_once};
 use ringroad_engine::port::Port;
 use ringroad_engine::stage::{
-    Command, Commands, IdlePolicy, Lane, PortIdentity, Worker, WorkerSettings, mailbox, monotonic,
+    Command, IdlePolicy, Lane, PortIdentity, Worker, WorkerSettings, mailbox, monotonic,
 };
 use ringroad_engine::telemetry::Snapshot;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -33,6 +33,8 @@ use crate::backend::dpdk;
 use crate::backend::dpdk::DpdkBackend;
 use crate::cli::EXIT_USAGE;
 use crate::cookies::Cookies;
+use crate::cores::{CorePlan, PollingThread};
+use crate::crew::Crew;
 use crate::plan::Plan;
 use crate::stats::Names;
 use crate::{cookies, cores, secret};
@@ -63,20 +65,23 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::from(EXIT_USAGE));
     }
     start_log();
-    let polling = cores::polling(&config)?;
-    cores::leave_to_lane(polling);
+    let plan = CorePlan::new(&config, &cores::usable())?;
+    tracing::info!("{}", plan.why);
+    cores::warn_of_concerns(&config);
+    cores::leave_to_polling(&plan);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
     // From here on a signal undoes what was done.
     let stop = StopSignal::watch()?;
     match config.driver() {
         DriverKind::AfXdp => {
-            runtime.block_on(serve(&config, AfXdpBackend::new(&config)?, polling, stop))?;
+            let backend = AfXdpBackend::new(&config, cores::nodes(&plan))?;
+            runtime.block_on(serve(&config, backend, &plan, stop))?;
         }
         #[cfg(feature = "dpdk")]
         DriverKind::Dpdk => {
             let backend = DpdkBackend::new(&config, &args.dpdk)?;
-            runtime.block_on(serve(&config, backend, polling, stop))?;
+            runtime.block_on(serve(&config, backend, &plan, stop))?;
         }
         #[cfg(not(feature = "dpdk"))]
         DriverKind::Dpdk => bail!("this build has no DPDK"),
@@ -94,16 +99,13 @@ fn start_log() {
 async fn serve<B: Backend>(
     config: &Config,
     mut backend: B,
-    core: core_affinity::CoreId,
+    cores: &CorePlan,
     mut stop: StopSignal,
 ) -> Result<()> {
     let (commands, mailbox) = mailbox()?;
-    let told = commands.clone();
-    let (watcher, routes) = Watcher::start(move |routes| {
-        // Never refused: the latest routes have a place of their own.
-        let _ = told.send(Command::Routes(routes));
-    })
-    .await?;
+    let crew = Crew::new(vec![commands]);
+    let told = crew.clone();
+    let (watcher, routes) = Watcher::start(move |routes| told.tell_routes(&routes)).await?;
     let plan = match backend.awaits_addresses() {
         false => Plan::new(config, &routes)?,
         true => tokio::select! {
@@ -127,7 +129,7 @@ async fn serve<B: Backend>(
     let shield = backend.shield()?;
     if let Some(cookies) = &cookies {
         let keys = cookies.keys();
-        tell(&commands, Command::CookieKeys(keys)).await;
+        crew.tell(|| Command::CookieKeys(keys)).await;
         shield.set_cookie_keys(&keys);
     }
     let names = Names {
@@ -159,7 +161,9 @@ async fn serve<B: Backend>(
     let mut lane = Lane::new(worker, ports, gate, watcher.resolver(), mailbox, idle);
     lane.set_cookies(cookies::of_lane(&config.shield));
     let (ended, mut lane_ended) = oneshot::channel();
-    let lane = thread::Builder::new().name("lane-0".to_owned()).spawn(move || {
+    // One core, so far: the configuration refuses more.
+    let PollingThread { name, core } = cores.threads().next().context("no core polls")?;
+    let lane = thread::Builder::new().name(name).spawn(move || {
         if let Err(error) = cores::pin(core) {
             tracing::warn!("{error}");
         }
@@ -171,7 +175,7 @@ async fn serve<B: Backend>(
         last
     })?;
 
-    let admin = Admin::new(commands.clone(), shield, names, config.shield.syn_cookies);
+    let admin = Admin::new(crew.clone(), shield, names, config.shield.syn_cookies);
     if cookies.is_some() {
         admin.set_key_since(Cookies::keys_since());
     }
@@ -196,7 +200,7 @@ async fn serve<B: Backend>(
     if !lane_died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
         drain(&admin, config.engine.drain_timeout).await;
-        tell(&commands, Command::Stop).await;
+        crew.tell(|| Command::Stop).await;
     }
     let last =
         lane.join().map_err(|_| anyhow!("the lane ended by a fault of its own; see above"))?;
@@ -209,7 +213,7 @@ async fn serve<B: Backend>(
 
 /// Waits until no connection is open, at most for `timeout`.
 async fn drain(admin: &Admin, timeout: Duration) {
-    tell(&admin.commands, Command::Drain).await;
+    admin.crew.tell(|| Command::Drain).await;
     let open = async {
         while let Ok(stats) = admin.stats().await {
             if stats.services.iter().all(|service| service.connections.active == 0) {
@@ -274,19 +278,6 @@ async fn await_addresses(config: &Config) -> Result<Plan> {
     }
 }
 
-/// Hands a command to a lane that may be busy; a lane that hangs is not waited for.
-async fn tell(commands: &Commands, command: Command) {
-    let mut command = command;
-    for _ in 0..TELL_TRIES {
-        match commands.send(command) {
-            Ok(()) => return,
-            Err(back) => command = back,
-        }
-        tokio::time::sleep(TELL_PAUSE).await;
-    }
-    tracing::error!("the lane takes no commands");
-}
-
 /// Linux must not use the source ports that are ours.
 fn refuse_clashes(plan: &Plan) -> Result<()> {
     for EgressRange { address, ports, .. } in &plan.egress {
@@ -325,6 +316,3 @@ const ADDRESS_WAIT: Duration = Duration::from_secs(30);
 const ADDRESS_LOOK: Duration = Duration::from_millis(100);
 /// How often a drain looks whether it is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
-/// How long a lane may take to look at its queue, in tries and time between them.
-const TELL_TRIES: u32 = 100;
-const TELL_PAUSE: Duration = Duration::from_millis(10);

@@ -17,14 +17,14 @@ use crate::limits::{
     ADDRESSES_MAX, BURST_MAX, BUSY_POLL, BYTE_RATE, CONNECT_TIMEOUT, CONNECTIONS, CPU_MAX,
     DRAIN_TIMEOUT, EGRESS_RANGES_MAX, FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE, HALF_OPEN,
     HEARTBEAT_LIMIT, IDLE_TIMEOUT, INITIAL_WINDOW, KEEPALIVE_PROBES, KEEPALIVE_TIME,
-    LISTEN_ADDRESSES_MAX, MAX_WINDOW, MIN_WINDOW, PACKET_RATE, PORTS_MAX, PREFIXES_MAX, QUEUES_MAX,
-    RECEIVE_BUFFER, SERVICES_MAX, USER_TIMEOUT,
+    LISTEN_ADDRESSES_MAX, MAX_WINDOW, MIN_WINDOW, PACKET_RATE, PIPELINE_CORES_MIN, PORTS_MAX,
+    PREFIXES_MAX, QUEUES_MAX, RECEIVE_BUFFER, SERVICES_MAX, USER_TIMEOUT,
 };
 use crate::problem::{Located, Position, Problems};
 use crate::schema::{
-    Admin, AfXdp, Algorithm, Config, Dpdk, Driver, DriverKind, Ecn, Egress, Engine, Fallback,
-    Keepalive, Leg, Metrics, Pacing, Port, Pressure, ProxyProtocol, RateLimit, Service, Shield,
-    XdpMode,
+    Admin, AfXdp, Algorithm, Arrangement, Config, Dpdk, Driver, DriverKind, Ecn, Egress, Engine,
+    Fallback, Keepalive, Leg, Metrics, Pacing, Port, Pressure, ProxyProtocol, RateLimit, Service,
+    Shield, XdpMode,
 };
 use crate::value;
 
@@ -70,6 +70,7 @@ fn engine(node: Option<&Node>, ports: &[Port], problems: &mut Problems) -> Optio
     if let Some(cores) = &cores {
         no_repetition("core", cores, problems);
     }
+    arrangement_fits(arrangement, cores.as_deref(), ports, problems);
     let burst = fields.value("burst", |text| value::integer(text, 1..=BURST_MAX), problems);
     let idle = fields.word("idle", problems);
     let frames = fields.value("frames", |text| value::integer(text, 1..=FRAMES_MAX), problems);
@@ -100,6 +101,43 @@ fn engine(node: Option<&Node>, ports: &[Port], problems: &mut Problems) -> Optio
         drain_timeout: or(drain_timeout, default.drain_timeout),
         heartbeat_limit: or(heartbeat_limit, default.heartbeat_limit),
     })
+}
+
+/// Notes an arrangement that these cores and queues cannot be laid out in. `auto` always can.
+fn arrangement_fits(
+    arrangement: Option<Located<Arrangement>>,
+    cores: Option<&[Located<usize>]>,
+    ports: &[Port],
+    problems: &mut Problems,
+) {
+    let Some(Located { at, value: arrangement }) = arrangement else { return };
+    match arrangement {
+        Arrangement::Auto => {}
+        Arrangement::Pipeline => {
+            if cores.is_none_or(|cores| cores.len() < PIPELINE_CORES_MIN) {
+                problems.add(
+                    at,
+                    "\"arrangement\" cannot be pipeline with one core, as the first only receives and \
+                     sends; give more \"cores\", or auto",
+                );
+            }
+        }
+        Arrangement::RunToCompletion => {
+            let Some(port) = ports.iter().min_by_key(|port| port.queues()) else { return };
+            let queues = port.queues();
+            if let Some(first_idle) = cores.and_then(|cores| cores.get(queues as usize)) {
+                problems.add(
+                    first_idle.at,
+                    format!(
+                        "core {} has no queue to poll: with run-to-completion each core has its own \
+                         of every port, and port \"{}\" has {queues}; give as many cores, more \
+                         \"queues\", or arrangement pipeline",
+                        first_idle.value, port.name
+                    ),
+                );
+            }
+        }
+    }
 }
 
 /// Fewest frames that a lane with so many queues can work with.

@@ -25,6 +25,8 @@ use crate::privileges;
 /// See [`Backend`].
 #[derive(Debug, Default)]
 pub(crate) struct AfXdpBackend {
+    /// Where packet memory is to be; see [`Request::nodes`].
+    nodes: Vec<Option<u32>>,
     shield: Option<Shield>,
     acceptor: Option<LinuxAccepts>,
     /// New connections that the shield had answered, a while ago and at the last look.
@@ -32,11 +34,12 @@ pub(crate) struct AfXdpBackend {
 }
 
 impl AfXdpBackend {
-    pub(crate) fn new(config: &Config) -> Result<Self> {
+    /// `nodes`: of the cores that work on packet memory, each on its share of it.
+    pub(crate) fn new(config: &Config, nodes: Vec<Option<u32>>) -> Result<Self> {
         // The smallest that frames can be; if they get larger, locking them says so.
         let locked = u64::from(config.engine.frames) * CHUNK_SIZE_MIN as u64;
         privileges::require(locked)?;
-        Ok(AfXdpBackend::default())
+        Ok(AfXdpBackend { nodes, ..AfXdpBackend::default() })
     }
 }
 
@@ -55,7 +58,8 @@ impl Backend for AfXdpBackend {
     }
 
     fn open(&mut self, config: &Config, plan: &Plan) -> Result<(FramePool, Vec<AfXdp>)> {
-        let mut pool = frame_pool(config.engine.frames as usize, frame_size(plan.mtu())?)?;
+        let frames = config.engine.frames as usize;
+        let mut pool = frame_pool(frames, frame_size(plan.mtu())?, &self.nodes)?;
         let umem = Umem::new(&pool);
         let mut ports = Vec::new();
         for (planned, driver) in plan.ports.iter().zip(drivers(config)) {
@@ -219,9 +223,9 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
     }
 }
 
-fn frame_pool(frames: usize, frame_size: usize) -> Result<FramePool> {
+fn frame_pool(frames: usize, frame_size: usize, nodes: &[Option<u32>]) -> Result<FramePool> {
     let mapping =
-        ringroad_hugepages::map(Request { len: frames * frame_size, node: None, hugepages: true })?;
+        ringroad_hugepages::map(Request { len: frames * frame_size, nodes, hugepages: true })?;
     tracing::info!("{frames} frames of {frame_size} octets on {}", mapping.backing());
     Ok(FramePool::new(Region::from_hugepages(mapping), frame_size))
 }

@@ -812,6 +812,41 @@ fn ranges_of_source_ports_of_one_address() {
     assert!(parse("f", &format!("{two_ports}{}", apart(9, ""))).is_ok());
 }
 
+/// Together with what this version refuses of it.
+#[test]
+fn cores_that_an_arrangement_has_no_use_for() {
+    let no_pipeline = "10:24: arrangement pipeline is not available in this version; use auto or run-to-completion";
+    let lonely = "10:24: \"arrangement\" cannot be pipeline with one core, as the first only receives and sends; give more \"cores\", or auto";
+    for cores in ["", ", cores: [3]"] {
+        assert_says_behind(
+            &format!("engine: {{ arrangement: pipeline{cores} }}\n"),
+            &[no_pipeline, lonely],
+        );
+    }
+    assert_says_behind(
+        "engine: { cores: [4, 2, 7], arrangement: run-to-completion }\n",
+        &[
+            "10:18: more than 1 in \"cores\" is not available in this version; give one core",
+            "10:22: core 2 has no queue to poll: with run-to-completion each core has its own of every port, and port \"wan\" has 1; give as many cores, more \"queues\", or arrangement pipeline",
+        ],
+    );
+    // The port with the fewest queues counts.
+    let ports = "ports: [{ name: a, driver: dpdk, device: n0, queues: 4 }, { name: b, driver: dpdk, device: n1, queues: 2 }]\n\
+                 services: [{ port: a, listen: [\"10.0.0.1:80\"], origins: [\"10.0.0.2:80\"] }]\n";
+    let several = "more than 1 in \"cores\" is not available in this version; give one core";
+    assert_says(
+        &format!("{ports}engine: {{ arrangement: run-to-completion, cores: [0, 1] }}\n"),
+        &[&format!("3:50: {several}")],
+    );
+    assert_says(
+        &format!("{ports}engine: {{ arrangement: run-to-completion, cores: [0, 1, 2] }}\n"),
+        &[
+            &format!("3:50: {several}"),
+            "3:57: core 2 has no queue to poll: with run-to-completion each core has its own of every port, and port \"b\" has 2; give as many cores, more \"queues\", or arrangement pipeline",
+        ],
+    );
+}
+
 #[test]
 fn what_this_version_cannot_do() {
     for burst in [1, 32, 63] {

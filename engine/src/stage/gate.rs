@@ -34,6 +34,15 @@ pub trait Gate {
     /// be under pressure alone.
     fn set_pressure(&mut self, _on: bool) {}
 
+    /// How many connections are half open, if that has to be known here.
+    fn set_half_open(&mut self, _half_open: usize) {}
+
+    /// Whether new connections are answered by SYN cookies, where that is decided here; else the
+    /// lane decides it.
+    fn cookies_on(&self) -> Option<bool> {
+        None
+    }
+
     /// New connections that came for the lane, answered before it or not.
     fn new_connections(&self) -> u64 {
         0

@@ -48,7 +48,7 @@ pub use hand_over::Stray;
 use receive::Arrival;
 
 /// What a worker is told once, at its start.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WorkerSettings {
     /// The ports of the lane, in the order in which [`Worker::on_burst`] names them.
     pub ports: Vec<PortIdentity>,
@@ -152,7 +152,7 @@ impl Worker {
             settings;
         let hasher = flow_hasher(&secret);
         let pairs = pairs_for(&services);
-        let awake = awake_for(pairs, pool.capacity());
+        let awake = awake_for(pairs, pool.capacity_max());
         let replies_max = BURST * ports.len();
         // Who has seen many of our source ports may find this seed, and from it nothing else.
         let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = derive(&secret, b"source ports");
@@ -317,12 +317,7 @@ impl Worker {
         for (slot, counters) in snapshot.services.iter_mut().zip(counters) {
             *slot = counters;
         }
-        snapshot.frames = FrameCounts {
-            capacity: self.pool.capacity() as u64,
-            free: self.pool.free_count() as u64,
-            held: self.pool.held_count() as u64,
-            with_devices: self.pool.with_devices() as u64,
-        };
+        snapshot.frames = FrameCounts::of(&self.pool);
     }
 
     /// The ledger as of now, for tests.

@@ -2,6 +2,7 @@
 
 use ringroad_ebpf::ShieldCounters;
 
+use super::add_each;
 use crate::tcp::{self, TcpCounters};
 use crate::wire::Malformed;
 
@@ -60,6 +61,40 @@ impl Ledger {
     #[inline]
     pub fn refused(&mut self, reason: tcp::DropReason) {
         self.refused[reason as usize] += 1;
+    }
+
+    /// Adds what another core counted.
+    pub fn add(&mut self, other: &Ledger) {
+        let Ledger {
+            received,
+            taken_over,
+            forwarded,
+            consumed,
+            to_kernel,
+            handed_over,
+            held,
+            malformed,
+            dropped,
+            refused,
+            shield,
+            sent,
+            originated,
+            retransmitted,
+        } = other;
+        self.received += received;
+        self.taken_over += taken_over;
+        self.forwarded += forwarded;
+        self.consumed += consumed;
+        self.to_kernel += to_kernel;
+        self.handed_over += handed_over;
+        self.held += held;
+        add_each(&mut self.malformed, malformed);
+        add_each(&mut self.dropped, dropped);
+        add_each(&mut self.refused, refused);
+        self.shield.add(shield);
+        self.sent += sent;
+        self.originated += originated;
+        self.retransmitted += retransmitted;
     }
 
     /// Takes over what the connections counted of the frames that they had queued: those that
@@ -138,6 +173,8 @@ drop_reasons! {
     AnswersFull = "answers_full",
     /// A segment of a connection that slept, while all those awake were busy; it is sent again.
     AllAwakeBusy = "all_awake_busy",
+    /// A packet for a worker that had fallen behind, on a core of its own.
+    WorkerBehind = "worker_behind",
     /// A packet of another lane's flow that found no room on its way there.
     HandOverFull = "hand_over_full",
     /// A packet that another lane took for ours, of a flow that we take for another's.

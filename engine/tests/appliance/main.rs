@@ -17,6 +17,7 @@ mod malformed;
 mod network;
 mod owners;
 mod path;
+mod pipeline;
 mod pressure;
 mod proven_sources;
 mod transfer;

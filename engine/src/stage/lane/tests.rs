@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::flow::Owner;
 use crate::kernel::Routes;
-use crate::limits::{CHUNK_SIZE_MIN, SLEEP_MAX};
+use crate::limits::{CHUNK_SIZE_MIN, REOPEN_AFTER, SLEEP_MAX};
 use crate::port::sim::SimPort;
 use crate::proxy::{Fallback, OriginSettings, ServiceSettings};
 use crate::stage::{WorkerSettings, mailbox};
