@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod cookies;
 mod cores;
+mod crew;
 mod doctor;
 mod lab;
 mod metrics;

@@ -14,10 +14,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use ringroad_config::schema::{Config, DriverKind, Idle};
 use ringroad_ebpf::EgressRange;
+use ringroad_engine::flow::Owner;
 use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes, read_once};
 use ringroad_engine::port::Port;
 use ringroad_engine::stage::{
-    Command, Commands, IdlePolicy, Lane, PortIdentity, Worker, WorkerSettings, mailbox, monotonic,
+    Command, IdlePolicy, Lane, PortIdentity, Worker, WorkerSettings, mailbox, monotonic,
 };
 use ringroad_engine::telemetry::Snapshot;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -33,6 +34,7 @@ use crate::backend::dpdk::DpdkBackend;
 use crate::cli::EXIT_USAGE;
 use crate::cookies::Cookies;
 use crate::cores::{CorePlan, PollingThread};
+use crate::crew::Crew;
 use crate::plan::Plan;
 use crate::stats::Names;
 use crate::{cookies, cores, secret};
@@ -101,12 +103,9 @@ async fn serve<B: Backend>(
     mut stop: StopSignal,
 ) -> Result<()> {
     let (commands, mailbox) = mailbox()?;
-    let told = commands.clone();
-    let (watcher, routes) = Watcher::start(move |routes| {
-        // Never refused: the latest routes have a place of their own.
-        let _ = told.send(Command::Routes(routes));
-    })
-    .await?;
+    let crew = Crew::new(vec![commands]);
+    let told = crew.clone();
+    let (watcher, routes) = Watcher::start(move |routes| told.tell_routes(&routes)).await?;
     let plan = match backend.awaits_addresses() {
         false => Plan::new(config, &routes)?,
         true => tokio::select! {
@@ -130,7 +129,7 @@ async fn serve<B: Backend>(
     let shield = backend.shield()?;
     if let Some(cookies) = &cookies {
         let keys = cookies.keys();
-        tell(&commands, Command::CookieKeys(keys)).await;
+        crew.tell(|| Command::CookieKeys(keys)).await;
         shield.set_cookie_keys(&keys);
     }
     let names = Names {
@@ -149,6 +148,7 @@ async fn serve<B: Backend>(
         known_flows: Some(backend.known_flows()?),
         proven_sources: backend.proven_sources(&plan)?,
         secret: secret::load(&config.admin.socket)?,
+        owner: Owner::default(),
     };
     let snapshot = Snapshot::new(names.services.len(), names.ports.len());
     let worker = Worker::new(settings, pool, routes, monotonic());
@@ -175,7 +175,7 @@ async fn serve<B: Backend>(
         last
     })?;
 
-    let admin = Admin::new(commands.clone(), shield, names, config.shield.syn_cookies);
+    let admin = Admin::new(crew.clone(), shield, names, config.shield.syn_cookies);
     if cookies.is_some() {
         admin.set_key_since(Cookies::keys_since());
     }
@@ -200,7 +200,7 @@ async fn serve<B: Backend>(
     if !lane_died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
         drain(&admin, config.engine.drain_timeout).await;
-        tell(&commands, Command::Stop).await;
+        crew.tell(|| Command::Stop).await;
     }
     let last =
         lane.join().map_err(|_| anyhow!("the lane ended by a fault of its own; see above"))?;
@@ -213,7 +213,7 @@ async fn serve<B: Backend>(
 
 /// Waits until no connection is open, at most for `timeout`.
 async fn drain(admin: &Admin, timeout: Duration) {
-    tell(&admin.commands, Command::Drain).await;
+    admin.crew.tell(|| Command::Drain).await;
     let open = async {
         while let Ok(stats) = admin.stats().await {
             if stats.services.iter().all(|service| service.connections.active == 0) {
@@ -278,19 +278,6 @@ async fn await_addresses(config: &Config) -> Result<Plan> {
     }
 }
 
-/// Hands a command to a lane that may be busy; a lane that hangs is not waited for.
-async fn tell(commands: &Commands, command: Command) {
-    let mut command = command;
-    for _ in 0..TELL_TRIES {
-        match commands.send(command) {
-            Ok(()) => return,
-            Err(back) => command = back,
-        }
-        tokio::time::sleep(TELL_PAUSE).await;
-    }
-    tracing::error!("the lane takes no commands");
-}
-
 /// Linux must not use the source ports that are ours.
 fn refuse_clashes(plan: &Plan) -> Result<()> {
     for EgressRange { address, ports, .. } in &plan.egress {
@@ -329,6 +316,3 @@ const ADDRESS_WAIT: Duration = Duration::from_secs(30);
 const ADDRESS_LOOK: Duration = Duration::from_millis(100);
 /// How often a drain looks whether it is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
-/// How long a lane may take to look at its queue, in tries and time between them.
-const TELL_TRIES: u32 = 100;
-const TELL_PAUSE: Duration = Duration::from_millis(10);

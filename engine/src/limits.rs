@@ -24,6 +24,10 @@ pub const FRAME_SIZE_MAX: usize = 10_240;
 /// Most frames in one pool [frames]; an index with its free-list links stays within 24 bits.
 pub const FRAMES_MAX: usize = 1 << 24;
 
+/// Most pools over one memory, one for each core that has packets [pools]: a loan names its lender
+/// in an octet.
+pub const POOLS_MAX: usize = 256;
+
 /// Longest headers we ever write in front of a payload [octets]:
 /// Ethernet 14 + two VLAN tags 8 + IPv6 40 + TCP with all options 60.
 pub const HEADERS_MAX: usize = 14 + 8 + 40 + 60;
@@ -438,6 +442,20 @@ pub const REOPEN_AFTER: Duration = Duration::from_millis(10);
 /// Turns that a stopping lane spends to send its resets.
 pub const STOP_TURNS_MAX: usize = 10_000;
 
+/// Received packets that wait for a worker on a core of its own, of each port [packets]: what arrives
+/// at line rate while the worker is busy with a burst of each port, several times over.
+pub const HOP_RX_ENTRIES: usize = 1024;
+
+/// New connections are sent to a worker only if as much room is left for those that it has [packets].
+pub const HOP_RX_FOR_KNOWN: usize = HOP_RX_ENTRIES / 4;
+
+/// Packets that a worker on a core of its own has sent and the device has not been given, of each
+/// port [packets]. More would be a queue that no congestion control sees.
+pub const HOP_TX_ENTRIES: usize = 256;
+
+/// How often the core with the devices looks how its workers are.
+pub const WORKERS_LOOK: Duration = Duration::from_millis(1);
+
 const _: () = assert!(RTO_MIN.as_micros() <= RTO_INITIAL.as_micros());
 const _: () = assert!(RTO_INITIAL.as_micros() < RTO_MAX.as_micros());
 const _: () = assert!(RTO_MAX.as_micros() < (u32::MAX / 16) as u128);
@@ -459,3 +477,5 @@ const _: () = assert!(SPENT_COOKIES_MAX.is_power_of_two());
 const _: () = assert!(PORTS_PER_LANE_MAX <= u8::BITS as usize);
 const _: () = assert!(AWAKE_PAIRS_SPARE >= BURST * PORTS_PER_LANE_MAX);
 const _: () = assert!(AWAKE_PAIRS_MIN >= 2 * AWAKE_PAIRS_SPARE);
+const _: () = assert!(HOP_RX_ENTRIES.is_power_of_two() && HOP_TX_ENTRIES.is_power_of_two());
+const _: () = assert!(HOP_TX_ENTRIES >= 2 * BURST && HOP_RX_FOR_KNOWN >= 2 * BURST);

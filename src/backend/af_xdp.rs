@@ -105,7 +105,7 @@ impl Backend for AfXdpBackend {
             let fd = port.fd().context("a port that was just opened is open")?;
             shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
         }
-        Ok(ShieldGate::new(shield.control(), FIRST_QUEUE, ports.len() as u32))
+        Ok(ShieldGate::new(shield.control(), [FIRST_QUEUE], ports.len() as u32))
     }
 
     async fn attend(&mut self) {

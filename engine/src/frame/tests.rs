@@ -1,6 +1,8 @@
 use super::*;
 use crate::limits::BURST;
 
+mod model;
+mod pools;
 mod promises;
 
 fn pool(frames: usize) -> FramePool {
@@ -34,5 +36,22 @@ fn a_pool_lives_on_hugepages_or_what_stands_in_for_them() {
         pool.push_back(frame, 2000).unwrap().fill(7);
     }
     held.into_iter().for_each(|f| pool.free(f));
+    assert_eq!(pool.free_count(), pool.capacity());
+}
+
+#[test]
+fn of_a_burst_goes_into_a_ring_what_fits_and_the_rest_stays_in_order() {
+    let mut pool = pool(6);
+    let mut burst = Burst::new();
+    while let Some(frame) = pool.alloc() {
+        burst.push(frame).unwrap();
+    }
+    let order: Vec<u32> = burst.iter().map(Frame::index).collect();
+    let (mut producer, mut consumer) = ringroad_ring::ring(4);
+    assert_eq!(producer.push_burst(burst.drain()), 4);
+    let left: Vec<u32> = burst.iter().map(Frame::index).collect();
+    let crossed: Vec<Frame> = consumer.pop_burst(BURST).collect();
+    assert_eq!(crossed.iter().map(Frame::index).chain(left).collect::<Vec<_>>(), order);
+    crossed.into_iter().chain(burst.drain()).for_each(|frame| pool.free(frame));
     assert_eq!(pool.free_count(), pool.capacity());
 }

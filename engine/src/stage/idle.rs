@@ -4,7 +4,7 @@
 //! woken for single packets a few times in a row ([`PROMPT_WAKES`]), and from then on as often as naps
 //! are long: under light load each packet is met at once, and under more they gather.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -100,7 +100,7 @@ impl Idle {
             fd
         });
         let mut others = devices.chain(linux);
-        let wake = mailbox.wake().as_fd();
+        let wake = mailbox.bell().as_fd();
         let mut used = 0;
         // The mailbox, then all others; places behind them are not looked at.
         let mut fds: [PollFd<'a>; WAKERS_MAX] = std::array::from_fn(|place| {
@@ -116,7 +116,7 @@ impl Idle {
         // Interrupted or refused, the loop goes on as if something had come.
         let _ = ppoll(&mut fds[..used], Some(TimeSpec::from(timeout)), None);
         if fds[0].any().unwrap_or(false) {
-            mailbox.clear_wake();
+            mailbox.bell().clear();
         }
     }
 
@@ -139,7 +139,7 @@ const SLEEP_WORTH_ITS_COST: Duration = Duration::from_micros(5);
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::OwnedFd;
+    use std::os::fd::{AsFd, OwnedFd};
     use std::time::Instant as Clock;
 
     use nix::sys::eventfd::EventFd;
