@@ -133,7 +133,10 @@ impl Shares {
         if self.shares.len() == 1 {
             return (vec![pool], Vec::new());
         }
-        let mut with_devices = pool.split(&self.shares);
+        // Where not all of the memory could be used, the first core lacks it.
+        let mut shares = self.shares.clone();
+        shares[0] -= self.total().saturating_sub(pool.free_count());
+        let mut with_devices = pool.split(&shares);
         let mut without = match cores.io {
             None => Vec::new(),
             Some(_) => with_devices.split_off(1),

@@ -176,7 +176,6 @@ impl Backend for DpdkBackend {
             frame_size(self.mtu_max)?.try_into()?,
             node,
         )?;
-        // Fewer than were asked for can be used, if they do not lie well: the devices' core lacks them.
         let (mut pools, workers) = shares.divide(cores, pool);
         let mut pool = pools.pop().context("one core has the devices")?;
         let mut ports = Vec::new();
