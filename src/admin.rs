@@ -87,7 +87,8 @@ impl Admin {
 
     /// Asks the polling threads and the shield for their counts.
     pub(crate) async fn stats(&self) -> Result<Stats> {
-        let mut snapshot = self.crew.count(self.names.services.len(), self.names.ports.len()).await?;
+        let mut snapshot =
+            self.crew.count(self.names.services.len(), self.names.ports.len()).await?;
         self.shield.add_to(&mut snapshot)?;
         let mut stats = Stats::new(&self.names, &snapshot);
         stats.cookies.mode = self.cookies.to_string();

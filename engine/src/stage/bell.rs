@@ -118,7 +118,8 @@ mod tests {
             bell.arm();
             let found = place.load(Ordering::Relaxed);
             if found == seen {
-                let _ = poll(&mut [PollFd::new(bell.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+                let _ =
+                    poll(&mut [PollFd::new(bell.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
                 bell.clear();
             }
             bell.disarm();
