@@ -32,7 +32,9 @@ pub use transit::Transit;
 use self::holders::Holders;
 use self::loan::Guests;
 
-use crate::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, FRAME_SIZE_MAX, FRAMES_MAX, KEPT_FOR_ORDER};
+use crate::limits::{
+    CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, FRAME_SIZE_MAX, FRAMES_MAX, KEPT_FOR_ORDER, POOLS_MAX,
+};
 
 /// An owning handle to one frame of a pool, and the window of its bytes that is in use.
 ///
@@ -40,17 +42,18 @@ use crate::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, FRAME_SIZE_MAX, FRAMES_MAX, 
 #[derive(Debug)]
 #[must_use = "a frame that is dropped is lost to its pool; give it back with `FramePool::free`"]
 pub struct Frame {
-    /// Index of the frame in its pool, plus one.
-    index_plus_one: NonZeroU32,
+    /// Number of its pool, plus one, above the index of the frame. A pool takes its own number off
+    /// and looks whether what is left is an index; of other pools' handles it is none.
+    name: NonZeroU32,
     start: u16,
     len: u16,
 }
 
 impl Frame {
-    /// Which frame of the pool this is. Tables that run beside the pool are indexed by it.
+    /// Which frame of the memory this is. Tables that run beside the pool are indexed by it.
     #[inline]
     pub fn index(&self) -> u32 {
-        self.index_plus_one.get() - 1
+        self.name.get() & INDEX_MASK
     }
 
     /// Where the window starts within the frame [octets].
@@ -89,12 +92,26 @@ impl Frame {
         }
     }
 
-    fn new(index: u32, start: usize, len: usize) -> Self {
-        let index_plus_one = NonZeroU32::MIN.saturating_add(index);
+    fn new(name: NonZeroU32, start: usize, len: usize) -> Self {
         debug_assert!(start <= FRAME_SIZE_MAX && len <= FRAME_SIZE_MAX);
-        Frame { index_plus_one, start: start as u16, len: len as u16 }
+        Frame { name, start: start as u16, len: len as u16 }
+    }
+
+    /// Number of the pool that the handle is of.
+    #[inline]
+    fn pool(&self) -> u8 {
+        ((self.name.get() >> INDEX_BITS) - 1) as u8
     }
 }
+
+/// The name of the first frame, in the pool of this number.
+const fn first_name(pool: u8) -> NonZeroU32 {
+    NonZeroU32::new((pool as u32 + 1) << INDEX_BITS).expect("a pool below POOLS_MAX")
+}
+
+/// Of a frame's name.
+const INDEX_BITS: u32 = FRAMES_MAX.ilog2();
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 
 impl Drop for Frame {
     fn drop(&mut self) {
@@ -115,8 +132,8 @@ pub struct FramePool {
     device_reserve: usize,
     /// Frames that this pool may have at most, with those that others give up to it.
     capacity_max: usize,
-    /// Which of its memory's pools this is.
-    number: u8,
+    /// See [`Frame::name`].
+    first_name: NonZeroU32,
     /// `None` in a pool that has its memory to itself.
     guests: Option<Guests>,
 }
@@ -141,7 +158,14 @@ impl FramePool {
     pub fn from_store(store: Store) -> Self {
         assert!(store.index_end() <= FRAMES_MAX && store.frame_size() <= FRAME_SIZE_MAX);
         let capacity_max = store.capacity();
-        FramePool { store, in_hand: 0, device_reserve: 0, capacity_max, number: 0, guests: None }
+        FramePool {
+            store,
+            in_hand: 0,
+            device_reserve: 0,
+            capacity_max,
+            first_name: first_name(0),
+            guests: None,
+        }
     }
 
     /// A pool in ordinary memory, for simulation and tests.
@@ -240,13 +264,13 @@ impl FramePool {
         let index = self.store.pop()?;
         self.store.set_holders(index, Holders::SOLE);
         self.in_hand += 1;
-        Some(Frame::new(index, self.store.headroom(), 0))
+        Some(Frame::new(self.name_of(index), self.store.headroom(), 0))
     }
 
     /// Gives a handle back. The memory is free once its last handle is.
     #[inline]
     pub fn free(&mut self, frame: Frame) {
-        let index = frame.index();
+        let index = self.index_of(&frame);
         std::mem::forget(frame);
         match self.store.holders(index) {
             Holders::SOLE => {
@@ -281,31 +305,27 @@ impl FramePool {
     /// If there is a second handle already, be it lent.
     #[inline]
     pub fn share(&mut self, frame: &Frame) -> Frame {
-        let holders = self.store.holders(frame.index());
-        assert!(
-            holders.handles() == 1 && !holders.is_lent(),
-            "frame {} is shared already",
-            frame.index()
-        );
-        self.store.set_holders(frame.index(), holders.one_more());
+        let index = self.index_of(frame);
+        let holders = self.store.holders(index);
+        assert!(holders.handles() == 1 && !holders.is_lent(), "frame {index} is shared already");
+        self.store.set_holders(index, holders.one_more());
         self.in_hand += usize::from(!holders.is_guest());
-        Frame::new(frame.index(), frame.start(), frame.len())
+        Frame::new(frame.name, frame.start(), frame.len())
     }
 
     /// A copy of the window in a frame of its own, at the same start; `None` when the pool is
     /// empty.
     pub fn copy(&mut self, frame: &Frame) -> Option<Frame> {
-        self.assert_held(frame.index());
         let mut copy = self.alloc()?;
         (copy.start, copy.len) = (frame.start, frame.len);
-        self.store.copy(frame.index(), copy.index(), frame.start(), frame.len());
+        self.store.copy(self.index_of(frame), copy.index(), frame.start(), frame.len());
         Some(copy)
     }
 
     /// Whether it cannot be written: another handle exists, as the frame is still on its way out.
     #[inline]
     pub fn is_shared(&self, frame: &Frame) -> bool {
-        self.store.holders(frame.index()) != Holders::SOLE
+        self.store.holders(self.index_of(frame)) != Holders::SOLE
     }
 
     /// The window's bytes.
@@ -314,15 +334,14 @@ impl FramePool {
     /// If the frame is in another pool.
     #[inline]
     pub fn bytes(&self, frame: &Frame) -> &[u8] {
-        self.assert_held(frame.index());
-        self.store.slice(frame.index(), frame.start(), frame.len())
+        self.store.slice(self.index_of(frame), frame.start(), frame.len())
     }
 
     /// Has the processor fetch the start of the window, where headers are, while others are
     /// worked on: what a device has just written is in no cache of ours.
     #[inline]
     pub fn prefetch(&self, frame: &Frame) {
-        self.store.prefetch(frame.index(), frame.start());
+        self.store.prefetch(self.index_of(frame), frame.start());
     }
 
     /// The same for a frame that is known by its index alone: where headers are, or will be.
@@ -338,7 +357,7 @@ impl FramePool {
     #[inline]
     pub fn bytes_mut(&mut self, frame: &mut Frame) -> &mut [u8] {
         self.assert_sole(frame);
-        self.store.slice_mut(frame.index(), frame.start(), frame.len())
+        self.store.slice_mut(self.index_of(frame), frame.start(), frame.len())
     }
 
     /// Grows the window by `octets` at its front and returns those new bytes: room for a header.
@@ -351,7 +370,7 @@ impl FramePool {
         assert!(octets <= frame.start(), "no room for {octets} octets in front of the window");
         frame.start -= octets as u16;
         frame.len += octets as u16;
-        self.store.slice_mut(frame.index(), frame.start(), octets)
+        self.store.slice_mut(self.index_of(frame), frame.start(), octets)
     }
 
     /// Grows the window by `octets` at its end and returns those new bytes; `None` if they do not
@@ -367,7 +386,7 @@ impl FramePool {
         }
         let end = frame.start() + frame.len();
         frame.len += octets as u16;
-        Some(self.store.slice_mut(frame.index(), end, octets))
+        Some(self.store.slice_mut(self.index_of(frame), end, octets))
     }
 
     /// Octets between the end of the window and the end of the frame.
@@ -376,9 +395,16 @@ impl FramePool {
         self.frame_size() - frame.start() - frame.len()
     }
 
+    /// The frame's index, or none that there is if the handle is another pool's. Nothing is done
+    /// by an index but after a look whether it is one.
     #[inline]
-    fn assert_held(&self, index: u32) {
-        assert!(self.store.holders(index) != Holders::NONE, "frame {index} is not in this pool");
+    fn index_of(&self, frame: &Frame) -> u32 {
+        frame.name.get().wrapping_sub(self.first_name.get())
+    }
+
+    #[inline]
+    fn name_of(&self, index: u32) -> NonZeroU32 {
+        self.first_name | index
     }
 
     #[inline]
@@ -392,6 +418,9 @@ impl FramePool {
 }
 
 const _: () = assert!(size_of::<Option<Frame>>() == 8);
+// An index is a mask away, and there is a number above it for every pool.
+const _: () = assert!(FRAMES_MAX == 1 << INDEX_BITS);
+const _: () = assert!(POOLS_MAX < 1 << (u32::BITS - INDEX_BITS));
 
 #[cfg(test)]
 mod tests;

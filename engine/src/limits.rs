@@ -24,9 +24,9 @@ pub const FRAME_SIZE_MAX: usize = 10_240;
 /// Most frames in one pool [frames]; an index with its free-list links stays within 24 bits.
 pub const FRAMES_MAX: usize = 1 << 24;
 
-/// Most pools over one memory, one for each core that has packets [pools]: a loan names its lender
-/// in an octet.
-pub const POOLS_MAX: usize = 256;
+/// Most pools over one memory, one for each core that has packets [pools]: a handle names its pool
+/// in an octet, beside the frame.
+pub const POOLS_MAX: usize = 255;
 
 /// Longest headers we ever write in front of a payload [octets]:
 /// Ethernet 14 + two VLAN tags 8 + IPv6 40 + TCP with all options 60.

@@ -1,6 +1,6 @@
 //! Frames that devices hold: to receive into, or on their way out.
 
-use super::{Frame, FramePool};
+use super::{Frame, FramePool, Holders};
 
 impl FramePool {
     /// Frames that devices alone hold, to receive into or on their way out, be it by another pool.
@@ -22,7 +22,7 @@ impl FramePool {
     /// Returns the window's offset from the first frame, which is how AF_XDP names it [octets].
     #[inline]
     pub fn give_to_device(&mut self, frame: Frame) -> u64 {
-        let offset = frame.index() as usize * self.frame_size() + frame.start();
+        let offset = self.index_of(&frame) as usize * self.frame_size() + frame.start();
         self.hand_over(frame);
         offset as u64
     }
@@ -58,18 +58,18 @@ impl FramePool {
             return None;
         }
         self.in_hand += usize::from(!holders.is_guest());
-        Some(Frame::new(index, start, len))
+        Some(Frame::new(self.name_of(index), start, len))
     }
 
     /// What a device in software sees of a frame that it holds: `len` octets at `offset`, as
     /// [`FramePool::give_to_device`] named it.
     ///
     /// # Panics
-    /// If they are not within one frame.
+    /// If they are not within one frame, or that is in another pool.
     pub(crate) fn device_bytes(&self, offset: u64, len: usize) -> &[u8] {
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let index = u32::try_from(offset / self.frame_size()).unwrap_or(u32::MAX);
-        self.assert_held(index);
+        assert!(self.store.holders(index) != Holders::NONE, "frame {index} is not held here");
         self.store.slice(index, offset % self.frame_size(), len)
     }
 }

@@ -6,7 +6,7 @@
 //! time it leaves, and its lender, which has counted it as held all the while, has it back. Nobody
 //! writes a frame that is lent.
 
-use super::{Frame, FramePool, Holders};
+use super::{Frame, FramePool, Holders, INDEX_BITS, first_name};
 
 /// A handle that one pool has lent and another is to host, or is to give back.
 ///
@@ -14,8 +14,8 @@ use super::{Frame, FramePool, Holders};
 #[derive(Debug)]
 #[must_use = "a loan that is dropped never comes home; give it to `host` or `receive_back`"]
 pub struct Loan {
+    /// A handle of the lender's.
     frame: Frame,
-    lender: u8,
 }
 
 impl Loan {
@@ -28,7 +28,7 @@ impl Loan {
     /// Number of the pool that the loan goes home to; see [`FramePool::number`].
     #[inline]
     pub fn lender(&self) -> u8 {
-        self.lender
+        self.frame.pool()
     }
 }
 
@@ -93,7 +93,7 @@ impl FramePool {
     /// Which of its memory's pools this is: its place in what [`FramePool::split`] made.
     #[inline]
     pub fn number(&self) -> u8 {
-        self.number
+        ((self.first_name.get() >> INDEX_BITS) - 1) as u8
     }
 
     /// Frames that other pools have lent to this one, until they have left again [frames].
@@ -102,7 +102,7 @@ impl FramePool {
     }
 
     pub(super) fn join_others(&mut self, number: u8, pools: usize) {
-        self.number = number;
+        self.first_name = first_name(number);
         self.guests = Some(Guests::new(self.index_end(), pools));
     }
 
@@ -113,15 +113,13 @@ impl FramePool {
     /// If the frame is lent already, or a guest itself.
     #[inline]
     pub fn lend(&mut self, frame: Frame) -> Loan {
-        let holders = self.store.holders(frame.index());
-        assert!(
-            holders.handles() > 0 && !holders.is_lent() && !holders.is_guest(),
-            "frame {} is not this pool's to lend",
-            frame.index()
-        );
-        self.store.set_holders(frame.index(), holders.lent());
+        let index = self.index_of(&frame);
+        let holders = self.store.holders(index);
+        let is_own = holders.handles() > 0 && !holders.is_lent() && !holders.is_guest();
+        assert!(is_own, "frame {index} is not this pool's to lend");
+        self.store.set_holders(index, holders.lent());
         self.in_hand -= 1;
-        Loan { frame, lender: self.number }
+        Loan { frame }
     }
 
     /// Frees a handle that was lent.
@@ -130,11 +128,11 @@ impl FramePool {
     /// If it was not lent here.
     #[inline]
     pub fn receive_back(&mut self, loan: Loan) {
-        let Loan { frame, lender } = loan;
-        let index = frame.index();
+        let Loan { frame } = loan;
+        let index = self.index_of(&frame);
         std::mem::forget(frame);
         let holders = self.store.holders(index);
-        assert!(lender == self.number && holders.is_lent(), "frame {index} was not lent here");
+        assert!(holders.is_lent(), "frame {index} was not lent here");
         let left = holders.returned();
         if left == Holders::NONE {
             self.store.mark_free(index);
@@ -151,12 +149,14 @@ impl FramePool {
     /// If the frame is in this pool, or cannot be: it is of another memory.
     #[inline]
     pub fn host(&mut self, loan: Loan) -> Frame {
-        let Loan { frame, lender } = loan;
+        let lender = loan.lender();
+        let Loan { mut frame } = loan;
         let index = frame.index();
         let holders = self.store.holders(index);
         let guests = self.guests.as_mut().filter(|_| holders == Holders::NONE);
         guests.unwrap_or_else(|| panic!("frame {index} is no guest here")).welcome(index, lender);
         self.store.set_holders(index, Holders::FIRST_OF_GUEST);
+        frame.name = self.name_of(index);
         frame
     }
 
@@ -169,7 +169,7 @@ impl FramePool {
     /// Whether the frame is another pool's.
     #[inline]
     pub(crate) fn is_guest(&self, frame: &Frame) -> bool {
-        self.guests.is_some() && self.store.holders(frame.index()).is_guest()
+        self.guests.is_some() && self.store.holders(self.index_of(frame)).is_guest()
     }
 
     /// Most guests that there can be [frames].
@@ -182,7 +182,7 @@ impl FramePool {
     #[inline]
     #[cfg(feature = "dpdk")]
     pub(crate) fn is_last_handle(&self, frame: &Frame) -> bool {
-        self.store.holders(frame.index()).handles() == 1
+        self.store.holders(self.index_of(frame)).handles() == 1
     }
 }
 
@@ -200,7 +200,7 @@ impl Iterator for DepartingGuests<'_> {
     fn next(&mut self) -> Option<Loan> {
         let index = self.pool.guests.as_mut()?.next_leaving(self.lender)?;
         self.pool.store.set_holders(index, Holders::NONE);
-        Some(Loan { frame: Frame::new(index, 0, 0), lender: self.lender })
+        Some(Loan { frame: Frame::new(first_name(self.lender) | index, 0, 0) })
     }
 
     #[inline]
@@ -214,4 +214,4 @@ impl Iterator for DepartingGuests<'_> {
 
 impl ExactSizeIterator for DepartingGuests<'_> {}
 
-const _: () = assert!(size_of::<Option<Loan>>() == 12);
+const _: () = assert!(size_of::<Option<Loan>>() == 8);

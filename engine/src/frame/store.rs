@@ -8,6 +8,8 @@
 //!   between threads has what was done before it was sent be seen by who received it.
 //! - A [`super::Loan`] lets a second store count it, as a guest. From before it is lent until after
 //!   it is back the lender counts it as lent and the host as a guest, so that neither writes.
+//! - A handle of one store's names no frame in another over the same memory. Those of two memories
+//!   are not told apart; who splits a memory has no other.
 //! - What a device does with a frame it does between being given it and giving it back.
 
 #![allow(
@@ -250,8 +252,8 @@ impl Store {
     #[inline]
     pub(super) fn slice(&self, index: u32, start: usize, len: usize) -> &[u8] {
         let octets = self.octets(index, start, len);
-        // SAFETY: in bounds (checked by `octets`, in release too). The pool has checked that the
-        // frame is held here. No `&mut` to it exists in this store, because `slice_mut` borrows it
+        // SAFETY: in bounds (checked by `octets`, in release too). The caller has a handle of this
+        // store's to the frame, so it is counted here. No `&mut` to it exists in this store, because `slice_mut` borrows it
         // exclusively, nor in another: see the module. A device may read it at the same time, and
         // writes only frames that it has to receive into, to which no handle exists.
         unsafe { slice::from_raw_parts(octets.as_ptr(), len) }

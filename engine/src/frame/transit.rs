@@ -55,7 +55,7 @@ impl FramePool {
     #[inline]
     pub fn depart(&mut self, frame: Frame) -> Transit {
         self.assert_sole(&frame);
-        self.store.leave(frame.index());
+        self.store.leave(self.index_of(&frame));
         self.in_hand -= 1;
         Transit { frame }
     }
@@ -66,10 +66,11 @@ impl FramePool {
     /// If the frame is in this pool, or cannot be: it is of another memory.
     #[inline]
     pub fn arrive(&mut self, transit: Transit) -> Frame {
-        let Transit { frame } = transit;
-        let holders = self.store.holders(frame.index());
-        assert!(holders == Holders::NONE, "frame {} arrives where it is", frame.index());
-        self.store.join(frame.index());
+        let Transit { mut frame } = transit;
+        let index = frame.index();
+        assert!(self.store.holders(index) == Holders::NONE, "frame {index} arrives where it is");
+        self.store.join(index);
+        frame.name = self.name_of(index);
         self.in_hand += 1;
         frame
     }
@@ -90,4 +91,3 @@ impl FramePool {
 }
 
 const _: () = assert!(size_of::<Option<Transit>>() == 8);
-const _: () = assert!(POOLS_MAX <= 1 << u8::BITS);
