@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -25,9 +26,9 @@ pub(crate) struct Args {
     time: Option<Duration>,
     /// What to simulate; `list` shows what there is
     #[arg(long, value_name = "NAME", default_value = "mixed")]
-    scenario: String,
+    scenario: Wanted,
     /// Connections of `million-idle`
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = connections)]
     connections: usize,
     /// Write captures of both sides into this directory; of a run that fails they are written in any
     /// case, here
@@ -35,44 +36,57 @@ pub(crate) struct Args {
     captures: Option<PathBuf>,
 }
 
-/// The scenario that is not made of cases.
+/// What `--scenario` names.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    List,
+    /// The scenario that is not made of cases.
+    MillionIdle,
+    Runs(Scenario),
+}
+
+const LIST: &str = "list";
 const MILLION_IDLE: &str = "million-idle";
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            LIST => Ok(Wanted::List),
+            MILLION_IDLE => Ok(Wanted::MillionIdle),
+            _ => match name.parse() {
+                Ok(scenario) => Ok(Wanted::Runs(scenario)),
+                Err(said) => Err(format!("{said}, {MILLION_IDLE}")),
+            },
+        }
+    }
+}
 
 /// How long a case that fails is cut down.
 const SHRINKING: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
-    if args.scenario == "list" {
-        for scenario in Scenario::ALL {
-            writeln!(out, "{:16} {}", scenario.name(), scenario.about())?;
-        }
-        writeln!(
-            out,
-            "{MILLION_IDLE:16} a million idle connections: what memory and turns they cost"
-        )?;
-        return Ok(ExitCode::SUCCESS);
-    }
     let seed = match args.seed {
         Some(seed) => seed,
         // Short enough to be typed.
         None => getrandom::u32().context("no random numbers")?.into(),
     };
-    if args.scenario == MILLION_IDLE {
-        let most = crowd::CONNECTIONS_MAX;
-        anyhow::ensure!(
-            (1..=most).contains(&args.connections),
-            "--connections {}: there can be from 1 to {most}",
-            args.connections
-        );
-        writeln!(out, "{}", crowd::run(args.connections, seed))?;
-        return Ok(ExitCode::SUCCESS);
+    match (args.scenario, args.time) {
+        (Wanted::List, _) => list(&mut out)?,
+        (Wanted::MillionIdle, _) => writeln!(out, "{}", crowd::run(args.connections, seed))?,
+        (Wanted::Runs(scenario), None) => return one(args, scenario, seed, &mut out),
+        (Wanted::Runs(scenario), Some(time)) => return many(args, scenario, seed, time, &mut out),
     }
-    let scenario: Scenario = args.scenario.parse().map_err(anyhow::Error::msg)?;
-    match args.time {
-        None => one(args, scenario, seed, &mut out),
-        Some(time) => many(args, scenario, seed, time, &mut out),
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(out: &mut impl Write) -> io::Result<()> {
+    for scenario in Scenario::ALL {
+        writeln!(out, "{:16} {}", scenario.name(), scenario.about())?;
     }
+    writeln!(out, "{MILLION_IDLE:16} a million idle connections: what memory and turns they cost")
 }
 
 fn one(args: &Args, scenario: Scenario, seed: u64, out: &mut impl Write) -> Result<ExitCode> {
@@ -188,4 +202,10 @@ impl Sum {
 /// How long to go on.
 fn wall_time(text: &str) -> Result<Duration, String> {
     ringroad_config::duration(text, Duration::from_secs(1)..=Duration::from_secs(86_400))
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    let most = crowd::CONNECTIONS_MAX;
+    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| format!("there can be from 1 to {most}"))
 }

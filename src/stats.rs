@@ -253,7 +253,7 @@ impl Stats {
             shield: by_verdict(&lane.shield),
             buckets_evicted: lane.shield.buckets_evicted,
             cookies: Cookies {
-                lanes: vec![LaneCookies::new(&snapshot.handshakes)],
+                lanes: snapshot.handshakes.iter().map(LaneCookies::new).collect(),
                 ..Cookies::default()
             },
             refused: Refused::default(),

@@ -117,9 +117,50 @@ mod usage {
                 vec!["origin", "--listen", "80"],
                 "invalid value '80' for '--listen <ADDR>': invalid socket address syntax",
             ),
+            (
+                vec!["sim", "--scenario", "unknown"],
+                "invalid value 'unknown' for '--scenario <NAME>': there are mixed, lossy-mobile, \
+                 satellite, flood, slow-origin, origin-flap, memory-pressure, middlebox, long-fat, \
+                 million-idle",
+            ),
+            (vec!["sim", "--seed", "-1"], "unexpected argument '-1' found"),
+            (
+                vec!["sim", "--seed", "seven"],
+                "invalid value 'seven' for '--seed <N>': invalid digit found in string",
+            ),
+            (
+                vec!["sim", "--scenario", "million-idle", "--connections", "0"],
+                "invalid value '0' for '--connections <N>': there can be from 1 to 4000000",
+            ),
         ] {
             let output = ringroad(&arguments).output().unwrap();
             assert_ends(&output, 2, &format!("ringroad: {said}; see ringroad --help\n"));
+        }
+    }
+}
+
+mod sim {
+    use super::*;
+
+    #[test]
+    fn a_run_is_told_and_is_the_same_again() {
+        let play =
+            || ringroad(&["sim", "--scenario", "slow-origin", "--seed", "1"]).output().unwrap();
+        let (first, second) = (play(), play());
+        assert_ends(&first, 0, "");
+        let said = String::from_utf8(first.stdout.clone()).unwrap();
+        assert!(said.starts_with("slow-origin, seed 1: "), "{said}");
+        assert!(said.contains("\n  connections   "), "{said}");
+        assert_eq!(first.stdout, second.stdout);
+    }
+
+    #[test]
+    fn every_scenario_is_listed_with_what_it_is_about() {
+        let output = ringroad(&["sim", "--scenario", "list"]).output().unwrap();
+        assert_ends(&output, 0, "");
+        let said = String::from_utf8(output.stdout).unwrap();
+        for name in ["mixed", "lossy-mobile", "memory-pressure", "million-idle"] {
+            assert!(said.lines().any(|line| line.starts_with(&format!("{name} "))), "{said}");
         }
     }
 }

@@ -15,7 +15,7 @@ mod script;
 
 pub use attack::{Attack, Mischief, PER_SECOND_MAX, Scene};
 pub use behaviour::{Behaviour, Moment};
-pub use script::{HEAD, Role, Script};
+pub use script::{HEAD, Role, Script, proxy_header};
 
 /// What end of a connection is justified. What either end has received is a beginning of what the
 /// other has said, in any case.

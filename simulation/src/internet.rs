@@ -73,6 +73,8 @@ pub struct Internet {
     seeds: Random,
     networks: Vec<Network>,
     places: BTreeMap<IpAddr, usize>,
+    /// Where those are who are placed nowhere.
+    elsewhere: usize,
     /// What will happen, in order of time and then of how it came about.
     events: BTreeMap<(Instant, u64), Event>,
     happened: u64,
@@ -100,6 +102,7 @@ impl Internet {
             seeds: Random::new(seed),
             networks: Vec::new(),
             places: BTreeMap::new(),
+            elsewhere: 0,
             events: BTreeMap::new(),
             happened: 0,
             arrived: VecDeque::new(),
@@ -107,7 +110,8 @@ impl Internet {
         }
     }
 
-    /// Adds a network, and says its number. The first has all hosts that are placed nowhere.
+    /// Adds a network, and says its number. The first has all hosts that are placed nowhere, unless
+    /// [`Internet::place_others`] names another.
     pub fn add(&mut self, settings: NetworkSettings) -> usize {
         let mut network = Network::new(settings, self.seeds.draw());
         if self.is_healed {
@@ -121,6 +125,13 @@ impl Internet {
     pub fn place(&mut self, host: IpAddr, network: usize) {
         assert!(network < self.networks.len(), "no network {network}");
         self.places.insert(host, network);
+    }
+
+    /// Puts everybody else into a network, and all who speak in others' names: what they send does not
+    /// cross the network of those, whose boxes would take it for theirs.
+    pub fn place_others(&mut self, network: usize) {
+        assert!(network < self.networks.len(), "no network {network}");
+        self.elsewhere = network;
     }
 
     /// From here on nothing goes wrong by chance or schedule: no loss, damage, duplication,
@@ -138,7 +149,15 @@ impl Internet {
     }
 
     fn network_of(&self, host: Option<IpAddr>) -> usize {
-        host.and_then(|host| self.places.get(&host)).copied().unwrap_or(0)
+        host.and_then(|host| self.places.get(&host)).copied().unwrap_or(self.elsewhere)
+    }
+
+    /// A packet comes from a host of this network.
+    fn take_into(&mut self, now: Instant, network: usize, packet: Vec<u8>) {
+        self.settle(now);
+        let mut out = Vec::new();
+        self.networks[network].take_from_host(now, packet, &mut out);
+        self.follow(now, network, out);
     }
 
     /// Has all happen that happens by `now`.
@@ -178,11 +197,12 @@ impl Internet {
 
 impl side::Network for Internet {
     fn take_from_host(&mut self, now: Instant, packet: Vec<u8>) {
-        self.settle(now);
         let network = self.network_of(octets::addresses(&packet).map(|(source, _)| source));
-        let mut out = Vec::new();
-        self.networks[network].take_from_host(now, packet, &mut out);
-        self.follow(now, network, out);
+        self.take_into(now, network, packet);
+    }
+
+    fn take_from_stranger(&mut self, now: Instant, packet: Vec<u8>) {
+        self.take_into(now, self.elsewhere, packet);
     }
 
     fn take_from_appliance(&mut self, now: Instant, packet: Vec<u8>) {
@@ -214,6 +234,10 @@ impl side::Network for Internet {
 impl side::Network for Rc<RefCell<Internet>> {
     fn take_from_host(&mut self, now: Instant, packet: Vec<u8>) {
         self.borrow_mut().take_from_host(now, packet);
+    }
+
+    fn take_from_stranger(&mut self, now: Instant, packet: Vec<u8>) {
+        self.borrow_mut().take_from_stranger(now, packet);
     }
 
     fn take_from_appliance(&mut self, now: Instant, packet: Vec<u8>) {

@@ -18,7 +18,7 @@ use ringroad_engine::time::Instant;
 pub use figures::Figures;
 pub use loss::Loss;
 pub(crate) use loss::LossProcess;
-pub(crate) use queue::Queue;
+pub(crate) use queue::{Queue, Turn};
 
 /// What a link must know of what it carries.
 pub trait Packet {

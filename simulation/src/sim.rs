@@ -12,8 +12,9 @@
 pub mod case;
 mod dice;
 mod failure;
+mod highlights;
 mod judge;
-mod networks;
+mod make;
 mod report;
 mod run;
 mod scenario;

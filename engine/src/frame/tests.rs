@@ -1,6 +1,8 @@
 use super::*;
 use crate::limits::BURST;
 
+mod model;
+mod pools;
 mod promises;
 
 fn pool(frames: usize) -> FramePool {
@@ -25,7 +27,7 @@ fn what_a_device_returns_is_checked() {
 
 #[test]
 fn a_pool_lives_on_hugepages_or_what_stands_in_for_them() {
-    let request = ringroad_hugepages::Request { len: 3 << 20, node: None, hugepages: true };
+    let request = ringroad_hugepages::Request { len: 3 << 20, nodes: &[], hugepages: true };
     let mapping = ringroad_hugepages::map(request).unwrap();
     let mut pool = FramePool::new(Region::from_hugepages(mapping), 4096);
     assert_eq!(pool.capacity(), (4 << 20) / 4096, "whole hugepages");

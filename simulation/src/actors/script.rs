@@ -4,6 +4,10 @@
 //! they are, and the first of them say all that the origin must know; so each end's part can be
 //! compared with what the other has received, whoever else was on the way.
 
+use std::net::{IpAddr, SocketAddr};
+
+use ringroad_engine::proxy::proxy_protocol::Version;
+
 use crate::appliance::rig::pattern;
 
 /// Which end of a connection.
@@ -31,6 +35,28 @@ pub struct Script {
 pub const HEAD: u32 = 16;
 
 const MARK: u8 = 0xc5;
+
+/// The PROXY protocol's header for a connection of `client` to `service`, as its specification has it;
+/// shares no code with the engine's.
+pub fn proxy_header(version: Version, client: SocketAddr, service: SocketAddr) -> Vec<u8> {
+    let ends = [client, service];
+    if version == Version::V1 {
+        let family = if client.is_ipv4() { "TCP4" } else { "TCP6" };
+        let [from, to] = ends.map(|end| end.ip());
+        let [from_port, to_port] = ends.map(|end| end.port());
+        return format!("PROXY {family} {from} {to} {from_port} {to_port}\r\n").into_bytes();
+    }
+    let mut addresses = Vec::new();
+    for end in ends {
+        match end.ip() {
+            IpAddr::V4(ip) => addresses.extend(ip.octets()),
+            IpAddr::V6(ip) => addresses.extend(ip.octets()),
+        }
+    }
+    addresses.extend(ends.iter().flat_map(|end| end.port().to_be_bytes()));
+    let family = if client.is_ipv4() { 0x11 } else { 0x21 };
+    [VERSION_2, &[0x21, family, 0, addresses.len() as u8], &addresses].concat()
+}
 
 /// How the headers of the PROXY protocol begin.
 const VERSION_1: &[u8] = b"PROXY ";
@@ -151,6 +177,15 @@ mod tests {
         assert_eq!(Script::behind_header(&version_2), Some(&b"asked"[..]));
         assert_eq!(Script::behind_header(&version_2[..17]), None);
         assert_eq!(Script::behind_header(b"asked"), Some(&b"asked"[..]));
+        for (client, service) in
+            [("192.0.2.7:5", "10.0.0.1:80"), ("[2001:db8::7]:5", "[fd00::1]:80")]
+        {
+            let ends = [client, service].map(|end| end.parse().expect("an address"));
+            for version in [Version::V1, Version::V2] {
+                let header = proxy_header(version, ends[0], ends[1]);
+                assert_eq!(Script::behind_header(&header), Some(&[][..]));
+            }
+        }
     }
 
     #[test]

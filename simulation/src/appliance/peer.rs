@@ -54,6 +54,8 @@ pub struct Peer {
     /// The headers in front of what we send, and, backwards, of what we expect.
     pub link: Link,
     pub status: Status,
+    /// When its host has seen that it is over.
+    pub ended_at: Option<Instant>,
     /// Everything that has arrived in order.
     pub received: Vec<u8>,
     pub peer_finished: bool,
@@ -139,6 +141,7 @@ impl Peer {
             remote,
             link,
             status: Status::SynSent,
+            ended_at: None,
             received: Vec::new(),
             peer_finished: false,
             paused: false,
@@ -268,6 +271,9 @@ impl Peer {
         }
         if self.gives_up_at() <= now {
             self.end(Status::GaveUp);
+        }
+        if self.is_over() {
+            self.ended_at.get_or_insert(now);
         }
         if self.wake_at <= now {
             self.wake_at = Instant::FAR_FUTURE;

@@ -27,6 +27,11 @@ pub type Key = (SocketAddr, SocketAddr);
 pub trait Network {
     fn take_from_host(&mut self, now: Instant, packet: Vec<u8>);
 
+    /// From somebody who is not where the packet says that it comes from.
+    fn take_from_stranger(&mut self, now: Instant, packet: Vec<u8>) {
+        self.take_from_host(now, packet);
+    }
+
     fn take_from_appliance(&mut self, now: Instant, packet: Vec<u8>);
 
     /// What has arrived by `now` at either end, in order of time.
@@ -252,19 +257,27 @@ impl Side {
                 sending.push(packet);
             }
         }
-        for actor in &mut self.actors {
-            let packets = actor.poll(now);
-            moved += packets.len();
-            sending.extend(packets);
-        }
         for packet in sending {
-            if self.sent.len() == MISCHIEF {
-                self.sent.clear();
-            }
-            self.sent.push(packet.clone());
+            self.note_sent(&packet);
             self.leave(now, packet);
         }
+        let packets: Vec<_> = self.actors.iter_mut().flat_map(|actor| actor.poll(now)).collect();
+        moved += packets.len();
+        for packet in packets {
+            self.note_sent(&packet);
+            match &mut self.network {
+                Some(network) => network.take_from_stranger(now, packet),
+                None => self.enter(now, &packet),
+            }
+        }
         moved
+    }
+
+    fn note_sent(&mut self, packet: &[u8]) {
+        if self.sent.len() == MISCHIEF {
+            self.sent.clear();
+        }
+        self.sent.push(packet.to_vec());
     }
 
     /// A packet leaves a host.

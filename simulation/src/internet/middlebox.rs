@@ -121,6 +121,21 @@ impl Passage {
 }
 
 impl Middlebox {
+    pub fn name(self) -> &'static str {
+        match self {
+            Middlebox::StripOptions(_) => "strips options",
+            Middlebox::RewriteSequence { .. } => "rewrites numbers",
+            Middlebox::ClampWindow { .. } => "clamps windows",
+            Middlebox::ClampMss { .. } => "clamps the MSS",
+            Middlebox::ResetAfter { .. } => "resets",
+            Middlebox::ForgetIdle { .. } => "forgets",
+            Middlebox::SplitSegments { .. } => "splits",
+            Middlebox::JoinSegments { .. } => "joins",
+            Middlebox::ThinAcks { .. } => "thins ACKs",
+            Middlebox::StripPayloadOfSyn => "strips payload of SYNs",
+        }
+    }
+
     /// Puts the box to work, in a network of this MTU.
     pub(super) fn build(self, mtu: u16, seed: u64) -> Box<dyn Treat> {
         match self {

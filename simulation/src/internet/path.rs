@@ -7,7 +7,7 @@ use ringroad_engine::time::Instant;
 
 use super::octets::{damageable, ip_octets, mark};
 use super::settings::{PathSettings, Reordering};
-use crate::link::{Loss, LossProcess, Queue};
+use crate::link::{Loss, LossProcess, Queue, Turn};
 
 /// What one direction did [packets].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub struct PathFigures {
     pub duplicated: u64,
     pub corrupted: u64,
     pub late: u64,
+    /// How long it was sending, of all the time and in the busiest second; zero where there is no
+    /// rate.
+    pub sending: Duration,
+    pub sending_most: Duration,
 }
 
 #[derive(Debug)]
@@ -33,6 +37,8 @@ pub(super) struct Path {
     random: Random,
     /// When the last packet arrives that is not late; the next does not arrive before it.
     last_arrival: Instant,
+    /// The second in which it sent last, and for how long in that.
+    second: (u64, Duration),
     pub(super) figures: PathFigures,
 }
 
@@ -44,6 +50,7 @@ impl Path {
             loss: LossProcess::new(settings.loss),
             random: Random::new(seed),
             last_arrival: Instant::ZERO,
+            second: (0, Duration::ZERO),
             figures: PathFigures::default(),
         }
     }
@@ -59,6 +66,7 @@ impl Path {
             self.figures.dropped += 1;
             return;
         };
+        self.note_sending(&turn);
         if turn.marked {
             self.figures.marked += u64::from(mark(&mut packet));
         }
@@ -80,6 +88,16 @@ impl Path {
         self.settings.reordering = Reordering::default();
         self.settings.duplicate_ppm = 0;
         self.settings.corrupt_ppm = 0;
+    }
+
+    fn note_sending(&mut self, turn: &Turn) {
+        let second = turn.sent_at.as_nanos() / 1_000_000_000;
+        if second != self.second.0 {
+            self.second = (second, Duration::ZERO);
+        }
+        self.second.1 += turn.sending;
+        self.figures.sending += turn.sending;
+        self.figures.sending_most = self.figures.sending_most.max(self.second.1);
     }
 
     /// What happens to each copy by itself, and when it arrives.

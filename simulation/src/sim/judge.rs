@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::telemetry::ServiceCounters;
 
 use super::case::{Case, Client, CookieUse, INTRUDERS_FROM, service_for};
 use super::failure::{Failure, Oracle};
-use crate::actors::{Expectation, Role, Script};
+use crate::actors::{Expectation, Role, Script, proxy_header};
 use crate::appliance::peer::{Peer, Status};
 use crate::appliance::rig::{CLIENTS, Hosts, ORIGINS};
 
@@ -31,13 +32,14 @@ pub(super) fn judge(
     counters: ServiceCounters,
 ) -> Result<Tally, Failure> {
     let mut reclaimed = counters.reclaimed;
-    let by_origins = Served::by(&hosts.0[ORIGINS].all_peers(), case)?;
-    let by_linux = Served::by(&hosts.1[CLIENTS].all_peers(), case)?;
+    let proxy_protocol = case.service.proxy_protocol;
+    let by_origins = Served::by(&hosts.0[ORIGINS].all_peers(), case, proxy_protocol)?;
+    let by_linux = Served::by(&hosts.1[CLIENTS].all_peers(), case, None)?;
     let mut tally = Tally::default();
     for client in &case.clients {
         let key = (client.address, service_for(client.address));
         let Some(peer) = hosts.0[CLIENTS].peers.get(&key) else { continue };
-        check(client.script, Role::Origin, peer)?;
+        check(client.script, Role::Origin, peer, &peer.received)?;
         let id = client.script.id;
         let of_linux = by_linux.whole(id);
         let heard_all = peer.received.len() == client.script.len(Role::Origin);
@@ -70,22 +72,30 @@ pub(super) fn judge(
 struct Served(HashMap<u32, bool>);
 
 impl Served {
-    fn by(peers: &[&Peer], case: &Case) -> Result<Self, Failure> {
-        let scripts: HashMap<u32, Script> =
-            case.clients.iter().map(|client| (client.script.id, client.script)).collect();
+    /// `header`: what is to stand in front of what clients say.
+    fn by(peers: &[&Peer], case: &Case, header: Option<Version>) -> Result<Self, Failure> {
+        let clients: HashMap<u32, &Client> =
+            case.clients.iter().map(|client| (client.script.id, client)).collect();
         let mut served = HashMap::new();
         for peer in peers {
             // Who has heard less than what tells them apart has heard of nobody.
-            let Some(told) = Script::of(&peer.received) else { continue };
+            let Some(heard) = Script::behind_header(&peer.received) else { continue };
+            let Some(told) = Script::of(heard) else { continue };
             if told.id >= INTRUDERS_FROM {
                 continue;
             }
-            let Some(script) = scripts.get(&told.id).filter(|script| **script == told) else {
+            let Some(client) = clients.get(&told.id).filter(|client| client.script == told) else {
                 let message = format!("{} has heard of {told:?}, which nobody said", peer.local);
                 return Err(Failure::new(Oracle::Integrity, message));
             };
-            check(*script, Role::Client, peer)?;
-            let whole = peer.received.len() == script.len(Role::Client);
+            check_header(
+                client,
+                header,
+                peer,
+                &peer.received[..peer.received.len() - heard.len()],
+            )?;
+            check(told, Role::Client, peer, heard)?;
+            let whole = heard.len() == told.len(Role::Client);
             *served.entry(told.id).or_default() |= whole;
         }
         Ok(Served(served))
@@ -96,19 +106,41 @@ impl Served {
     }
 }
 
+/// The origin is told who the client is, where the service asks for that, and by nobody else.
+fn check_header(
+    client: &Client,
+    version: Option<Version>,
+    peer: &Peer,
+    header: &[u8],
+) -> Result<(), Failure> {
+    let service = service_for(client.address);
+    let expected = version.map(|version| proxy_header(version, client.address, service));
+    if header == expected.unwrap_or_default() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} has received {:?} in front of connection {}, which is of {}",
+        peer.local,
+        header.escape_ascii().to_string(),
+        client.script.id,
+        client.address
+    );
+    Err(Failure::new(Oracle::Integrity, message))
+}
+
 /// What has arrived is a beginning of what was said.
-fn check(script: Script, speaker: Role, peer: &Peer) -> Result<(), Failure> {
+fn check(script: Script, speaker: Role, peer: &Peer, received: &[u8]) -> Result<(), Failure> {
     let said = script.octets(speaker);
-    let known = peer.received.len().min(said.len());
-    let differs = (0..known).find(|at| peer.received[*at] != said[*at]);
-    let at = differs.or((peer.received.len() > said.len()).then_some(said.len()));
+    let known = received.len().min(said.len());
+    let differs = (0..known).find(|at| received[*at] != said[*at]);
+    let at = differs.or((received.len() > said.len()).then_some(said.len()));
     match at {
         None => Ok(()),
         Some(at) => {
             let message = format!(
                 "{} has received {} octets of connection {}, and octet {at} of them is not what was said",
                 peer.local,
-                peer.received.len(),
+                received.len(),
                 script.id
             );
             Err(Failure::new(Oracle::Integrity, message))

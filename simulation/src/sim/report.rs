@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use ringroad_engine::tcp::TcpCounters;
-use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
+use ringroad_engine::telemetry::{Ledger, ServiceCounters};
 
-use super::case::Case;
+use super::highlights::Seen;
 use super::judge::Tally;
 use super::scenario::Scenario;
 use super::watch::Watch;
@@ -30,21 +30,17 @@ pub struct Report {
     /// Of so many frames, so many were free when memory was shortest [frames].
     pub frames: usize,
     pub frames_free_least: usize,
+    /// What the scenario is about, in figures of its own.
+    pub highlights: String,
 }
 
 impl Report {
-    pub(super) fn new(
-        case: &Case,
-        watch: &Watch,
-        lasted: Duration,
-        tally: Tally,
-        snapshot: &Snapshot,
-        frames_free_least: usize,
-    ) -> Self {
+    pub(super) fn new(seen: &Seen<'_>, watch: &Watch, tally: Tally) -> Self {
+        let Seen { case, snapshot, .. } = seen;
         Report {
             scenario: case.scenario,
             seed: case.seed,
-            lasted,
+            lasted: seen.lasted,
             tally,
             packets: watch.packets(),
             octets: watch.octets(),
@@ -53,7 +49,8 @@ impl Report {
             service: snapshot.services[0],
             tcp: snapshot.tcp,
             frames: case.frames,
-            frames_free_least,
+            frames_free_least: seen.frames_free_least,
+            highlights: seen.highlights(),
         }
     }
 }
@@ -69,6 +66,7 @@ impl fmt::Display for Report {
             self.octets,
             self.fingerprint
         )?;
+        writeln!(f, "  about         {}", self.highlights)?;
         writeln!(
             f,
             "  connections   {} whole ({} of them by Linux), {} cut short, {} refused",

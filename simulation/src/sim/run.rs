@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ringroad_engine::limits::WHEEL_TICK;
 use ringroad_engine::port::sim::SimPort;
+use ringroad_engine::proxy::OriginSettings;
 use ringroad_engine::shield::Rates;
 use ringroad_engine::stage::{Cookies, Pressure, TwinGate};
 use ringroad_engine::telemetry::Snapshot;
@@ -14,14 +16,15 @@ use ringroad_engine::time::Instant;
 
 use super::case::{Case, Client, CookieUse, service_for};
 use super::failure::{Failure, Oracle, catching};
+use super::highlights::Seen;
 use super::judge;
 use super::report::Report;
 use super::watch::Watch;
 use crate::actors::{Behaviour, Scene};
 use crate::appliance::peer::Settings;
-use crate::appliance::rig::{CLIENTS, Listener, ORIGINS, Plan, World, secs};
+use crate::appliance::rig::{CLIENTS, Hosts, Listener, ORIGINS, Plan, World, secs};
 use crate::faults::{AdminFault, AdminFaultKind, After, Faulty, OriginFaults, stop};
-use crate::internet::Internet;
+use crate::internet::{Internet, NetworkSettings};
 
 /// Plays a case to its end, or to where something is wrong. The same case has the same outcome, and
 /// the same packets, always.
@@ -31,9 +34,8 @@ pub fn run(case: &Case, watch: &Watch) -> Result<Report, Failure> {
 
 struct Run<'a> {
     case: &'a Case,
-    watch: &'a Watch,
     world: World<Faulty<SimPort>, TwinGate<SimPort>>,
-    internets: [Rc<RefCell<Internet>>; 2],
+    onlooker: Onlooker<'a>,
     began: Instant,
     /// What is still to come, the next first.
     clients: VecDeque<&'a Client>,
@@ -42,6 +44,14 @@ struct Run<'a> {
     is_calm: bool,
     /// When the world has last turned. Where nothing is due any more, its time goes on to the end.
     turned_at: Instant,
+}
+
+/// What is known of a run beside its world.
+struct Onlooker<'a> {
+    case: &'a Case,
+    watch: &'a Watch,
+    internets: [Rc<RefCell<Internet>>; 2],
+    began: Instant,
     frames_free_least: usize,
 }
 
@@ -76,22 +86,21 @@ impl<'a> Run<'a> {
             let listener = Listener::Accept(settings, Box::new(plain));
             world.hosts.1[CLIENTS].listeners.insert(*address, listener);
         }
-        let known = |client: &Client| (client.address, service_for(client.address));
-        let scene = Scene::clients(case.clients.iter().map(known).collect());
+        let scenes = [Scene::clients(clients_known(case)), Scene::origins(origins_known(case))];
         for intruding in &case.intruders {
-            let actor = intruding.attack.actor(case.seed, began, scene.clone());
+            let scene = scenes[intruding.side].clone();
+            let actor = intruding.attack.actor(case.seed, began, scene);
             world.hosts.0[intruding.side].actors.push(actor);
         }
         let mut clients: Vec<&Client> = case.clients.iter().collect();
         clients.sort_by_key(|client| client.opens_at);
         let mut admin = case.admin_faults.clone();
         admin.sort_by_key(|fault| fault.at);
+        let frames_free_least = world.edge.frames_free();
         Run {
             case,
-            watch,
-            frames_free_least: world.lane.worker().pool.free_count(),
             world,
-            internets,
+            onlooker: Onlooker { case, watch, internets, began, frames_free_least },
             began,
             turned_at: began,
             clients: clients.into(),
@@ -155,10 +164,10 @@ impl<'a> Run<'a> {
     /// From here on nothing goes wrong.
     fn calm(&mut self) {
         self.is_calm = true;
-        for internet in &self.internets {
+        for internet in &self.onlooker.internets {
             internet.borrow_mut().heal();
         }
-        self.world.lane.ports_mut().iter_mut().for_each(Faulty::heal);
+        self.world.edge.ports_mut().iter_mut().for_each(Faulty::heal);
         for side in &mut self.world.hosts.0 {
             side.actors.iter_mut().for_each(|actor| actor.stop());
         }
@@ -173,7 +182,7 @@ impl<'a> Run<'a> {
         self.clients.is_empty()
             && self.admin.is_empty()
             && self.world.hosts.all_over()
-            && self.world.lane.worker().active() == 0
+            && self.world.edge.active() == 0
     }
 
     /// When something happens that nobody in the world knows of.
@@ -188,14 +197,17 @@ impl<'a> Run<'a> {
 
     /// What must hold after each turn. The rig itself sees to the ledger and to the frames.
     fn look(&mut self) -> Result<(), Failure> {
-        let worker = self.world.lane.worker();
-        self.frames_free_least = self.frames_free_least.min(worker.pool.free_count());
-        if worker.active() > self.case.service.max_connections as usize {
-            let message = format!("{} connections are open", worker.active());
+        let edge = &self.world.edge;
+        let least = &mut self.onlooker.frames_free_least;
+        *least = edge.frames_free().min(*least);
+        // Each worker has its share, rounded up.
+        let rounded = edge.workers().count() - 1;
+        if edge.active() > self.case.service.max_connections as usize + rounded {
+            let message = format!("{} connections are open", edge.active());
             return Err(self.failure(Oracle::Limits, &message));
         }
-        let due = worker.next_deadline();
-        if !worker.has_queued() && due + 2 * WHEEL_TICK < self.turned_at {
+        let due = edge.next_deadline_at(self.turned_at);
+        if due + 2 * WHEEL_TICK < self.turned_at {
             let late = self.turned_at - due;
             return Err(self.failure(Oracle::Timers, &format!("something is {late:?} overdue")));
         }
@@ -204,24 +216,48 @@ impl<'a> Run<'a> {
 
     /// Nothing is open any more.
     fn finish(self) -> Result<Report, Failure> {
-        let since = self.turned_at - self.began;
-        let tally = judge::judge(self.case, &self.world.hosts, self.world.counters())?;
+        let lasted = self.turned_at - self.began;
         let mut snapshot = Snapshot::new(1, 2);
-        self.world.lane.fill(&mut snapshot);
+        self.world.edge.fill(&mut snapshot);
+        let report = self.onlooker.report(&self.world.hosts, &snapshot, lasted)?;
         self.world.finish();
-        Ok(Report::new(self.case, self.watch, since, tally, &snapshot, self.frames_free_least))
+        Ok(report)
     }
 
     /// The engine is ended in the middle of everything.
     fn stop(self) -> Result<Report, Failure> {
-        let since = self.since();
+        let lasted = self.since();
         let (snapshot, hosts) = stop(self.world);
-        let tally = judge::judge(self.case, &hosts, snapshot.services[0])?;
-        Ok(Report::new(self.case, self.watch, since, tally, &snapshot, self.frames_free_least))
+        self.onlooker.report(&hosts, &snapshot, lasted)
     }
 
     fn failure(&self, oracle: Oracle, message: &str) -> Failure {
         Failure { at: Some(self.since()), ..Failure::new(oracle, message.to_owned()) }
+    }
+}
+
+impl Onlooker<'_> {
+    /// Nothing more happens: judges what became of everybody.
+    fn report(
+        &self,
+        hosts: &Hosts,
+        snapshot: &Snapshot,
+        lasted: Duration,
+    ) -> Result<Report, Failure> {
+        let tally = judge::judge(self.case, hosts, snapshot.services[0])?;
+        let figures = |internet: &Rc<RefCell<Internet>>| {
+            internet.borrow().figures().map(|(_, figures)| figures).collect()
+        };
+        let seen = Seen {
+            case: self.case,
+            hosts,
+            networks: self.internets.each_ref().map(figures),
+            snapshot,
+            frames_free_least: self.frames_free_least,
+            began: self.began,
+            lasted,
+        };
+        Ok(Report::new(&seen, self.watch, tally))
     }
 }
 
@@ -250,6 +286,23 @@ fn build(case: &Case) -> World<Faulty<SimPort>, TwinGate<SimPort>> {
     world
 }
 
+/// The connections that an intruder among the clients knows of: theirs, and the service's address.
+fn clients_known(case: &Case) -> Vec<(SocketAddr, SocketAddr)> {
+    let known = |client: &Client| (client.address, service_for(client.address));
+    case.clients.iter().map(known).collect()
+}
+
+/// One among the origins knows who they are and where the appliance connects from, not by which port
+/// at the moment: any may be.
+fn origins_known(case: &Case) -> Vec<(SocketAddr, SocketAddr)> {
+    let of = |origin: &OriginSettings| {
+        let (address, egress) = (origin.address, origin.egress_address);
+        let ports = origin.source_ports.clone().step_by(SOURCE_PORTS_STEP);
+        ports.map(move |port| (address, SocketAddr::new(egress, port)))
+    };
+    case.service.origins.iter().flat_map(of).collect()
+}
+
 /// The networks on a side, with everybody in theirs.
 fn internet(case: &Case, side: usize) -> Rc<RefCell<Internet>> {
     let mut internet = Internet::new(case.seed ^ (side as u64) << 32);
@@ -262,9 +315,14 @@ fn internet(case: &Case, side: usize) -> Rc<RefCell<Internet>> {
     for (address, network) in hosts {
         internet.place(address.ip(), network);
     }
+    let elsewhere = internet.add(NetworkSettings::default());
+    internet.place_others(elsewhere);
     Rc::new(RefCell::new(internet))
 }
 
 /// What anything that can still finish may take when nothing goes wrong any more, and what can not
 /// to be given up: some retransmission timeouts at their longest.
 const LIVENESS: Duration = Duration::from_secs(30 * 60);
+
+/// Of source ports, an intruder tries one in so many: fewer, and more often.
+const SOURCE_PORTS_STEP: usize = 16;

@@ -1,21 +1,59 @@
 //! The networks of scenarios: what a kind of network is like, within which chance decides.
 
-use super::dice::Dice;
-use crate::appliance::rig::ms;
+use super::super::dice::Dice;
+use super::super::scenario::Scenario;
+use super::Maker;
+use crate::appliance::rig::{CLIENTS, ORIGINS, ms};
 use crate::internet::middlebox::{Limit, Middlebox, Stripped, Tells};
 use crate::internet::{
     BlackHole, End, Flapping, NetworkSettings, PathSettings, Reordering, Swallows,
 };
 use crate::link::Loss;
 
+impl Maker {
+    pub(super) fn networks(self, side: usize) -> Vec<NetworkSettings> {
+        let mut dice = self.dice(if side == CLIENTS { "networks" } else { "the origins' network" });
+        if side == ORIGINS {
+            let mut of_origins = NetworkSettings { name: "lan".to_owned(), ..Default::default() };
+            if self.is_mixed() && dice.percent(40) {
+                of_origins.up = lossy(&mut dice);
+                of_origins.down = lossy(&mut dice);
+            }
+            return vec![of_origins];
+        }
+        (0..dice.between(1, 5)).map(|number| self.network(number as u32)).collect()
+    }
+
+    fn network(self, number: u32) -> NetworkSettings {
+        let mut dice = Dice::of_each(self.seed, "network", number);
+        let kind = match self.scenario {
+            Scenario::Mixed => dice.pick(&[
+                Scenario::Flood,
+                Scenario::LossyMobile,
+                Scenario::Satellite,
+                Scenario::Middlebox,
+                Scenario::LongFat,
+            ]),
+            other => other,
+        };
+        match kind {
+            Scenario::LossyMobile => mobile(&mut dice),
+            Scenario::Satellite => satellite(&mut dice),
+            Scenario::Middlebox => behind_boxes(&mut dice),
+            Scenario::LongFat => long_fat(&mut dice),
+            _ => near(&mut dice),
+        }
+    }
+}
+
 /// A little away, and nothing goes wrong.
-pub(super) fn near(dice: &mut Dice) -> NetworkSettings {
+fn near(dice: &mut Dice) -> NetworkSettings {
     let path = PathSettings { delay: dice.millis(0, 30), ..PathSettings::default() };
     NetworkSettings { name: "near".to_owned(), up: path, down: path, ..Default::default() }
 }
 
 /// A path on which something of everything goes wrong.
-pub(super) fn lossy(dice: &mut Dice) -> PathSettings {
+fn lossy(dice: &mut Dice) -> PathSettings {
     PathSettings {
         delay: dice.millis(0, 20),
         jitter: dice.pick(&[ms(0), ms(1), ms(5)]),
@@ -36,7 +74,7 @@ fn loss(dice: &mut Dice) -> Loss {
     }
 }
 
-pub(super) fn mobile(dice: &mut Dice) -> NetworkSettings {
+fn mobile(dice: &mut Dice) -> NetworkSettings {
     let path = |dice: &mut Dice, mbps: u64| PathSettings {
         rate_bps: mbps * 1_000_000,
         queue_octets: dice.magnitude(20_000, 500_000),
@@ -58,7 +96,7 @@ pub(super) fn mobile(dice: &mut Dice) -> NetworkSettings {
     }
 }
 
-pub(super) fn satellite(dice: &mut Dice) -> NetworkSettings {
+fn satellite(dice: &mut Dice) -> NetworkSettings {
     let path = |dice: &mut Dice, mbps: u64| PathSettings {
         rate_bps: mbps * 1_000_000,
         queue_octets: dice.magnitude(50_000, 1_000_000),
@@ -81,7 +119,7 @@ pub(super) fn satellite(dice: &mut Dice) -> NetworkSettings {
     }
 }
 
-pub(super) fn long_fat(dice: &mut Dice) -> NetworkSettings {
+fn long_fat(dice: &mut Dice) -> NetworkSettings {
     let path = PathSettings {
         rate_bps: 1_000_000_000,
         queue_octets: dice.magnitude(100_000, 10_000_000),
@@ -92,7 +130,7 @@ pub(super) fn long_fat(dice: &mut Dice) -> NetworkSettings {
     NetworkSettings { name: "long fat".to_owned(), up: path, down: path, ..Default::default() }
 }
 
-pub(super) fn behind_boxes(dice: &mut Dice) -> NetworkSettings {
+fn behind_boxes(dice: &mut Dice) -> NetworkSettings {
     let of = dice.pick(&[End::Host, End::Appliance]);
     let stripped = Stripped {
         timestamps: dice.percent(50),
