@@ -27,10 +27,10 @@ type Item = [u64; 2];
 const CAPACITY: usize = 1024;
 
 /// Of which the medians are reported.
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 11;
 
 /// Of one measurement: enough that starting threads does not show.
-const ITEMS: u64 = 1 << 20;
+const ITEMS: u64 = 1 << 19;
 const RETURNS: u64 = 50_000;
 
 /// A ring to be measured. A burst of one goes by its call for single items.

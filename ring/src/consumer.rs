@@ -5,7 +5,7 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
-use crate::shared::Shared;
+use crate::shared::{Shared, Slots};
 use crate::sync::Arc;
 
 /// The end of a ring that pops. Made by [`ring`](crate::ring).
@@ -31,7 +31,7 @@ impl<T> Consumer<T> {
             return None;
         }
         // SAFETY: there is an item at the head, which moves on.
-        let item = unsafe { self.shared.take(self.head) };
+        let item = unsafe { self.shared.slots().take(self.head) };
         self.head = self.head.wrapping_add(1);
         self.shared.publish_head(self.head);
         Some(item)
@@ -45,7 +45,14 @@ impl<T> Consumer<T> {
         let first = self.head;
         // Nothing is handed out twice, even if the iterator is leaked.
         self.head = first.wrapping_add(count);
-        Drain { first, next: first, end: self.head, consumer: self }
+        Drain {
+            first,
+            next: first,
+            end: self.head,
+            slots: self.shared.slots(),
+            shared: &self.shared,
+            head: &mut self.head,
+        }
     }
 
     /// How many items there are now; there may be more at any time, but not fewer.
@@ -101,10 +108,13 @@ impl<T> fmt::Debug for Consumer<T> {
 /// See [`Consumer::pop_burst`].
 #[must_use = "it pops what is asked of it"]
 pub struct Drain<'a, T> {
-    consumer: &'a mut Consumer<T>,
     first: usize,
     next: usize,
     end: usize,
+    slots: Slots<'a, T>,
+    shared: &'a Shared<T>,
+    /// The consumer's.
+    head: &'a mut usize,
 }
 
 impl<T> Iterator for Drain<'_, T> {
@@ -118,7 +128,7 @@ impl<T> Iterator for Drain<'_, T> {
         let position = self.next;
         self.next = position.wrapping_add(1);
         // SAFETY: from the head to `end` there are items, and `next` has moved on.
-        Some(unsafe { self.consumer.shared.take(position) })
+        Some(unsafe { self.slots.take(position) })
     }
 
     #[inline]
@@ -135,9 +145,9 @@ impl<T> FusedIterator for Drain<'_, T> {}
 impl<T> Drop for Drain<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.consumer.head = self.next;
+        *self.head = self.next;
         if self.next != self.first {
-            self.consumer.shared.publish_head(self.next);
+            self.shared.publish_head(self.next);
         }
     }
 }

@@ -30,7 +30,7 @@ impl<T> Producer<T> {
             return Err(item);
         }
         // SAFETY: there is room behind the tail.
-        unsafe { self.shared.put(self.tail, item) };
+        unsafe { self.shared.slots().put(self.tail, item) };
         self.advance_to(self.tail.wrapping_add(1));
         Ok(())
     }
@@ -40,10 +40,11 @@ impl<T> Producer<T> {
     #[inline]
     pub fn push_burst(&mut self, items: impl ExactSizeIterator<Item = T>) -> usize {
         let room = self.look_for_room(items.len());
+        let slots = self.shared.slots();
         let mut tail = self.tail;
         for item in items.take(room) {
             // SAFETY: `take` hands out no more than there is room for behind the tail.
-            unsafe { self.shared.put(tail, item) };
+            unsafe { slots.put(tail, item) };
             tail = tail.wrapping_add(1);
         }
         let pushed = tail.wrapping_sub(self.tail);

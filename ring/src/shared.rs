@@ -26,19 +26,21 @@ pub(crate) struct Shared<T> {
     /// Whether one of the ends is gone.
     abandoned: AtomicBool,
     /// A power of two of them.
-    slots: Box<[UnsafeCell<MaybeUninit<T>>]>,
+    slots: Box<[Slot<T>]>,
 }
 
+type Slot<T> = UnsafeCell<MaybeUninit<T>>;
+
 // SAFETY: of what a shared reference reaches, only slots are not atomic. They are reached through
-// `put` and `take`, whose contracts give each slot to one end at a time; so items move from thread
-// to thread (`T: Send`), and are never seen by two.
+// `Slots::put` and `Slots::take`, whose contracts give each slot to one end at a time; so items move
+// from thread to thread (`T: Send`), and are never seen by two.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
     /// An empty ring, whose positions begin at `position`.
     pub(crate) fn new(position: usize, capacity: usize) -> Self {
         assert!(capacity.is_power_of_two(), "a ring of {capacity} slots: not a power of two");
-        let slots = (0..capacity).map(|_| UnsafeCell::new(MaybeUninit::uninit())).collect();
+        let slots = (0..capacity).map(|_| Slot::new(MaybeUninit::uninit())).collect();
         Shared {
             tail: CachePadded::new(AtomicUsize::new(position)),
             head: CachePadded::new(AtomicUsize::new(position)),
@@ -85,6 +87,30 @@ impl<T> Shared<T> {
         self.abandoned.store(true, Ordering::Release);
     }
 
+    #[inline]
+    pub(crate) fn slots(&self) -> Slots<'_, T> {
+        Slots(&self.slots)
+    }
+}
+
+impl<T> Drop for Shared<T> {
+    /// Drops what was pushed after the consumer had gone.
+    fn drop(&mut self) {
+        let (mut head, tail) = (self.head(), self.tail());
+        while head != tail {
+            // SAFETY: both ends are gone, and both have published where they were. The loop comes by
+            // each position once.
+            drop(unsafe { self.slots().take(head) });
+            head = head.wrapping_add(1);
+        }
+    }
+}
+
+/// Where the slots lie. Who moves a burst asks once: the processor need not look for them again for
+/// each item.
+pub(crate) struct Slots<'a, T>(&'a [Slot<T>]);
+
+impl<'a, T> Slots<'a, T> {
     /// Puts an item into the slot of `position`.
     ///
     /// # Safety
@@ -93,7 +119,7 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) unsafe fn put(&self, position: usize, item: T) {
         self.slot(position).with_mut(|slot| {
-            // SAFETY: the slot is in place as long as `self` is, and the producer's alone: the
+            // SAFETY: the slot is in place as long as the ring is, and the producer's alone: the
             // consumer has given it back, which the producer has seen (`Acquire`). It is empty, so
             // nothing is lost by writing over it.
             unsafe { (*slot).write(item) };
@@ -107,26 +133,13 @@ impl<T> Shared<T> {
     /// `[head, tail)`, by its own head and a tail that it has seen, and is not taken twice.
     #[inline]
     pub(crate) unsafe fn take(&self, position: usize) -> T {
-        // SAFETY: the slot is in place as long as `self` is, and the consumer's alone: the producer
+        // SAFETY: the slot is in place as long as the ring is, and the consumer's alone: the producer
         // has put an item there and given it away, which the consumer has seen (`Acquire`).
         self.slot(position).with(|slot| unsafe { (*slot).assume_init_read() })
     }
 
     #[inline]
-    fn slot(&self, position: usize) -> &UnsafeCell<MaybeUninit<T>> {
-        &self.slots[position & (self.slots.len() - 1)]
-    }
-}
-
-impl<T> Drop for Shared<T> {
-    /// Drops what was pushed after the consumer had gone.
-    fn drop(&mut self) {
-        let (mut head, tail) = (self.head(), self.tail());
-        while head != tail {
-            // SAFETY: both ends are gone, and both have published where they were. The loop comes by
-            // each position once.
-            drop(unsafe { self.take(head) });
-            head = head.wrapping_add(1);
-        }
+    fn slot(&self, position: usize) -> &'a Slot<T> {
+        &self.0[position & (self.0.len() - 1)]
     }
 }
