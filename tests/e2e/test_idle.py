@@ -19,11 +19,13 @@ IDLE_SHARE_MOST = 0.03
 # Messages in a round, with pauses between them that let any lane fall asleep [seconds].
 MESSAGES = 60
 PAUSE = 0.01
-# Rounds with each of both policies, in turn: what else the machine does comes and goes.
+# Rounds with both policies, in turn: what else the machine does comes and goes, and with it more of
+# them.
 ROUNDS = 3
-# What sleeping may cost one message and its echo on a quiet machine: four packets that each wake the
-# engine within 100 us at most, most of which overlaps. A shared machine has as much again.
-EXTRA_MOST = 2 * 100e-6
+ROUNDS_MOST = 8
+# What sleeping may cost a message and its echo together [seconds]: three times what it does, as others
+# use the machine, and less than naps in between would.
+EXTRA_MOST = 150e-6
 # Where nobody wakes it, the engine looks after an eighth of the pause at the latest, at the echo at
 # once. Time to spare for the machine.
 BLIND_ECHO_MOST = 4e-3
@@ -41,15 +43,15 @@ class IdleCase(EdgeCase):
         server = EchoServer(self.listen("origin", PORT))
         self.addCleanup(server.close)
 
-    def round_trip(self, messages):
-        """Median time that a message through the edge and back takes after a pause [seconds]."""
+    def echoes(self):
+        """Times that messages through the edge and back take, each after a pause [seconds]."""
         client = self.connect(PORT)
         times = []
-        for _ in range(messages):
+        for _ in range(MESSAGES):
             time.sleep(PAUSE)
             times.append(self.echo(client))
         client.close()
-        return statistics.median(times)
+        return times
 
     def echo(self, client):
         began = time.perf_counter()
@@ -73,15 +75,19 @@ class Asleep(IdleCase):
             self.assert_idle(edge)
 
     def test_who_sleeps_is_nearly_as_fast_as_who_spins(self):
-        """The best of some rounds each, as other work on the machine only ever adds."""
-        medians = {"spin": [], "adaptive": []}
-        for _ in range(ROUNDS):
-            for idle, times in medians.items():
-                with self.edge(service(PORT), idle=idle):
-                    times.append(self.round_trip(MESSAGES))
-        spin, adaptive = min(medians["spin"]), min(medians["adaptive"])
-        print(f"    echo: {spin * 1e6:.0f} us spinning, {adaptive * 1e6:.0f} us sleeping")
-        self.assertLess(adaptive - spin, EXTRA_MOST)
+        """Its median against the other's fastest tenth: whoever spins on a core that others want is
+        often kept from it. Of both the best round, as others only ever add."""
+        spinning = sleeping = 1.0
+        for round in range(1, ROUNDS_MOST + 1):
+            with self.edge(service(PORT), idle="spin"):
+                fastest_tenth, *_ = statistics.quantiles(self.echoes(), n=10)
+            with self.edge(service(PORT)):
+                median = statistics.median(self.echoes())
+            spinning, sleeping = min(spinning, fastest_tenth), min(sleeping, median)
+            if round >= ROUNDS and sleeping - spinning < EXTRA_MOST:
+                break
+        print(f"    echo: {spinning * 1e6:.0f} us spinning, {sleeping * 1e6:.0f} us sleeping")
+        self.assertLess(sleeping - spinning, EXTRA_MOST)
 
 
 class SeveralQueues(Dpdk):
@@ -101,7 +107,7 @@ class Blind(IdleCase):
     def test_device_that_cannot_wake_the_engine_is_looked_at_now_and_then(self):
         with self.edge(service(PORT), frames=FRAMES_OF_FOUR_QUEUES) as edge:
             self.assert_idle(edge)
-            median = self.round_trip(MESSAGES)
+            median = statistics.median(self.echoes())
         print(f"    echo: {median * 1e6:.0f} us, nobody waking the engine")
         self.assertLess(median, BLIND_ECHO_MOST)
 

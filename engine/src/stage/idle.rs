@@ -206,7 +206,7 @@ mod tests {
     fn a_moment_without_packets_is_no_rest() {
         let idle = &mut Idle::new(IdlePolicy::Adaptive);
         let start = Instant::from_millis(1000);
-        assert_eq!(sleeps(idle, start, Duration::ZERO, PROMPT_WAKES + 1).1, true);
+        assert!(sleeps(idle, start, Duration::ZERO, PROMPT_WAKES + 1).1);
         let now = start + NAP;
         assert_eq!(idle.pause(0, || now), Pause::Sleep(now));
         assert_eq!(idle.pause(1, || now + NAP / 2), Pause::Nap);
