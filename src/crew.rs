@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ringroad_engine::kernel::Routes;
-use ringroad_engine::stage::{Command, Commands};
+use ringroad_engine::stage::{Command, Commands, monotonic};
 use ringroad_engine::telemetry::Snapshot;
 use tokio::sync::oneshot;
+
+use crate::cores::CorePlan;
 
 /// See the module. There is at least one.
 #[derive(Clone, Debug)]
@@ -60,6 +62,31 @@ impl Crew {
     }
 }
 
+impl Crew {
+    /// Says when a thread stands still and when it turns again; never ends.
+    pub(crate) async fn watch(&self, cores: &CorePlan, limit: Duration) {
+        let names: Vec<String> = cores.threads().map(|thread| thread.name).collect();
+        let mut stands = vec![false; self.members.len()];
+        loop {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            let now = monotonic();
+            for ((member, name), stands) in self.members.iter().zip(&names).zip(&mut stands) {
+                let silent = now.since(member.last_beat());
+                let still = silent > limit.max(WATCH_INTERVAL);
+                match (still, *stands) {
+                    (true, false) => tracing::error!(
+                        "{name} has not turned for {silent:?}; its new connections are left to \
+                         Linux until it does"
+                    ),
+                    (false, true) => tracing::warn!("{name} turns again"),
+                    _ => {}
+                }
+                *stands = still;
+            }
+        }
+    }
+}
+
 /// Hands a command to a thread that may be busy; one that hangs is not waited for.
 pub(crate) async fn tell(member: &Commands, command: Command) {
     let mut command = command;
@@ -72,6 +99,9 @@ pub(crate) async fn tell(member: &Commands, command: Command) {
     }
     tracing::error!("a polling thread takes no commands");
 }
+
+/// How often is looked whether all threads turn.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
 /// How long a thread may take to look at its queue, in tries and time between them.
 const TELL_TRIES: u32 = 100;

@@ -15,6 +15,7 @@ mod lab;
 mod metrics;
 mod origin;
 mod plan;
+mod polling;
 mod privileges;
 mod refused;
 mod run;

@@ -8,21 +8,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{Config, DriverKind, Idle};
 use ringroad_ebpf::EgressRange;
-use ringroad_engine::flow::Owner;
+use ringroad_engine::flow::{Owner, Steering};
 use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes, read_once};
 use ringroad_engine::port::Port;
-use ringroad_engine::stage::{
-    Command, IdlePolicy, Lane, PortIdentity, Worker, WorkerSettings, mailbox, monotonic,
-};
+use ringroad_engine::stage::{Command, IdlePolicy, PortIdentity, WorkerSettings};
 use ringroad_engine::telemetry::Snapshot;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 use crate::admin::{Admin, AdminSocket, MetricsSocket};
@@ -33,9 +29,10 @@ use crate::backend::dpdk;
 use crate::backend::dpdk::DpdkBackend;
 use crate::cli::EXIT_USAGE;
 use crate::cookies::Cookies;
-use crate::cores::{CorePlan, PollingThread};
+use crate::cores::CorePlan;
 use crate::crew::Crew;
 use crate::plan::Plan;
+use crate::polling::{Parts, Polling, Posts};
 use crate::stats::Names;
 use crate::{cookies, cores, secret};
 
@@ -102,8 +99,8 @@ async fn serve<B: Backend>(
     cores: &CorePlan,
     mut stop: StopSignal,
 ) -> Result<()> {
-    let (commands, mailbox) = mailbox()?;
-    let crew = Crew::new(vec![commands]);
+    let posts = Posts::new(cores)?;
+    let crew = Crew::new(posts.commands());
     let told = crew.clone();
     let (watcher, routes) = Watcher::start(move |routes| told.tell_routes(&routes)).await?;
     let plan = match backend.awaits_addresses() {
@@ -125,7 +122,7 @@ async fn serve<B: Backend>(
     let reserved = ReservedPorts::reserve(&ranges)?;
 
     let cookies = Cookies::of(&config.shield)?;
-    let (pool, ports) = backend.open(config, &plan)?;
+    let opened = backend.open(config, &plan, cores)?;
     let shield = backend.shield()?;
     if let Some(cookies) = &cookies {
         let keys = cookies.keys();
@@ -137,8 +134,9 @@ async fn serve<B: Backend>(
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
     };
 
-    let settings = WorkerSettings {
-        ports: (plan.ports.iter().zip(&ports))
+    let (_, ports) = opened.lanes.first().context("no core has devices")?;
+    let worker = WorkerSettings {
+        ports: (plan.ports.iter().zip(ports))
             .map(|(planned, port)| PortIdentity {
                 verified: port.verifies_checksums(),
                 ..planned.identity
@@ -150,30 +148,26 @@ async fn serve<B: Backend>(
         secret: secret::load(&config.admin.socket)?,
         owner: Owner::default(),
     };
-    let snapshot = Snapshot::new(names.services.len(), names.ports.len());
-    let worker = Worker::new(settings, pool, routes, monotonic());
-    let gate = backend.put_in_front(&plan, &ports)?;
-
-    let idle = match config.engine.idle {
-        Idle::Spin => IdlePolicy::Spin,
-        Idle::Adaptive => IdlePolicy::Adaptive,
+    let owners = posts.owners()?;
+    let steering = match cores.io {
+        Some(_) => Steering::hashed(owners),
+        None => Steering::by_cards(owners, backend.cards(&plan, &opened.lanes)),
     };
-    let mut lane = Lane::new(worker, ports, gate, watcher.resolver(), mailbox, idle);
-    lane.set_cookies(cookies::of_lane(&config.shield));
-    let (ended, mut lane_ended) = oneshot::channel();
-    // One core, so far: the configuration refuses more.
-    let PollingThread { name, core } = cores.threads().next().context("no core polls")?;
-    let lane = thread::Builder::new().name(name).spawn(move || {
-        if let Err(error) = cores::pin(core) {
-            tracing::warn!("{error}");
-        }
-        // Naps and timeouts are meant to the microsecond.
-        let _ = nix::sys::prctl::set_timerslack(1);
-        let last = lane.run(monotonic, snapshot);
-        // Nobody listens any more when the engine ends by itself.
-        let _ = ended.send(());
-        last
-    })?;
+    let parts = Parts {
+        gates: backend.put_in_front(&plan, &opened.lanes)?,
+        opened,
+        steering,
+        worker,
+        routes,
+        resolver: watcher.resolver(),
+        cookies: cookies::of_lane(&config.shield),
+        idle: match config.engine.idle {
+            Idle::Spin => IdlePolicy::Spin,
+            Idle::Adaptive => IdlePolicy::Adaptive,
+        },
+        heartbeat_limit: config.engine.heartbeat_limit,
+    };
+    let mut polling = Polling::start(posts, parts, &plan)?;
 
     let admin = Admin::new(crew.clone(), shield, names, config.shield.syn_cookies);
     if cookies.is_some() {
@@ -184,26 +178,25 @@ async fn serve<B: Backend>(
     if let Some(metrics) = metrics {
         metrics.serve(admin.clone());
     }
-    // Once it answers, the lane has shown a sign of life and takes connections.
+    // Once they answer, all threads have shown a sign of life, and take connections.
     admin.stats().await?;
     eprintln!("ready");
     // Without systemd there is nobody to notify.
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
 
-    let lane_died = tokio::select! {
+    let died = tokio::select! {
         _ = stop.received() => false,
-        _ = &mut lane_ended => true,
+        _ = polling.ended() => true,
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
         _ = admin.gather() => false,
+        _ = crew.watch(cores, config.engine.heartbeat_limit) => false,
     };
-    if !lane_died {
+    if !died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
         drain(&admin, config.engine.drain_timeout).await;
-        crew.tell(|| Command::Stop).await;
     }
-    let last =
-        lane.join().map_err(|_| anyhow!("the lane ended by a fault of its own; see above"))?;
+    let last = polling.stop().await?;
     backend.hand_over().await;
     drop(backend);
     drop(reserved);

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use core_affinity::CoreId;
-use ringroad_config::schema::{Arrangement, Config, Engine};
+use ringroad_config::schema::{Arrangement, Config, Driver, DriverKind, Engine};
 
 use super::ranges;
 
@@ -34,9 +34,23 @@ impl CorePlan {
     ///
     /// That the cores are different ones, and fit the arrangement, the configuration has seen to.
     pub(crate) fn new(config: &Config, usable: &[usize]) -> Result<Self> {
-        // Every lane polls and sends by a queue of each port, so the port with the fewest counts.
-        let queues = config.ports.iter().map(|port| port.queues()).min().unwrap_or(1);
-        Self::of(&config.engine, queues as usize, usable)
+        // Every lane polls and sends by a queue of each port, so the port with the fewest counts. A
+        // device of DPDK's is one core's, with all its queues.
+        let queues = config.ports.iter().map(|port| match port.driver {
+            Driver::AfXdp(_) => port.queues(),
+            Driver::Dpdk(_) => 1,
+        });
+        let queues = queues.min().unwrap_or(1) as usize;
+        if config.driver() == DriverKind::Dpdk
+            && config.engine.arrangement == Arrangement::RunToCompletion
+            && config.engine.cores.len() > queues
+        {
+            bail!(
+                "engine.arrangement: run-to-completion on several cores is not available for driver \
+                 dpdk in this version; give pipeline or auto, or one core"
+            );
+        }
+        Self::of(&config.engine, queues, usable)
     }
 
     fn of(engine: &Engine, queues: usize, usable: &[usize]) -> Result<Self> {
@@ -110,11 +124,11 @@ impl CorePlan {
         self.io.map(|core| PollingThread { name: "io".to_owned(), core }).into_iter().chain(workers)
     }
 
-    /// Of a port's `queues`, those that lane `index` polls when it runs to completion. The I/O core
-    /// of a pipeline polls all.
-    #[cfg_attr(not(test), expect(dead_code, reason = "there is one core, so far"))]
-    pub(crate) fn queues_of_lane(&self, index: usize, queues: u32) -> impl Iterator<Item = u32> {
-        (0..queues).skip(index).step_by(self.workers.len())
+    /// Of a port's `queues`, those that are polled by the core which is the `index`th of those with
+    /// devices. The I/O core of a pipeline polls all.
+    pub(crate) fn queues_of(&self, index: usize, queues: u32) -> impl Iterator<Item = u32> {
+        let polling = if self.io.is_some() { 1 } else { self.workers.len() };
+        (0..queues).skip(index).step_by(polling)
     }
 }
 
@@ -211,7 +225,7 @@ services: [{ port: wan, listen: [\"192.0.2.1:80\"], origins: [\"192.0.2.2:80\"] 
     #[test]
     fn every_queue_is_polled_by_one_lane() {
         let plan = plan(Arrangement::Auto, &[0, 1, 2], 3);
-        let queues = |lane| plan.queues_of_lane(lane, 7).collect::<Vec<_>>();
+        let queues = |lane| plan.queues_of(lane, 7).collect::<Vec<_>>();
         assert_eq!([queues(0), queues(1), queues(2)], [vec![0, 3, 6], vec![1, 4], vec![2, 5]]);
     }
 
