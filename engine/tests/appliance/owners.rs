@@ -13,7 +13,7 @@ use ringroad_engine::proxy::require_source_ports;
 use ringroad_engine::stage::{
     Outlet, PortIdentity, Stray, Worker, WorkerSettings, flow_hasher, flows_for,
 };
-use ringroad_engine::telemetry::DropReason;
+use ringroad_engine::telemetry::{DropReason, Ledger};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::packet::parse;
 
@@ -266,8 +266,10 @@ impl Crew {
         assert!(asked == heard, "what origins heard is what clients said");
         assert_eq!(self.dropped(DropReason::NoConnection), 0);
         assert_eq!(self.dropped(DropReason::Misdirected), 0);
-        let taken_over: u64 = self.workers.iter().map(|worker| worker.ledger().taken_over).sum();
-        assert_eq!(taken_over, self.handed_over(), "nothing is on its way");
+        let mut ledger = Ledger::default();
+        self.workers.iter().for_each(|worker| ledger.add(&worker.ledger()));
+        ledger.assert_balanced();
+        assert_eq!(ledger.taken_over, ledger.handed_over, "nothing is on its way");
         self.now += TIME_WAIT + ms(1);
         self.step();
         for worker in &self.workers {
