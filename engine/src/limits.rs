@@ -453,6 +453,9 @@ pub const HOP_RX_FOR_KNOWN: usize = HOP_RX_ENTRIES / 4;
 /// port [packets]. More would be a queue that no congestion control sees.
 pub const HOP_TX_ENTRIES: usize = 256;
 
+/// Packets on their way from one lane to another [packets]. More come only if a lane falls behind.
+pub const HAND_OVER_ENTRIES: usize = 1024;
+
 /// How often the core with the devices looks how its workers are.
 pub const WORKERS_LOOK: Duration = Duration::from_millis(1);
 

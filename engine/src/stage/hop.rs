@@ -9,6 +9,7 @@
 //! There is one rx and one tx for each port. Fill and completion are the worker's, and looked
 //! after by its first port.
 
+use std::mem::ManuallyDrop;
 use std::os::fd::BorrowedFd;
 
 use ringroad_ring::{Consumer, Producer, ring};
@@ -18,11 +19,15 @@ use crate::frame::{Burst, FramePool, Loan, Transit};
 use crate::limits::{BURST, HOP_RX_ENTRIES, HOP_TX_ENTRIES};
 use crate::port::{Port, PortStats};
 
+/// What is in a ring. When neither end is left, which is at the end of the engine alone, it is lost
+/// with the memory that it is part of.
+pub(super) type Crossing<T> = ManuallyDrop<T>;
+
 /// A worker's end: one port.
 #[derive(Debug)]
 pub struct Hop {
-    rx: Consumer<Transit>,
-    tx: Producer<Loan>,
+    rx: Consumer<Crossing<Transit>>,
+    tx: Producer<Crossing<Loan>>,
     home: Option<Home>,
     /// Of this core, and of the one with the devices.
     own_bell: Bell,
@@ -34,8 +39,8 @@ pub struct Hop {
 /// The way home, for the frames of all ports of a worker.
 #[derive(Debug)]
 struct Home {
-    fill: Producer<Transit>,
-    completion: Consumer<Loan>,
+    fill: Producer<Crossing<Transit>>,
+    completion: Consumer<Crossing<Loan>>,
     /// Frames that are the worker's own; what it has beyond these came by a port, and goes home
     /// once free.
     share: usize,
@@ -46,8 +51,8 @@ struct Home {
 pub struct Hops {
     /// In the order of the ports.
     pub(super) ports: Vec<FarEnd>,
-    pub(super) fill: Consumer<Transit>,
-    pub(super) completion: Producer<Loan>,
+    pub(super) fill: Consumer<Crossing<Transit>>,
+    pub(super) completion: Producer<Crossing<Loan>>,
     /// Whose loans go by it: see [`FramePool::number`].
     pub(super) lender: u8,
     pub(super) bell: Bell,
@@ -56,8 +61,8 @@ pub struct Hops {
 /// The other end of one port of a worker.
 #[derive(Debug)]
 pub(super) struct FarEnd {
-    pub(super) rx: Producer<Transit>,
-    pub(super) tx: Consumer<Loan>,
+    pub(super) rx: Producer<Crossing<Transit>>,
+    pub(super) tx: Consumer<Crossing<Loan>>,
 }
 
 /// The ends of `ports` ports of a worker with `pool`, whose core wakes by `own_bell`; the devices'
@@ -109,10 +114,11 @@ impl Home {
     #[inline]
     fn look_after(&mut self, pool: &mut FramePool) -> bool {
         for loan in self.completion.pop_burst(usize::MAX) {
-            pool.receive_back(loan);
+            pool.receive_back(Crossing::into_inner(loan));
         }
         let surplus = pool.capacity().saturating_sub(self.share).min(pool.free_count());
-        let mut going = (0..surplus).map(|_| pool.depart_free().expect("so many are free"));
+        let mut going = (0..surplus)
+            .map(|_| Crossing::new(pool.depart_free().expect("so many frames are free")));
         self.fill.push_burst(&mut going) > 0
     }
 }
@@ -121,7 +127,7 @@ impl Port for Hop {
     #[inline]
     fn rx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
         for transit in self.rx.pop_burst(BURST - burst.len()) {
-            if let Err(frame) = burst.push(pool.arrive(transit)) {
+            if let Err(frame) = burst.push(pool.arrive(Crossing::into_inner(transit))) {
                 debug_assert!(false, "no more were asked for than there is room");
                 pool.free(frame);
             }
@@ -130,7 +136,8 @@ impl Port for Hop {
 
     #[inline]
     fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
-        let sent = self.tx.push_burst(&mut burst.drain().map(|frame| pool.lend(frame)));
+        let sent =
+            self.tx.push_burst(&mut burst.drain().map(|frame| Crossing::new(pool.lend(frame))));
         self.unheard |= sent > 0;
     }
 
@@ -151,7 +158,7 @@ impl Port for Hop {
 
     fn close(&mut self, pool: &mut FramePool) {
         for transit in self.rx.pop_burst(usize::MAX) {
-            pool.arrive_free(transit);
+            pool.arrive_free(Crossing::into_inner(transit));
         }
         self.flush(pool);
     }

@@ -11,7 +11,7 @@ use ringroad_ebpf::CookieService;
 use super::board::Board;
 use super::control::{Command, Commands, Mailbox};
 use super::gate::Gate;
-use super::hop::Hops;
+use super::hop::{Crossing, Hops};
 use super::idle::{Idle, IdlePolicy, Pause};
 use super::lane::Cookies;
 use super::pressure::Load;
@@ -177,7 +177,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
         for worker in sooner.iter_mut().chain(later) {
             let room = BURST - out.len();
             for loan in worker.hops.ports[port].tx.pop_burst(room) {
-                if let Err(frame) = out.push(self.pool.host(loan)) {
+                if let Err(frame) = out.push(self.pool.host(Crossing::into_inner(loan))) {
                     debug_assert!(false, "no more were asked for than there is room");
                     self.pool.free(frame);
                 }
@@ -190,9 +190,9 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     fn bring_home(&mut self) {
         for worker in &mut self.workers {
             let Hops { fill, completion, lender, .. } = &mut worker.hops;
-            completion.push_burst(&mut self.pool.departing_guests(*lender));
+            completion.push_burst(&mut self.pool.departing_guests(*lender).map(Crossing::new));
             for transit in fill.pop_burst(usize::MAX) {
-                self.pool.arrive_free(transit);
+                self.pool.arrive_free(Crossing::into_inner(transit));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::control::{Command, Mailbox, Neighbours};
 use super::gate::Gate;
+use super::hand_over::HandOver;
 use super::idle::{Idle, IdlePolicy, Pause};
 use super::pressure::{Load, Pressure};
 use super::told::Told;
@@ -19,6 +20,7 @@ pub struct Lane<P: Port, G: Gate, N: Neighbours> {
     worker: Worker,
     io: LaneIo<P, N>,
     received: Burst,
+    others: HandOver,
     gate: G,
     mailbox: Mailbox,
     idle: Idle,
@@ -77,12 +79,18 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             worker,
             io: LaneIo { ports, out, neighbours },
             received: Burst::new(),
+            others: HandOver::default(),
             gate,
             mailbox,
             idle: Idle::new(idle),
             cookies: Cookies::Off,
             told,
         }
+    }
+
+    /// Puts the lane among others that have flows, too.
+    pub fn set_others(&mut self, others: HandOver) {
+        self.others = others;
     }
 
     /// When the shield ahead answers new connections. Unless this is said, it never does.
@@ -130,6 +138,8 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             self.gate.screen(now, index as u8, &mut self.worker.pool, &mut self.received);
             self.worker.on_burst(now, index as u8, &mut self.received);
         }
+        found += self.others.take_in(now, &mut self.worker);
+        self.others.give(&mut self.worker);
         found += self.io.relay(now, &mut self.gate, &mut self.worker.pool);
         self.worker.on_time(now);
         let now = clock();
@@ -224,7 +234,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             return;
         }
         self.mailbox.bell().arm();
-        if !self.io.ports.iter_mut().any(Port::has_waiting) {
+        if !(self.others.has_waiting() || self.io.ports.iter_mut().any(Port::has_waiting)) {
             let deadline = self.worker.next_deadline();
             let devices = self.io.ports.iter().map(Port::wait_fd);
             self.idle.sleep(devices, self.gate.wait_fds(), &self.mailbox, now, deadline);
@@ -260,6 +270,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             port.close(&mut self.worker.pool);
         }
         self.gate.close(&mut self.worker.pool);
+        self.others.close(&mut self.worker.pool);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The RX stage where workers have cores of their own: from a burst to the workers' rings.
 
+use super::hop::Crossing;
 use super::io::WorkerEnd;
 use crate::flow::{FlowHasher, FlowKey, Steering};
 use crate::frame::{Burst, Frame, FramePool};
@@ -87,7 +88,8 @@ impl Rx {
         for (sorted, worker) in self.sorted.iter_mut().zip(workers) {
             if !sorted.is_empty() {
                 let rx = &mut worker.hops.ports[port].rx;
-                rx.push_burst(&mut sorted.drain().map(|frame| pool.depart(frame)));
+                let departing = sorted.drain().map(|frame| Crossing::new(pool.depart(frame)));
+                rx.push_burst(departing);
                 debug_assert!(sorted.is_empty(), "there was room");
                 worker.hops.bell.ring();
             }
