@@ -174,8 +174,13 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 		return VERDICT_NOT_OURS;
 	answers = answers_now(&control->cookie_services[service_index], heartbeat);
 	why = declined(control, heartbeat, service_index, socket);
-	/* Anybody may have sent it: the engine ends its connection between these ends, or does not. */
-	if (why == VERDICT_NOT_ACCEPTING && !is_stale(control, heartbeat) && known_port(flow) >= 0)
+	/*
+	 * Anybody may have sent it: the engine ends its connection between these ends, or does not; and
+	 * it alone knows by what number it has answered the SYN before, if it is one sent again. So may
+	 * every other segment of the connection come, which costs as much.
+	 */
+	if ((why == GO_ON || (why == VERDICT_NOT_ACCEPTING && !is_stale(control, heartbeat))) &&
+	    known_port(flow) >= 0)
 		return to_engine(socket, action);
 	if (why != GO_ON) {
 		if (answers && read_once(control->cookie_keys.kernel_opens) &&

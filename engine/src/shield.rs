@@ -453,12 +453,13 @@ impl Twin {
         segment: &Segment<'_>,
         service: usize,
     ) -> Verdict {
+        // Anybody may have sent it: the engine ends its connection between these ends, or does not;
+        // and it alone knows by what number it has answered the SYN before, if it is one sent again.
+        // So may every other segment of the connection come, which costs as much.
+        if let Known::Yes { .. } = self.known(port, &segment.flow()) {
+            return Verdict::ToEngine;
+        }
         if !self.services[service].accepting {
-            // Anybody may have sent it: the engine ends its connection between these ends, or
-            // does not.
-            if let Known::Yes { .. } = self.known(port, &segment.flow()) {
-                return Verdict::ToEngine;
-            }
             return self.fall_open(now, port, segment.flow(), service);
         }
         // An earlier connection with these addresses and ports may have been Linux's.

@@ -335,6 +335,7 @@ fn what_linux_had_before_is_its_own_to_both() {
         assert_eq!(both.verdict("data", &data), Verdict::Unknown);
         both.know(service, client);
         assert_eq!(both.verdict("data", &data), Verdict::ToEngine);
+        assert_eq!(both.verdict("its SYN once more", &syn), Verdict::ToEngine);
         both.finish();
     });
 }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use ringroad_ebpf::{CookieMode, CookieService, Verdict};
 
 use crate::packets::{ACK, CWR, ECE, FIN, RST, SYN, TCP, ethernet, ip, segment, syn};
-use crate::rig::{Rig, in_namespace, ip_command, now_ns};
+use crate::rig::{Rig, ends, in_namespace, ip_command, now_ns};
 
 const ON: CookieService = CookieService {
     mss_v4: 1460,
@@ -91,6 +91,22 @@ fn under_pressure_means_while_the_lane_says_so() {
         assert_eq!(rig.verdict(&syn), Verdict::Answered, "a sign of life changes nothing");
         rig.control.set_pressure(0, false);
         assert_eq!(rig.verdict(&syn), Verdict::ToEngine);
+    });
+}
+
+/// The engine has answered it, and nobody else knows by what number. Whoever floods with SYNs from
+/// other ends gets no nearer.
+#[test]
+fn a_syn_between_ends_that_the_engine_knows_is_its_own_to_answer() {
+    in_namespace(|| {
+        let rig = rig();
+        let known = rig.shield.known_flows();
+        known.insert(0, &ends(service(80), client(1)));
+        assert_eq!(rig.verdict(&from_client(1, SYN)), Verdict::ToEngine);
+        assert_eq!(rig.verdict(&from_client(2, SYN)), Verdict::Answered);
+        known.remove(0, &ends(service(80), client(1)));
+        assert_eq!(rig.verdict(&from_client(1, SYN)), Verdict::Answered);
+        assert_eq!(rig.control.new_connections(0, 0), 2, "what the engine knows is not new");
     });
 }
 

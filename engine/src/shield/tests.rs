@@ -93,6 +93,18 @@ fn a_connection_stays_linuxs_until_a_new_one_takes_its_place() {
 }
 
 #[test]
+fn a_syn_between_ends_that_the_engine_knows_is_its_own_to_answer() {
+    let mut twin = twin();
+    twin.set_accepting(0, true);
+    twin.set_cookies(0, CookieMode::Always);
+    assert_eq!(twin.judge(START, 0, &from_client(1, SYN)), Verdict::Answered);
+    know(&twin, 0, 1);
+    assert_eq!(twin.judge(START, 0, &from_client(1, SYN)), Verdict::ToEngine);
+    assert_eq!(twin.judge(START, 1, &from_client(1, SYN)), Verdict::Answered, "by another port");
+    assert_eq!(twin.judge(START, 0, &from_client(2, SYN)), Verdict::Answered);
+}
+
+#[test]
 fn ports_are_told_apart() {
     let mut twin = twin();
     twin.keep_with_kernel(START, 1, at("10.1.0.1:80"), at("192.0.2.7:1"));

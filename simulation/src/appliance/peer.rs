@@ -17,6 +17,7 @@ mod settings;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use ringroad_engine::time::Instant;
 
@@ -104,6 +105,7 @@ pub struct Peer {
     ts_recent: u32,
     last_ack_sent: u64,
     acks_due: u32,
+    challenge_not_before: Instant,
     /// Arrived in order, and not acknowledged [segments].
     unacknowledged_segments: u32,
     ack_at: Option<Instant>,
@@ -180,6 +182,7 @@ impl Peer {
             ts_recent: 0,
             last_ack_sent: 0,
             acks_due: 0,
+            challenge_not_before: Instant::ZERO,
             unacknowledged_segments: 0,
             ack_at: None,
             arrived_twice: None,
@@ -313,16 +316,13 @@ impl Peer {
             if self.status == Status::SynReceived && self.is_near(segment.seq) {
                 return self.disown(segment); // RFC 9293 §3.10.7.4, fifth.
             }
-            // RFC 9293 §3.10.7.4, first.
-            self.acks_due = self.acks_due.max(1);
-            return;
+            return self.challenge();
         }
         self.heard = true;
         self.judge_options(segment);
         self.judge_timestamps(segment);
         if self.odd_syns && self.is_old(segment) {
-            self.acks_due = self.acks_due.max(1);
-            return;
+            return self.challenge();
         }
         let position = self.position_of(segment.seq);
         self.take_ecn(segment, position);
@@ -361,6 +361,15 @@ impl Peer {
         sending
     }
 
+    /// RFC 9293 §3.10.7.4, first: what cannot be accepted is answered by an ACK. Now and then, as by
+    /// Linux (`tcp_invalid_ratelimit`): two who disagree about their numbers would go on for ever.
+    pub(super) fn challenge(&mut self) {
+        if self.challenge_not_before <= self.now {
+            self.challenge_not_before = self.now + CHALLENGE_INTERVAL;
+            self.acks_due = self.acks_due.max(1);
+        }
+    }
+
     /// The connection has ended, and no timer runs any more.
     fn end(&mut self, status: Status) {
         self.status = status;
@@ -370,7 +379,11 @@ impl Peer {
     }
 
     fn gives_up_at(&self) -> Instant {
-        match self.settings.patience {
+        let patience = match self.status {
+            Status::SynReceived => self.settings.handshake_patience,
+            _ => None,
+        };
+        match patience.or(self.settings.patience) {
             Some(patience) if !self.is_over() && !self.heard => self.heard_at + patience,
             _ => Instant::FAR_FUTURE,
         }
@@ -384,3 +397,5 @@ impl Peer {
         self.ecn.on_segment(segment, new, acked_to, self.max);
     }
 }
+
+const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);

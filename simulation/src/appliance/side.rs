@@ -10,7 +10,7 @@ use ringroad_engine::time::Instant;
 use super::cookies::{CookieShield, Fate};
 use super::ecn::Treatment;
 use super::packet::{self, RST, SYN, Segment};
-use super::peer::{App, Peer, Settings};
+use super::peer::{App, Peer, Settings, Status};
 use super::rig::ip;
 
 /// What an origin does with a SYN.
@@ -85,6 +85,8 @@ pub struct Side {
     /// Those whose addresses and ports others have taken after them.
     pub past: Vec<Peer>,
     pub listeners: BTreeMap<SocketAddr, Listener>,
+    /// Connections that may wait for the other end to complete the handshake; SYNs beyond are lost.
+    pub backlog: usize,
     /// A router on the way that takes no larger IP packets.
     pub path_mtu: Option<usize>,
     /// It does not say so.
@@ -155,6 +157,7 @@ impl Side {
             peers: BTreeMap::new(),
             past: Vec::new(),
             listeners: BTreeMap::new(),
+            backlog: usize::MAX,
             path_mtu: None,
             filters_icmp: false,
             treatment: Treatment::default(),
@@ -351,7 +354,13 @@ impl Side {
             peer.ecn.arriving = field;
             return peer.take(&segment);
         }
+        let half_open = || {
+            let waits = |peer: &&Peer| peer.status == Status::SynReceived;
+            self.peers.values().filter(waits).count()
+        };
+        let is_full = is_syn && half_open() >= self.backlog;
         match self.listeners.get_mut(&segment.destination) {
+            Some(Listener::Accept(..)) if is_full => {}
             Some(Listener::Accept(settings, app)) if is_syn => {
                 let link = segment.link.reversed();
                 let iss = self.random.draw() as u32;

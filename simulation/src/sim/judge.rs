@@ -9,7 +9,9 @@ use super::case::{Case, Client, CookieUse, INTRUDERS_FROM, service_for};
 use super::failure::{Failure, Oracle};
 use crate::actors::{Expectation, Role, Script, proxy_header};
 use crate::appliance::peer::{Peer, Status};
-use crate::appliance::rig::{CLIENTS, Hosts, ORIGINS};
+use crate::appliance::rig::{CLIENTS, Hosts, Key, ORIGINS};
+use crate::internet::NetworkSettings;
+use crate::link::Loss;
 
 /// Connections, by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,13 +50,10 @@ pub(super) fn judge(
             tally.by_linux += u64::from(of_linux);
             continue;
         }
-        // A cookie is proven by the client's first segment alone: where another comes first, Linux
-        // knows of no connection, and says so. And where a SYN is sent again after one that was left
-        // to Linux, two answer it. By the service's policy, it may be refused instead.
-        let full = counters.fell_back + counters.refused > 0;
-        let unproven = (full || case.cookies != CookieUse::Off) && peer.received.is_empty();
+        let excuses = Excuses { case, hosts, counters };
+        let excused = excuses.refused(peer) || excuses.unproven(client, peer) || excuses.taken(key);
         match case.expectation(client) {
-            Expectation::Whole if !unproven => {
+            Expectation::Whole if !excused => {
                 let Some(left) = reclaimed.checked_sub(1) else {
                     return Err(unjustified(client, peer));
                 };
@@ -66,6 +65,46 @@ pub(super) fn judge(
         }
     }
     Ok(tally)
+}
+
+/// Why a connection may be cut short though nobody meant it.
+struct Excuses<'a> {
+    case: &'a Case,
+    hosts: &'a Hosts,
+    counters: ServiceCounters,
+}
+
+impl Excuses<'_> {
+    /// By the service's policy, where it is full.
+    fn refused(&self, peer: &Peer) -> bool {
+        self.counters.refused > 0 && peer.received.is_empty()
+    }
+
+    /// A cookie is proven by the client's first segment alone: where another comes first, Linux knows of
+    /// no connection, and says so, as it does behind its own cookies (docs/operations.md, SYN cookies).
+    fn unproven(&self, client: &Client, peer: &Peer) -> bool {
+        let network = &self.case.networks[CLIENTS][client.network];
+        self.case.cookies != CookieUse::Off && peer.received.is_empty() && overtakes(network)
+    }
+
+    /// A SYN between the ends of a connection that was left to Linux makes it the engine's, when that has
+    /// room again: be it the same SYN once more, or one that somebody has forged. What Linux has is cut
+    /// off. The shield does not see whether Linux still has anything (docs/operations.md, Fallback).
+    fn taken(&self, (client, service): Key) -> bool {
+        let linux = &self.hosts.1[CLIENTS];
+        linux.all_peers().iter().any(|peer| (peer.remote, peer.local) == (client, service))
+    }
+}
+
+/// Whether what a host sends first may arrive behind what it sends next, or not at all.
+fn overtakes(network: &NetworkSettings) -> bool {
+    let NetworkSettings { up, flapping, black_hole, .. } = network;
+    up.loss != Loss::None
+        || up.reordering.ppm > 0
+        || up.corrupt_ppm > 0
+        || up.rate_bps > 0
+        || flapping.is_some()
+        || black_hole.is_some()
 }
 
 /// What those who answer have received of each connection.

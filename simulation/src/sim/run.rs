@@ -72,7 +72,9 @@ impl<'a> Run<'a> {
             let behaviour = origin.behaviour;
             world.listen(origin.address, origin.settings, move || behaviour.origin());
         }
-        // Linux serves what the engine leaves to it.
+        // Linux serves what the engine leaves to it, as it does by default (tcp_max_syn_backlog and
+        // tcp_synack_retries).
+        world.hosts.1[CLIENTS].backlog = 128;
         for address in &case.service.listen {
             // Whoever speaks to it is no engine, and its TCP knows nothing of narrow paths.
             let settings = Settings {
@@ -80,6 +82,7 @@ impl<'a> Run<'a> {
                 forged: true,
                 segment_max: 1200,
                 patience: Some(secs(900)),
+                handshake_patience: Some(secs(63)),
                 ..Settings::MODERN
             };
             let plain = || Behaviour::Plain.origin();

@@ -58,7 +58,7 @@ impl Peer {
             // Its ACK and this crossed, or were reordered.
             (_, false) if segment.seq == self.irs && self.settings.lossy => self.acks_due = 1,
             // Of another connection in our name (RFC 5961 §4.2).
-            _ if self.may_have_double() => self.acks_due = 1,
+            _ if self.may_have_double() => self.challenge(),
             _ => panic!("a SYN in the middle of {:?}: {segment:?}", self.status),
         }
     }

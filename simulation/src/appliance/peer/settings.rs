@@ -23,6 +23,8 @@ pub struct Settings {
     pub segment_max: u64,
     /// How long it waits for any sign of the engine before it gives up; `None`: for ever.
     pub patience: Option<Duration>,
+    /// How long it waits for the handshake that it has answered to be completed.
+    pub handshake_patience: Option<Duration>,
     /// Whether the network may lose, repeat and reorder. If not, more is demanded.
     pub lossy: bool,
     /// Whether others may send segments in its name, which the engine may answer.
@@ -43,6 +45,7 @@ impl Settings {
         in_flight_max: 64 * 1024,
         segment_max: u64::MAX,
         patience: None,
+        handshake_patience: None,
         lossy: false,
         forged: false,
     };

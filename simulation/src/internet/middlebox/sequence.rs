@@ -16,26 +16,14 @@ pub(super) struct Rewrite {
     of: End,
     forgets_sack: bool,
     random: Random,
-    connections: BTreeMap<Connection, Shift>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Shift {
-    /// Of the SYN that it was chosen for: the same SYN again has the same.
-    iss: u32,
-    by: u32,
+    /// What is added. It stays the same between the same ends: a SYN with another number may be one
+    /// that is refused, and the connection that there is goes on.
+    connections: BTreeMap<Connection, u32>,
 }
 
 impl Rewrite {
     pub(super) fn new(of: End, forgets_sack: bool, seed: u64) -> Self {
         Rewrite { of, forgets_sack, random: Random::new(seed), connections: BTreeMap::new() }
-    }
-
-    fn choose(&mut self, connection: Connection, iss: u32) {
-        if self.connections.get(&connection).is_none_or(|shift| shift.iss != iss) {
-            let by = self.random.draw() as u32;
-            self.connections.insert(connection, Shift { iss, by });
-        }
     }
 }
 
@@ -44,9 +32,10 @@ impl Treat for Rewrite {
         let connection = segment.connection(way);
         let is_theirs = way.sender() == self.of;
         if is_theirs && segment.has(SYN) {
-            self.choose(connection, segment.seq());
+            let random = &mut self.random;
+            self.connections.entry(connection).or_insert_with(|| random.draw() as u32);
         }
-        if let Some(Shift { by, .. }) = self.connections.get(&connection).copied() {
+        if let Some(&by) = self.connections.get(&connection) {
             if is_theirs {
                 segment.set_seq(segment.seq().wrapping_add(by));
             } else if segment.has(ACK) {
