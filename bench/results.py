@@ -12,6 +12,7 @@ import backend
 import cost
 import flood
 import linux
+import ring
 import shield
 from measures import FIGURES
 from text import aligned
@@ -36,6 +37,8 @@ class Results:
         self.linux = []
         # Of TCP in memory: what is done by flows, and what idle connections take.
         self.tcp = {}
+        # Of the ring between cores: one a kind, burst and contender.
+        self.ring = []
 
     def add(self, contender, figures):
         kept = self.samples.setdefault(contender, {})
@@ -55,6 +58,7 @@ class Results:
         tables += [backend.table(self.backend)] if self.backend else []
         tables += [shield.table(self.shield)] if self.shield else []
         tables += [cost.table(self.tcp)] if self.tcp else []
+        tables += [ring.table(self.ring)] if self.ring else []
         tables += [flood.table(self.floods)] if self.floods else []
         tables += [linux.table(self.linux)] if self.linux else []
         return "\n\n".join(tables)
@@ -84,6 +88,7 @@ class Results:
             "backend": self.backend,
             "shield": self.shield,
             "tcp": self.tcp,
+            "ring": self.ring,
             "floods": self.floods,
             "linux": self.linux,
             "failures": self.failures,

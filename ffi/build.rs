@@ -10,7 +10,7 @@ const MISSING: &str =
 /// The oldest release whose API the crate is written for.
 const RELEASE_MIN: &str = "22.11";
 
-const FUNCTIONS: [&str; 7] = [
+const FUNCTIONS: [&str; 8] = [
     "rr_.*",
     "rte_eal_(init|cleanup|hotplug_add|get_runtime_dir)",
     "rte_dev_remove",
@@ -18,6 +18,7 @@ const FUNCTIONS: [&str; 7] = [
      set_mtu|start|stop|close|rx_intr_ctl_q_get_fd)",
     "rte_eth_(rx_queue_setup|tx_queue_setup|promiscuous_disable|allmulticast_enable|\
      macaddr_get|stats_get|tx_done_cleanup)",
+    "rte_eth_dev_(rss_hash_conf_get|rss_reta_query)",
     "rte_mempool_(avail_count|free)",
     "rte_thread_(register|unregister)",
 ];
@@ -78,7 +79,7 @@ fn generate_bindings(flags: &[String]) -> Result<(), String> {
         .clang_args(flags)
         .allowlist_recursively(true)
         .opaque_type("rte_(mempool|mbuf|device|memzone)")
-        .allowlist_var("(RR|rr)_.*")
+        .allowlist_var("(RR|rr)_.*|RTE_ETH_FLOW_NONFRAG_IPV[46]_TCP")
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .wrap_unsafe_ops(true)

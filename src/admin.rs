@@ -17,12 +17,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use ringroad_config::schema::{Metrics, SynCookies};
-use ringroad_engine::stage::{Command, Commands};
-use ringroad_engine::telemetry::Snapshot;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio::sync::oneshot;
 
 use crate::backend::ShieldHandle;
+use crate::crew::Crew;
 use crate::metrics;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
@@ -30,7 +28,7 @@ use crate::stats::{self, Names, Stats};
 /// What the handlers share.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    pub(crate) commands: Commands,
+    pub(crate) crew: Crew,
     pub(crate) shield: Box<dyn ShieldHandle>,
     pub(crate) names: Names,
     pub(crate) cookies: SynCookies,
@@ -41,13 +39,13 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) fn new(
-        commands: Commands,
+        crew: Crew,
         shield: Box<dyn ShieldHandle>,
         names: Names,
         cookies: SynCookies,
     ) -> Self {
         let refused = Mutex::new(Refused::new());
-        Admin { commands, shield, names, cookies, key_since: AtomicU64::new(0), refused }
+        Admin { crew, shield, names, cookies, key_since: AtomicU64::new(0), refused }
     }
 
     /// The key in use is that of the period which began then, since 1970 [s].
@@ -87,14 +85,10 @@ impl Admin {
         }
     }
 
-    /// Asks the lane and the shield for their counts.
+    /// Asks the polling threads and the shield for their counts.
     pub(crate) async fn stats(&self) -> Result<Stats> {
-        let snapshot = Box::new(Snapshot::new(self.names.services.len(), self.names.ports.len()));
-        let (reply, answer) = oneshot::channel();
-        if self.commands.send(Command::Snapshot(snapshot, reply)).is_err() {
-            bail!("the lane does not take commands: it hangs, or is busy with earlier ones");
-        }
-        let mut snapshot = answer.await.context("the lane has ended")?;
+        let mut snapshot =
+            self.crew.count(self.names.services.len(), self.names.ports.len()).await?;
         self.shield.add_to(&mut snapshot)?;
         let mut stats = Stats::new(&self.names, &snapshot);
         stats.cookies.mode = self.cookies.to_string();

@@ -15,13 +15,16 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use ringroad_config::schema::Config;
 use ringroad_ebpf::{KnownFlows, ProvenSources, Sample, ServiceAddress};
+use ringroad_engine::flow::Rss;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{KernelConnection, connections};
+use ringroad_engine::limits::DEVICE_RESERVE;
 use ringroad_engine::port::Port;
 use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::stage::Gate;
 use ringroad_engine::telemetry::Snapshot;
 
+use crate::cores::CorePlan;
 use crate::plan::Plan;
 
 /// See the module. The methods are called once at most, in the order in which they stand here.
@@ -38,7 +41,15 @@ pub(crate) trait Backend {
     fn check(&mut self, config: &Config, plan: &Plan) -> Result<()>;
 
     /// Opens the ports over packet memory of their own. What arrives is still Linux's.
-    fn open(&mut self, config: &Config, plan: &Plan) -> Result<(FramePool, Vec<Self::Port>)>;
+    fn open(
+        &mut self,
+        config: &Config,
+        plan: &Plan,
+        cores: &CorePlan,
+    ) -> Result<Opened<Self::Port>>;
+
+    /// How the cards behind the ports spread packets over their queues; `None` where none says.
+    fn cards(&self, plan: &Plan, lanes: &[Lane<Self::Port>]) -> Vec<Option<Rss>>;
 
     /// The part of the shield that is not in the lane.
     fn shield(&self) -> Result<Box<dyn ShieldHandle>>;
@@ -49,8 +60,8 @@ pub(crate) trait Backend {
     /// Where the engine notes who has completed a handshake; `None`: nothing is limited.
     fn proven_sources(&mut self, plan: &Plan) -> Result<Option<ProvenSources>>;
 
-    /// Lets the engine have what is its own.
-    fn put_in_front(&mut self, plan: &Plan, ports: &[Self::Port]) -> Result<Self::Gate>;
+    /// Lets the engine have what is its own. One for each that has devices, in their order.
+    fn put_in_front(&mut self, plan: &Plan, lanes: &[Lane<Self::Port>]) -> Result<Vec<Self::Gate>>;
 
     /// Whatever is to be done while the lane runs; never ends.
     fn attend(&mut self) -> impl Future<Output = ()> {
@@ -60,6 +71,81 @@ pub(crate) trait Backend {
     /// When the lane has ended: lets Linux have what was begun and will not be the engine's.
     fn hand_over(&mut self) -> impl Future<Output = ()> {
         std::future::ready(())
+    }
+}
+
+/// What one core has that receives and sends: packet memory, and queues of each port.
+pub(crate) type Lane<P> = (FramePool, Vec<P>);
+
+/// What a backend has opened.
+#[derive(Debug)]
+pub(crate) struct Opened<P> {
+    /// One for each core that has devices.
+    pub(crate) lanes: Vec<Lane<P>>,
+    /// Packet memory of the cores that have none.
+    pub(crate) workers: Vec<FramePool>,
+}
+
+/// How much of its memory each core begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// [frames], the first core's first.
+    shares: Vec<usize>,
+    /// What a worker behind another core may have at most, with what it receives [frames].
+    worker_max: usize,
+}
+
+impl Shares {
+    /// `frames` for each core. `devices` are what the devices of a core without connections need to
+    /// receive into.
+    pub(crate) fn new(cores: &CorePlan, frames: usize, devices: usize) -> Self {
+        let owners = cores.workers.len();
+        if cores.io.is_none() {
+            return Shares { shares: vec![frames; owners], worker_max: frames };
+        }
+        // Of what the devices leave, a worker has half of its part at hand; the other half is for
+        // what it receives.
+        let all = frames * (owners + 1);
+        let worker_max = all.saturating_sub(devices) / owners;
+        let at_hand = worker_max / 2;
+        let io = std::iter::once(all - at_hand * owners);
+        let shares = io.chain(std::iter::repeat_n(at_hand, owners)).collect();
+        Shares { shares, worker_max }
+    }
+
+    /// What a configuration asks for at most [frames]: as much for each core.
+    pub(crate) fn all(config: &Config) -> u32 {
+        let cores = u32::try_from(config.engine.cores.len()).unwrap_or(u32::MAX);
+        config.engine.frames.saturating_mul(cores)
+    }
+
+    /// All that there are [frames].
+    pub(crate) fn total(&self) -> usize {
+        self.shares.iter().sum()
+    }
+
+    /// Pools for the cores with devices, and for those without.
+    pub(crate) fn divide(
+        &self,
+        cores: &CorePlan,
+        pool: FramePool,
+    ) -> (Vec<FramePool>, Vec<FramePool>) {
+        if self.shares.len() == 1 {
+            return (vec![pool], Vec::new());
+        }
+        // Where not all of the memory could be used, the first core lacks it.
+        let mut shares = self.shares.clone();
+        shares[0] -= self.total().saturating_sub(pool.free_count());
+        let mut with_devices = pool.split(&shares);
+        let mut without = match cores.io {
+            None => Vec::new(),
+            Some(_) => with_devices.split_off(1),
+        };
+        for pool in &mut without {
+            pool.set_capacity_max(self.worker_max);
+            pool.add_device_reserve(DEVICE_RESERVE);
+        }
+        (with_devices, without)
     }
 }
 

@@ -70,7 +70,7 @@ impl Cookies {
             }
             // A lane that has answered has taken what it was told before; only then may the shield
             // give out cookies that lead to it. One that is too busy is told again.
-            let told = admin.commands.send(Command::CookieKeys(keys)).is_ok();
+            let told = admin.crew.try_tell(|| Command::CookieKeys(keys));
             if told && admin.stats().await.is_ok() {
                 admin.shield.set_cookie_keys(&keys);
                 admin.set_key_since(Cookies::keys_since());

@@ -83,7 +83,8 @@ fn examine(config: &Config, host: &Host, routes: &Routes) -> Result<Vec<Finding>
 
     let mut findings = host::judge(host, uses_af_xdp(config));
     findings.extend(process::judge(&process::read(needs.octets)?, needs.octets));
-    findings.extend(cores::judge(&config.engine.cores, &crate::cores::usable(), &host.cpus));
+    let within = cores::Within { usable: crate::cores::usable(), allowed: crate::cores::allowed() };
+    findings.extend(cores::judge(config, &within, &host.cpus));
     findings.extend(memory::judge(&needs, host, running));
     for port in &config.ports {
         findings.extend(match &port.driver {

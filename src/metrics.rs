@@ -41,6 +41,10 @@ fn registry(stats: &Stats) -> Registry {
     ] {
         add(&rx, &[("fate", fate)], count);
     }
+    let handed_over = Counter::<u64>::default();
+    handed_over.inc_by(ledger.handed_over);
+    let help = "Frames that came to another worker than their own, and were handed over";
+    registry.register("handed_over_frames", help, handed_over);
     let drops = counters(&mut registry, "dropped_frames", "Frames that were dropped, by reason");
     for (reason, count) in &ledger.dropped {
         add(&drops, &[("reason", reason)], *count);
@@ -231,6 +235,7 @@ mod tests {
         let mut stats = Stats::default();
         stats.ledger.dropped.insert("no_connection".to_owned(), 3);
         stats.ledger.held = 7;
+        stats.ledger.handed_over = 6;
         stats.shield.insert("to_engine".to_owned(), 5);
         stats.ports.push(crate::stats::Port {
             name: "wan".to_owned(),
@@ -255,6 +260,7 @@ mod tests {
         for line in [
             "ringroad_payload_bytes_total{service=\"web\",direction=\"to_origin\"} 0\n",
             "ringroad_held_frames 7\n",
+            "ringroad_handed_over_frames_total 6\n",
             "ringroad_shield_packets_total{verdict=\"to_engine\"} 5\n",
             "ringroad_port_frames_total{port=\"wan\",direction=\"sent\"} 0\n",
             "ringroad_port_dropped_frames_total{port=\"wan\",direction=\"received\"} 2\n",

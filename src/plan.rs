@@ -11,7 +11,7 @@ use ringroad_ebpf::{
     CookieMode, CookieService, EgressRange, Lists, RateLimit, RateLimits, ServiceAddress,
 };
 use ringroad_engine::kernel::{Link, NoPath, Routes, interface};
-use ringroad_engine::limits::{BURST, PAIRS_PER_LANE_MAX, PORTS_PER_LANE_MAX};
+use ringroad_engine::limits::{BURST, PAIRS_PER_LANE_MAX, PORTS_PER_LANE_MAX, SLEEP_MAX};
 use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 use ringroad_engine::stage::PortIdentity;
@@ -341,3 +341,5 @@ const _: () = assert!(*config::BYTE_RATE.start() >= shield::limits::BYTE_RATE_MI
 const _: () = assert!(*config::BYTE_RATE.end() <= shield::limits::BYTE_RATE_MAX);
 const _: () = assert!(*config::HALF_OPEN.end() as usize <= PAIRS_PER_LANE_MAX);
 const _: () = assert!(config::EGRESS_RANGES_MAX <= shield::limits::EGRESS_RANGES_MAX);
+// A lane that sleeps is not taken for hung.
+const _: () = assert!(2 * SLEEP_MAX.as_micros() <= config::HEARTBEAT_LIMIT.start().as_micros());

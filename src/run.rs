@@ -8,20 +8,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{Config, DriverKind, Idle};
 use ringroad_ebpf::EgressRange;
+use ringroad_engine::flow::{Owner, Steering};
 use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes, read_once};
 use ringroad_engine::port::Port;
-use ringroad_engine::stage::{
-    Command, Commands, IdlePolicy, Lane, PortIdentity, Worker, WorkerSettings, mailbox, monotonic,
-};
+use ringroad_engine::stage::{Command, IdlePolicy, PortIdentity, WorkerSettings};
 use ringroad_engine::telemetry::Snapshot;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 use crate::admin::{Admin, AdminSocket, MetricsSocket};
@@ -32,7 +29,10 @@ use crate::backend::dpdk;
 use crate::backend::dpdk::DpdkBackend;
 use crate::cli::EXIT_USAGE;
 use crate::cookies::Cookies;
+use crate::cores::CorePlan;
+use crate::crew::Crew;
 use crate::plan::Plan;
+use crate::polling::{Parts, Polling, Posts};
 use crate::stats::Names;
 use crate::{cookies, cores, secret};
 
@@ -62,20 +62,23 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::from(EXIT_USAGE));
     }
     start_log();
-    let polling = cores::polling(&config)?;
-    cores::leave_to_lane(polling);
+    let plan = CorePlan::new(&config, &cores::usable())?;
+    tracing::info!("{}", plan.why);
+    cores::warn_of_concerns(&config);
+    cores::leave_to_polling(&plan);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
     // From here on a signal undoes what was done.
     let stop = StopSignal::watch()?;
     match config.driver() {
         DriverKind::AfXdp => {
-            runtime.block_on(serve(&config, AfXdpBackend::new(&config)?, polling, stop))?;
+            let backend = AfXdpBackend::new(&config, cores::nodes(&plan))?;
+            runtime.block_on(serve(&config, backend, &plan, stop))?;
         }
         #[cfg(feature = "dpdk")]
         DriverKind::Dpdk => {
             let backend = DpdkBackend::new(&config, &args.dpdk)?;
-            runtime.block_on(serve(&config, backend, polling, stop))?;
+            runtime.block_on(serve(&config, backend, &plan, stop))?;
         }
         #[cfg(not(feature = "dpdk"))]
         DriverKind::Dpdk => bail!("this build has no DPDK"),
@@ -93,16 +96,13 @@ fn start_log() {
 async fn serve<B: Backend>(
     config: &Config,
     mut backend: B,
-    core: core_affinity::CoreId,
+    cores: &CorePlan,
     mut stop: StopSignal,
 ) -> Result<()> {
-    let (commands, mailbox) = mailbox()?;
-    let told = commands.clone();
-    let (watcher, routes) = Watcher::start(move |routes| {
-        // Never refused: the latest routes have a place of their own.
-        let _ = told.send(Command::Routes(routes));
-    })
-    .await?;
+    let posts = Posts::new(cores)?;
+    let crew = Crew::new(posts.commands());
+    let told = crew.clone();
+    let (watcher, routes) = Watcher::start(move |routes| told.tell_routes(&routes)).await?;
     let plan = match backend.awaits_addresses() {
         false => Plan::new(config, &routes)?,
         true => tokio::select! {
@@ -122,11 +122,11 @@ async fn serve<B: Backend>(
     let reserved = ReservedPorts::reserve(&ranges)?;
 
     let cookies = Cookies::of(&config.shield)?;
-    let (pool, ports) = backend.open(config, &plan)?;
+    let opened = backend.open(config, &plan, cores)?;
     let shield = backend.shield()?;
     if let Some(cookies) = &cookies {
         let keys = cookies.keys();
-        tell(&commands, Command::CookieKeys(keys)).await;
+        crew.tell(|| Command::CookieKeys(keys)).await;
         shield.set_cookie_keys(&keys);
     }
     let names = Names {
@@ -134,8 +134,9 @@ async fn serve<B: Backend>(
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
     };
 
-    let settings = WorkerSettings {
-        ports: (plan.ports.iter().zip(&ports))
+    let (_, ports) = opened.lanes.first().context("no core has devices")?;
+    let worker = WorkerSettings {
+        ports: (plan.ports.iter().zip(ports))
             .map(|(planned, port)| PortIdentity {
                 verified: port.verifies_checksums(),
                 ..planned.identity
@@ -145,31 +146,30 @@ async fn serve<B: Backend>(
         known_flows: Some(backend.known_flows()?),
         proven_sources: backend.proven_sources(&plan)?,
         secret: secret::load(&config.admin.socket)?,
+        owner: Owner::default(),
     };
-    let snapshot = Snapshot::new(names.services.len(), names.ports.len());
-    let worker = Worker::new(settings, pool, routes, monotonic());
-    let gate = backend.put_in_front(&plan, &ports)?;
-
-    let idle = match config.engine.idle {
-        Idle::Spin => IdlePolicy::Spin,
-        Idle::Adaptive => IdlePolicy::Adaptive,
+    let owners = posts.owners()?;
+    let steering = match cores.io {
+        Some(_) => Steering::hashed(owners),
+        None => Steering::by_cards(owners, backend.cards(&plan, &opened.lanes)),
     };
-    let mut lane = Lane::new(worker, ports, gate, watcher.resolver(), mailbox, idle);
-    lane.set_cookies(cookies::of_lane(&config.shield));
-    let (ended, mut lane_ended) = oneshot::channel();
-    let lane = thread::Builder::new().name("lane-0".to_owned()).spawn(move || {
-        if let Err(error) = cores::pin(core) {
-            tracing::warn!("{error}");
-        }
-        // Naps and timeouts are meant to the microsecond.
-        let _ = nix::sys::prctl::set_timerslack(1);
-        let last = lane.run(monotonic, snapshot);
-        // Nobody listens any more when the engine ends by itself.
-        let _ = ended.send(());
-        last
-    })?;
+    let parts = Parts {
+        gates: backend.put_in_front(&plan, &opened.lanes)?,
+        opened,
+        steering,
+        worker,
+        routes,
+        resolver: watcher.resolver(),
+        cookies: cookies::of_lane(&config.shield),
+        idle: match config.engine.idle {
+            Idle::Spin => IdlePolicy::Spin,
+            Idle::Adaptive => IdlePolicy::Adaptive,
+        },
+        heartbeat_limit: config.engine.heartbeat_limit,
+    };
+    let mut polling = Polling::start(posts, parts, &plan)?;
 
-    let admin = Admin::new(commands.clone(), shield, names, config.shield.syn_cookies);
+    let admin = Admin::new(crew.clone(), shield, names, config.shield.syn_cookies);
     if cookies.is_some() {
         admin.set_key_since(Cookies::keys_since());
     }
@@ -178,26 +178,25 @@ async fn serve<B: Backend>(
     if let Some(metrics) = metrics {
         metrics.serve(admin.clone());
     }
-    // Once it answers, the lane has shown a sign of life and takes connections.
+    // Once they answer, all threads have shown a sign of life, and take connections.
     admin.stats().await?;
     eprintln!("ready");
     // Without systemd there is nobody to notify.
     let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
 
-    let lane_died = tokio::select! {
+    let died = tokio::select! {
         _ = stop.received() => false,
-        _ = &mut lane_ended => true,
+        _ = polling.ended() => true,
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
         _ = admin.gather() => false,
+        _ = crew.watch(cores, config.engine.heartbeat_limit) => false,
     };
-    if !lane_died {
+    if !died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
         drain(&admin, config.engine.drain_timeout).await;
-        tell(&commands, Command::Stop).await;
     }
-    let last =
-        lane.join().map_err(|_| anyhow!("the lane ended by a fault of its own; see above"))?;
+    let last = polling.stop().await?;
     backend.hand_over().await;
     drop(backend);
     drop(reserved);
@@ -207,7 +206,7 @@ async fn serve<B: Backend>(
 
 /// Waits until no connection is open, at most for `timeout`.
 async fn drain(admin: &Admin, timeout: Duration) {
-    tell(&admin.commands, Command::Drain).await;
+    admin.crew.tell(|| Command::Drain).await;
     let open = async {
         while let Ok(stats) = admin.stats().await {
             if stats.services.iter().all(|service| service.connections.active == 0) {
@@ -272,19 +271,6 @@ async fn await_addresses(config: &Config) -> Result<Plan> {
     }
 }
 
-/// Hands a command to a lane that may be busy; a lane that hangs is not waited for.
-async fn tell(commands: &Commands, command: Command) {
-    let mut command = command;
-    for _ in 0..TELL_TRIES {
-        match commands.send(command) {
-            Ok(()) => return,
-            Err(back) => command = back,
-        }
-        tokio::time::sleep(TELL_PAUSE).await;
-    }
-    tracing::error!("the lane takes no commands");
-}
-
 /// Linux must not use the source ports that are ours.
 fn refuse_clashes(plan: &Plan) -> Result<()> {
     for EgressRange { address, ports, .. } in &plan.egress {
@@ -323,6 +309,3 @@ const ADDRESS_WAIT: Duration = Duration::from_secs(30);
 const ADDRESS_LOOK: Duration = Duration::from_millis(100);
 /// How often a drain looks whether it is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
-/// How long a lane may take to look at its queue, in tries and time between them.
-const TELL_TRIES: u32 = 100;
-const TELL_PAUSE: Duration = Duration::from_millis(10);

@@ -89,6 +89,8 @@ pub(crate) struct Ledger {
     pub(crate) to_kernel: u64,
     /// Waiting to be sent for the first time, or in a ring that the engine has yet to look at.
     pub(crate) held: u64,
+    /// Of those received, how many came to one worker and were another's.
+    pub(crate) handed_over: u64,
     pub(crate) dropped: BTreeMap<String, u64>,
     pub(crate) sent: u64,
     pub(crate) originated: u64,
@@ -184,6 +186,10 @@ impl Stats {
         let mut dropped: BTreeMap<String, u64> =
             lane.drops().map(|(reason, count)| (reason.to_owned(), count)).collect();
         let damaged: u64 = snapshot.ports.iter().map(|port| port.rx_checksum_errors).sum();
+        // Workers say what they counted one after the other: what went from one to the next meanwhile
+        // may be seen to arrive, and not to leave.
+        let between = lane.handed_over.saturating_sub(lane.taken_over);
+        let early = lane.taken_over.saturating_sub(lane.handed_over);
         for (reason, count) in [("rx_ring", lost), (Malformed::TcpChecksum.as_str(), damaged)] {
             if count > 0 {
                 *dropped.entry(reason.to_owned()).or_default() += count;
@@ -223,11 +229,12 @@ impl Stats {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
         Stats {
             ledger: Ledger {
-                received: lane.received + lost + damaged,
+                received: lane.received + lost + damaged + early,
                 forwarded: lane.forwarded,
                 consumed: lane.consumed,
                 to_kernel: lane.to_kernel,
-                held: lane.held,
+                held: lane.held + between,
+                handed_over: lane.handed_over,
                 dropped,
                 sent: lane.sent,
                 originated: lane.originated,
@@ -253,7 +260,7 @@ impl Stats {
             shield: by_verdict(&lane.shield),
             buckets_evicted: lane.shield.buckets_evicted,
             cookies: Cookies {
-                lanes: vec![LaneCookies::new(&snapshot.handshakes)],
+                lanes: snapshot.handshakes.iter().map(LaneCookies::new).collect(),
                 ..Cookies::default()
             },
             refused: Refused::default(),
@@ -277,6 +284,9 @@ impl Stats {
         );
         for (reason, count) in &l.dropped {
             let _ = writeln!(out, "     dropped: {reason} {count}");
+        }
+        if l.handed_over > 0 {
+            let _ = writeln!(out, "     came to another worker than their own: {}", l.handed_over);
         }
         let _ = writeln!(
             out,
@@ -405,4 +415,30 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         if args.json { serde_json::to_string_pretty(&stats)? + "\n" } else { stats.to_text() };
     std::io::stdout().write_all(page.as_bytes()).context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of two workers, each asked at an instant of its own.
+    #[test]
+    fn what_is_between_two_workers_is_held_and_nothing_counts_twice() {
+        let names = Names { services: Vec::new(), ports: Vec::new() };
+        for (handed_over, taken_over, shown) in [(5, 3, (10, 2)), (3, 5, (12, 0)), (4, 4, (10, 0))]
+        {
+            let mut snapshot = Snapshot::new(0, 0);
+            let ledger = &mut snapshot.telemetry.ledger;
+            (ledger.received, ledger.handed_over, ledger.taken_over) =
+                (10, handed_over, taken_over);
+            ledger.consumed = ledger.received + taken_over - handed_over;
+            ledger.assert_balanced();
+            let stats = Stats::new(&names, &snapshot);
+            let shows = &stats.ledger;
+            assert_eq!((shows.received, shows.held), shown);
+            assert_eq!(shows.received, shows.consumed + shows.held);
+            let line = format!("came to another worker than their own: {handed_over}\n");
+            assert!(stats.to_text().contains(&line));
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::document::{Content, Entry, Node};
 use crate::limits::SUGGESTION_KEY_MAX;
 use crate::problem::{Located, Position, Problems, quoted};
 use crate::schema::Word;
-use crate::{unsupported, value};
+use crate::value;
 
 /// What a value should have been: `a whole number from 1 to 64`.
 pub(crate) type Expected = String;
@@ -63,14 +63,10 @@ impl<'a> Fields<'a> {
         Some(Fields { name, at: node.at, entries, asked: Vec::new() })
     }
 
-    /// The node under `key`, if there is one. What this version cannot do is refused here.
-    pub(crate) fn node(&mut self, key: &'static str, problems: &mut Problems) -> Option<&'a Node> {
+    /// The node under `key`, if there is one.
+    pub(crate) fn node(&mut self, key: &'static str) -> Option<&'a Node> {
         self.asked.push(key);
-        let node = &self.entries.iter().find(|entry| entry.key.value == key)?.value;
-        if let Some(refusal) = unsupported::refusal(&self.name, key, node) {
-            problems.add(node.at, refusal);
-        }
-        Some(node)
+        Some(&self.entries.iter().find(|entry| entry.key.value == key)?.value)
     }
 
     /// The value under `key` as `read` understands it; `None` if it is missing or wrong.
@@ -80,7 +76,7 @@ impl<'a> Fields<'a> {
         read: impl FnOnce(&str) -> Result<T, Expected>,
         problems: &mut Problems,
     ) -> Option<Located<T>> {
-        let node = self.node(key, problems)?;
+        let node = self.node(key)?;
         text(key, node, read, problems)
     }
 
@@ -90,7 +86,7 @@ impl<'a> Fields<'a> {
         key: &'static str,
         problems: &mut Problems,
     ) -> Option<Located<T>> {
-        self.value(key, |text| value::word(key, text), problems)
+        self.value(key, value::word, problems)
     }
 
     /// The items of the list under `key`, if it is one of such a length.
@@ -100,7 +96,7 @@ impl<'a> Fields<'a> {
         lengths: RangeInclusive<usize>,
         problems: &mut Problems,
     ) -> Option<&'a [Node]> {
-        let node = self.node(key, problems)?;
+        let node = self.node(key)?;
         let complaint = match &node.content {
             Content::List(items) if lengths.contains(&items.len()) => return Some(items),
             Content::List(items) if items.is_empty() => "is empty; give at least one".to_owned(),

@@ -23,7 +23,6 @@ pub mod limits;
 mod problem;
 pub mod schema;
 mod sections;
-mod unsupported;
 mod value;
 mod yaml;
 

@@ -22,6 +22,9 @@ pub const FRAMES_MAX: u32 = 1 << 24;
 /// CPUs are numbered below this (Linux's largest `NR_CPUS`).
 pub const CPU_MAX: usize = 8191;
 
+/// Fewest cores of a pipeline: one that receives and sends, and one that processes.
+pub const PIPELINE_CORES_MIN: usize = 2;
+
 /// Longest name of a port or service \[octets\]. Names label metrics and log lines.
 pub const NAME_MAX: usize = 32;
 

@@ -400,13 +400,13 @@ words! {
         Dpdk = "dpdk",
     }
 
-    /// How the stages of a lane are laid out over cores.
+    /// How the stages are laid out over cores.
     Arrangement {
-        /// The engine decides, from the number of cores.
+        /// Run to completion as long as there are queues for all cores, else a pipeline.
         Auto = "auto",
-        /// All stages of a lane on one core, one after another.
+        /// Each core receives, processes and sends, on queues of its own.
         RunToCompletion = "run-to-completion",
-        /// Each stage on a core of its own.
+        /// The first core receives and sends for all others, which process.
         Pipeline = "pipeline",
     }
 

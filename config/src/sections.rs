@@ -17,21 +17,21 @@ use crate::limits::{
     ADDRESSES_MAX, BURST_MAX, BUSY_POLL, BYTE_RATE, CONNECT_TIMEOUT, CONNECTIONS, CPU_MAX,
     DRAIN_TIMEOUT, EGRESS_RANGES_MAX, FRAMES_HELD_MIN, FRAMES_MAX, FRAMES_PER_QUEUE, HALF_OPEN,
     HEARTBEAT_LIMIT, IDLE_TIMEOUT, INITIAL_WINDOW, KEEPALIVE_PROBES, KEEPALIVE_TIME,
-    LISTEN_ADDRESSES_MAX, MAX_WINDOW, MIN_WINDOW, PACKET_RATE, PORTS_MAX, PREFIXES_MAX, QUEUES_MAX,
-    RECEIVE_BUFFER, SERVICES_MAX, USER_TIMEOUT,
+    LISTEN_ADDRESSES_MAX, MAX_WINDOW, MIN_WINDOW, PACKET_RATE, PIPELINE_CORES_MIN, PORTS_MAX,
+    PREFIXES_MAX, QUEUES_MAX, RECEIVE_BUFFER, SERVICES_MAX, USER_TIMEOUT,
 };
 use crate::problem::{Located, Position, Problems};
 use crate::schema::{
-    Admin, AfXdp, Algorithm, Config, Dpdk, Driver, DriverKind, Ecn, Egress, Engine, Fallback,
-    Keepalive, Leg, Metrics, Pacing, Port, Pressure, ProxyProtocol, RateLimit, Service, Shield,
-    XdpMode,
+    Admin, AfXdp, Algorithm, Arrangement, Config, Dpdk, Driver, DriverKind, Ecn, Egress, Engine,
+    Fallback, Keepalive, Leg, Metrics, Pacing, Port, Pressure, ProxyProtocol, RateLimit, Service,
+    Shield, XdpMode,
 };
 use crate::value;
 
 /// Reads the whole file; what is wrong is in `problems`.
 pub(crate) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
     let mut fields = Fields::of(root, "the file", problems)?;
-    let engine_node = fields.node("engine", problems);
+    let engine_node = fields.node("engine");
     let port_nodes = fields.nodes("ports", 1..=PORTS_MAX, problems);
     let service_nodes = fields.nodes("services", 1..=SERVICES_MAX, problems);
     fields.require("ports", "ports: [{ interface: eth1 }]", problems);
@@ -40,8 +40,8 @@ pub(crate) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
         "services: [{ listen: [\"10.10.1.1:80\"], origins: [\"10.10.2.2:80\"] }]",
         problems,
     );
-    let shield = fields.node("shield", problems).and_then(|node| shield(node, problems));
-    let admin = fields.node("admin", problems).and_then(|node| admin(node, problems));
+    let shield = fields.node("shield").and_then(|node| shield(node, problems));
+    let admin = fields.node("admin").and_then(|node| admin(node, problems));
     fields.finish(problems);
 
     let ports = ports(port_nodes.unwrap_or_default(), problems);
@@ -70,7 +70,17 @@ fn engine(node: Option<&Node>, ports: &[Port], problems: &mut Problems) -> Optio
     if let Some(cores) = &cores {
         no_repetition("core", cores, problems);
     }
+    arrangement_fits(arrangement, cores.as_deref(), ports, problems);
     let burst = fields.value("burst", |text| value::integer(text, 1..=BURST_MAX), problems);
+    if let Some(Located { at, value: ..BURST_MAX }) = burst {
+        problems.add(
+            at,
+            format!(
+                "less than {BURST_MAX} in \"burst\" is not available in this version; give \
+                 {BURST_MAX}, or leave it out"
+            ),
+        );
+    }
     let idle = fields.word("idle", problems);
     let frames = fields.value("frames", |text| value::integer(text, 1..=FRAMES_MAX), problems);
     if let Some(Located { at, value: frames }) = frames
@@ -100,6 +110,43 @@ fn engine(node: Option<&Node>, ports: &[Port], problems: &mut Problems) -> Optio
         drain_timeout: or(drain_timeout, default.drain_timeout),
         heartbeat_limit: or(heartbeat_limit, default.heartbeat_limit),
     })
+}
+
+/// Notes an arrangement that these cores and queues cannot be laid out in. `auto` always can.
+fn arrangement_fits(
+    arrangement: Option<Located<Arrangement>>,
+    cores: Option<&[Located<usize>]>,
+    ports: &[Port],
+    problems: &mut Problems,
+) {
+    let Some(Located { at, value: arrangement }) = arrangement else { return };
+    match arrangement {
+        Arrangement::Auto => {}
+        Arrangement::Pipeline => {
+            if cores.is_none_or(|cores| cores.len() < PIPELINE_CORES_MIN) {
+                problems.add(
+                    at,
+                    "\"arrangement\" cannot be pipeline with one core, as the first only receives and \
+                     sends; give more \"cores\", or auto",
+                );
+            }
+        }
+        Arrangement::RunToCompletion => {
+            let Some(port) = ports.iter().min_by_key(|port| port.queues()) else { return };
+            let queues = port.queues();
+            if let Some(first_idle) = cores.and_then(|cores| cores.get(queues as usize)) {
+                problems.add(
+                    first_idle.at,
+                    format!(
+                        "core {} has no queue to poll: with run-to-completion each core has its own \
+                         of every port, and port \"{}\" has {queues}; give as many cores, more \
+                         \"queues\", or arrangement pipeline",
+                        first_idle.value, port.name
+                    ),
+                );
+            }
+        }
+    }
 }
 
 /// Fewest frames that a lane with so many queues can work with.
@@ -146,13 +193,6 @@ fn port(
     }
     let kind = or(fields.word("driver", problems), DriverKind::AfXdp);
     let queues = fields.value("queues", |text| value::integer(text, 1..=QUEUES_MAX), problems);
-    if let (DriverKind::AfXdp, Some(Located { at, value: 2.. })) = (kind, &queues) {
-        problems.add(
-            *at,
-            "more than 1 in \"queues\" is not available for AF_XDP in this version; give 1, and \
-             the interface one queue (ethtool -L)",
-        );
-    }
     let queues = or(queues, 1);
     let device = match kind {
         DriverKind::AfXdp => {
@@ -382,13 +422,10 @@ fn service(
     let origins = fields.list("origins", addresses, value::endpoint, problems);
     let origins = origins.unwrap_or_default();
     no_repetition("origin", &origins, problems);
-    let egress =
-        fields.node("egress", problems).and_then(|node| egress(node, ports, &origins, problems));
+    let egress = fields.node("egress").and_then(|node| egress(node, ports, &origins, problems));
     let (egress, source_ports_at) = egress.unwrap_or((Egress::default(), fields.at));
-    let client_leg =
-        fields.node("client_leg", problems).and_then(|node| leg(node, "client_leg", problems));
-    let origin_leg =
-        fields.node("origin_leg", problems).and_then(|node| leg(node, "origin_leg", problems));
+    let client_leg = fields.node("client_leg").and_then(|node| leg(node, "client_leg", problems));
+    let origin_leg = fields.node("origin_leg").and_then(|node| leg(node, "origin_leg", problems));
     let proxy_protocol = fields.word("proxy_protocol", problems);
     let max_connections =
         fields.value("max_connections", |text| value::integer(text, CONNECTIONS), problems);
@@ -486,7 +523,7 @@ fn leg(node: &Node, name: &str, problems: &mut Problems) -> Option<Leg> {
     let receive_buffer_max =
         fields.value("receive_buffer_max", |text| value::integer(text, RECEIVE_BUFFER), problems);
     let mtu_probing = fields.word("mtu_probing", problems);
-    let keepalive = match fields.node("keepalive", problems) {
+    let keepalive = match fields.node("keepalive") {
         Some(node) => keepalive(node, problems),
         None => default.keepalive,
     };
@@ -576,7 +613,7 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
     let mut fields = Fields::of(node, "shield", problems)?;
     let default = Shield::default();
     let syn_cookies = fields.word("syn_cookies", problems);
-    let pressure = fields.node("pressure", problems).and_then(|node| pressure(node, problems));
+    let pressure = fields.node("pressure").and_then(|node| pressure(node, problems));
     let cookie_secret = fields.value(
         "cookie_secret",
         |text| value::or_word(text, "own", value::file_path),
@@ -588,11 +625,11 @@ fn shield(node: &Node, problems: &mut Problems) -> Option<Shield> {
     let allow = fields.list("allow", 0..=PREFIXES_MAX, value::prefix, problems);
     listed_once(&deny, &allow, problems);
     let per_source = fields
-        .node("per_source", problems)
+        .node("per_source")
         .and_then(|node| rate_limit(node, "per_source", RateLimit::PER_SOURCE, None, problems));
     let source = per_source.unwrap_or(RateLimit::PER_SOURCE);
     let prefix = per_prefix_default(source);
-    let per_prefix = match fields.node("per_prefix", problems) {
+    let per_prefix = match fields.node("per_prefix") {
         Some(node) => rate_limit(node, "per_prefix", prefix, Some(source), problems),
         None => per_source.and(Some(prefix)),
     };

@@ -15,7 +15,6 @@ use crate::limits::{
     INTERFACE_NAME_MAX, NAME_MAX, SOCKET_PATH_MAX, SOURCE_PORT_MIN, SOURCE_PORTS_MIN,
 };
 use crate::schema::Word;
-use crate::unsupported::refuses_word;
 
 /// A whole number in `range`.
 pub(crate) fn integer<T: Copy + Display + FromStr + PartialOrd>(
@@ -32,15 +31,11 @@ pub(crate) fn digits<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// One of the words of the setting `key`; those that this version refuses are not offered.
-pub(crate) fn word<T: Word>(key: &str, text: &str) -> Result<T, Expected> {
+/// One of the words that there are for it.
+pub(crate) fn word<T: Word>(text: &str) -> Result<T, Expected> {
     T::WORDS.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
-        let words = T::WORDS.iter().map(|(word, _)| *word);
-        let offered: Vec<&str> = words.filter(|word| !refuses_word(key, word)).collect();
-        match offered.as_slice() {
-            [only] => format!("give {only}"),
-            several => format!("give one of {}", several.join(", ")),
-        }
+        let words: Vec<&str> = T::WORDS.iter().map(|(word, _)| *word).collect();
+        format!("give one of {}", words.join(", "))
     })
 }
 

@@ -107,10 +107,13 @@ static __always_inline int find_fingerprint(void *table, const __u32 *words, __u
 	return read_once(bucket->unplaced) ? FINGERPRINT_CROWDED : FINGERPRINT_ABSENT;
 }
 
-/* Takes out what has these words, ahead of the engine, which will not find it. */
+/*
+ * Takes out what has these words, ahead of the engine, which will not find it. If the engine takes it
+ * out meanwhile and puts another there, that stays.
+ */
 static __always_inline void drop_fingerprint(void *table, const __u32 *words, __u32 count)
 {
-	__u32 tag = 0;
+	__u32 tag = 0, found;
 	struct fingerprint_bucket *bucket = bucket_of(table, words, count, &tag);
 	int i;
 
@@ -118,8 +121,9 @@ static __always_inline void drop_fingerprint(void *table, const __u32 *words, __
 		return;
 #pragma unroll
 	for (i = 0; i < FINGERPRINTS_PER_BUCKET; i++) {
-		if ((read_once(bucket->words[i]) ^ tag) <= FINGERPRINT_NOTE_MAX) {
-			write_once(bucket->words[i], 0);
+		found = read_once(bucket->words[i]);
+		if ((found ^ tag) <= FINGERPRINT_NOTE_MAX) {
+			__sync_val_compare_and_swap(&bucket->words[i], found, 0);
 			return;
 		}
 	}

@@ -183,8 +183,8 @@ struct control {
 	/* Whether answers leave by bpf_redirect(): see answer_leaves(). */
 	__u64 redirect_answers;
 	__u64 rest_of_policy_line[6];
-	/* By service index: whether the engine takes new connections. */
-	__u8 accepting[SERVICES_MAX];
+	/* By receive queue and service index: whether the engine takes new connections. */
+	__u8 accepting[QUEUES_MAX][SERVICES_MAX];
 	/* By service index. */
 	struct cookie_service cookie_services[SERVICES_MAX];
 	/* By receive queue. */

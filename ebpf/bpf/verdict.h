@@ -141,12 +141,14 @@ static __always_inline enum verdict to_engine(__u32 socket, int *action)
 	return *action == XDP_REDIRECT ? VERDICT_TO_ENGINE : VERDICT_NO_SOCKET;
 }
 
-/* Why the engine does not have a new connection, or GO_ON. */
+/* Why the lane of a queue does not have a new connection, or GO_ON. */
 static __always_inline enum verdict declined(const struct control *control,
 					     const struct heartbeat *heartbeat,
 					     __u32 service_index, __u32 socket)
 {
-	if (!read_once(control->accepting[service_index]))
+	__u32 queue = socket % QUEUES_MAX;
+
+	if (!read_once(control->accepting[queue][service_index]))
 		return VERDICT_NOT_ACCEPTING;
 	if (is_stale(control, heartbeat))
 		return VERDICT_STALE;

@@ -68,12 +68,15 @@ impl Control {
         self.page.word(offset + offset_of!(types::intake, new_connections)).load(Ordering::Relaxed)
     }
 
-    /// Whether new connections to a service are the engine's. At first none are.
+    /// Whether the lane that serves `queue` takes new connections to a service. At first none does.
     #[inline]
-    pub fn set_accepting(&self, service_index: u32, accepting: bool) {
-        if (service_index as usize) < SERVICES_MAX {
-            let offset = offset_of!(types::control, accepting) + service_index as usize;
-            self.page.octet(offset).store(accepting.into(), Ordering::Relaxed);
+    pub fn set_accepting(&self, queue: u32, service_index: u32, accepting: bool) {
+        let (queue, service) = (queue as usize, service_index as usize);
+        if queue < QUEUES_MAX && service < SERVICES_MAX {
+            let place = queue * SERVICES_MAX + service;
+            self.page
+                .octet(offset_of!(types::control, accepting) + place)
+                .store(accepting.into(), Ordering::Relaxed);
         }
     }
 

@@ -159,7 +159,14 @@ impl ShieldCounters {
         self.by_verdict[verdict as usize] += 1;
     }
 
-    fn add(&mut self, verdicts: &[u64; Verdict::ALL.len()]) {
+    /// Adds what another instance counted.
+    pub fn add(&mut self, other: &ShieldCounters) {
+        self.received += other.received;
+        self.buckets_evicted += other.buckets_evicted;
+        self.add_verdicts(&other.by_verdict);
+    }
+
+    fn add_verdicts(&mut self, verdicts: &[u64; Verdict::ALL.len()]) {
         for (sum, count) in self.by_verdict.iter_mut().zip(verdicts) {
             *sum += count;
         }
@@ -218,7 +225,7 @@ impl CountersReader {
             let Some(counted) = abi::from_octets::<types::counters>(&octets) else { continue };
             total.received += counted.received;
             total.buckets_evicted += counted.buckets_evicted;
-            total.add(&counted.verdicts);
+            total.add_verdicts(&counted.verdicts);
         }
         Ok(total)
     }
@@ -229,7 +236,7 @@ impl CountersReader {
         let mut total = ShieldCounters::default();
         for octets in by_cpu(&self.by_service, service_index)? {
             if let Some(counted) = abi::from_octets::<types::service_counters>(&octets) {
-                total.add(&counted.verdicts);
+                total.add_verdicts(&counted.verdicts);
             }
         }
         total.received = total.by_verdict.iter().sum();

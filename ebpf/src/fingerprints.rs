@@ -11,6 +11,10 @@
 //! bring to collide by more than a chance of 2^-32 without its key; and none ever sees a value. It
 //! takes a tenth of SipHash's time.
 //!
+//! Several workers may write at once. A place changes by compare-and-swap, and of each tag there are as
+//! many as are in the set. Who removes one takes the first that it sees, be it another's: what is left
+//! lies behind that, where everybody who looks comes yet.
+//!
 //! A table is used in one of two ways:
 //! - as a *multiset*, which forgets nothing: [`insert`](Fingerprints::insert) and
 //!   [`remove`](Fingerprints::remove). A fingerprint whose bucket is full is only counted there, and

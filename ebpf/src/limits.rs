@@ -89,7 +89,7 @@ const _: () =
     assert!(size_of::<types::sample>() - offset_of!(types::sample, head) == SAMPLE_OCTETS_MAX);
 const _: () = assert!(
     offset_of!(types::control, cookie_services) - offset_of!(types::control, accepting)
-        == SERVICES_MAX
+        == QUEUES_MAX * SERVICES_MAX
 );
 const _: () = assert!(
     offset_of!(types::control, heartbeats) - offset_of!(types::control, cookie_services)

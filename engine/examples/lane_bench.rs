@@ -13,6 +13,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant as Clock};
 
+use ringroad_engine::flow::Owner;
 use ringroad_engine::frame::{Burst, FramePool};
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::limits::BURST;
@@ -133,6 +134,7 @@ impl Bench {
             known_flows: None,
             proven_sources: None,
             secret: *b"not much of one.",
+            owner: Owner::default(),
         };
         let worker =
             Worker::new(settings, FramePool::in_memory(16_384, 2048), linux.snapshot(), now);

@@ -8,19 +8,33 @@
 //! [`FramePool::share`] makes a second handle to the same memory and counts it; while a frame is
 //! shared it can be read but not written, so the device never sees bytes change under it.
 //!
+//! Several cores have a pool each over one memory ([`FramePool::split`]). Frames go from pool to
+//! pool for good ([`Transit`]) or to be sent and given back ([`Loan`]).
+//!
 //! Start reading at [`Frame`], then [`FramePool`].
 
 mod burst;
+mod devices;
+mod holders;
+mod loan;
 mod region;
 mod store;
+mod transit;
 
 use std::num::NonZeroU32;
 
 pub use burst::Burst;
+pub use loan::{DepartingGuests, Loan};
 pub use region::Region;
 pub use store::{Layout, Store, prefetch};
+pub use transit::Transit;
 
-use crate::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, FRAME_SIZE_MAX, FRAMES_MAX, KEPT_FOR_ORDER};
+use self::holders::Holders;
+use self::loan::Guests;
+
+use crate::limits::{
+    CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, FRAME_SIZE_MAX, FRAMES_MAX, KEPT_FOR_ORDER, POOLS_MAX,
+};
 
 /// An owning handle to one frame of a pool, and the window of its bytes that is in use.
 ///
@@ -28,17 +42,18 @@ use crate::limits::{CHUNK_SIZE_MAX, CHUNK_SIZE_MIN, FRAME_SIZE_MAX, FRAMES_MAX, 
 #[derive(Debug)]
 #[must_use = "a frame that is dropped is lost to its pool; give it back with `FramePool::free`"]
 pub struct Frame {
-    /// Index of the frame in its pool, plus one.
-    index_plus_one: NonZeroU32,
+    /// Number of its pool, plus one, above the index of the frame. A pool takes its own number off
+    /// and looks whether what is left is an index; of other pools' handles it is none.
+    name: NonZeroU32,
     start: u16,
     len: u16,
 }
 
 impl Frame {
-    /// Which frame of the pool this is. Tables that run beside the pool are indexed by it.
+    /// Which frame of the memory this is. Tables that run beside the pool are indexed by it.
     #[inline]
     pub fn index(&self) -> u32 {
-        self.index_plus_one.get() - 1
+        self.name.get() & INDEX_MASK
     }
 
     /// Where the window starts within the frame [octets].
@@ -77,12 +92,26 @@ impl Frame {
         }
     }
 
-    fn new(index: u32, start: usize, len: usize) -> Self {
-        let index_plus_one = NonZeroU32::MIN.saturating_add(index);
+    fn new(name: NonZeroU32, start: usize, len: usize) -> Self {
         debug_assert!(start <= FRAME_SIZE_MAX && len <= FRAME_SIZE_MAX);
-        Frame { index_plus_one, start: start as u16, len: len as u16 }
+        Frame { name, start: start as u16, len: len as u16 }
+    }
+
+    /// Number of the pool that the handle is of.
+    #[inline]
+    fn pool(&self) -> u8 {
+        ((self.name.get() >> INDEX_BITS) - 1) as u8
     }
 }
+
+/// The name of the first frame, in the pool of this number.
+const fn first_name(pool: u8) -> NonZeroU32 {
+    NonZeroU32::new((pool as u32 + 1) << INDEX_BITS).expect("a pool below POOLS_MAX")
+}
+
+/// Of a frame's name.
+const INDEX_BITS: u32 = FRAMES_MAX.ilog2();
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 
 impl Drop for Frame {
     fn drop(&mut self) {
@@ -92,14 +121,21 @@ impl Drop for Frame {
 
 /// A pool of equal frames, with a count of who holds each.
 ///
-/// Belongs to one lane: not shared between threads, so nothing here is atomic.
+/// Belongs to one core: not shared between threads, so nothing here is atomic.
 #[derive(Debug)]
 pub struct FramePool {
     store: Store,
-    /// Frames with a handle in the engine: not free, and not with a device alone.
+    /// Handles in the engine to this pool's frames: not to guests, nor those that devices or other
+    /// pools have.
     in_hand: usize,
     /// Free frames that open devices must always find here.
     device_reserve: usize,
+    /// Frames that this pool may have at most, with those that others give up to it.
+    capacity_max: usize,
+    /// See [`Frame::name`].
+    first_name: NonZeroU32,
+    /// `None` in a pool that has its memory to itself.
+    guests: Option<Guests>,
 }
 
 impl FramePool {
@@ -121,7 +157,15 @@ impl FramePool {
     /// If there are more than [`FRAMES_MAX`], or larger ones than [`FRAME_SIZE_MAX`].
     pub fn from_store(store: Store) -> Self {
         assert!(store.index_end() <= FRAMES_MAX && store.frame_size() <= FRAME_SIZE_MAX);
-        FramePool { store, in_hand: 0, device_reserve: 0 }
+        let capacity_max = store.capacity();
+        FramePool {
+            store,
+            in_hand: 0,
+            device_reserve: 0,
+            capacity_max,
+            first_name: first_name(0),
+            guests: None,
+        }
     }
 
     /// A pool in ordinary memory, for simulation and tests.
@@ -129,9 +173,20 @@ impl FramePool {
         FramePool::new(Region::in_memory(frames * frame_size), frame_size)
     }
 
-    /// All frames [frames].
+    /// All frames of this pool [frames].
     pub fn capacity(&self) -> usize {
         self.store.capacity()
+    }
+
+    /// Frames that this pool may have at most [frames]. More than [`FramePool::capacity`] where others
+    /// give frames up to it, as they do to a worker on a core of its own.
+    pub fn capacity_max(&self) -> usize {
+        self.capacity_max
+    }
+
+    /// Has the pool keep to so many frames: one that has taken them all is scarce.
+    pub fn set_capacity_max(&mut self, frames: usize) {
+        self.capacity_max = frames;
     }
 
     /// Frames are numbered below this; see [`Frame::index`].
@@ -145,24 +200,16 @@ impl FramePool {
         self.store.free_count()
     }
 
-    /// Frames that somebody holds, devices included [frames].
+    /// Frames that somebody holds, devices and pools that they are lent to included [frames].
     pub fn held_count(&self) -> usize {
         self.capacity() - self.free_count()
     }
 
-    /// Frames that devices alone hold, to receive into or on their way out.
-    pub fn with_devices(&self) -> usize {
-        self.held_count().saturating_sub(self.in_hand)
-    }
-
-    /// Sets aside `frames` more for devices to receive into; a port calls it when it opens.
-    pub fn add_device_reserve(&mut self, frames: usize) {
-        self.device_reserve += frames;
-    }
-
-    /// Undoes [`FramePool::add_device_reserve`] when the port closes.
-    pub fn remove_device_reserve(&mut self, frames: usize) {
-        self.device_reserve = self.device_reserve.saturating_sub(frames);
+    /// Frames that can still be held before the pool has none, those included that others may still
+    /// give up to it [frames].
+    #[inline]
+    fn available(&self) -> usize {
+        self.capacity_max.saturating_sub(self.held_count())
     }
 
     /// Whether what is free is needed by the devices. Devices are refilled before all else, so
@@ -171,13 +218,13 @@ impl FramePool {
     /// acknowledgement that frees the others, is welcome still. So reception never starves.
     #[inline]
     pub fn is_scarce(&self) -> bool {
-        self.free_count() < self.device_reserve
+        self.available() < self.device_reserve
     }
 
     /// Frames that are free beyond what the devices need [frames].
     #[inline]
     pub fn spare_count(&self) -> usize {
-        self.free_count().saturating_sub(self.device_reserve)
+        self.available().saturating_sub(self.device_reserve)
     }
 
     /// Whether frames should go only to payload that can move on. What waits for something else
@@ -185,8 +232,8 @@ impl FramePool {
     /// would be dropped for want of one, for ever.
     #[inline]
     pub fn is_tight(&self) -> bool {
-        let usable = self.capacity().saturating_sub(self.device_reserve);
-        self.free_count() < self.device_reserve + usable / KEPT_FOR_ORDER
+        let usable = self.capacity_max.saturating_sub(self.device_reserve);
+        self.available() < self.device_reserve + usable / KEPT_FOR_ORDER
     }
 
     pub fn frame_size(&self) -> usize {
@@ -198,50 +245,72 @@ impl FramePool {
         self.store.region()
     }
 
-    /// Where the first frame lies: no two pools that live at once have the same.
+    /// Where the first frame lies: the same in all pools of one memory, and in no others.
     #[inline]
     pub(crate) fn address(&self) -> usize {
         self.store.address()
+    }
+
+    /// Where the stack of free frames lies: no two pools that live at once have the same.
+    #[inline]
+    #[cfg(feature = "dpdk")]
+    pub(crate) fn stack_address(&self) -> usize {
+        self.store.stack_address()
     }
 
     /// A fresh frame with an empty window behind the headroom; `None` when the pool is empty.
     #[inline]
     pub fn alloc(&mut self) -> Option<Frame> {
         let index = self.store.pop()?;
-        self.store.set_holders(index, 1);
+        self.store.set_holders(index, Holders::SOLE);
         self.in_hand += 1;
-        Some(Frame::new(index, self.store.headroom(), 0))
+        Some(Frame::new(self.name_of(index), self.store.headroom(), 0))
     }
 
     /// Gives a handle back. The memory is free once its last handle is.
     #[inline]
     pub fn free(&mut self, frame: Frame) {
-        let index = frame.index();
+        let index = self.index_of(&frame);
         std::mem::forget(frame);
-        self.in_hand = self.in_hand.saturating_sub(1);
         match self.store.holders(index) {
-            0 => panic!("frame {index} was freed twice"),
-            1 => {
+            Holders::SOLE => {
+                self.in_hand -= 1;
                 self.store.mark_free(index);
                 self.store.push(index);
             }
-            holders => self.store.set_holders(index, holders - 1),
+            holders => self.free_one_of(index, holders),
+        }
+    }
+
+    /// Gives a handle back to a frame that has others, or is known to another pool.
+    #[inline]
+    fn free_one_of(&mut self, index: u32, holders: Holders) {
+        assert!(holders.handles() > 0, "frame {index} was freed twice");
+        let left = holders.one_less();
+        self.store.set_holders(index, left);
+        match &mut self.guests {
+            Some(guests) if holders.is_guest() => {
+                if left.handles() == 0 {
+                    guests.leave(index);
+                }
+            }
+            _ => self.in_hand -= 1,
         }
     }
 
     /// A second handle to the same memory, with the same window: one stays with the sender for
     /// retransmission, the other goes out. Until either is freed the bytes cannot be written.
+    ///
+    /// # Panics
+    /// If there is a second handle already, be it lent.
     #[inline]
     pub fn share(&mut self, frame: &Frame) -> Frame {
-        let holders = self.store.holders(frame.index());
-        assert!(
-            holders == 1,
-            "frame {} has {holders} handles; only an owned one is shared",
-            frame.index()
-        );
-        self.store.set_holders(frame.index(), 2);
-        self.in_hand += 1;
-        Frame::new(frame.index(), frame.start(), frame.len())
+        let index = self.index_of(frame);
+        let holders = self.store.holders(index);
+        assert!(holders.handles() == 1 && !holders.is_lent(), "frame {index} is shared already");
+        self.store.set_holders(index, holders.one_more());
+        self.in_hand += usize::from(!holders.is_guest());
+        Frame::new(frame.name, frame.start(), frame.len())
     }
 
     /// A copy of the window in a frame of its own, at the same start; `None` when the pool is
@@ -249,27 +318,30 @@ impl FramePool {
     pub fn copy(&mut self, frame: &Frame) -> Option<Frame> {
         let mut copy = self.alloc()?;
         (copy.start, copy.len) = (frame.start, frame.len);
-        self.store.copy(frame.index(), copy.index(), frame.start(), frame.len());
+        self.store.copy(self.index_of(frame), copy.index(), frame.start(), frame.len());
         Some(copy)
     }
 
-    /// Whether another handle exists: the frame is still on its way out.
+    /// Whether it cannot be written: another handle exists, as the frame is still on its way out.
     #[inline]
     pub fn is_shared(&self, frame: &Frame) -> bool {
-        self.store.holders(frame.index()) > 1
+        self.store.holders(self.index_of(frame)) != Holders::SOLE
     }
 
     /// The window's bytes.
+    ///
+    /// # Panics
+    /// If the frame is in another pool.
     #[inline]
     pub fn bytes(&self, frame: &Frame) -> &[u8] {
-        self.store.slice(frame.index(), frame.start(), frame.len())
+        self.store.slice(self.index_of(frame), frame.start(), frame.len())
     }
 
     /// Has the processor fetch the start of the window, where headers are, while others are
     /// worked on: what a device has just written is in no cache of ours.
     #[inline]
     pub fn prefetch(&self, frame: &Frame) {
-        self.store.prefetch(frame.index(), frame.start());
+        self.store.prefetch(self.index_of(frame), frame.start());
     }
 
     /// The same for a frame that is known by its index alone: where headers are, or will be.
@@ -281,11 +353,11 @@ impl FramePool {
     /// The window's bytes, to be written.
     ///
     /// # Panics
-    /// If the frame is shared: its bytes belong to the device.
+    /// If the frame is shared: its bytes belong to the device, or to another pool.
     #[inline]
     pub fn bytes_mut(&mut self, frame: &mut Frame) -> &mut [u8] {
         self.assert_sole(frame);
-        self.store.slice_mut(frame.index(), frame.start(), frame.len())
+        self.store.slice_mut(self.index_of(frame), frame.start(), frame.len())
     }
 
     /// Grows the window by `octets` at its front and returns those new bytes: room for a header.
@@ -298,7 +370,7 @@ impl FramePool {
         assert!(octets <= frame.start(), "no room for {octets} octets in front of the window");
         frame.start -= octets as u16;
         frame.len += octets as u16;
-        self.store.slice_mut(frame.index(), frame.start(), octets)
+        self.store.slice_mut(self.index_of(frame), frame.start(), octets)
     }
 
     /// Grows the window by `octets` at its end and returns those new bytes; `None` if they do not
@@ -314,7 +386,7 @@ impl FramePool {
         }
         let end = frame.start() + frame.len();
         frame.len += octets as u16;
-        Some(self.store.slice_mut(frame.index(), end, octets))
+        Some(self.store.slice_mut(self.index_of(frame), end, octets))
     }
 
     /// Octets between the end of the window and the end of the frame.
@@ -323,54 +395,16 @@ impl FramePool {
         self.frame_size() - frame.start() - frame.len()
     }
 
-    /// Hands a handle to a device; it comes back through [`FramePool::take_from_device`].
-    /// Returns the window's offset from the first frame, which is how AF_XDP names it [octets].
+    /// The frame's index, or none that there is if the handle is another pool's. Nothing is done
+    /// by an index but after a look whether it is one.
     #[inline]
-    pub fn give_to_device(&mut self, frame: Frame) -> u64 {
-        let offset = frame.index() as usize * self.frame_size() + frame.start();
-        self.hand_over(frame);
-        offset as u64
+    fn index_of(&self, frame: &Frame) -> u32 {
+        frame.name.get().wrapping_sub(self.first_name.get())
     }
 
-    /// Takes a handle back from a device, with the window that the device names: `len` octets at
-    /// `offset` from the first frame. `None` if the device names memory that is not within one
-    /// frame or a frame that is free: a device is not trusted to be right.
     #[inline]
-    pub fn take_from_device(&mut self, offset: u64, len: usize) -> Option<Frame> {
-        let offset = usize::try_from(offset).ok()?;
-        let index = u32::try_from(offset / self.frame_size()).ok()?;
-        self.take_over(index, offset % self.frame_size(), len)
-    }
-
-    /// Gives up a handle that a device has from here on. The frame's number and window are the
-    /// caller's to tell.
-    #[inline]
-    pub(crate) fn hand_over(&mut self, frame: Frame) {
-        self.in_hand = self.in_hand.saturating_sub(1);
-        std::mem::forget(frame);
-    }
-
-    /// Makes a handle of what a device gives up: `len` octets from `start` on of frame `index`.
-    /// `None` if they are not within a frame, or the frame is known to be free.
-    #[inline]
-    pub(crate) fn take_over(&mut self, index: u32, start: usize, len: usize) -> Option<Frame> {
-        let fits = start <= self.frame_size() && len <= self.frame_size() - start;
-        if index as usize >= self.index_end() || !fits || self.store.holders(index) == 0 {
-            return None;
-        }
-        self.in_hand += 1;
-        Some(Frame::new(index, start, len))
-    }
-
-    /// What a device in software sees of a frame that it holds: `len` octets at `offset`, as
-    /// [`FramePool::give_to_device`] named it.
-    ///
-    /// # Panics
-    /// If they are not within one frame.
-    pub(crate) fn device_bytes(&self, offset: u64, len: usize) -> &[u8] {
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        let index = u32::try_from(offset / self.frame_size()).unwrap_or(u32::MAX);
-        self.store.slice(index, offset % self.frame_size(), len)
+    fn name_of(&self, index: u32) -> NonZeroU32 {
+        self.first_name | index
     }
 
     #[inline]
@@ -384,6 +418,9 @@ impl FramePool {
 }
 
 const _: () = assert!(size_of::<Option<Frame>>() == 8);
+// An index is a mask away, and there is a number above it for every pool.
+const _: () = assert!(FRAMES_MAX == 1 << INDEX_BITS);
+const _: () = assert!(POOLS_MAX < 1 << (u32::BITS - INDEX_BITS));
 
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,9 @@
 //!
 //! Also here: keeping Linux off the ports that we connect from ([`ReservedPorts`], [`clashes`]),
 //! the connections that Linux itself serves ([`connections`]),
-//! and finding an interface by its name ([`interface`]), its queues ([`receive_queues`]), its
-//! offloads ([`offloads`]) and what it can do with XDP ([`xdp_support`]).
+//! and finding an interface by its name ([`interface`]), its queues ([`receive_queues`]), how packets
+//! are spread over them ([`receive_side_scaling`]), its offloads ([`offloads`]) and what it can do with
+//! XDP ([`xdp_support`]).
 //!
 //! Policy rules and tables other than `main` and `local` are not followed, nor are routes by type
 //! of service or source prefix. Nexthop objects are followed as far as Linux describes them in
@@ -33,6 +34,7 @@ mod netlink;
 mod reserved_ports;
 mod route;
 mod routes;
+mod rss;
 mod simulated;
 mod sockets;
 #[cfg(test)]
@@ -46,6 +48,7 @@ pub use link::{Address, Link, Vlan};
 pub use neighbour::NextHop;
 pub use reserved_ports::{Clash, ReservedPorts, ReservedPortsError, clashes};
 pub use routes::{NoPath, Path, Routes};
+pub use rss::receive_side_scaling;
 pub use simulated::{Neighbour, RouteMetrics, SimulatedHost};
 pub use sockets::{KernelConnection, connections};
 pub use watcher::{KernelError, Resolver, Watcher, read_once};

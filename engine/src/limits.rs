@@ -24,6 +24,10 @@ pub const FRAME_SIZE_MAX: usize = 10_240;
 /// Most frames in one pool [frames]; an index with its free-list links stays within 24 bits.
 pub const FRAMES_MAX: usize = 1 << 24;
 
+/// Most pools over one memory, one for each core that has packets [pools]: a handle names its pool
+/// in an octet, beside the frame.
+pub const POOLS_MAX: usize = 255;
+
 /// Longest headers we ever write in front of a payload [octets]:
 /// Ethernet 14 + two VLAN tags 8 + IPv6 40 + TCP with all options 60.
 pub const HEADERS_MAX: usize = 14 + 8 + 40 + 60;
@@ -418,8 +422,18 @@ pub const BUSY_PACKETS: usize = 16;
 /// machine.
 pub const NAP: Duration = Duration::from_micros(100);
 
-/// Longest sleep: the shield must see a sign of life well within its limit.
-pub const SLEEP_MAX: Duration = Duration::from_millis(20);
+/// Times that a lane which has rested may be woken in a row for little, before it naps: a connection
+/// and its first request and reply, some eight packets, twice. One more comes with each [`NAP`].
+pub const PROMPT_WAKES: u32 = 16;
+
+/// Longest time for which a lane leaves a device alone that cannot wake it: the latency that `idle:
+/// adaptive` may add to a packet of such a device. To look costs some 30 µs in a virtual machine:
+/// every two milliseconds, that is 1.5 % of a core.
+pub const BLIND_NAP_MAX: Duration = Duration::from_millis(2);
+
+/// Longest sleep: the shield must see a sign of life well within the shortest limit that it can be
+/// given, 10 ms.
+pub const SLEEP_MAX: Duration = Duration::from_millis(5);
 
 /// How long a service that took no more connections stays closed at least. Room that comes and
 /// goes from turn to turn would draw SYNs that find it gone, and wait a second to be sent again.
@@ -427,6 +441,23 @@ pub const REOPEN_AFTER: Duration = Duration::from_millis(10);
 
 /// Turns that a stopping lane spends to send its resets.
 pub const STOP_TURNS_MAX: usize = 10_000;
+
+/// Received packets that wait for a worker on a core of its own, of each port [packets]: what arrives
+/// at line rate while the worker is busy with a burst of each port, several times over.
+pub const HOP_RX_ENTRIES: usize = 1024;
+
+/// New connections are sent to a worker only if as much room is left for those that it has [packets].
+pub const HOP_RX_FOR_KNOWN: usize = HOP_RX_ENTRIES / 4;
+
+/// Packets that a worker on a core of its own has sent and the device has not been given, of each
+/// port [packets]. More would be a queue that no congestion control sees.
+pub const HOP_TX_ENTRIES: usize = 256;
+
+/// Packets on their way from one lane to another [packets]. More come only if a lane falls behind.
+pub const HAND_OVER_ENTRIES: usize = 1024;
+
+/// How often the core with the devices looks how its workers are.
+pub const WORKERS_LOOK: Duration = Duration::from_millis(1);
 
 const _: () = assert!(RTO_MIN.as_micros() <= RTO_INITIAL.as_micros());
 const _: () = assert!(RTO_INITIAL.as_micros() < RTO_MAX.as_micros());
@@ -449,3 +480,5 @@ const _: () = assert!(SPENT_COOKIES_MAX.is_power_of_two());
 const _: () = assert!(PORTS_PER_LANE_MAX <= u8::BITS as usize);
 const _: () = assert!(AWAKE_PAIRS_SPARE >= BURST * PORTS_PER_LANE_MAX);
 const _: () = assert!(AWAKE_PAIRS_MIN >= 2 * AWAKE_PAIRS_SPARE);
+const _: () = assert!(HOP_RX_ENTRIES.is_power_of_two() && HOP_TX_ENTRIES.is_power_of_two());
+const _: () = assert!(HOP_TX_ENTRIES >= 2 * BURST && HOP_RX_FOR_KNOWN >= 2 * BURST);

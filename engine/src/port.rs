@@ -9,12 +9,14 @@ pub mod af_xdp;
 pub mod dpdk;
 pub mod impair;
 pub mod pcap;
+pub mod queues;
 pub mod sim;
 pub mod tap;
 
 use std::os::fd::BorrowedFd;
 
 use crate::frame::{Burst, FramePool};
+use crate::telemetry::add_counts;
 use crate::time::Instant;
 
 /// One queue pair of a device.
@@ -38,6 +40,12 @@ pub trait Port {
     /// was nothing to send.
     fn flush(&mut self, pool: &mut FramePool);
 
+    /// Whether every frame can be given back now: those that another core has take a while to come
+    /// home.
+    fn may_close(&self, _pool: &FramePool) -> bool {
+        true
+    }
+
     /// Gives every frame that the device still holds back to the pool, as far as the device lets
     /// go of them. The port is unusable afterwards.
     fn close(&mut self, pool: &mut FramePool);
@@ -49,6 +57,12 @@ pub trait Port {
     /// the device has none.
     fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         None
+    }
+
+    /// Whether something waits to be received that [`Port::wait_fd`] may not tell of any more: asked
+    /// before sleeping on it, by ports that come from another core.
+    fn has_waiting(&mut self) -> bool {
+        false
     }
 
     /// Whether no TCP segment with a wrong checksum is ever handed over, because the device
@@ -71,4 +85,13 @@ pub struct PortStats {
     pub rx_checksum_errors: u64,
     /// Refused by the device as unsendable after [`Port::tx_burst`] accepted them.
     pub tx_dropped: u64,
+}
+
+impl PortStats {
+    /// Adds what another queue of the same device counted.
+    pub fn add(&mut self, other: &PortStats) {
+        add_counts!(self, other; PortStats {
+            received, sent, rx_dropped, rx_checksum_errors, tx_dropped,
+        });
+    }
 }

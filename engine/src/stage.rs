@@ -4,18 +4,33 @@
 //! completion: receive, process and send follow each other on one core. To follow a frame from
 //! the wire to the wire, start at [`Lane::turn`].
 
+mod bell;
+mod board;
 mod clock;
 mod control;
 mod gate;
+mod hand_over;
+mod hop;
 mod idle;
+mod io;
 mod lane;
 mod pressure;
+mod rx;
+mod told;
 mod worker;
 
+pub use bell::Bell;
+pub use board::Board;
 pub use clock::monotonic;
 pub use control::{Command, Commands, Mailbox, Neighbours, mailbox};
 pub use gate::{Gate, NoGate, ShieldGate, TwinGate};
+pub use hand_over::HandOver;
+pub use hop::{Hop, Hops, hops};
 pub use idle::IdlePolicy;
+pub use io::{IoSettings, IoStage, WorkerEnd};
 pub use lane::{Cookies, Lane};
 pub use pressure::{Load, Pressure, Thresholds};
-pub use worker::{Outlet, PortIdentity, Worker, WorkerSettings, flows_for, idle_connection_octets};
+pub use worker::{
+    Outlet, PortIdentity, Stray, Worker, WorkerSettings, flow_hasher, flows_for,
+    idle_connection_octets,
+};

@@ -6,6 +6,7 @@
 
 mod ledger;
 mod space_saving;
+mod sum;
 
 use std::fmt;
 
@@ -14,7 +15,9 @@ use ringroad_ebpf::ShieldCounters;
 
 pub use ledger::{DropReason, Ledger};
 pub use space_saving::SpaceSaving;
+pub(crate) use sum::{add_counts, add_each};
 
+use crate::frame::FramePool;
 use crate::tcp::TcpCounters;
 use crate::time::Instant;
 
@@ -45,6 +48,12 @@ impl Telemetry {
     pub fn copy_from(&mut self, other: &Telemetry) {
         self.ledger = other.ledger.clone();
         self.latency.reset();
+        self.latency.add(&other.latency).expect("both histograms have the same bounds");
+    }
+
+    /// Adds what another core counted.
+    pub fn add(&mut self, other: &Telemetry) {
+        self.ledger.add(&other.ledger);
         self.latency.add(&other.latency).expect("both histograms have the same bounds");
     }
 }
@@ -87,7 +96,25 @@ pub struct ServiceCounters {
     pub segments_retransmitted: u64,
 }
 
-/// Room for a worker to say what it has counted; made by the reader.
+impl ServiceCounters {
+    /// Adds what another core counted for the same service.
+    pub fn add(&mut self, other: &ServiceCounters) {
+        add_counts!(self, other; ServiceCounters {
+            active,
+            accepted,
+            refused,
+            fell_back,
+            reclaimed,
+            to_origin_octets,
+            to_client_octets,
+            segments_zero_copy,
+            segments_copied,
+            segments_retransmitted,
+        });
+    }
+}
+
+/// Room for a core to say what it has counted; made by the reader.
 #[derive(Debug)]
 pub struct Snapshot {
     pub telemetry: Telemetry,
@@ -95,10 +122,11 @@ pub struct Snapshot {
     /// What the shield decided on packets for each service, in the same order; without those of
     /// connections that it knew.
     pub verdicts: Vec<ShieldCounters>,
-    pub handshakes: Handshakes,
+    /// One for each lane that has connections.
+    pub handshakes: Vec<Handshakes>,
     pub tcp: TcpCounters,
     pub frames: FrameCounts,
-    /// What each port of the lane counted, in the order of the configuration.
+    /// What each port counted, in the order of the configuration.
     pub ports: Vec<crate::port::PortStats>,
     /// What crossed between each port and its interface in Linux, in the order of `ports`.
     pub kernel_paths: Vec<crate::shield::KernelPathCounts>,
@@ -110,11 +138,31 @@ impl Snapshot {
             telemetry: Telemetry::new(),
             services: vec![ServiceCounters::default(); services],
             verdicts: vec![ShieldCounters::default(); services],
-            handshakes: Handshakes::default(),
+            handshakes: Vec::with_capacity(1),
             tcp: TcpCounters::default(),
             frames: FrameCounts::default(),
             ports: vec![crate::port::PortStats::default(); ports],
             kernel_paths: vec![crate::shield::KernelPathCounts::default(); ports],
+        }
+    }
+
+    /// Adds what another core of the same engine counted.
+    pub fn add(&mut self, other: &Snapshot) {
+        self.telemetry.add(&other.telemetry);
+        for (sum, service) in self.services.iter_mut().zip(&other.services) {
+            sum.add(service);
+        }
+        for (sum, verdicts) in self.verdicts.iter_mut().zip(&other.verdicts) {
+            sum.add(verdicts);
+        }
+        self.handshakes.extend(&other.handshakes);
+        self.tcp.add(&other.tcp);
+        self.frames.add(&other.frames);
+        for (sum, port) in self.ports.iter_mut().zip(&other.ports) {
+            sum.add(port);
+        }
+        for (sum, path) in self.kernel_paths.iter_mut().zip(&other.kernel_paths) {
+            sum.add(path);
         }
     }
 }
@@ -138,6 +186,22 @@ pub struct FrameCounts {
     pub held: u64,
     /// Of those held, with devices alone: to receive into, or on their way out.
     pub with_devices: u64,
+}
+
+impl FrameCounts {
+    pub fn of(pool: &FramePool) -> Self {
+        FrameCounts {
+            capacity: pool.capacity() as u64,
+            free: pool.free_count() as u64,
+            held: pool.held_count() as u64,
+            with_devices: pool.with_devices() as u64,
+        }
+    }
+
+    /// Adds those of another core's pool.
+    pub fn add(&mut self, other: &FrameCounts) {
+        add_counts!(self, other; FrameCounts { capacity, free, held, with_devices });
+    }
 }
 
 /// One minute: nothing that still matters stays longer.

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant as Clock};
 
 use ringroad_ebpf::{FingerprintKey, KnownFlows};
+use ringroad_engine::flow::Owner;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{NextHop, Routes};
 use ringroad_engine::port::sim::{self, SimPeer, SimPort};
@@ -50,6 +51,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         known_flows: None,
         proven_sources: None,
         secret: [7; 16],
+        owner: Owner::default(),
     };
     let pool = FramePool::in_memory(1024, 2048);
     let worker = Worker::new(settings, pool, Arc::new(Routes::default()), monotonic());

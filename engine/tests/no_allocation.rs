@@ -12,7 +12,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use ringroad_engine::shield::Rates;
-use ringroad_engine::stage::Gate;
+use ringroad_engine::stage::{Gate, Worker};
 use ringroad_engine::tcp::Keepalive;
 use ringroad_simulation::appliance::apps::{echo, idle, respond, send};
 use ringroad_simulation::appliance::cookies;
@@ -102,6 +102,11 @@ fn plan() -> Plan {
     plan
 }
 
+/// Connections on which nothing happens.
+fn asleep<P: Wire, G: Gate>(world: &World<P, G>) -> usize {
+    world.edge.workers().map(Worker::asleep).sum()
+}
+
 /// Turns a loaded lane for three seconds, with more load each 20 ms, and demands that it takes and
 /// gives back no memory.
 fn assert_no_calls<P: Wire, G: Gate>(
@@ -134,9 +139,9 @@ fn assert_no_calls<P: Wire, G: Gate>(
         }
         let now = world.now;
         world.hosts.turn(now);
-        let asleep = world.lane.worker().asleep();
-        let (found, allocations, frees) = counted(|| world.lane.turn(&mut || now));
-        woken += asleep.saturating_sub(world.lane.worker().asleep());
+        let before = asleep(&world);
+        let (found, allocations, frees) = counted(|| world.edge.turn(now));
+        woken += before.saturating_sub(asleep(&world));
         // The first second is for what grows once: lists that reach their length.
         if world.now >= start + secs(1) {
             packets += found;
@@ -158,6 +163,11 @@ fn assert_no_calls<P: Wire, G: Gate>(
 #[test]
 fn a_loaded_lane_does_not_call_the_allocator() {
     assert_no_calls(World::new(plan()), |_, _| {});
+}
+
+#[test]
+fn nor_do_workers_behind_rings() {
+    assert_no_calls(World::new(Plan { workers: 2, ..plan() }), |_, _| {});
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(crate) fn open(fates: [Fate<'_>; 2], frame_size: usize) -> Result<(FramePool
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let routes = runtime.block_on(kernel::read_once())?;
     let mapping =
-        ringroad_hugepages::map(Request { len: FRAMES * frame_size, node: None, hugepages: true })?;
+        ringroad_hugepages::map(Request { len: FRAMES * frame_size, nodes: &[], hugepages: true })?;
     let mut pool = FramePool::new(Region::from_hugepages(mapping), frame_size);
     let umem = Umem::new(&pool);
     let mut ends = Vec::new();

@@ -2,12 +2,14 @@
 
 #![allow(unsafe_code, reason = "calls DPDK")]
 
+mod rss;
 mod setup;
 
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+pub use rss::Rss;
 use setup::Started;
 
 use crate::limits::BURST_MAX;

@@ -27,7 +27,7 @@ mod process;
 mod raw;
 
 pub use attach::{Capabilities, DeviceId};
-pub use device::{Checksum, Device, DeviceSettings, DeviceStats, Packet};
+pub use device::{Checksum, Device, DeviceSettings, DeviceStats, Packet, Rss};
 pub use eal::{Eal, EalSettings, Memory, ThreadRegistration};
 pub use error::{Error, Reason};
 pub use link::{Link, LinkReader};

@@ -33,7 +33,8 @@ unsafe impl Sync for PacketPool {}
 /// Where the frames of a pool lie in memory.
 ///
 /// A frame is free when it is on the stack; its count of references is 1 then. A second reference
-/// (2) keeps a frame that goes out: when the device is done with it, it only counts down to 1.
+/// (2) keeps a frame that goes out: when the device is done with it, it only counts down to 1. So
+/// does any higher count: whoever marks frames there has drivers leave them alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     /// Buffer of the frame with index 0.

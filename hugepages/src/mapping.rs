@@ -4,17 +4,19 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::ptr::{self, NonNull};
 
 use crate::{Error, PAGE_2M};
 
 /// What memory is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Request {
+pub struct Request<'a> {
     /// At least this much [octets]; rounded up to whole hugepages.
     pub len: usize,
-    /// Where its NIC and its core are. Another node serves when this one is full.
-    pub node: Option<u32>,
+    /// Where the cores are that work on it: as many equal shares, one after another, each on the
+    /// node of its core. Another node serves when one is full; empty or `None`: any.
+    pub nodes: &'a [Option<u32>],
     /// Whether hugepages may be used.
     pub hugepages: bool,
 }
@@ -54,14 +56,14 @@ unsafe impl Send for Mapping {}
 
 /// Maps memory as asked: on hugepages if enough of them are free, else on ordinary pages. Every
 /// page of it is in place when this returns.
-pub fn map(request: Request) -> Result<Mapping, Error> {
+pub fn map(request: Request<'_>) -> Result<Mapping, Error> {
     let page = PAGE_2M as usize;
     let too_long =
         || Error::Map { octets: request.len, reason: io::ErrorKind::InvalidInput.into() };
     let len = request.len.max(1).checked_next_multiple_of(page).ok_or_else(too_long)?;
     let refused = if request.hugepages {
         match map_huge(len) {
-            Ok(mapping) => match mapping.place(request.node)?.put_in_place() {
+            Ok(mapping) => match mapping.place(request.nodes)?.put_in_place() {
                 Ok(mapping) => return Ok(mapping),
                 Err(error) => Some(error),
             },
@@ -72,7 +74,7 @@ pub fn map(request: Request) -> Result<Mapping, Error> {
     };
     let failed = |reason| Error::Map { octets: len, reason };
     let mapping = map_ordinary(len).map_err(failed)?;
-    let mut mapping = mapping.place(request.node)?.put_in_place().map_err(failed)?;
+    let mut mapping = mapping.place(request.nodes)?.put_in_place().map_err(failed)?;
     mapping.refused = refused;
     Ok(mapping)
 }
@@ -114,14 +116,20 @@ impl Mapping {
         raw
     }
 
-    /// Says on which node its pages are to be.
-    fn place(self, node: Option<u32>) -> Result<Self, Error> {
-        let Some(node) = node else { return Ok(self) };
-        match prefer_node(self.base, self.len, node) {
-            // A kernel without NUMA has nothing to choose from.
-            Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Ok(self),
-            result => result.map(|()| self).map_err(|reason| Error::Place { node, reason }),
+    /// Says on which node the pages of each share are to be.
+    fn place(self, nodes: &[Option<u32>]) -> Result<Self, Error> {
+        for (share, node) in shares(self.len, nodes.len()).zip(nodes) {
+            let Some(node) = *node else { continue };
+            // SAFETY: a share lies within the mapping.
+            let start = unsafe { self.base.add(share.start) };
+            match prefer_node(start, share.len(), node) {
+                Ok(()) => {}
+                // A kernel without NUMA has nothing to choose from.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {}
+                Err(reason) => return Err(Error::Place { node, reason }),
+            }
         }
+        Ok(self)
     }
 
     /// Has the kernel put every page in place.
@@ -151,6 +159,13 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         unmap(self.base, self.len);
     }
+}
+
+/// Divides `len` octets, whole hugepages, into `count` shares of whole hugepages as equal as can be.
+fn shares(len: usize, count: usize) -> impl Iterator<Item = Range<usize>> {
+    let (page, pages) = (PAGE_2M as usize, len / PAGE_2M as usize);
+    let end = move |share| pages * share / count * page;
+    (0..count).map(move |share| end(share)..end(share + 1))
 }
 
 /// The smallest page of any machine we run on [octets].

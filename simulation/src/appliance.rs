@@ -11,6 +11,7 @@
 pub mod apps;
 pub mod cookies;
 pub mod ecn;
+pub mod edge;
 pub mod packet;
 pub mod peer;
 pub mod rig;

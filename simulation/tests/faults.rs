@@ -90,7 +90,7 @@ fn streams_stay_whole_whatever_a_device_does_for_a_while() {
             assert_under_way(&mut world, &clients);
             world.run_to_the_end(secs(60));
             assert_whole(&mut world, &clients);
-            let stats = world.lane.ports_mut()[side].fault_stats();
+            let stats = world.edge.ports_mut()[side].fault_stats();
             assert!(stats != Default::default() || kind == PortFaultKind::Stalled, "{kind:?}");
             world.finish();
         }
@@ -106,7 +106,7 @@ fn a_device_that_completes_late_is_not_taken_for_a_path_that_loses() {
     world.run_until(secs(1), |world| world.peer(client).is_over());
     assert_eq!(world.peer(client).received, pattern(2, 700));
     assert_eq!(world.counters().segments_retransmitted, 0);
-    assert!(world.lane.ports_mut().iter().all(|port| port.kept() > 0), "they are still there");
+    assert!(world.edge.ports_mut().iter().all(|port| port.kept() > 0), "they are still there");
     assert_eq!(world.finish().ledger.retransmitted, 0);
 }
 
@@ -116,7 +116,7 @@ fn a_hoarded_pool_refuses_new_connections_and_takes_them_when_it_is_over() {
     let mut world = faulty(Plan::new(seed()), [vec![hoard], Vec::new()]);
     world.listen(origin(1), TOLERANT, || respond(100, pattern(2, 700)));
     world.run_for(ms(200));
-    assert!(!world.lane.worker().is_accepting(0));
+    assert!(!world.edge.worker().is_accepting(0));
     let client = world.client(1, TOLERANT, send(pattern(1, 100)));
     world.run_for(ms(300));
     assert_eq!((world.peer(client).status, world.counters().accepted), (Status::SynSent, 0));
@@ -149,7 +149,7 @@ fn streams_stay_whole_through_many_faults_at_once() {
         let clients = transfers(&mut world, 6);
         world.run_for(ms(50 + choose.below(400)));
         if pick(&mut choose, &[true, false]) {
-            world.lane.ports_mut().iter_mut().for_each(Faulty::heal);
+            world.edge.ports_mut().iter_mut().for_each(Faulty::heal);
         }
         world.run_to_the_end(secs(120));
         assert_whole(&mut world, &clients);

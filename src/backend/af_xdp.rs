@@ -1,5 +1,6 @@
 //! Ports on Linux's own drivers, behind the shield in XDP.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -8,23 +9,28 @@ use ringroad_ebpf::{
     Acceptor, AttachMode, Control, CountersReader, KnownFlows, PortSettings, ProvenSources, Sample,
     SampleReader, Shield, ShieldSettings,
 };
+use ringroad_engine::flow::Rss;
 use ringroad_engine::frame::{FramePool, Region};
-use ringroad_engine::kernel::{KernelConnection, receive_queues};
-use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, MTU_MAX};
+use ringroad_engine::kernel::{KernelConnection, receive_queues, receive_side_scaling};
+use ringroad_engine::limits::{BURST, CHUNK_SIZE_MIN, DEVICE_RESERVE, MTU_MAX};
 use ringroad_engine::port::af_xdp::{self, AfXdp, BusyPoll, Umem, frame_size_for};
+use ringroad_engine::port::queues::Queues;
 use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::stage::{ShieldGate, flows_for};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_hugepages::Request;
 
 use super::acceptor::LinuxAccepts;
-use super::{Backend, ShieldHandle, leave_to_linux};
+use super::{Backend, Lane, Opened, Shares, ShieldHandle, leave_to_linux};
+use crate::cores::CorePlan;
 use crate::plan::{Plan, PortPlan};
 use crate::privileges;
 
 /// See [`Backend`].
 #[derive(Debug, Default)]
 pub(crate) struct AfXdpBackend {
+    /// Where packet memory is to be; see [`Request::nodes`].
+    nodes: Vec<Option<u32>>,
     shield: Option<Shield>,
     acceptor: Option<LinuxAccepts>,
     /// New connections that the shield had answered, a while ago and at the last look.
@@ -32,21 +38,22 @@ pub(crate) struct AfXdpBackend {
 }
 
 impl AfXdpBackend {
-    pub(crate) fn new(config: &Config) -> Result<Self> {
+    /// `nodes`: of the cores that work on packet memory, each on its share of it.
+    pub(crate) fn new(config: &Config, nodes: Vec<Option<u32>>) -> Result<Self> {
         // The smallest that frames can be; if they get larger, locking them says so.
-        let locked = u64::from(config.engine.frames) * CHUNK_SIZE_MIN as u64;
+        let locked = u64::from(Shares::all(config)) * CHUNK_SIZE_MIN as u64;
         privileges::require(locked)?;
-        Ok(AfXdpBackend::default())
+        Ok(AfXdpBackend { nodes, ..AfXdpBackend::default() })
     }
 }
 
 impl Backend for AfXdpBackend {
-    type Port = AfXdp;
+    type Port = Queues<AfXdp>;
     type Gate = ShieldGate;
 
     fn check(&mut self, config: &Config, plan: &Plan) -> Result<()> {
-        for port in &plan.ports {
-            require_one_queue(port).with_context(|| format!("port {:?}", port.name))?;
+        for (port, driver) in plan.ports.iter().zip(drivers(config)) {
+            require_queues(port, driver.queues).with_context(|| format!("port {:?}", port.name))?;
         }
         frame_size(plan.mtu())?;
         // What was Linux's choice, the configuration could not count.
@@ -54,17 +61,44 @@ impl Backend for AfXdpBackend {
         Ok(())
     }
 
-    fn open(&mut self, config: &Config, plan: &Plan) -> Result<(FramePool, Vec<AfXdp>)> {
-        let mut pool = frame_pool(config.engine.frames as usize, frame_size(plan.mtu())?)?;
+    fn open(
+        &mut self,
+        config: &Config,
+        plan: &Plan,
+        cores: &CorePlan,
+    ) -> Result<Opened<Queues<AfXdp>>> {
+        let queues: u32 = drivers(config).map(|driver| driver.queues).sum();
+        let devices = queues as usize * FRAMES_PER_QUEUE;
+        let shares = Shares::new(cores, config.engine.frames as usize, devices);
+        let pool = frame_pool(shares.total(), frame_size(plan.mtu())?, &self.nodes)?;
         let umem = Umem::new(&pool);
-        let mut ports = Vec::new();
-        for (planned, driver) in plan.ports.iter().zip(drivers(config)) {
-            ports.push(AfXdp::open(&mut pool, &umem, socket(planned, driver))?);
+        let (pools, workers) = shares.divide(cores, pool);
+        let mut lanes = Vec::new();
+        for (index, mut pool) in pools.into_iter().enumerate() {
+            let mut ports = Vec::new();
+            for (planned, driver) in plan.ports.iter().zip(drivers(config)) {
+                let queues = cores
+                    .queues_of(index, driver.queues)
+                    .map(|queue| AfXdp::open(&mut pool, &umem, socket(planned, driver, queue)));
+                ports.push(Queues::new(queues.collect::<Result<_, _>>()?));
+            }
+            lanes.push((pool, ports));
         }
         let shield = Shield::load(&shield_settings(config, plan))?;
         self.acceptor = LinuxAccepts::load(plan, || Acceptor::beside(&shield));
         self.shield = Some(shield);
-        Ok((pool, ports))
+        Ok(Opened { lanes, workers })
+    }
+
+    fn cards(&self, plan: &Plan, _lanes: &[Lane<Queues<AfXdp>>]) -> Vec<Option<Rss>> {
+        let card = |port: &PortPlan| match receive_side_scaling(port.identity.ifindex) {
+            Ok(card) => card,
+            Err(error) => {
+                tracing::info!("{}: how it spreads packets is unknown: {error}", port.interface);
+                None
+            }
+        };
+        plan.ports.iter().map(card).collect()
     }
 
     fn known_flows(&self) -> Result<KnownFlows> {
@@ -87,7 +121,11 @@ impl Backend for AfXdpBackend {
 
     /// Attached without sockets, the shield leaves all to Linux and remembers what is new there;
     /// what is older is told before it has sockets. So no connection of Linux's is taken from it.
-    fn put_in_front(&mut self, plan: &Plan, ports: &[AfXdp]) -> Result<ShieldGate> {
+    fn put_in_front(
+        &mut self,
+        plan: &Plan,
+        lanes: &[Lane<Queues<AfXdp>>],
+    ) -> Result<Vec<ShieldGate>> {
         self.acceptor = self.acceptor.take().and_then(|acceptor| acceptor.attach(plan));
         let shield = self.shield.as_mut().context(NOT_LOADED)?;
         for (index, port) in plan.ports.iter().enumerate() {
@@ -97,11 +135,19 @@ impl Backend for AfXdpBackend {
         leave_to_linux(&plan.listening, |port, KernelConnection { local, remote }| {
             Ok(shield.keep_with_kernel(port, local, remote)?)
         })?;
-        for (index, port) in ports.iter().enumerate() {
-            let fd = port.fd().context("a port that was just opened is open")?;
-            shield.set_socket(index as u32, FIRST_QUEUE, fd)?;
+        let mut gates = Vec::new();
+        for (_, ports) in lanes {
+            let mut queues = BTreeSet::new();
+            for (index, port) in (0..).zip(ports) {
+                for socket in port.queues() {
+                    let fd = socket.fd().context("a port that was just opened is open")?;
+                    shield.set_socket(index, socket.settings().queue, fd)?;
+                    queues.insert(socket.settings().queue);
+                }
+            }
+            gates.push(ShieldGate::new(shield.control(), queues, ports.len() as u32));
         }
-        Ok(ShieldGate::new(shield.control(), FIRST_QUEUE, ports.len() as u32))
+        Ok(gates)
     }
 
     async fn attend(&mut self) {
@@ -179,8 +225,8 @@ fn drivers(config: &Config) -> impl Iterator<Item = &schema::AfXdp> {
     })
 }
 
-fn socket(port: &PortPlan, driver: &schema::AfXdp) -> af_xdp::Settings {
-    let mut socket = af_xdp::Settings::new(&port.interface, port.identity.ifindex, FIRST_QUEUE);
+fn socket(port: &PortPlan, driver: &schema::AfXdp, queue: u32) -> af_xdp::Settings {
+    let mut socket = af_xdp::Settings::new(&port.interface, port.identity.ifindex, queue);
     socket.mode = match driver.xdp_mode {
         XdpMode::Auto => af_xdp::XdpMode::Auto,
         XdpMode::ZeroCopy => af_xdp::XdpMode::ZeroCopy,
@@ -219,34 +265,37 @@ fn shield_settings(config: &Config, plan: &Plan) -> ShieldSettings {
     }
 }
 
-fn frame_pool(frames: usize, frame_size: usize) -> Result<FramePool> {
+fn frame_pool(frames: usize, frame_size: usize, nodes: &[Option<u32>]) -> Result<FramePool> {
     let mapping =
-        ringroad_hugepages::map(Request { len: frames * frame_size, node: None, hugepages: true })?;
+        ringroad_hugepages::map(Request { len: frames * frame_size, nodes, hugepages: true })?;
     tracing::info!("{frames} frames of {frame_size} octets on {}", mapping.backing());
     Ok(FramePool::new(Region::from_hugepages(mapping), frame_size))
 }
 
 /// What arrives on a queue that is not polled reaches Linux, which knows nothing of our connections
 /// and resets them.
-fn require_one_queue(port: &PortPlan) -> Result<()> {
+fn require_queues(port: &PortPlan, polled: u32) -> Result<()> {
     let name = &port.interface;
+    let s = if polled == 1 { "" } else { "s" };
     match receive_queues(port.identity.ifindex) {
-        Ok(Some(queues)) if queues.total() > QUEUES_POLLED => {
+        Ok(Some(queues)) if queues.total() != polled => {
             let kind = if queues.combined > 0 { "combined" } else { "rx" };
             bail!(
-                "interface {name} receives on {} queues, and this version polls one; give it one \
-                 with `ethtool -L {name} {kind} 1`",
+                "interface {name} receives on {} queues, and {polled} {} polled; give the port \
+                 \"queues: {}\", or the interface {polled} with `ethtool -L {name} {kind} {polled}`",
+                queues.total(),
+                if polled == 1 { "is" } else { "are" },
                 queues.total()
             );
         }
         Ok(Some(_)) => {}
         Ok(None) => tracing::warn!(
-            "the driver of {name} does not say how many queues it receives on; only the first is \
-             polled: make sure that there is one"
+            "the driver of {name} does not say how many queues it receives on; the first {polled} \
+             queue{s} polled: make sure that there are no more"
         ),
         Err(error) => tracing::warn!(
-            "cannot find out how many queues {name} receives on: {error}; only the first is \
-             polled: make sure that there is one"
+            "cannot find out how many queues {name} receives on: {error}; the first {polled} \
+             queue{s} polled: make sure that there are no more"
         ),
     }
     Ok(())
@@ -267,6 +316,5 @@ const NOT_LOADED: &str = "the shield is loaded with the ports";
 /// looked whether any was: a round trip, and one more for a segment that was lost.
 const HAND_OVER_TIME: Duration = Duration::from_secs(1);
 
-/// One lane polls the first queue.
-const FIRST_QUEUE: u32 = 0;
-const QUEUES_POLLED: u32 = 1;
+/// What a queue's rings take, and what is to be free beside them [frames].
+const FRAMES_PER_QUEUE: usize = 2048 + DEVICE_RESERVE;

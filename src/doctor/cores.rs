@@ -1,31 +1,46 @@
-//! The cores that poll: whether they are there, and whether they are left alone.
+//! The cores that poll: whether they are there, what each does, and whether they are left alone.
 
+use ringroad_config::schema::Config;
 use ringroad_hugepages::{Cpu, Cpus};
 
 use super::finding::Finding;
 use super::host::Host;
+use crate::cores::{CorePlan, all_poll, ranges, siblings};
 
-/// `engine`: the cores that the configuration gives to the engine. `usable`: those that a thread of
-/// this process can be kept on.
-pub(super) fn judge(engine: &[usize], usable: &[usize], cpus: &Cpus) -> Vec<Finding> {
+/// What of this host's cores a process can have.
+#[derive(Clone, Debug)]
+pub(super) struct Within {
+    /// Those that a thread of it can be kept on.
+    pub(super) usable: Vec<usize>,
+    /// Those that it is run on unless it asks for others.
+    pub(super) allowed: Vec<usize>,
+}
+
+pub(super) fn judge(config: &Config, within: &Within, cpus: &Cpus) -> Vec<Finding> {
+    let engine = &config.engine.cores;
     let mut findings = Vec::new();
+    // A core that cannot be had is told below.
+    if let Ok(plan) = CorePlan::new(config, &within.usable) {
+        findings.push(Finding::ok("arrangement", plan.why));
+    }
     for core in engine {
         let cpu = u32::try_from(*core).ok().and_then(|number| cpus.get(number));
-        let Some(cpu) = cpu.filter(|_| usable.contains(core)) else {
-            findings.push(out_of_reach(*core, usable));
+        let Some(cpu) = cpu.filter(|_| within.usable.contains(core)) else {
+            findings.push(out_of_reach(*core, &within.usable));
             continue;
         };
         findings.push(isolation(cpu, cpus));
         findings.extend(sharing(cpu, engine, cpus));
         findings.extend(frequency(cpu).map(|finding| finding.on(subject(*core))));
     }
+    findings.extend(siblings(engine, cpus).into_iter().map(Finding::from));
+    findings.extend(all_poll(&config.engine, &within.allowed).map(Finding::from));
     findings
 }
 
 fn out_of_reach(core: usize, usable: &[usize]) -> Finding {
-    let usable: Vec<u32> = usable.iter().map(|core| *core as u32).collect();
     Finding::failure("core", "is not online, or not this process's to use")
-        .fix(format!("choose from {} in engine.cores", ranges(&usable)))
+        .fix(format!("choose from {} in engine.cores", ranges(usable)))
         .on(subject(core))
 }
 
@@ -60,25 +75,12 @@ fn another(cpu: &Cpu, cpus: &Cpus) -> Option<u32> {
     others().find(apart).or_else(|| others().next()).map(|other| other.number)
 }
 
-/// Two threads of one physical core share what it can do.
+/// What Linux runs on the same physical core takes of what that can do.
 fn sharing(cpu: &Cpu, engine: &[usize], cpus: &Cpus) -> Vec<Finding> {
-    let polls = |number: u32| engine.contains(&(number as usize));
+    let polls = |number: &u32| engine.contains(&(*number as usize));
     let used = |number: u32| cpus.get(number).is_some_and(|other| !other.isolated);
-    let (number, siblings) = (cpu.number, cpu.siblings.iter().copied());
     let judge = |sibling| {
-        // Of two that poll, one speaks for both.
-        if polls(sibling) && sibling < number {
-            return None;
-        }
-        let finding = if polls(sibling) {
-            Finding::warning(
-                "smt-siblings",
-                format!(
-                    "polls on the same physical core as core {sibling}, for half the speed each"
-                ),
-            )
-            .fix("give engine.cores one thread of each physical core")
-        } else if used(sibling) {
+        let finding = if used(sibling) {
             Finding::warning(
                 "smt-siblings",
                 format!("shares a physical core with core {sibling}, where Linux runs programs"),
@@ -89,9 +91,9 @@ fn sharing(cpu: &Cpu, engine: &[usize], cpus: &Cpus) -> Vec<Finding> {
         } else {
             Finding::ok("smt-siblings", format!("core {sibling}, its sibling, is isolated too"))
         };
-        Some(finding.on(subject(number)))
+        finding.on(subject(cpu.number))
     };
-    siblings.filter_map(judge).collect()
+    cpu.siblings.iter().copied().filter(|sibling| !polls(sibling)).map(judge).collect()
 }
 
 /// `None` where Linux does not choose the frequency.
@@ -112,8 +114,8 @@ fn frequency(cpu: &Cpu) -> Option<Finding> {
 pub(super) fn overview(host: &Host) -> Vec<Finding> {
     let cpus = &host.cpus.cpus;
     let numbers = |wanted: fn(&Cpu) -> bool| {
-        let numbers: Vec<u32> = cpus.iter().filter(|cpu| wanted(cpu)).map(|c| c.number).collect();
-        ranges(&numbers)
+        let wanted = cpus.iter().filter(|cpu| wanted(cpu));
+        ranges(&wanted.map(|cpu| cpu.number as usize).collect::<Vec<_>>())
     };
     let nodes = match host.nodes.count() {
         0 | 1 => "one NUMA node".to_owned(),
@@ -144,16 +146,4 @@ pub(super) fn overview(host: &Host) -> Vec<Finding> {
 
 fn subject(core: impl std::fmt::Display) -> String {
     format!("core {core}")
-}
-
-/// Numbers in order as the kernel writes them: `0-3,8`.
-pub(super) fn ranges(numbers: &[u32]) -> String {
-    let runs = numbers.chunk_by(|a, b| a + 1 == *b);
-    let text: Vec<String> = runs
-        .map(|run| match run {
-            [one] => one.to_string(),
-            _ => format!("{}-{}", run[0], run[run.len() - 1]),
-        })
-        .collect();
-    text.join(",")
 }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::cores::Concern;
+
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -74,6 +76,13 @@ impl Finding {
 
     pub(super) fn stops(&self) -> bool {
         self.status == Status::Failure
+    }
+}
+
+impl From<Concern> for Finding {
+    fn from(concern: Concern) -> Self {
+        let Concern { check, subject, message, fix } = concern;
+        Finding { subject, ..Finding::warning(check, message).fix(fix) }
     }
 }
 

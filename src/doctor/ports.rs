@@ -13,9 +13,9 @@ use ringroad_engine::kernel::{
 use ringroad_engine::limits::MTU_MAX;
 use ringroad_hugepages::Nic;
 
-use super::cores::ranges;
 use super::finding::Finding;
 use super::host::Host;
+use crate::cores::away;
 
 /// An interface, with all that matters to a port on it.
 #[derive(Debug)]
@@ -320,25 +320,14 @@ fn checksums(interface: &Interface) -> Option<Finding> {
     })
 }
 
-/// Memory of another node costs more.
+/// Whether the cores are on the node of a port's device; worth a line only where it could be
+/// otherwise.
 pub(super) fn distance(node: u32, cores: &[usize], host: &Host) -> Option<Finding> {
-    let away = cores.iter().find_map(|core| {
-        let other = host.node_of(*core).filter(|other| *other != node)?;
-        Some((core, other))
-    });
-    let Some((core, other)) = away else {
-        // Worth a line only where it could be otherwise.
-        return (host.nodes.count() > 1)
-            .then(|| Finding::ok("numa", format!("node {node}, as its cores")));
-    };
-    let distance = match host.nodes.distance(other, node) {
-        Some(distance) => format!(" (distance {distance}, within a node 10)"),
-        None => String::new(),
-    };
-    Some(
-        Finding::warning("numa", format!("on node {node}, core {core} on node {other}{distance}"))
-            .fix(format!("choose engine.cores from {}", ranges(host.nodes.cpus(node)))),
-    )
+    match away(node, cores, &host.nodes) {
+        Some(concern) => Some(concern.into()),
+        None => (host.nodes.count() > 1)
+            .then(|| Finding::ok("numa", format!("node {node}, as its cores"))),
+    }
 }
 
 /// Beyond this, drivers want a program that takes packets in fragments, which ours does not: a page

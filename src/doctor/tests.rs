@@ -96,33 +96,73 @@ fn lines(findings: &[Finding]) -> Vec<String> {
     findings.iter().map(line).collect()
 }
 
+/// What is found of the cores of a configuration on the server, of which a process can have some.
+fn cores_of(root: &Path, engine: &str, usable: &[usize]) -> Vec<String> {
+    let config = config_of(engine);
+    // Linux keeps off those that are isolated.
+    let allowed = usable.iter().copied().filter(|core| ![4, 5, 7].contains(core)).collect();
+    let within = cores::Within { usable: usable.to_vec(), allowed };
+    lines(&cores::judge(&config, &within, &read(root).cpus))
+}
+
+/// With these settings of the engine, also those that this version refuses.
+fn config_of(engine: &str) -> Config {
+    let (cores, idle) = engine.split_once(' ').unwrap_or((engine, "adaptive"));
+    let text = format!(
+        "engine: {{ frames: 16384, idle: {idle} }}\n\
+         ports: [{{ interface: eth1 }}]\n\
+         services: [{{ listen: [\"192.0.2.1:80\"], origins: [\"192.0.2.2:80\"] }}]\n"
+    );
+    let mut config = ringroad_config::parse("edge.yaml", &text).unwrap();
+    config.engine.cores = cores.split(',').map(|core| core.parse().unwrap()).collect();
+    config
+}
+
 const ALL_CORES: [usize; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
 
 #[test]
 fn a_core_that_is_all_ours_is_good() {
     let root = server();
-    let cpus = read(root.path()).cpus;
-    let mut findings = cores::judge(&[4], &ALL_CORES, &cpus);
     assert_eq!(
-        lines(&[findings.remove(0), findings.pop().unwrap()]),
+        cores_of(root.path(), "4", &ALL_CORES),
         [
+            "Ok arrangement: run-to-completion: core 4 receives, processes and sends",
             "Ok core-isolation core 4: Linux leaves it alone",
+            "Warning smt-siblings core 4: shares a physical core with core 6, where Linux runs \
+             programs → leave that one unused: echo 0 > /sys/devices/system/cpu/cpu6/online",
             "Ok frequency core 4: governor performance",
         ]
     );
+}
+
+#[test]
+fn what_several_cores_do_is_told() {
+    let root = server();
     assert_eq!(
-        lines(&findings),
-        ["Warning smt-siblings core 4: shares a physical core with core 6, where Linux runs \
-             programs → leave that one unused: echo 0 > /sys/devices/system/cpu/cpu6/online"]
+        cores_of(root.path(), "4,5,6", &ALL_CORES)[0],
+        "Ok arrangement: pipeline: 3 cores for 1 queue; core 4 receives and sends, 5-6 process"
     );
+}
+
+#[test]
+fn a_process_of_which_nothing_is_left_to_linux_is_told() {
+    let root = server();
+    let last = |engine| cores_of(root.path(), engine, &[1, 3, 4]).pop().unwrap();
+    assert_eq!(
+        last("1,3 spin"),
+        "Warning control-plane: every core of this process polls without a pause: routes, commands \
+         and figures come late, and packets wait for them → leave a core out of engine.cores, or \
+         set engine.idle to adaptive"
+    );
+    assert!(!last("1,3 adaptive").starts_with("Warning control-plane"));
+    assert!(!last("3,4 spin").starts_with("Warning control-plane"), "core 1 is left");
 }
 
 #[test]
 fn cores_that_are_shared_or_slow_are_told() {
     let root = server();
-    let cpus = read(root.path()).cpus;
     assert_eq!(
-        lines(&cores::judge(&[0, 5, 7, 9], &[0, 1, 2, 3, 5, 6], &cpus)),
+        cores_of(root.path(), "0,5,7,9", &[0, 1, 2, 3, 5, 6]),
         [
             "Warning core-isolation core 0: Linux runs other programs there too; each makes packets \
              wait, or be dropped → boot with isolcpus=3 nohz_full=3 rcu_nocbs=3, and give \
@@ -133,14 +173,14 @@ fn cores_that_are_shared_or_slow_are_told() {
              > /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
             "Note core-isolation core 5: isolated, but for the timer's tick → boot with nohz_full=5 \
              rcu_nocbs=5 as well",
-            "Warning smt-siblings core 5: polls on the same physical core as core 7, for half the \
-             speed each → give engine.cores one thread of each physical core",
             "Warning frequency core 5: governor powersave: slow after every pause → echo performance \
              > /sys/devices/system/cpu/cpu5/cpufreq/scaling_governor",
             "Failure core core 7: is not online, or not this process's to use → choose from 0-3,5-6 \
              in engine.cores",
             "Failure core core 9: is not online, or not this process's to use → choose from 0-3,5-6 \
              in engine.cores",
+            "Warning smt-siblings core 5: polls on the same physical core as core 7, for half the \
+             speed each → give engine.cores one thread of each physical core",
         ]
     );
 }
@@ -224,13 +264,7 @@ fn cookies_want_a_linux_that_accepts_them() {
 }
 
 fn memory_of(root: &Path, cores: &str, running: bool) -> Vec<String> {
-    let text = "\
-engine: { frames: 16384 }
-ports: [{ interface: eth1 }]
-services: [{ listen: [\"192.0.2.1:80\"], origins: [\"192.0.2.2:80\"] }]
-";
-    let mut config = ringroad_config::parse("edge.yaml", text).unwrap();
-    config.engine.cores = cores.split(',').map(|core| core.parse().unwrap()).collect();
+    let config = config_of(cores);
     let host = read(root);
     let needs = memory::Needs::of(&config, &super::ports::Interfaces::new(), &host);
     lines(&memory::judge(&needs, &host, running))

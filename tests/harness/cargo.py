@@ -29,7 +29,11 @@ def build_release():
 
 def run_tests(tally):
     """Runs all unit, integration and documentation tests."""
-    binaries = [*_test_binaries(*_members()), *_test_binaries(*_PLANTED)]
+    binaries = [
+        *_test_binaries(*_members()),
+        *_test_binaries(*_PLANTED),
+        *_test_binaries(*_LOOM, **_LOOM_BUILD),
+    ]
     for name, executable, folder in binaries:
         environment = os.environ | {"CARGO_MANIFEST_DIR": str(folder), "RUST_BACKTRACE": "1"}
         command = [executable, "--nocapture"]
@@ -52,10 +56,21 @@ def _members():
 # What looks for faults that are planted in the engine is built with them, apart from all else.
 _PLANTED = ["-p", "ringroad-simulation", "--features", "planted-faults", "--test", "planted"]
 
+# Threads whose every interleaving is tried. Its flag is one for all that is built: a folder of its own
+# keeps the rest from being built again.
+_LOOM = ["-p", "ringroad-ring", "--lib", "--target-dir", "target/loom"]
+# Building takes longer than running: as little of it as can be.
+_LOOM_BUILD = {
+    "RUSTFLAGS": "--cfg loom",
+    "CARGO_PROFILE_DEV_OPT_LEVEL": "0",
+    "CARGO_PROFILE_DEV_DEBUG": "0",
+}
 
-def _test_binaries(*which):
+
+def _test_binaries(*which, **environment):
     """Builds the test binaries that cargo's arguments choose; yields name, path, package folder."""
-    messages = _cargo("test", *which, "--no-run", "--message-format=json", capture=True)
+    arguments = ["test", *which, "--no-run", "--message-format=json"]
+    messages = _cargo(*arguments, capture=True, **environment)
     for message in map(json.loads, messages.splitlines()):
         if message.get("executable") and message["profile"]["test"]:
             folder = Path(message["manifest_path"]).parent
@@ -89,9 +104,10 @@ def _failed_tests(output):
     return re.findall(r"^    (\S.*)$", closing, re.MULTILINE)
 
 
-def _cargo(*arguments, capture=False):
+def _cargo(*arguments, capture=False, **environment):
     stdout = subprocess.PIPE if capture else None
-    done = subprocess.run(["cargo", *arguments], stdout=stdout, text=True, **as_caller())
+    env = os.environ | environment
+    done = subprocess.run(["cargo", *arguments], stdout=stdout, text=True, env=env, **as_caller())
     if done.returncode != 0:
         raise BuildError(f"cargo {' '.join(arguments)}: exit {done.returncode}")
     return done.stdout

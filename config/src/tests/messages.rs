@@ -201,10 +201,7 @@ fn types() {
     );
     assert_says_behind(
         "engine: { cores: [1, 1] }\n",
-        &[
-            "10:18: more than 1 in \"cores\" is not available in this version; give one core",
-            "10:22: core 1 is already in the list; remove it",
-        ],
+        &["10:22: core 1 is already in the list; remove it"],
     );
     assert_says_behind(
         "engine: { cores: [[0]] }\n",
@@ -254,7 +251,9 @@ fn engine() {
     );
     assert_says_behind(
         "engine: { arrangement: pipline }\n",
-        &["10:24: \"arrangement\" cannot be \"pipline\"; give one of auto, run-to-completion"],
+        &[
+            "10:24: \"arrangement\" cannot be \"pipline\"; give one of auto, run-to-completion, pipeline",
+        ],
     );
     assert_says_behind(
         "engine: { cores: [9000] }\n",
@@ -813,6 +812,36 @@ fn ranges_of_source_ports_of_one_address() {
 }
 
 #[test]
+fn cores_that_an_arrangement_has_no_use_for() {
+    let lonely = "10:24: \"arrangement\" cannot be pipeline with one core, as the first only receives and sends; give more \"cores\", or auto";
+    for cores in ["", ", cores: [3]"] {
+        assert_says_behind(&format!("engine: {{ arrangement: pipeline{cores} }}\n"), &[lonely]);
+    }
+    assert_says_behind(
+        "engine: { cores: [4, 2, 7], arrangement: run-to-completion }\n",
+        &[
+            "10:22: core 2 has no queue to poll: with run-to-completion each core has its own of every port, and port \"wan\" has 1; give as many cores, more \"queues\", or arrangement pipeline",
+        ],
+    );
+    // The port with the fewest queues counts.
+    let ports = "ports: [{ name: a, driver: dpdk, device: n0, queues: 4 }, { name: b, driver: dpdk, device: n1, queues: 2 }]\n\
+                 services: [{ port: a, listen: [\"10.0.0.1:80\"], origins: [\"10.0.0.2:80\"] }]\n";
+    assert!(
+        parse(
+            "f",
+            &format!("{ports}engine: {{ arrangement: run-to-completion, cores: [0, 1] }}\n")
+        )
+        .is_ok()
+    );
+    assert_says(
+        &format!("{ports}engine: {{ arrangement: run-to-completion, cores: [0, 1, 2] }}\n"),
+        &[
+            "3:57: core 2 has no queue to poll: with run-to-completion each core has its own of every port, and port \"b\" has 2; give as many cores, more \"queues\", or arrangement pipeline",
+        ],
+    );
+}
+
+#[test]
 fn what_this_version_cannot_do() {
     for burst in [1, 32, 63] {
         assert_says_behind(
@@ -822,20 +851,6 @@ fn what_this_version_cannot_do() {
             ],
         );
     }
-    assert_says_behind(
-        "engine: { arrangement: pipeline, cores: [0, 1] }\n",
-        &[
-            "10:24: arrangement pipeline is not available in this version; use auto or run-to-completion",
-            "10:41: more than 1 in \"cores\" is not available in this version; give one core",
-        ],
-    );
-    assert_says_after(
-        "interface: lan0",
-        "queues: 2\n    interface: lan0",
-        &[
-            "5:13: more than 1 in \"queues\" is not available for AF_XDP in this version; give 1, and the interface one queue (ethtool -L)",
-        ],
-    );
     assert_says_behind(
         "shield: { cookie_secret: secret }\n",
         &["10:26: \"cookie_secret\" cannot be \"secret\"; give an absolute path, or own"],

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
 
@@ -123,6 +124,71 @@ fn several_threads_may_write() {
         }
     });
     assert_eq!(table.count(), 0);
+}
+
+/// Workers on several cores come and go in the same few buckets, with the same tags among them, while
+/// the shield looks for what stays: it is always there.
+#[test]
+fn what_stays_is_always_found_while_others_come_and_go() {
+    let table = table(1);
+    let staying: Vec<_> = (1..=4).map(in_first_bucket).collect();
+    staying.iter().for_each(|stays| table.insert(*stays, 1));
+    let done = AtomicBool::new(false);
+    let looked = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) || looked.load(Ordering::Relaxed) == 0 {
+                for stays in &staying {
+                    assert_eq!(table.find(*stays), Found::Yes { note: 1 });
+                }
+                looked.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let writers: Vec<_> = (0..3)
+            .map(|writer| {
+                let table = table.clone();
+                scope.spawn(move || {
+                    // Its own, everybody's, and one that stays.
+                    let tags = [10 + writer, 20, 21, 1 + writer];
+                    for round in 0..20_000_u32 {
+                        let of =
+                            |offset: u32| in_first_bucket(tags[((round + offset) % 4) as usize]);
+                        let held = [of(0), of(1), of(2)];
+                        held.iter().for_each(|one| table.insert(*one, 1));
+                        assert!(held.iter().all(|one| table.find(*one) != Found::No));
+                        held.iter().rev().for_each(|one| table.remove(*one));
+                    }
+                })
+            })
+            .collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!((table.count(), table.refused()), (staying.len(), 0));
+}
+
+/// Several workers note sources at once: of those that come last none is missing.
+#[test]
+fn several_threads_may_remember() {
+    let table = table(4096);
+    let source = |thread: u32, n: u32| [0x0a00_0000 | thread, n];
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let table = table.clone();
+            scope.spawn(move || {
+                for n in 0..1000 {
+                    let own = table.hash(&source(thread, n));
+                    table.remember(own);
+                    assert!(table.is_remembered(own));
+                    // One that everybody notes.
+                    table.remember(table.hash(&[7, 7]));
+                }
+            });
+        }
+    });
+    let all = (0..4).flat_map(|thread| (0..1000).map(move |n| source(thread, n)));
+    assert!(all.into_iter().all(|words| table.is_remembered(table.hash(&words))));
+    assert!(table.is_remembered(table.hash(&[7, 7])));
 }
 
 /// One thing that happens to a table.

@@ -86,7 +86,7 @@ impl Lab {
         shield.set_socket(0, 0, socket.as_fd()).expect("register the socket");
         let control = shield.control();
         control.beat(0, now_ns());
-        control.set_accepting(0, true);
+        control.set_accepting(0, 0, true);
         control.set_cookie_keys(&KEYS, 0);
         let mut acceptor = Acceptor::beside(&shield).expect("load the acceptor");
         acceptor.attach(0).expect("attach the acceptor");

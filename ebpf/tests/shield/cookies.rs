@@ -61,9 +61,9 @@ fn only_plain_syns_are_answered_where_cookies_are_on() {
 fn what_makes_a_new_connection_linuxs_comes_first() {
     in_namespace(|| {
         let rig = rig();
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         assert_eq!(rig.verdict(&from_client(1, SYN)), Verdict::NotAccepting);
-        rig.control.set_accepting(0, true);
+        rig.control.set_accepting(0, 0, true);
         assert_eq!(rig.verdict(&from_client(1, ACK)), Verdict::KernelFlow);
         rig.control.beat(0, 0);
         assert_eq!(rig.verdict(&from_client(2, SYN)), Verdict::Stale);
@@ -121,7 +121,7 @@ fn new_connections_are_counted_where_they_are_the_engines() {
         assert_eq!(counted(), 2, "for the engine to answer");
         rig.verdict(&from_client(1, ACK));
         rig.verdict(&from_client(1, SYN | FIN));
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         rig.verdict(&from_client(1, SYN));
         assert_eq!(counted(), 2, "no new ones, nor the engine's");
         let elsewhere = [(0, 1), (1, 0), (u32::MAX, 0), (0, u32::MAX)];
@@ -160,7 +160,7 @@ fn a_listener_in_linux_that_opens_cookies_is_answered_for() {
         ip_command("link set lo up");
         ip_command("addr add 10.1.0.1/32 dev lo");
         let listener = TcpListener::bind(service(80)).expect("listen");
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         assert_eq!(rig.verdict(&from_client(1, SYN)), Verdict::NotAccepting, "nobody opens it");
         rig.control.set_kernel_opens(true);
         let answered = |port| {
@@ -168,7 +168,7 @@ fn a_listener_in_linux_that_opens_cookies_is_answered_for() {
             assert_eq!(rig.control.fell_back(0), 1, "not before the client has proved itself");
         };
         answered(2);
-        rig.control.set_accepting(0, true);
+        rig.control.set_accepting(0, 0, true);
         rig.control.beat(0, 0);
         answered(3);
         rig.control.beat(0, now_ns());

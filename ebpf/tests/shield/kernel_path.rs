@@ -70,8 +70,10 @@ fn connections_reach_linux(mode: AttachMode) {
         shield.attach(0).expect("attach");
         // An engine that is alive and accepts, but has no socket; it does not accept service 1.
         let control = shield.control();
-        (0..4).for_each(|queue| control.beat(queue, now_ns()));
-        control.set_accepting(0, true);
+        for queue in 0..4 {
+            control.beat(queue, now_ns());
+            control.set_accepting(queue, 0, true);
+        }
 
         let servers = ["10.1.0.1:80", "[fd00:1::1]:80", "10.1.0.1:443", "10.1.0.1:22"];
         ask_from_outside(&servers.map(|server| server.parse().expect("an address and port")));

@@ -3,9 +3,10 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ringroad_ebpf::{
-    CookieMode, CookieService, KnownFlows, Shield, ShieldError, ShieldSettings, Verdict,
+    CookieMode, CookieService, Known, KnownFlows, Shield, ShieldError, ShieldSettings, Verdict,
 };
 
 use crate::packets::{ACK, FIN, ICMPV4, RST, SYN, TCP, ethernet, icmp, ip, segment, syn, tcp};
@@ -88,7 +89,7 @@ fn more_connections_than_there_is_room_for_fail_open() {
     in_namespace(|| {
         let rig = Rig::with(&ShieldSettings { known_flows: 1, ..settings() });
         let known = rig.shield.known_flows();
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         assert_eq!(rig.verdict(&segment(client(1), web(), SYN, 0)), Verdict::NotAccepting);
         assert_eq!(rig.verdict(&segment(client(2), web(), ACK, 0)), Verdict::Unknown);
         (0..16).for_each(|n| insert(&known, nowhere(n)));
@@ -113,7 +114,7 @@ fn a_full_engine_hears_of_syns_between_ends_that_it_knows() {
         let rig = Rig::new();
         let known = rig.shield.known_flows();
         insert(&known, [web(), client(1)]);
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         assert_eq!(rig.verdict(&segment(client(1), web(), SYN, 0)), Verdict::ToEngine);
         assert_eq!(rig.verdict(&segment(client(1), web(), ACK, 0)), Verdict::ToEngine);
         assert_eq!(rig.verdict(&segment(client(2), web(), SYN, 0)), Verdict::NotAccepting);
@@ -238,9 +239,9 @@ fn a_cookie_that_the_engine_cannot_take_is_linuxs() {
         let proofs: Vec<_> = (1..=3)
             .map(|port| acknowledge(&answer(&rig, port, &TIMESTAMPS), &TIMESTAMPS, 0))
             .collect();
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         assert_eq!(rig.verdict(&proofs[0]), Verdict::NotAccepting);
-        rig.control.set_accepting(0, true);
+        rig.control.set_accepting(0, 0, true);
         assert_eq!(rig.verdict(&proofs[0]), Verdict::KernelFlow, "and stays so");
         rig.control.beat(0, 0);
         assert_eq!(rig.verdict(&proofs[1]), Verdict::Stale);
@@ -249,6 +250,47 @@ fn a_cookie_that_the_engine_cannot_take_is_linuxs() {
         rig.shield.clear_socket(0, 0).expect("forget the socket");
         assert_eq!(rig.verdict(&proofs[2]), Verdict::NoSocket);
         assert_eq!(rig.control.fell_back(0), 3);
+    });
+}
+
+/// The program forgets a connection whose client begins another while the lane of its queue is late,
+/// and meanwhile lanes say what begins and ends on their side: in a table of one bucket they use each
+/// other's places, and none takes what is another's.
+#[test]
+fn the_program_forgets_nothing_but_what_it_means_to() {
+    in_namespace(|| {
+        let rig = Rig::with(&ShieldSettings { known_flows: 1, ..settings() });
+        rig.control.beat(0, 0);
+        let mine = [web(), client(1)];
+        let syn = segment(client(1), web(), SYN, 0);
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let lanes: Vec<_> = (0..2)
+                .map(|lane| {
+                    let known = rig.shield.known_flows();
+                    scope.spawn(move || {
+                        for _ in 0..200_000 {
+                            // It takes the first free place, which the next one has then.
+                            insert(&known, mine);
+                            remove(&known, mine);
+                            insert(&known, nowhere(lane));
+                            let [local, remote] = nowhere(lane);
+                            assert_ne!(known.find(0, &ends(local, remote)), Known::No);
+                            remove(&known, nowhere(lane));
+                        }
+                    })
+                })
+                .collect();
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    rig.shield.dry_run(0, 0, &syn, 1000).expect("a dry run");
+                }
+            });
+            // That of a lane which found something missing is told below.
+            let ends: Vec<_> = lanes.into_iter().map(|lane| lane.join()).collect();
+            is_over.store(true, Ordering::Relaxed);
+            ends.into_iter().for_each(|end| end.expect("nothing is missing"));
+        });
     });
 }
 

@@ -115,8 +115,8 @@ impl Rig {
         shield.set_socket(0, 0, socket.as_fd()).expect("register the socket");
         let control = shield.control();
         control.beat(0, now_ns());
-        control.set_accepting(0, true);
-        control.set_accepting(1, true);
+        control.set_accepting(0, 0, true);
+        control.set_accepting(0, 1, true);
         Rig { shield, control, _socket: socket }
     }
 

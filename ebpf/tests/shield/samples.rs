@@ -88,7 +88,7 @@ fn a_flood_has_few_samples_and_what_finds_no_room_is_counted() {
 fn each_service_has_its_verdicts() {
     in_namespace(|| {
         let rig = rig();
-        rig.control.set_accepting(1, false);
+        rig.control.set_accepting(0, 1, false);
         for (packet, times) in [
             (from("192.0.2.7:1", "10.1.0.1:80", SYN, 0), 3),
             (from("192.0.2.7:1", "10.1.0.1:80", 0, 0), 2),

@@ -60,7 +60,7 @@ fn a_stale_heartbeat_gives_new_connections_to_the_kernel_and_keeps_the_others() 
 fn a_connection_stays_the_kernels_until_a_new_one_takes_its_place() {
     in_namespace(|| {
         let rig = Rig::new();
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         assert_eq!(rig.verdict(&syn(1)), Verdict::NotAccepting);
         assert_eq!(rig.verdict(&data(1)), Verdict::KernelFlow);
         assert_eq!(rig.verdict(&data(2)), Verdict::Unknown, "another connection");
@@ -70,7 +70,7 @@ fn a_connection_stays_the_kernels_until_a_new_one_takes_its_place() {
         assert_eq!(rig.verdict(&other), Verdict::ToEngine, "a service that accepts");
         assert_eq!(rig.shield.kernel_flow_count(), 1);
 
-        rig.control.set_accepting(0, true);
+        rig.control.set_accepting(0, 0, true);
         assert_eq!(rig.verdict(&data(1)), Verdict::KernelFlow, "it began with the kernel");
         assert_eq!(rig.verdict(&segment(client(1), web(), RST, 0)), Verdict::KernelFlow);
         assert_eq!(rig.verdict(&syn(1)), Verdict::ToEngine, "the same ports again");
@@ -110,7 +110,7 @@ fn icmp_errors_follow_the_connection_that_they_are_about() {
             let router = SocketAddr::from(([203, 0, 113, 1], 0)).ip();
             ethernet(&ip(router, web().ip(), ICMPV4, &icmp(3, 4, &sent[..28])))
         };
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         assert_eq!(rig.verdict(&syn(1)), Verdict::NotAccepting);
         assert_eq!(rig.verdict(&error(1)), Verdict::KernelFlow);
         rig.know(web(), client(2));
@@ -160,7 +160,7 @@ fn ports_and_queues_are_told_apart() {
         let shield = Shield::load(&ShieldSettings { ports: vec![wan, lan], ..settings() });
         let shield = shield.expect("load the shield");
         let control = shield.control();
-        control.set_accepting(0, true);
+        control.set_accepting(2, 0, true);
         let socket = socket();
         shield.set_socket(0, 2, socket.as_fd()).expect("register the socket");
         let action = |port_index, queue, packet: &[u8]| {
@@ -185,6 +185,42 @@ fn ports_and_queues_are_told_apart() {
     });
 }
 
+/// The lane of each queue takes connections, or does not, by itself.
+#[test]
+fn a_queue_whose_lane_takes_no_more_leaves_the_others_as_they_are() {
+    in_namespace(|| {
+        let [wan, _] = veth_pair();
+        let shield = Shield::load(&ShieldSettings { ports: vec![wan], ..settings() });
+        let shield = shield.expect("load the shield");
+        let control = shield.control();
+        let sockets = [(); 4].map(|()| socket());
+        for (queue, socket) in (0..).zip(&sockets) {
+            shield.set_socket(0, queue, socket.as_fd()).expect("register the socket");
+            control.beat(queue, now_ns());
+        }
+        let other = segment(client(9), SocketAddr::from(([10, 1, 0, 1], 443)), SYN, 0);
+        let taken = |packet: &[u8]| {
+            let run = |queue| shield.dry_run(0, queue, packet, 1).expect("a dry run").action;
+            [0, 1, 2, 3].map(|queue| run(queue) == XDP_REDIRECT)
+        };
+        assert_eq!(taken(&syn(1)), [false; 4], "at first none");
+        for queue in 0..4 {
+            control.set_accepting(queue, 0, true);
+            control.set_accepting(queue, 1, queue == 3);
+        }
+        assert_eq!(taken(&syn(2)), [true; 4]);
+        control.set_accepting(2, 0, false);
+        assert_eq!(taken(&syn(3)), [true, true, false, true]);
+        assert_eq!(taken(&other), [false, false, false, true], "another service");
+        // Neither is there, and neither is anybody else's place.
+        control.set_accepting(128, 0, false);
+        control.set_accepting(0, 1024, false);
+        assert_eq!(taken(&syn(4)), [true, true, false, true]);
+        control.set_accepting(2, 0, true);
+        assert_eq!(taken(&syn(5)), [true; 4]);
+    });
+}
+
 #[test]
 fn configuring_anew_adds_and_removes() {
     in_namespace(|| {
@@ -195,7 +231,7 @@ fn configuring_anew_adds_and_removes() {
         let moved = segment(client(1), SocketAddr::from(([10, 1, 0, 1], 8080)), SYN, 0);
         let before = ["10.1.0.1:80", "10.1.0.1:443", "10.1.0.1:8080"].map(|at| service(at, 0));
         rig.shield.configure(&before, &[]).expect("settings");
-        rig.control.set_accepting(1, false);
+        rig.control.set_accepting(0, 1, false);
         assert_eq!(rig.verdict(&gone), Verdict::ToEngine);
         assert_eq!(rig.verdict(&moved), Verdict::ToEngine);
         rig.shield
@@ -226,7 +262,7 @@ fn configuring_anew_adds_and_removes() {
 fn many_services_are_told_apart() {
     in_namespace(|| {
         let rig = Rig::new();
-        rig.control.set_accepting(1, false);
+        rig.control.set_accepting(0, 1, false);
         let at = |port| SocketAddr::from(([10, 1, 0, 1], port));
         let index = |port: u16| u32::from(port.is_multiple_of(3));
         let ports = 1..=1000;

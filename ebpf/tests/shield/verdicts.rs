@@ -324,7 +324,7 @@ fn every_combination_of_flags_has_its_verdict() {
             };
             assert_eq!(rig.verdict(&packet), expected, "flags {flags:#04x}");
         }
-        rig.control.set_accepting(0, false);
+        rig.control.set_accepting(0, 0, false);
         for flags in 0..=u8::MAX {
             // Each from a port of its own: what follows a SYN goes where the SYN went.
             let client = SocketAddr::new(client4().ip(), 1000 + u16::from(flags));

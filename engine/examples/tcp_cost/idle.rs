@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant as Clock};
 
 use ringroad_ebpf::{FingerprintKey, KnownFlows};
+use ringroad_engine::flow::Owner;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::limits::{BURST, DELAYED_ACK, DORMANT_AFTER};
@@ -230,6 +231,7 @@ impl Edge {
             services,
             proven_sources: None,
             secret: *b"not much of one.",
+            owner: Owner::default(),
         };
         let pool = FramePool::in_memory(16_384, 2048);
         let worker = Worker::new(settings, pool, linux.snapshot(), now);

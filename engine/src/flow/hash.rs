@@ -8,6 +8,7 @@
 //! hashes that fold a 128-bit product have keys but no such claim: chosen inputs can zero a factor.
 
 use std::fmt;
+use std::num::NonZeroU8;
 
 use siphasher::sip::SipHasher13;
 
@@ -16,6 +17,14 @@ use super::FlowKey;
 /// The hash of a flow key. Worthless to anyone who does not know the hasher's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowHash(pub u64);
+
+impl FlowHash {
+    /// One of `parts` equal ones, from zero: by the lower half, of which a flow table knows nothing.
+    #[inline]
+    pub fn part(self, parts: NonZeroU8) -> u8 {
+        ((u64::from(self.0 as u32) * u64::from(parts.get())) >> 32) as u8
+    }
+}
 
 /// Hashes flow keys under a secret key.
 #[derive(Clone)]

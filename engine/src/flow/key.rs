@@ -3,6 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::wire::icmp::IcmpError;
+use crate::wire::packet::{Packet, Transport};
+use crate::wire::tcp::TcpHeader;
+
 /// One TCP connection as seen from our side: the local end, then the remote one.
 ///
 /// IPv4 addresses are kept as IPv4-mapped IPv6 addresses (RFC 4291 §2.5.5.2), so that there is
@@ -48,6 +52,41 @@ impl FlowKey {
         FlowKey { local: local.0, remote: remote.0, local_port: local.1, remote_port: remote.1 }
     }
 
+    /// The flow that a packet is about that was sent to us; `None` if it is neither TCP nor an error
+    /// about that.
+    #[inline]
+    pub fn of_packet(packet: &Packet) -> Option<Self> {
+        match &packet.transport {
+            Transport::Tcp { header, .. } => Some(FlowKey::of_segment(packet, header)),
+            Transport::IcmpError(error) => Some(FlowKey::of_quoted(error)),
+            Transport::Other => None,
+        }
+    }
+
+    /// The flow of a segment that was sent to us.
+    #[inline]
+    pub fn of_segment(packet: &Packet, header: &TcpHeader) -> Self {
+        match (packet.destination, packet.source) {
+            (IpAddr::V4(local), IpAddr::V4(remote)) => FlowKey::from_ipv4(
+                (local.octets(), header.destination_port),
+                (remote.octets(), header.source_port),
+            ),
+            (local, remote) => FlowKey::new(
+                SocketAddr::new(local, header.destination_port),
+                SocketAddr::new(remote, header.source_port),
+            ),
+        }
+    }
+
+    /// The flow of the segment of ours that an error is about.
+    pub fn of_quoted(error: &IcmpError) -> Self {
+        let quoted = &error.quoted;
+        FlowKey::new(
+            SocketAddr::new(quoted.source, quoted.source_port),
+            SocketAddr::new(quoted.destination, quoted.destination_port),
+        )
+    }
+
     /// Our end.
     pub fn local(&self) -> SocketAddr {
         SocketAddr::new(address(self.local), self.local_port)
@@ -56,6 +95,11 @@ impl FlowKey {
     /// The other end.
     pub fn remote(&self) -> SocketAddr {
         SocketAddr::new(address(self.remote), self.remote_port)
+    }
+
+    #[inline]
+    pub fn is_ipv4(&self) -> bool {
+        self.local.starts_with(&MAPPED)
     }
 
     /// The same connection as the other end sees it.
@@ -105,6 +149,9 @@ impl fmt::Debug for FlowKey {
     }
 }
 
+/// The first octets of an IPv4-mapped address.
+const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+
 #[inline]
 fn mapped([a, b, c, d]: [u8; 4]) -> [u8; 16] {
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
@@ -141,6 +188,7 @@ mod tests {
             let key = FlowKey::new(at(local), at(remote));
             assert_eq!((key.local(), key.remote()), (at(local), at(remote)));
             assert_eq!(key.to_string(), format!("{local} {remote}"));
+            assert_eq!(key.is_ipv4(), at(local).is_ipv4());
         }
     }
 

@@ -85,7 +85,15 @@ impl Iterator for Drain<'_> {
         self.next += 1;
         self.burst.frames[self.next - 1].take()
     }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.burst.len - self.next;
+        (left, Some(left))
+    }
 }
+
+impl ExactSizeIterator for Drain<'_> {}
 
 impl Drop for Drain<'_> {
     #[inline]

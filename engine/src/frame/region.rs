@@ -13,6 +13,8 @@ pub struct Region {
 
 // SAFETY: a `Region` is the only owner of its mapping, which any thread may use.
 unsafe impl Send for Region {}
+// SAFETY: through a shared reference it only says where the mapping is.
+unsafe impl Sync for Region {}
 
 impl Region {
     /// Ordinary anonymous memory, zeroed, taken from the kernel as it is touched.

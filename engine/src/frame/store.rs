@@ -1,4 +1,16 @@
 //! Where a pool's frames lie, who holds each, and which are free.
+//!
+//! Several stores may lie over one memory, each with counts and a stack of its own, on a thread of
+//! its own. Why no two threads race for a frame's octets:
+//! - They are written in the store alone that counts one holder and no more: [`Holders::SOLE`].
+//! - A frame is counted in one store. It is taken out of there before a [`super::Transit`] of it
+//!   exists, and into another when that is used up. Neither can be copied, and whatever carries one
+//!   between threads has what was done before it was sent be seen by who received it.
+//! - A [`super::Loan`] lets a second store count it, as a guest. From before it is lent until after
+//!   it is back the lender counts it as lent and the host as a guest, so that neither writes.
+//! - A handle of one store's names no frame in another over the same memory. Those of two memories
+//!   are not told apart; who splits a memory has no other.
+//! - What a device does with a frame it does between being given it and giving it back.
 
 #![allow(
     unsafe_code,
@@ -8,8 +20,9 @@
 use std::fmt;
 use std::ptr::NonNull;
 use std::slice;
+use std::sync::Arc;
 
-use super::Region;
+use super::{Holders, Region};
 use crate::limits::HEADROOM;
 
 /// A pool's memory: frames at equal distances, for each a count of its holders at equal distances
@@ -19,7 +32,10 @@ use crate::limits::HEADROOM;
 /// of holders the mbuf's own, and the stack what the drivers' memory pool takes from and gives to.
 pub struct Store {
     layout: Layout,
-    owner: Owner,
+    /// Held until no store over it is left.
+    memory: Arc<Memory>,
+    /// Held; `None` if the counts and the stack lie in the memory.
+    _books: Option<Books>,
 }
 
 /// Where everything is.
@@ -35,7 +51,7 @@ pub struct Layout {
     pub headroom: usize,
     /// Frames are numbered below this.
     pub index_end: u32,
-    /// Frames that there are: fewer than numbers, if some could not be used.
+    /// Frames that the store has: fewer than numbers, if some cannot be used or are in others.
     pub capacity: u32,
     /// The first frame's count of holders.
     pub holders: NonNull<u16>,
@@ -47,41 +63,73 @@ pub struct Layout {
     pub free: NonNull<u32>,
 }
 
-/// What keeps the memory in place.
-enum Owner {
-    /// No boxes: one that is moved claims that nobody else points to what is in it.
-    Ours {
-        region: Region,
-        _holders: Vec<u16>,
-        _free: Vec<u32>,
-    },
-    Foreign(#[allow(dead_code, reason = "held, not read")] Box<dyn Send>),
+/// What keeps the frames in place.
+enum Memory {
+    Region(Region),
+    Foreign(#[allow(dead_code, reason = "held, not read")] Box<dyn Send + Sync>),
 }
 
-// SAFETY: a `Store` is the only one in this process that uses what it points to, but for devices
-// and drivers, which do so within calls of the thread that has the store.
+/// What keeps counts and stack in place.
+///
+/// No boxes: one that is moved claims that nobody else points to what is in it.
+struct Books {
+    holders: Vec<u16>,
+    free: Vec<u32>,
+}
+
+// SAFETY: a `Store` is the only one in this process that uses its counts and its stack, but for
+// devices and drivers, which do so within calls of the thread that has the store. What it points
+// to of frames it shares with other stores as the module says.
 unsafe impl Send for Store {}
 
 impl Store {
     /// Divides `region` into frames of `frame_size` octets.
     pub(super) fn over(region: Region, frame_size: usize) -> Self {
         let count = (region.len() / frame_size) as u32;
-        let mut holders = vec![0; count as usize];
-        // The first frame on top.
-        let mut free: Vec<u32> = [count, count].into_iter().chain((0..count).rev()).collect();
+        let frames = region.base();
+        let mut books = Books::new(count);
         let layout = Layout {
-            frames: region.base(),
+            frames,
             stride: frame_size,
             frame_size,
             headroom: HEADROOM,
             index_end: count,
             capacity: count,
-            holders: first(&mut holders),
+            holders: first(&mut books.holders),
             holders_stride: size_of::<u16>(),
-            holders_when_free: 0,
-            free: first(&mut free),
+            holders_when_free: Holders::NONE.0,
+            free: first(&mut books.free),
         };
-        Store { layout, owner: Owner::Ours { region, _holders: holders, _free: free } }
+        let memory = Arc::new(Memory::Region(region));
+        let mut store = Store { layout, memory, _books: Some(books) };
+        // The first frame on top.
+        (0..count).rev().for_each(|index| store.push(index));
+        store
+    }
+
+    /// A store over the same memory, with books of its own. It gets `share` free frames of this one.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub(super) fn split_off(&mut self, share: usize) -> Self {
+        let mut books = Books::new(self.layout.index_end);
+        let layout = Layout {
+            capacity: 0,
+            holders: first(&mut books.holders),
+            holders_stride: size_of::<u16>(),
+            holders_when_free: Holders::NONE.0,
+            free: first(&mut books.free),
+            ..self.layout
+        };
+        let memory = Arc::clone(&self.memory);
+        let mut other = Store { layout, memory, _books: Some(books) };
+        for _ in 0..share {
+            let index = self.pop().expect("as many free frames as are shared out");
+            self.leave(index);
+            other.layout.capacity += 1;
+            other.push(index);
+        }
+        other
     }
 
     /// Uses memory that `owner` keeps in place.
@@ -93,22 +141,30 @@ impl Store {
     /// as many as the second one says; at most that many frames are ever free. Numbers on the
     /// stack are below `index_end`, each there once at most. Nobody else uses any of it but while
     /// the thread that has this store calls them; and what they use then of frames is what they
-    /// have taken off the stack or were given.
-    pub unsafe fn foreign(layout: Layout, owner: Box<dyn Send>) -> Self {
-        Store { layout, owner: Owner::Foreign(owner) }
+    /// have taken off the stack or were given. No frame gets onto the stack by them that has more
+    /// than one holder.
+    pub unsafe fn foreign(layout: Layout, owner: Box<dyn Send + Sync>) -> Self {
+        Store { layout, memory: Arc::new(Memory::Foreign(owner)), _books: None }
     }
 
     /// The one piece of memory that the frames fill; `None` if they lie elsewhere.
     pub(super) fn region(&self) -> Option<&Region> {
-        match &self.owner {
-            Owner::Ours { region, .. } => Some(region),
-            Owner::Foreign(_) => None,
+        match &*self.memory {
+            Memory::Region(region) => Some(region),
+            Memory::Foreign(_) => None,
         }
     }
 
     #[inline]
     pub(super) fn address(&self) -> usize {
         self.layout.frames.as_ptr() as usize
+    }
+
+    /// Where the stack lies: no two stores that live at once have the same.
+    #[inline]
+    #[cfg(feature = "dpdk")]
+    pub(super) fn stack_address(&self) -> usize {
+        self.layout.free.as_ptr() as usize
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -132,7 +188,7 @@ impl Store {
     /// Free frames.
     #[inline]
     pub(super) fn free_count(&self) -> usize {
-        // SAFETY: the first word of the stack (`over`, or the contract of `foreign`).
+        // SAFETY: the first word of the stack (`Books`, or the contract of `foreign`).
         unsafe { self.layout.free.read() as usize }
     }
 
@@ -160,40 +216,54 @@ impl Store {
         }
     }
 
-    /// Handles to a frame, those of devices included; zero if it is free and that can be told.
+    /// Who holds a frame; nobody, if it is free and that can be told.
     #[inline]
-    pub(super) fn holders(&self, index: u32) -> u16 {
+    pub(super) fn holders(&self, index: u32) -> Holders {
         // SAFETY: `count_of` points to this frame's count, which drivers change in calls of ours
         // alone.
-        unsafe { self.count_of(index).read() }
+        unsafe { Holders(self.count_of(index).read()) }
     }
 
     #[inline]
-    pub(super) fn set_holders(&mut self, index: u32, holders: u16) {
+    pub(super) fn set_holders(&mut self, index: u32, holders: Holders) {
         // SAFETY: as in `holders`; exclusive by `&mut self`.
-        unsafe { self.count_of(index).write(holders) }
+        unsafe { self.count_of(index).write(holders.0) }
     }
 
     #[inline]
     pub(super) fn mark_free(&mut self, index: u32) {
-        self.set_holders(index, self.layout.holders_when_free);
+        self.set_holders(index, Holders(self.layout.holders_when_free));
+    }
+
+    /// A frame that is not on the stack goes to another store.
+    #[inline]
+    pub(super) fn leave(&mut self, index: u32) {
+        self.set_holders(index, Holders::NONE);
+        self.layout.capacity -= 1;
+    }
+
+    /// A frame comes from another store, with one handle.
+    #[inline]
+    pub(super) fn join(&mut self, index: u32) {
+        self.set_holders(index, Holders::SOLE);
+        self.layout.capacity += 1;
     }
 
     #[inline]
     pub(super) fn slice(&self, index: u32, start: usize, len: usize) -> &[u8] {
         let octets = self.octets(index, start, len);
-        // SAFETY: in bounds (checked by `octets`, in release too). The frame that this range
-        // belongs to is held by the caller's handle; no `&mut` to it exists, because `slice_mut`
-        // borrows the store exclusively. A device may read it at the same time, and writes only
-        // frames that it has to receive into, to which no handle exists.
+        // SAFETY: in bounds (checked by `octets`, in release too). The caller has a handle of this
+        // store's to the frame, so it is counted here. No `&mut` to it exists in this store, because `slice_mut` borrows it
+        // exclusively, nor in another: see the module. A device may read it at the same time, and
+        // writes only frames that it has to receive into, to which no handle exists.
         unsafe { slice::from_raw_parts(octets.as_ptr(), len) }
     }
 
     #[inline]
     pub(super) fn slice_mut(&mut self, index: u32, start: usize, len: usize) -> &mut [u8] {
         let octets = self.octets(index, start, len);
-        // SAFETY: as in `slice`; and the pool has checked that this handle is the only one, so no
-        // device reads the frame either.
+        // SAFETY: as in `slice`; and the pool has checked that this handle is the only one, so
+        // neither a device nor another store reads the frame.
         unsafe { slice::from_raw_parts_mut(octets.as_ptr(), len) }
     }
 
@@ -201,8 +271,8 @@ impl Store {
     pub(super) fn copy(&mut self, from: u32, to: u32, start: usize, len: usize) {
         let (from, to) = (self.octets(from, start, len), self.octets(to, start, len));
         // SAFETY: both ranges are in bounds, and nobody else has a reference to either, since the
-        // store is borrowed exclusively. As in `slice` and `slice_mut`, no device writes the one,
-        // and none has the other.
+        // store is borrowed exclusively. As in `slice` and `slice_mut`, no device and no other
+        // store writes the one, and none has the other.
         unsafe { std::ptr::copy(from.as_ptr(), to.as_ptr(), len) };
     }
 
@@ -256,8 +326,17 @@ impl Store {
     #[inline]
     fn count_of(&self, index: u32) -> NonNull<u16> {
         assert!(index < self.layout.index_end, "frame {index} of {}", self.layout.index_end);
-        // SAFETY: every frame has a count (`over`, or the contract of `foreign`).
+        // SAFETY: every frame has a count (`Books`, or the contract of `foreign`).
         unsafe { self.layout.holders.byte_add(index as usize * self.layout.holders_stride) }
+    }
+}
+
+impl Books {
+    /// For frames of which none is there: no handles, and an empty stack with room for all.
+    fn new(count: u32) -> Self {
+        let mut free = vec![0; 2 + count as usize];
+        free[1] = count;
+        Books { holders: vec![0; count as usize], free }
     }
 }
 

@@ -1,6 +1,8 @@
 use super::*;
 use crate::limits::BURST;
 
+mod model;
+mod pools;
 mod promises;
 
 fn pool(frames: usize) -> FramePool {
@@ -25,7 +27,7 @@ fn what_a_device_returns_is_checked() {
 
 #[test]
 fn a_pool_lives_on_hugepages_or_what_stands_in_for_them() {
-    let request = ringroad_hugepages::Request { len: 3 << 20, node: None, hugepages: true };
+    let request = ringroad_hugepages::Request { len: 3 << 20, nodes: &[], hugepages: true };
     let mapping = ringroad_hugepages::map(request).unwrap();
     let mut pool = FramePool::new(Region::from_hugepages(mapping), 4096);
     assert_eq!(pool.capacity(), (4 << 20) / 4096, "whole hugepages");
@@ -34,5 +36,22 @@ fn a_pool_lives_on_hugepages_or_what_stands_in_for_them() {
         pool.push_back(frame, 2000).unwrap().fill(7);
     }
     held.into_iter().for_each(|f| pool.free(f));
+    assert_eq!(pool.free_count(), pool.capacity());
+}
+
+#[test]
+fn of_a_burst_goes_into_a_ring_what_fits_and_the_rest_stays_in_order() {
+    let mut pool = pool(6);
+    let mut burst = Burst::new();
+    while let Some(frame) = pool.alloc() {
+        burst.push(frame).unwrap();
+    }
+    let order: Vec<u32> = burst.iter().map(Frame::index).collect();
+    let (mut producer, mut consumer) = ringroad_ring::ring(4);
+    assert_eq!(producer.push_burst(burst.drain()), 4);
+    let left: Vec<u32> = burst.iter().map(Frame::index).collect();
+    let crossed: Vec<Frame> = consumer.pop_burst(BURST).collect();
+    assert_eq!(crossed.iter().map(Frame::index).chain(left).collect::<Vec<_>>(), order);
+    crossed.into_iter().chain(burst.drain()).for_each(|frame| pool.free(frame));
     assert_eq!(pool.free_count(), pool.capacity());
 }

@@ -1,9 +1,10 @@
 //! A NIC queue through AF_XDP: the kernel's driver, without its network stack.
 //!
-//! The packet memory of the lane's [`FramePool`] is registered with the kernel once ([`Umem`]) and
-//! shared by the sockets of all its interfaces, so a frame that came in by one leaves by another
-//! uncopied, from whatever start address its new headers gave it. Nothing here copies; whether
-//! the kernel does is up to the driver ([`AfXdp::copying`]).
+//! The packet memory is registered with the kernel once ([`Umem`]) and shared by the sockets of all
+//! queues of all interfaces, so a frame that came in by one leaves by another uncopied, from
+//! whatever start address its new headers gave it. Each is polled with the [`FramePool`] that
+//! opened it: cores have pools of their own over that memory. Nothing here copies; whether the
+//! kernel does is up to the driver ([`AfXdp::copying`]).
 //!
 //! A frame is with the device in one of two ways: in the fill ring (or the driver's hands) to be
 //! received into, or in the transmit ring to be sent, until the completion ring brings it back.

@@ -6,11 +6,19 @@
 //! and one that is kept for retransmission only loses a holder. There is nothing to reclaim and
 //! nothing to refill.
 //!
+//! Where several cores have pools over this memory, the first is the drivers', and the device is
+//! polled with it alone. What another lends to be sent is marked in its mbuf's count ([`Loan`]), so
+//! that a driver that is done with it does not put it on the stack but only counts down. The port
+//! keeps a handle to each of those guests, and looks when it has become the last.
+//!
+//! [`Loan`]: crate::frame::Loan
+//!
 //! Checksums: a device that verifies them on arrival saves the pass over the payload. On departure
 //! there is no such pass to save: the payload's sum is known since it arrived.
 
 #![allow(unsafe_code, reason = "drivers own frames between two calls")]
 
+use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -23,7 +31,7 @@ use crate::limits::{BURST, DEVICE_RESERVE, HEADERS_MAX, RECLAIM_FOR};
 use crate::time::Instant;
 use crate::wire::packet::{self, Transport};
 
-/// Packet memory of DPDK's, for the devices of one lane.
+/// Packet memory of DPDK's, for the devices of one core.
 #[derive(Debug)]
 pub struct Memory {
     packets: Arc<PacketPool>,
@@ -31,7 +39,7 @@ pub struct Memory {
 
 impl Memory {
     /// Takes `frames` frames of `frame_size` octets, on NUMA node `node` if that matters, and makes
-    /// the lane's pool of them.
+    /// the core's pool of them. If that is [split](FramePool::split), the first is for devices.
     pub fn new(
         eal: &Arc<Eal>,
         name: &str,
@@ -55,15 +63,17 @@ impl Memory {
             free: layout.free.cast(),
         };
         // SAFETY: the layout says where the frames, their counts and the stack are, as long as
-        // `packets` lives, which the store keeps; it is the only store over them. Drivers use them
-        // in calls of this module alone, on the thread that has the frame pool, as it lends it to
-        // each call.
+        // `packets` lives, which the store keeps; it is the only store that has those counts and
+        // that stack. Drivers use them in calls of this module alone, on the thread that has the
+        // frame pool, as it lends it to each call; and they put on the stack what they are the last
+        // to hold.
         let store = unsafe { Store::foreign(foreign, Box::new(Arc::clone(&packets))) };
         Ok((FramePool::from_store(store), Memory { packets }))
     }
 
+    /// Whether drivers take from the stack of `pool` and give to it.
     fn is_of(&self, pool: &FramePool) -> bool {
-        pool.address() == self.packets.layout().buffers.as_ptr() as usize
+        pool.stack_address() == self.packets.layout().free.as_ptr() as usize
     }
 }
 
@@ -84,8 +94,10 @@ pub struct Settings {
 pub struct Dpdk {
     /// `None` once closed.
     device: Option<Device>,
-    /// Where the device's frames start: how its pool is known.
-    frames: usize,
+    /// Where the stack of the device's pool lies: how that is known.
+    stack: usize,
+    /// Handles to frames of other pools' that the device was given, in this order.
+    guests: VecDeque<Frame>,
     rx_queues: u16,
     /// Looked at first in the next turn, so that no queue starves the others.
     next_queue: u16,
@@ -129,7 +141,8 @@ impl Dpdk {
         Ok(Dpdk {
             verifies_checksums: device.rx_checksum(),
             device: Some(device),
-            frames: pool.address(),
+            stack: pool.stack_address(),
+            guests: VecDeque::with_capacity(pool.guests_max()),
             rx_queues,
             next_queue: 0,
             received: 0,
@@ -172,11 +185,22 @@ impl Dpdk {
         Some(frame)
     }
 
+    /// Sends home the guests that the device is done with. It is so in the order in which it was
+    /// given them, or some stay a little longer.
+    #[inline]
+    fn release_guests(&mut self, pool: &mut FramePool) {
+        while let Some(guest) = self.guests.front()
+            && pool.is_last_handle(guest)
+        {
+            self.guests.pop_front().into_iter().for_each(|guest| pool.free(guest));
+        }
+    }
+
     /// Receives from one queue, as far as there is room.
     #[inline]
     fn receive(&mut self, queue: u16, pool: &mut FramePool, burst: &mut Burst) {
         let Some(device) = &mut self.device else { return };
-        assert!(pool.address() == self.frames, "the memory of another pool");
+        assert!(pool.stack_address() == self.stack, "the memory of another pool");
         let mut packets = [Packet::default(); BURST_MAX];
         let room = BURST - burst.len();
         // SAFETY: the pool is that of the device (just checked), and this thread has it: `pool` is
@@ -212,13 +236,16 @@ impl Port for Dpdk {
     #[inline]
     fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
         let Some(device) = &mut self.device else { return };
-        assert!(pool.address() == self.frames, "the memory of another pool");
+        assert!(pool.stack_address() == self.stack, "the memory of another pool");
         let mut packets = [Packet::default(); BURST_MAX];
         let mut count = 0;
         for (packet, frame) in packets.iter_mut().zip(burst.iter()) {
             // Drivers believe what they are told; `bytes` does not, if it is another pool's frame.
             let len = pool.bytes(frame).len();
             *packet = Packet::new(frame.index(), frame.start() as u16, len as u16);
+            if pool.is_guest(frame) {
+                self.guests.push_back(pool.share(frame));
+            }
             count += 1;
         }
         // SAFETY: the pool is that of the device, and this thread has it. The frames are handles
@@ -228,6 +255,9 @@ impl Port for Dpdk {
         for frame in burst.drain().take(taken) {
             pool.hand_over(frame);
         }
+        let refused = burst.iter().filter(|frame| pool.is_guest(frame)).count();
+        let kept = self.guests.len() - refused;
+        self.guests.drain(kept..).for_each(|guest| pool.free(guest));
         self.sent += taken as u64;
         if taken > 0 {
             self.reclaim_until = self.now + RECLAIM_FOR;
@@ -239,20 +269,22 @@ impl Port for Dpdk {
     #[inline]
     fn flush(&mut self, pool: &mut FramePool) {
         if let Some(device) = &mut self.device
-            && self.now < self.reclaim_until
+            && (self.now < self.reclaim_until || !self.guests.is_empty())
         {
-            assert!(pool.address() == self.frames, "the memory of another pool");
+            assert!(pool.stack_address() == self.stack, "the memory of another pool");
             // SAFETY: the pool is that of the device, and this thread has it.
             unsafe { device.reclaim(TX_QUEUE) };
+            self.release_guests(pool);
         }
     }
 
     fn close(&mut self, pool: &mut FramePool) {
-        assert!(pool.address() == self.frames, "the memory of another pool");
+        assert!(pool.stack_address() == self.stack, "the memory of another pool");
         self.last_stats = self.stats();
         if self.device.take().is_some() {
             pool.remove_device_reserve(DEVICE_RESERVE);
         }
+        self.guests.drain(..).for_each(|guest| pool.free(guest));
     }
 
     fn stats(&self) -> PortStats {
@@ -289,6 +321,7 @@ impl Drop for Dpdk {
     /// frames back, and nothing says that this thread has their pool.
     fn drop(&mut self) {
         std::mem::forget(self.device.take());
+        self.guests.drain(..).for_each(std::mem::forget);
     }
 }
 

@@ -8,6 +8,7 @@ use ringroad_ebpf::{CookieMode, CookieService};
 
 use super::proxy_protocol::Version;
 use super::{FastOpens, SourcePorts};
+use crate::flow::{FlowHasher, Owner};
 use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::{EcnPolicy, LegSettings};
 use crate::telemetry::ServiceCounters;
@@ -92,13 +93,16 @@ pub struct Origin {
 }
 
 impl Service {
-    /// `seed` makes the order of the source ports hard to guess.
-    pub fn new(settings: ServiceSettings, seed: u64) -> Self {
+    /// `owner` and `hasher`: the worker's. `seed` makes the order of the source ports hard to guess.
+    pub fn new(settings: ServiceSettings, owner: &Owner, hasher: &FlowHasher, seed: u64) -> Self {
         let origins = settings.origins.iter().enumerate().map(|(index, origin)| Origin {
             address: origin.address,
             egress_port: origin.egress_port,
             egress_address: origin.egress_address,
-            source_ports: SourcePorts::new(origin.source_ports.clone(), seed ^ index as u64),
+            source_ports: SourcePorts::new(
+                origin.source_ports_of(owner, hasher),
+                seed ^ index as u64,
+            ),
             mss: u16::MAX,
         });
         let origins = origins.collect();

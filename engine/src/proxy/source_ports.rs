@@ -1,11 +1,11 @@
 //! Source ports for the connections that we open to one origin.
 
 use std::collections::VecDeque;
-use std::ops::RangeInclusive;
 
 use crate::random::Random;
 
-/// The free source ports of one egress address towards one origin.
+/// The free source ports of one egress address towards one origin: of several workers' ports, those
+/// that bring the origin's replies back to this one.
 ///
 /// Ports are handed out in the order in which they were given back, so that each rests as long as
 /// possible before it is used again (the origin may still be in TIME-WAIT on it). The first order
@@ -13,18 +13,20 @@ use crate::random::Random;
 #[derive(Debug)]
 pub struct SourcePorts {
     free: VecDeque<u16>,
+    /// Free or not.
+    count: usize,
 }
 
 impl SourcePorts {
-    /// All ports of `range`, shuffled by `seed`.
-    pub fn new(range: RangeInclusive<u16>, seed: u64) -> Self {
-        let mut ports: Vec<u16> = range.collect();
+    /// These ports, shuffled by `seed`.
+    pub fn new(ports: impl Iterator<Item = u16>, seed: u64) -> Self {
+        let mut ports: Vec<u16> = ports.collect();
         let mut random = Random::new(seed);
         // Fisher–Yates.
         for last in (1..ports.len()).rev() {
             ports.swap(last, random.below(last as u64 + 1) as usize);
         }
-        SourcePorts { free: ports.into() }
+        SourcePorts { count: ports.len(), free: ports.into() }
     }
 
     /// The port that has rested longest.
@@ -32,15 +34,15 @@ impl SourcePorts {
         self.free.pop_front()
     }
 
-    /// Gives a port back. Never allocates: there is room for every port of the range.
+    /// Gives a port back. Never allocates: there is room for every port.
     pub fn give_back(&mut self, port: u16) {
-        debug_assert!(self.free.len() < self.free.capacity(), "port {port} was given back twice");
+        debug_assert!(self.free.len() < self.count, "port {port} was given back twice");
         self.free.push_back(port);
     }
 
-    /// Ports that can be taken.
-    pub fn free_count(&self) -> usize {
-        self.free.len()
+    /// Ports that were taken and not given back.
+    pub fn taken(&self) -> usize {
+        self.count - self.free.len()
     }
 }
 
@@ -56,6 +58,7 @@ mod tests {
         sorted.sort_unstable();
         assert_eq!(sorted, (100..=199).collect::<Vec<_>>());
         assert_ne!(order, sorted, "shuffled");
+        assert_eq!(ports.taken(), 100);
         ports.give_back(order[5]);
         ports.give_back(order[1]);
         assert_eq!(

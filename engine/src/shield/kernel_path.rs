@@ -12,6 +12,7 @@ use crate::limits::{
     KERNEL_REST_PER_SECOND,
 };
 use crate::port::Port;
+use crate::telemetry::add_counts;
 use crate::time::Instant;
 
 /// What one port may hand to Linux of each class [packets per second]; zero is taken for one.
@@ -47,6 +48,15 @@ pub struct KernelPathCounts {
     pub from_kernel: u64,
     /// Sent by Linux and lost before the port: no frame to take them into, or too long for one.
     pub from_kernel_dropped: u64,
+}
+
+impl KernelPathCounts {
+    /// Adds what another core counted of the same port.
+    pub fn add(&mut self, other: &KernelPathCounts) {
+        add_counts!(self, other; KernelPathCounts {
+            to_kernel, limited, full, from_kernel, from_kernel_dropped,
+        });
+    }
 }
 
 /// The way between a port and Linux; see the module. `K` is the interface in Linux: what it is

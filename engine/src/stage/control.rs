@@ -2,15 +2,17 @@
 //! bursts. Of what Linux knows only the latest matters: that waits in a place beside the queue.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::oneshot;
 
+use super::bell::Bell;
 use crate::kernel::{NextHop, Resolver, Routes};
 use crate::limits::COMMANDS_MAX;
 use crate::shield::cookie::Keys;
 use crate::telemetry::Snapshot;
+use crate::time::Instant;
 
 /// What a lane can be told.
 #[derive(Debug)]
@@ -46,15 +48,20 @@ struct Shared {
     queue: ArrayQueue<Command>,
     /// Holds one: a newer one takes its place.
     routes: ArrayQueue<Arc<Routes>>,
-    /// Readable when a command waits, so that a sleeping lane wakes.
-    wake: EventFd,
+    /// Rung when a command waits, so that a sleeping lane wakes.
+    bell: Bell,
+    /// When the lane last began a turn [CLOCK_MONOTONIC ns].
+    beat_ns: AtomicU64,
 }
 
 /// Makes the two sides of a lane's queue.
 pub fn mailbox() -> std::io::Result<(Commands, Mailbox)> {
-    let wake = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-    let shared =
-        Arc::new(Shared { queue: ArrayQueue::new(COMMANDS_MAX), routes: ArrayQueue::new(1), wake });
+    let shared = Arc::new(Shared {
+        queue: ArrayQueue::new(COMMANDS_MAX),
+        routes: ArrayQueue::new(1),
+        bell: Bell::new()?,
+        beat_ns: AtomicU64::new(0),
+    });
     Ok((Commands { shared: shared.clone() }, Mailbox { shared }))
 }
 
@@ -66,9 +73,14 @@ impl Commands {
             Command::Routes(routes) => drop(self.shared.routes.force_push(routes)),
             other => self.shared.queue.push(other)?,
         }
-        // A counter that is full is readable already.
-        let _ = self.shared.wake.write(1);
+        self.shared.bell.ring_anyway();
         Ok(())
+    }
+
+    /// When the lane last showed that it is alive; the start of the clock if it never did.
+    #[inline]
+    pub fn last_beat(&self) -> Instant {
+        Instant::from_nanos(self.shared.beat_ns.load(Ordering::Relaxed))
     }
 }
 
@@ -79,13 +91,15 @@ impl Mailbox {
         self.shared.routes.pop().map(Command::Routes).or_else(|| self.shared.queue.pop())
     }
 
-    pub(super) fn wake(&self) -> &EventFd {
-        &self.shared.wake
+    /// Shows that the lane is alive.
+    #[inline]
+    pub fn beat(&self, now: Instant) {
+        self.shared.beat_ns.store(now.as_nanos(), Ordering::Relaxed);
     }
 
-    pub(super) fn clear_wake(&self) {
-        // Not readable means that nobody has written since.
-        let _ = self.shared.wake.read();
+    /// What wakes the lane; for others, too, who have something for it.
+    pub fn bell(&self) -> &Bell {
+        &self.shared.bell
     }
 }
 

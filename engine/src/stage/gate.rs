@@ -34,6 +34,15 @@ pub trait Gate {
     /// be under pressure alone.
     fn set_pressure(&mut self, _on: bool) {}
 
+    /// How many connections are half open, if that has to be known here.
+    fn set_half_open(&mut self, _half_open: usize) {}
+
+    /// Whether new connections are answered by SYN cookies, where that is decided here; else the
+    /// lane decides it.
+    fn cookies_on(&self) -> Option<bool> {
+        None
+    }
+
     /// New connections that came for the lane, answered before it or not.
     fn new_connections(&self) -> u64 {
         0
@@ -75,25 +84,30 @@ impl Gate for NoGate {
 #[derive(Debug)]
 pub struct ShieldGate {
     control: Control,
-    queue: u32,
+    queues: Box<[u32]>,
     ports: u32,
 }
 
 impl ShieldGate {
-    /// For the lane that serves `queue` of each of the first `ports` ports.
-    pub fn new(control: Control, queue: u32, ports: u32) -> Self {
-        ShieldGate { control, queue, ports }
+    /// For the lane that serves these queues of each of the first `ports` ports: what it says, it says
+    /// for them alone.
+    pub fn new(control: Control, queues: impl IntoIterator<Item = u32>, ports: u32) -> Self {
+        ShieldGate { control, queues: queues.into_iter().collect(), ports }
     }
 }
 
 impl Gate for ShieldGate {
     #[inline]
     fn beat(&mut self, now: Instant) {
-        self.control.beat(self.queue, now.as_nanos());
+        for queue in &self.queues {
+            self.control.beat(*queue, now.as_nanos());
+        }
     }
 
     fn set_accepting(&mut self, service: usize, accepting: bool) {
-        self.control.set_accepting(service as u32, accepting);
+        for queue in &self.queues {
+            self.control.set_accepting(*queue, service as u32, accepting);
+        }
     }
 
     fn set_cookie_mss(&mut self, service: usize, says: &CookieService) {
@@ -101,10 +115,14 @@ impl Gate for ShieldGate {
     }
 
     fn set_pressure(&mut self, on: bool) {
-        self.control.set_pressure(self.queue, on);
+        for queue in &self.queues {
+            self.control.set_pressure(*queue, on);
+        }
     }
 
     fn new_connections(&self) -> u64 {
-        (0..self.ports).map(|port| self.control.new_connections(port, self.queue)).sum()
+        let of_port =
+            |port| self.queues.iter().map(move |queue| self.control.new_connections(port, *queue));
+        (0..self.ports).flat_map(of_port).sum()
     }
 }

@@ -2,12 +2,14 @@
 
 use super::control::{Command, Mailbox, Neighbours};
 use super::gate::Gate;
+use super::hand_over::HandOver;
 use super::idle::{Idle, IdlePolicy, Pause};
 use super::pressure::{Load, Pressure};
+use super::told::Told;
 use super::worker::{Outlet, Worker};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::kernel::NextHop;
-use crate::limits::{REOPEN_AFTER, STOP_TURNS_MAX};
+use crate::limits::STOP_TURNS_MAX;
 use crate::port::Port;
 use crate::telemetry::{Handshakes, Snapshot};
 use crate::time::Instant;
@@ -18,6 +20,7 @@ pub struct Lane<P: Port, G: Gate, N: Neighbours> {
     worker: Worker,
     io: LaneIo<P, N>,
     received: Burst,
+    others: HandOver,
     gate: G,
     mailbox: Mailbox,
     idle: Idle,
@@ -36,7 +39,7 @@ pub enum Cookies {
 }
 
 impl Cookies {
-    fn are_on(&self) -> bool {
+    pub(super) fn are_on(&self) -> bool {
         match self {
             Cookies::Off => false,
             Cookies::Always => true,
@@ -49,24 +52,6 @@ impl Cookies {
             Cookies::Off | Cookies::Always => None,
             Cookies::UnderPressure(pressure) => pressure.since(),
         }
-    }
-}
-
-/// What the gate was last told of a service, and when.
-#[derive(Clone, Copy, Debug)]
-struct Told {
-    accepting: bool,
-    at: Instant,
-    origin_mss: u16,
-}
-
-impl Told {
-    /// What is to be told now, if anything. That no more is taken is said at once; that there is
-    /// room again not before it has had time to last, or SYNs would come for what is gone already.
-    #[inline]
-    fn update(self, accepting: bool, now: Instant) -> Option<Told> {
-        let due = !accepting || now.since(self.at) >= REOPEN_AFTER;
-        (accepting != self.accepting && due).then_some(Told { accepting, at: now, ..self })
     }
 }
 
@@ -89,19 +74,23 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         idle: IdlePolicy,
     ) -> Self {
         let out = ports.iter().map(|_| Burst::new()).collect();
-        // Nothing was told yet: the first turn tells all.
-        let nothing = Told { accepting: false, at: Instant::ZERO, origin_mss: u16::MAX };
-        let told = vec![nothing; worker.services()];
+        let told = vec![Told::NOTHING; worker.services()];
         Lane {
             worker,
             io: LaneIo { ports, out, neighbours },
             received: Burst::new(),
+            others: HandOver::default(),
             gate,
             mailbox,
             idle: Idle::new(idle),
             cookies: Cookies::Off,
             told,
         }
+    }
+
+    /// Puts the lane among others that have flows, too.
+    pub fn set_others(&mut self, others: HandOver) {
+        self.others = others;
     }
 
     /// When the shield ahead answers new connections. Unless this is said, it never does.
@@ -116,18 +105,24 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
 
     /// Polls until told to stop; returns the last counts. `clock` is read twice a turn.
     pub fn run(mut self, mut clock: impl FnMut() -> Instant, mut last: Snapshot) -> Snapshot {
-        loop {
+        while self.obey() {
             let found = self.turn(&mut clock);
-            if !self.obey() {
-                break;
-            }
-            match self.idle.pause(found) {
+            match self.idle.pause(found, &mut clock) {
                 Pause::None => {}
                 Pause::Nap => self.idle.nap(),
-                Pause::Sleep => self.sleep(clock()),
+                Pause::Sleep(now) => self.sleep(now),
             }
         }
-        self.stop(&mut clock);
+        self.begin_to_stop();
+        for _ in 0..STOP_TURNS_MAX {
+            if self.may_close() {
+                break;
+            }
+            if self.turn(&mut clock) == 0 {
+                self.idle.nap();
+            }
+        }
+        self.close(clock());
         self.fill(&mut last);
         last
     }
@@ -143,6 +138,8 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             self.gate.screen(now, index as u8, &mut self.worker.pool, &mut self.received);
             self.worker.on_burst(now, index as u8, &mut self.received);
         }
+        found += self.others.take_in(now, &mut self.worker);
+        self.others.give(&mut self.worker);
         found += self.io.relay(now, &mut self.gate, &mut self.worker.pool);
         self.worker.on_time(now);
         let now = clock();
@@ -166,23 +163,25 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         for (slot, port) in snapshot.ports.iter_mut().zip(&self.io.ports) {
             *slot = port.stats();
         }
-        snapshot.handshakes = Handshakes {
+        snapshot.handshakes.clear();
+        snapshot.handshakes.push(Handshakes {
             half_open: self.worker.half_open() as u64,
             cookies: self.cookies.are_on(),
             since: self.cookies.since(),
-        };
+        });
         self.gate.fill(snapshot);
     }
 
     /// Shows the gate a sign of life, whether there is pressure, which services still take
     /// connections, and what segments their origins take.
     fn report(&mut self, now: Instant) {
+        self.mailbox.beat(now);
         self.gate.beat(now);
+        self.gate.set_half_open(self.worker.half_open());
         self.look_at_pressure(now);
         for (service, told) in self.told.iter_mut().enumerate() {
-            if let Some(news) = told.update(self.worker.is_accepting(service), now) {
-                self.gate.set_accepting(service, news.accepting);
-                *told = news;
+            if let Some(accepting) = told.update(self.worker.is_accepting(service), now) {
+                self.gate.set_accepting(service, accepting);
             }
             let origin_mss = self.worker.origin_mss(service);
             if origin_mss != told.origin_mss {
@@ -194,6 +193,9 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
 
     #[inline]
     fn look_at_pressure(&mut self, now: Instant) {
+        if let Some(on) = self.gate.cookies_on() {
+            self.worker.set_cookies_on(on);
+        }
         let Cookies::UnderPressure(pressure) = &mut self.cookies else { return };
         if !pressure.is_due(now) {
             return;
@@ -231,9 +233,13 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         if self.has_to_send() {
             return;
         }
-        let deadline = self.worker.next_deadline();
-        let devices = self.io.ports.iter().map(Port::wait_fd);
-        self.idle.sleep(devices, self.gate.wait_fds(), &self.mailbox, now, deadline);
+        self.mailbox.bell().arm();
+        if !(self.others.has_waiting() || self.io.ports.iter_mut().any(Port::has_waiting)) {
+            let deadline = self.worker.next_deadline();
+            let devices = self.io.ports.iter().map(Port::wait_fd);
+            self.idle.sleep(devices, self.gate.wait_fds(), &self.mailbox, now, deadline);
+        }
+        self.mailbox.bell().disarm();
     }
 
     /// Whether something waits for room in a device.
@@ -241,17 +247,22 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         self.worker.has_queued() || self.io.out.iter().any(|out| !out.is_empty())
     }
 
-    /// Resets what is open and takes every frame back.
-    fn stop(&mut self, clock: &mut impl FnMut() -> Instant) {
+    /// Resets what is open. The resets leave in the next turns.
+    pub fn begin_to_stop(&mut self) {
         self.worker.drain();
         self.worker.abort_all();
-        for _ in 0..STOP_TURNS_MAX {
-            if self.worker.active() == 0 && !self.has_to_send() {
-                break;
-            }
-            self.turn(clock);
-        }
-        self.report(clock());
+    }
+
+    /// Whether nothing is open and all has been sent.
+    pub fn may_close(&self) -> bool {
+        self.worker.active() == 0
+            && !self.has_to_send()
+            && self.io.ports.iter().all(|port| port.may_close(&self.worker.pool))
+    }
+
+    /// Takes every frame back. The lane is unusable afterwards.
+    pub fn close(&mut self, now: Instant) {
+        self.report(now);
         for (port, out) in self.io.ports.iter_mut().zip(&mut self.io.out) {
             for frame in out.drain() {
                 self.worker.pool.free(frame);
@@ -259,6 +270,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             port.close(&mut self.worker.pool);
         }
         self.gate.close(&mut self.worker.pool);
+        self.others.close(&mut self.worker.pool);
     }
 }
 

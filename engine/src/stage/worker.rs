@@ -5,7 +5,8 @@
 //! [`Outlet`]. In one turn of the lane:
 //!
 //! 1. [`Worker::on_burst`] for each port: classify, look up, hand each segment to its leg
-//!    (`receive.rs`; new connections in `accept.rs`, those by SYN cookie in `cookie.rs`);
+//!    (`receive.rs`; new connections in `accept.rs`, those by SYN cookie in `cookie.rs`; what is
+//!    another worker's in `hand_over.rs`);
 //! 2. [`Worker::on_time`]: what is due by itself (`timers.rs`), and who may sleep (`dormant.rs`);
 //! 3. [`Worker::flush`]: every pair that something happened to is looked at once: payload
 //!    crosses, segments leave (`progress.rs`).
@@ -13,6 +14,7 @@
 mod accept;
 mod cookie;
 mod dormant;
+mod hand_over;
 mod progress;
 mod receive;
 mod timers;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 use ringroad_ebpf::{CookieService, KnownFlows, ProvenSources};
 use siphasher::sip128::SipHasher24;
 
-use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable, Full};
+use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable, Full, Owner};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::{NextHop, Routes};
 use crate::limits::{BURST, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX, WHEEL_TICK};
@@ -42,10 +44,11 @@ use crate::time::Instant;
 
 pub use dormant::idle_connection_octets;
 use dormant::{Dormitory, awake_for};
+pub use hand_over::Stray;
 use receive::Arrival;
 
 /// What a worker is told once, at its start.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WorkerSettings {
     /// The ports of the lane, in the order in which [`Worker::on_burst`] names them.
     pub ports: Vec<PortIdentity>,
@@ -55,8 +58,10 @@ pub struct WorkerSettings {
     /// Where to note who has completed a handshake, if the shield asks.
     pub proven_sources: Option<ProvenSources>,
     /// Secret randomness, from the kernel's source in a running engine, from the seed in a
-    /// simulation.
+    /// simulation. The same for all workers among whom flows are divided.
     pub secret: [u8; 16],
+    /// Which of them this one is.
+    pub owner: Owner,
 }
 
 /// What the worker knows of a port.
@@ -95,6 +100,9 @@ pub struct Worker {
     flows: FlowTable,
     known_flows: Option<KnownFlows>,
     hasher: FlowHasher,
+    owner: Owner,
+    /// Packets of this turn that are another worker's.
+    strays: Vec<Stray>,
     /// Pairs that are awake.
     pairs: PairTable,
     dormitory: Dormitory,
@@ -140,9 +148,11 @@ impl Worker {
         routes: Arc<Routes>,
         now: Instant,
     ) -> Self {
-        let WorkerSettings { ports, services, known_flows, proven_sources, secret } = settings;
+        let WorkerSettings { ports, services, known_flows, proven_sources, secret, owner } =
+            settings;
+        let hasher = flow_hasher(&secret);
         let pairs = pairs_for(&services);
-        let awake = awake_for(pairs, pool.capacity());
+        let awake = awake_for(pairs, pool.capacity_max());
         let replies_max = BURST * ports.len();
         // Who has seen many of our source ports may find this seed, and from it nothing else.
         let [s0, s1, s2, s3, s4, s5, s6, s7, ..] = derive(&secret, b"source ports");
@@ -158,7 +168,6 @@ impl Worker {
             tcp_counters: TcpCounters::default(),
             flows: FlowTable::new(flows_for(&services)),
             known_flows,
-            hasher: FlowHasher::new(&derive(&secret, b"flows")),
             pairs: PairTable::new(awake),
             dormitory: Dormitory::new(pairs, awake, now),
             half_open: 0,
@@ -167,8 +176,13 @@ impl Worker {
             services: services
                 .into_iter()
                 .enumerate()
-                .map(|(index, s)| Service::new(s, ports_seed.wrapping_add(index as u64)))
+                .map(|(index, s)| {
+                    Service::new(s, &owner, &hasher, ports_seed.wrapping_add(index as u64))
+                })
                 .collect(),
+            hasher,
+            strays: Vec::with_capacity(if owner.is_alone() { 0 } else { BURST * ports.len() }),
+            owner,
             listeners,
             ports,
             routes,
@@ -252,13 +266,8 @@ impl Worker {
 
     /// Source ports that connections to origins have taken, for tests.
     pub fn source_ports_taken(&self) -> usize {
-        let services = self.services.iter();
-        services.flat_map(|service| service.origins.iter().zip(&service.settings.origins)).fold(
-            0,
-            |taken, (origin, settings)| {
-                taken + settings.source_ports.len() - origin.source_ports.free_count()
-            },
-        )
+        let origins = self.services.iter().flat_map(|service| &service.origins);
+        origins.map(|origin| origin.source_ports.taken()).sum()
     }
 
     /// Stops taking new connections; what is open goes on.
@@ -308,18 +317,14 @@ impl Worker {
         for (slot, counters) in snapshot.services.iter_mut().zip(counters) {
             *slot = counters;
         }
-        snapshot.frames = FrameCounts {
-            capacity: self.pool.capacity() as u64,
-            free: self.pool.free_count() as u64,
-            held: self.pool.held_count() as u64,
-            with_devices: self.pool.with_devices() as u64,
-        };
+        snapshot.frames = FrameCounts::of(&self.pool);
     }
 
     /// The ledger as of now, for tests.
     pub fn ledger(&self) -> Ledger {
         let mut ledger = self.telemetry.ledger.clone();
         ledger.settle(&self.tcp_counters);
+        ledger.held += self.strays.len() as u64;
         ledger
     }
 
@@ -370,6 +375,11 @@ impl Worker {
             known_flows.remove(port.into(), &key.to_octets());
         }
     }
+}
+
+/// How workers hash flows: [`crate::flow::Steering`] wants it of whoever steers packets to them.
+pub fn flow_hasher(secret: &[u8; 16]) -> FlowHasher {
+    FlowHasher::new(&derive(secret, b"flows"))
 }
 
 /// Flows that a worker of these services has at most.

@@ -1,5 +1,7 @@
 //! What connections count. One set per lane or service, as the caller likes.
 
+use crate::telemetry::add_counts;
+
 /// Monotonic counts. Frames with payload that were queued are accounted for by
 /// `queued = forwarded + coalesced + superseded + discarded + still queued`, where forwarded is the
 /// number of [`super::OutgoingKind::Forwarded`] segments handed out.
@@ -60,6 +62,38 @@ pub struct TcpCounters {
 }
 
 impl TcpCounters {
+    /// Adds what others counted.
+    pub fn add(&mut self, other: &TcpCounters) {
+        add_counts!(self, other; TcpCounters {
+            queued,
+            coalesced,
+            superseded,
+            discarded,
+            zero_copy_segments,
+            copied_segments,
+            copied_octets,
+            retransmitted,
+            timeouts,
+            fast_recoveries,
+            spurious_recoveries,
+            spurious_timeouts,
+            tail_probes,
+            duplicate_reports,
+            reordering_seen,
+            reneged,
+            challenge_acks,
+            mtu_probes,
+            black_holes,
+            paws_rejected,
+            out_of_order,
+            fast_opens,
+            ce_received,
+            ece_received,
+            cwr_sent,
+            pool_empty,
+        });
+    }
+
     /// What tells an operator how connections fare, with its names in `stats` and the metrics.
     pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> {
         [

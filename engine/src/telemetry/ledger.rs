@@ -2,18 +2,22 @@
 
 use ringroad_ebpf::ShieldCounters;
 
+use super::add_each;
 use crate::tcp::{self, TcpCounters};
 use crate::wire::Malformed;
 
 /// Counts of one lane since its start [frames].
 ///
-/// On the way in, `received = forwarded + consumed + to_kernel + held + Σ dropped`; on the way
-/// out, `sent = forwarded + originated + retransmitted`. Both hold between any two bursts;
-/// [`Ledger::assert_balanced`] says so in tests.
+/// On the way in, `received + taken_over = forwarded + consumed + to_kernel + handed_over + held +
+/// Σ dropped`; on the way out, `sent = forwarded + originated + retransmitted`. Both hold between any
+/// two bursts; [`Ledger::assert_balanced`] says so in tests. Of several lanes, as many frames are
+/// between two as were handed over and are not taken over yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// Taken from ports.
     pub received: u64,
+    /// Received by another lane, whose worker left them to ours.
+    pub taken_over: u64,
     /// Frames whose payload went on to the other leg. The frame that came in is the frame that
     /// went out, so this term stands in both sums.
     pub forwarded: u64,
@@ -23,6 +27,8 @@ pub struct Ledger {
     pub consumed: u64,
     /// Frames handed to Linux.
     pub to_kernel: u64,
+    /// Frames left to another lane's worker, whose flow they are of.
+    pub handed_over: u64,
     /// Received frames whose payload waits to be sent for the first time.
     pub held: u64,
     /// Frames that are malformed, by the first thing wrong with them.
@@ -57,6 +63,40 @@ impl Ledger {
         self.refused[reason as usize] += 1;
     }
 
+    /// Adds what another core counted.
+    pub fn add(&mut self, other: &Ledger) {
+        let Ledger {
+            received,
+            taken_over,
+            forwarded,
+            consumed,
+            to_kernel,
+            handed_over,
+            held,
+            malformed,
+            dropped,
+            refused,
+            shield,
+            sent,
+            originated,
+            retransmitted,
+        } = other;
+        self.received += received;
+        self.taken_over += taken_over;
+        self.forwarded += forwarded;
+        self.consumed += consumed;
+        self.to_kernel += to_kernel;
+        self.handed_over += handed_over;
+        self.held += held;
+        add_each(&mut self.malformed, malformed);
+        add_each(&mut self.dropped, dropped);
+        add_each(&mut self.refused, refused);
+        self.shield.add(shield);
+        self.sent += sent;
+        self.originated += originated;
+        self.retransmitted += retransmitted;
+    }
+
     /// Takes over what the connections counted of the frames that they had queued: those that
     /// another frame made up for, those whose connection ended, and those that still wait.
     pub fn settle(&mut self, counters: &TcpCounters) {
@@ -79,9 +119,11 @@ impl Ledger {
     /// What the two sums of the type's description differ by: `(in, out)`, zero when balanced.
     pub fn imbalance(&self) -> (i64, i64) {
         let drops: u64 = self.drops().map(|(_, count)| count).sum();
-        let fates = self.forwarded + self.consumed + self.to_kernel + self.held + drops;
+        let fates =
+            self.forwarded + self.consumed + self.to_kernel + self.handed_over + self.held + drops;
         let origins = self.forwarded + self.originated + self.retransmitted;
-        (self.received.wrapping_sub(fates) as i64, self.sent.wrapping_sub(origins) as i64)
+        let came = self.received + self.taken_over;
+        (came.wrapping_sub(fates) as i64, self.sent.wrapping_sub(origins) as i64)
     }
 
     /// # Panics
@@ -131,6 +173,12 @@ drop_reasons! {
     AnswersFull = "answers_full",
     /// A segment of a connection that slept, while all those awake were busy; it is sent again.
     AllAwakeBusy = "all_awake_busy",
+    /// A packet for a worker that had fallen behind, on a core of its own.
+    WorkerBehind = "worker_behind",
+    /// A packet of another lane's flow that found no room on its way there.
+    HandOverFull = "hand_over_full",
+    /// A packet that another lane took for ours, of a flow that we take for another's.
+    Misdirected = "misdirected",
     /// Payload that was waiting for a connection which has ended meanwhile.
     ConnectionEnded = "connection_ended",
 }

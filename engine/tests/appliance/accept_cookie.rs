@@ -32,7 +32,7 @@ fn cookies<P: Wire>(world: &mut World<P>) -> &mut CookieShield {
 }
 
 fn dropped<P: Wire>(world: &World<P>, reason: &str) -> u64 {
-    let ledger = world.lane.worker().ledger();
+    let ledger = world.edge.worker().ledger();
     ledger.drops().find(|(name, _)| *name == reason).map_or(0, |(_, count)| count)
 }
 
@@ -310,16 +310,16 @@ fn forged_acks_cost_no_memory_and_draw_no_resets() {
         clients(&mut world).cable.send(&packet);
         if n % 50 == 0 {
             world.step(world.now + ms(1));
-            assert_eq!(world.lane.worker().active(), 1);
+            assert_eq!(world.edge.worker().active(), 1);
         }
     }
     world.run_for(ms(100));
     // One forgery in 16 million gets through, of those without timestamps.
-    let ledger = world.lane.worker().ledger();
+    let ledger = world.edge.worker().ledger();
     let drops: Vec<_> = ledger.drops().collect();
     assert_eq!(drops, [("bad_cookie", FLOOD)]);
     assert_eq!(clients(&mut world).stats.received, heard, "not one is answered");
-    assert_eq!(world.lane.worker().ledger().held, 0);
+    assert_eq!(world.edge.worker().ledger().held, 0);
     world.peer(honest).finish();
     world.run_to_the_end(secs(5));
     assert_eq!(world.peer(honest).status, Status::Finished);
@@ -340,7 +340,7 @@ fn without_keys_an_unknown_ack_gets_its_reset() {
 #[test]
 fn what_proves_nothing_gets_its_reset_while_cookies_are_off() {
     let mut world = shielded(Plan::new(seed()));
-    world.lane.set_cookies(Cookies::Off);
+    world.edge.set_cookies(Cookies::Off);
     let packet = forged(&mut Random::new(seed()), ACK).build();
     clients(&mut world).cable.send(&packet);
     world.run_for(ms(1));
@@ -365,7 +365,7 @@ fn syns_and_syn_acks_by_turns_never_make_a_flow() {
         };
         clients(&mut world).cable.send(&syn_ack.build());
         world.run_for(ms(10));
-        assert_eq!(world.lane.worker().active(), 0);
+        assert_eq!(world.edge.worker().active(), 0);
     }
     assert_eq!(world.finish().service.accepted, 0);
 }
@@ -467,7 +467,7 @@ fn a_cookie_opens_one_connection_however_that_ends() {
             world.run_for(after);
             again(&mut world);
             world.run_for(ms(10));
-            assert_eq!(world.lane.worker().active(), 0, "{what}, {after:?} later");
+            assert_eq!(world.edge.worker().active(), 0, "{what}, {after:?} later");
         }
         assert_eq!(world.origin_peers().len(), 1, "{what}");
         if !by_origin {
@@ -550,8 +550,7 @@ fn the_shield_says_what_the_engine_would() {
             ..forged(&mut Random::new(seed()), SYN)
         };
         clients(&mut world).cable.send(&syn.build());
-        let now = world.now;
-        world.lane.turn(&mut || now);
+        world.edge.turn(world.now);
         let packet = clients(&mut world).cable.receive().expect("a SYN-ACK");
         let engines = Segment::parse(&packet).expect("a sound one");
         shield(&mut world);

@@ -141,8 +141,8 @@ fn handshakes_that_are_never_completed_end() {
     world.hosts.0[CLIENTS].vanished = true;
     world.hosts.0[CLIENTS].peers.clear();
     world.run_until(secs(1), |world| world.counters().accepted == 500);
-    assert_eq!(world.lane.worker().active(), 500);
-    world.run_until(secs(70), |world| world.lane.worker().active() == 0);
+    assert_eq!(world.edge.worker().active(), 500);
+    world.run_until(secs(70), |world| world.edge.worker().active() == 0);
     assert_eq!(world.hosts.0[ORIGINS].stats.syns, 0, "no origin hears of them");
     // There is room for others.
     world.hosts.0[CLIENTS].vanished = false;

@@ -39,7 +39,7 @@ fn marks_on_one_leg_slow_that_leg_down_and_say_nothing_on_the_other() {
         let nothing = EcnStats { capable: calm.capable, ..EcnStats::default() };
         assert_eq!(calm, nothing, "no mark, echo or reduction crosses");
         assert!(calm.capable >= 400, "but all of its payload is capable");
-        let counters = *world.lane.worker().tcp_counters();
+        let counters = *world.edge.worker().tcp_counters();
         assert_eq!(counters.cwr_sent, marked.reductions);
         assert!(counters.ece_received > 0 && counters.ce_received >= 5, "{counters:?}");
         let ended = world.finish();

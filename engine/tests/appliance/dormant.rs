@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use ringroad_ebpf::{FingerprintKey, KnownFlows};
 use ringroad_engine::kernel::{Neighbour, NextHop};
 use ringroad_engine::limits::{AWAKE_PAIRS_MIN, DORMANT_AFTER};
-use ringroad_engine::stage::Command;
 use ringroad_engine::tcp::Keepalive;
-use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::wire::ethernet::MacAddr;
+use ringroad_simulation::faults::stop;
 
 use crate::apps::{echo, idle};
 use crate::peer::{Peer, Settings, Status};
 use crate::rig::{
-    CLIENTS, IFINDEX, Key, ORIGINS, Plan, World, assert_ended, ip, ms, origin, pattern, secs, seed,
+    CLIENTS, IFINDEX, Key, ORIGINS, Plan, World, ip, ms, origin, pattern, secs, seed,
 };
 
 type Bare = World<ringroad_engine::port::sim::SimPort>;
@@ -45,7 +44,7 @@ fn say(world: &mut Bare, clients: &[Key], octets: usize, within: std::time::Dura
 }
 
 fn assert_asleep(world: &Bare, asleep: usize) {
-    let worker = world.lane.worker();
+    let worker = world.edge.worker();
     assert_eq!((worker.asleep(), worker.active()), (asleep, world.counters().active as usize));
 }
 
@@ -66,7 +65,7 @@ fn quiet_connections_fall_asleep_and_wake_when_either_end_speaks() {
     for round in 1..5 {
         world.run_for(2 * DORMANT_AFTER + ms(50));
         assert_asleep(&world, 20);
-        assert_eq!((world.lane.worker().flows(), world.counters().accepted), (40, 20));
+        assert_eq!((world.edge.worker().flows(), world.counters().accepted), (40, 20));
         // Some speak, the others go on sleeping.
         say(&mut world, &clients[..5], 10_000 * round, secs(2));
         assert_asleep(&world, 15);
@@ -235,9 +234,9 @@ fn more_connections_are_open_than_can_be_awake() {
     let start = world.now;
     let clients = opened_in_groups(&mut world, 6000);
     assert!(world.now - start < DORMANT_AFTER, "took {:?}", world.now - start);
-    let asleep = world.lane.worker().asleep();
+    let asleep = world.edge.worker().asleep();
     assert!((6000 - AWAKE_PAIRS_MIN..6000).contains(&asleep), "{asleep} sleep");
-    assert!(!world.lane.worker().is_accepting(0), "that is all that the service takes");
+    assert!(!world.edge.worker().is_accepting(0), "that is all that the service takes");
     // All of them speak at once.
     say(&mut world, &clients, 200, secs(5));
     world.run_for(3 * DORMANT_AFTER);
@@ -252,18 +251,7 @@ fn a_stop_resets_all_that_sleep() {
     opened_in_groups(&mut world, 5000);
     world.run_for(3 * DORMANT_AFTER);
     assert_asleep(&world, 5000);
-    let World { lane, mut hosts, commands, mut now, .. } = world;
-    commands.send(Command::Stop).expect("room for a command");
-    let last = lane.run(
-        || {
-            hosts.turn(now);
-            now += ms(1);
-            now
-        },
-        Snapshot::new(1, 2),
-    );
-    assert_ended(&last);
-    hosts.turn(now);
+    let (_, hosts) = stop(world);
     for side in &hosts.0 {
         let told = side.peers.values().filter(|peer| peer.status == Status::Reset);
         assert_eq!(told.count(), 5000);

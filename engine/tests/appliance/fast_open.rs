@@ -54,7 +54,7 @@ fn who_comes_back_has_its_answer_a_round_trip_earlier() {
     assert_eq!(world.peer(client).early, 100, "all of the request came with the SYN");
     assert_eq!(world.peer(client).status, Status::Finished);
     assert!((80..90).contains(&late) && (40..50).contains(&early), "{late} and {early} ms");
-    assert_eq!(world.lane.worker().tcp_counters().fast_opens, 1);
+    assert_eq!(world.edge.worker().tcp_counters().fast_opens, 1);
     let ended = world.finish();
     assert_eq!(ended.service.segments_copied, 0, "the SYN's payload crosses in its frame");
     assert_eq!(ended.service.to_origin_octets, 300);
@@ -81,7 +81,7 @@ fn a_service_without_it_says_nothing_of_it() {
         let (client, _) = time_to_answer(&mut world, number, settings);
         assert_eq!((world.peer(client).early, world.peer(client).cookie), (0, None));
     }
-    assert_eq!(world.lane.worker().tcp_counters().fast_opens, 0);
+    assert_eq!(world.edge.worker().tcp_counters().fast_opens, 0);
     world.finish();
 }
 

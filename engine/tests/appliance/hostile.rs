@@ -11,6 +11,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use ringroad_ebpf::KnownFlows;
+use ringroad_engine::flow::Owner;
 use ringroad_engine::frame::{Burst, Frame, FramePool};
 use ringroad_engine::kernel::NextHop;
 use ringroad_engine::limits::{BURST, COOKIE_PERIOD, TIME_WAIT};
@@ -180,6 +181,7 @@ impl Bench {
             known_flows: Some(plan.known_flows.clone()),
             proven_sources: None,
             secret: [7; 16],
+            owner: Owner::default(),
         };
         let mut pool = FramePool::in_memory(160, 2048);
         pool.add_device_reserve(16);

@@ -3,15 +3,15 @@
 
 use ringroad_engine::port::sim::{self, Completion, SimPort};
 use ringroad_engine::shield::Rates;
-use ringroad_engine::stage::{Command, TwinGate};
-use ringroad_engine::telemetry::Snapshot;
+use ringroad_engine::stage::TwinGate;
+use ringroad_simulation::faults::stop;
 
 use crate::apps::{echo, idle, respond, send, send_then_wait};
 use crate::packet::{ACK, Link, Options, Segment, Tags, ip_packet};
 use crate::peer::{Settings, Status};
 use crate::rig::{
-    CLIENTS, Key, Listener, ORIGINS, OURS, Plan, THEIRS, World, address, assert_ended, ip, ms,
-    origin, pattern, secs, seed,
+    CLIENTS, Key, Listener, ORIGINS, OURS, Plan, THEIRS, World, address, ip, ms, origin, pattern,
+    secs, seed,
 };
 
 type TwinWorld = World<SimPort, TwinGate<SimPort>>;
@@ -106,7 +106,7 @@ fn connections_that_the_engine_will_not_take_are_linuxs_to_their_end() {
     for client in open {
         world.peer(client).abort();
     }
-    world.run_until(secs(1), |world| world.lane.worker().active() == 0);
+    world.run_until(secs(1), |world| world.edge.worker().active() == 0);
     world.run_for(ms(20));
     let taken = world.client(3, Settings::MODERN, send(pattern(3, 100)));
     world.peer(fallen).write(&pattern(4, 50_000));
@@ -203,16 +203,8 @@ fn every_frame_is_home_when_the_lane_stops_in_the_middle() {
         world.peer(of_linux).received.len() > 100_000
             && world.peer(of_engine).received.len() > 100_000
     });
-    assert!(world.lane.worker().pool.held_count() > 0, "in the middle of it");
-    let World { lane, mut hosts, commands, mut now, .. } = world;
-    commands.send(Command::Stop).expect("room for a command");
-    let clock = || {
-        hosts.turn(now);
-        now += ms(1);
-        now
-    };
-    let last = lane.run(clock, Snapshot::new(1, 2));
-    assert_ended(&last);
+    assert!(world.edge.worker().pool.held_count() > 0, "in the middle of it");
+    let (last, _) = stop(world);
     assert!(
         last.kernel_paths[CLIENTS].to_kernel > 70 && last.telemetry.ledger.shield.passed() > 70
     );

@@ -2,12 +2,11 @@
 
 use ringroad_engine::port::sim::{self, Completion};
 use ringroad_engine::proxy::Fallback;
-use ringroad_engine::stage::Command;
-use ringroad_engine::telemetry::Snapshot;
+use ringroad_simulation::faults::stop;
 
 use crate::apps::{echo, idle, respond, send, send_then_wait};
 use crate::peer::{Peer, Settings, Status};
-use crate::rig::{CLIENTS, ORIGINS, Plan, World, assert_ended, ms, origin, pattern, secs, seed};
+use crate::rig::{CLIENTS, ORIGINS, Plan, World, ms, origin, pattern, secs, seed};
 
 #[test]
 fn connections_beyond_the_limit_get_what_the_fallback_says() {
@@ -54,9 +53,9 @@ fn a_drain_lets_go_on_what_is_open_and_takes_nothing_new() {
     world.listen(origin(1), Settings::MODERN, || send_then_wait(pattern(2, 1_000_000)));
     let open = world.client(1, Settings::MODERN, send_then_wait(pattern(1, 1_000_000)));
     world.run_until(secs(1), |world| world.peer(open).received.len() > 100_000);
-    assert!(world.lane.worker().is_accepting(0));
+    assert!(world.edge.worker().is_accepting(0));
     world.drain();
-    assert!(!world.lane.worker().is_accepting(0));
+    assert!(!world.edge.worker().is_accepting(0));
     let late = world.client(2, Settings::MODERN, idle());
     world.run_until(secs(5), |world| world.peer(open).received.len() == 1_000_000);
     assert_eq!(world.peer(late).status, Status::SynSent);
@@ -85,19 +84,8 @@ fn a_stop_resets_what_is_open_and_gives_every_frame_back() {
             origins.len() == 20 && origins.iter().all(|peer| peer.received.len() > 10_000)
         });
         assert!(!world.hosts.0.iter().any(|side| side.peers.values().any(Peer::is_over)));
-        assert!(world.lane.worker().pool.held_count() > 100, "in the middle of it");
-        let World { lane, mut hosts, commands, mut now, .. } = world;
-        commands.send(Command::Stop).expect("room for a command");
-        let last = lane.run(
-            || {
-                hosts.turn(now);
-                now += ms(1);
-                now
-            },
-            Snapshot::new(1, 2),
-        );
-        assert_ended(&last);
-        hosts.turn(now);
+        assert!(world.edge.worker().pool.held_count() > 100, "in the middle of it");
+        let (_, hosts) = stop(world);
         for (name, side) in ["client", "origin"].iter().zip(&hosts.0) {
             let left = side.peers.values().filter(|peer| peer.status != Status::Reset).count();
             assert_eq!(left, 0, "{name}s that were not told, tx_entries {tx_entries}");
@@ -146,7 +134,7 @@ fn gaps_that_are_never_filled_do_not_take_the_frames_of_others() {
         }
         world.run_for(ms(1));
     }
-    let held = world.lane.worker().ledger().held;
+    let held = world.edge.worker().ledger().held;
     assert!((200..300).contains(&held), "they hold all they can get: {held} of 800");
     let settings = Settings { lossy: true, ..Settings::MODERN };
     let honest = world.client(100, settings, send(pattern(1, 300_000)));

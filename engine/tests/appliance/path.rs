@@ -51,7 +51,7 @@ fn a_path_that_swallows_large_packets_in_silence_is_found_out_about() {
                 assert!(peer.received == expected);
                 let stats = world.hosts.0[side].stats;
                 assert!(stats.too_big < 250, "a flight, its timeouts and some probes: {stats:?}");
-                let counters = *world.lane.worker().tcp_counters();
+                let counters = *world.edge.worker().tcp_counters();
                 assert_eq!(counters.black_holes, 1, "{counters:?}");
                 world.run_until(secs(10), |world| has(world, 1 - side, 3_000_000));
                 world.hosts.0.iter_mut().for_each(|side| {
@@ -247,7 +247,7 @@ fn a_slow_reader_draws_no_more_than_its_path_takes() {
     let mut most = 0;
     for _ in 0..100 {
         world.run_for(ms(100));
-        most = most.max(world.lane.worker().ledger().held * 1448);
+        most = most.max(world.edge.worker().ledger().held * 1448);
     }
     // Twice the congestion window, which slow start takes to twice the 80 KB that path and queue hold,
     // and what is offered at the start.
@@ -274,7 +274,7 @@ fn a_thousand_readers_that_stop_make_way_for_who_reads() {
     clients.iter().for_each(|client| world.peer(*client).paused = true);
     world.run_for(secs(5));
     // What they were offered before anybody knew is more than there is.
-    assert!(world.lane.worker().pool.is_scarce() || world.lane.worker().pool.is_tight());
+    assert!(world.edge.worker().pool.is_scarce() || world.edge.worker().pool.is_tight());
     world.listen(origin(1), Settings { lossy: true, ..Settings::MODERN }, echo);
     let settings = Settings { lossy: true, ..Settings::MODERN };
     let honest = world.client(2000, settings, send(pattern(1, 100_000)));
@@ -299,7 +299,7 @@ fn what_a_client_can_park_before_an_origin_answers_is_a_window_without_scaling()
     let eager = Settings { in_flight_max: 8_000_000, ..Settings::MODERN };
     let client = world.client(1, eager, send(pattern(1, 1_000_000)));
     world.run_for(secs(1));
-    let held = world.lane.worker().ledger().held;
+    let held = world.edge.worker().ledger().held;
     assert!((40..=46).contains(&held), "{held} frames");
     world.run_to_the_end(secs(5));
     assert_eq!(world.peer(client).status, Status::Reset);

@@ -40,12 +40,12 @@ fn under_pressure(syn_per_second: u32, half_open: u32) -> TwinWorld {
 }
 
 fn is_on(world: &TwinWorld) -> bool {
-    matches!(world.lane.cookies(), Cookies::UnderPressure(pressure) if pressure.is_on())
+    matches!(world.edge.cookies(), Cookies::UnderPressure(pressure) if pressure.is_on())
 }
 
 fn answered(world: &TwinWorld) -> u64 {
     let mut snapshot = Snapshot::new(1, 2);
-    world.lane.fill(&mut snapshot);
+    world.edge.fill(&mut snapshot);
     snapshot.telemetry.ledger.shield.answered()
 }
 
@@ -121,11 +121,11 @@ fn a_flood_turns_cookies_on_within_milliseconds_and_its_end_off() {
     let mut flood = Flood { per_ms: 1000, sent: 0 };
     let took = flood.run(&mut world, 100, is_on_mut);
     assert!((1..=3).contains(&took), "cookies after {took} ms");
-    let half_open = world.lane.worker().half_open();
+    let half_open = world.edge.worker().half_open();
     serve_in(&mut world, &mut flood, 100..150);
     assert!(answered(&world) > u64::from(flood.sent) / 2);
-    assert_eq!(world.lane.worker().half_open(), half_open, "not one more is remembered");
-    assert!(world.lane.worker().active() <= half_open + 1, "{half_open} of them from before");
+    assert_eq!(world.edge.worker().half_open(), half_open, "not one more is remembered");
+    assert!(world.edge.worker().active() <= half_open + 1, "{half_open} of them from before");
 
     // Who got a cookie, and answers when all is over.
     let late = proof(1_000_000);
@@ -145,7 +145,7 @@ fn a_flood_turns_cookies_on_within_milliseconds_and_its_end_off() {
     let reset = Segment { flags: crate::packet::RST | ACK, ..late };
     world.hosts.0[CLIENTS].cable.send(&reset.build());
     world.run_to_the_end(secs(120));
-    assert_eq!(world.lane.worker().half_open(), 0);
+    assert_eq!(world.edge.worker().half_open(), 0);
     world.finish();
 }
 
@@ -176,9 +176,9 @@ fn a_slow_flood_is_noticed_by_what_it_leaves_half_open() {
     serve_in(&mut world, &mut flood, 1..20);
     // Those from before give up in their time; the flood goes on, and adds none.
     flood.run(&mut world, 1000, |_| false);
-    let most = world.lane.worker().half_open();
+    let most = world.edge.worker().half_open();
     assert!(most <= 70, "{most} half open");
-    world.run_until(secs(120), |world| world.lane.worker().half_open() <= 32);
+    world.run_until(secs(120), |world| world.edge.worker().half_open() <= 32);
     world.run_for(PRESSURE_HOLD);
     world.run_for(ms(5));
     assert!(!is_on(&world));
@@ -229,10 +229,10 @@ fn connections_that_wait_for_their_client_are_counted_to_the_one() {
     let mut world = under_pressure(10_000, 1000);
     let mut flood = Flood { per_ms: 1, sent: 0 };
     flood.run(&mut world, 40, |_| false);
-    assert_eq!(world.lane.worker().half_open(), 40);
+    assert_eq!(world.edge.worker().half_open(), 40);
     let open: Vec<_> = (0..10).map(|n| world.client(n, Settings::MODERN, idle())).collect();
     world.run_for(ms(5));
-    assert_eq!(world.lane.worker().half_open(), 40, "those have acknowledged");
+    assert_eq!(world.edge.worker().half_open(), 40, "those have acknowledged");
     // Some are reset by who never asked for them.
     for number in 1..=15 {
         let syn = forged(number);
@@ -245,9 +245,9 @@ fn connections_that_wait_for_their_client_are_counted_to_the_one() {
         world.hosts.0[CLIENTS].cable.send(&reset.build());
     }
     world.run_for(ms(5));
-    assert_eq!(world.lane.worker().half_open(), 25);
+    assert_eq!(world.edge.worker().half_open(), 25);
     open.iter().for_each(|client| world.peer(*client).abort());
     world.run_to_the_end(secs(120));
-    assert_eq!(world.lane.worker().half_open(), 0);
+    assert_eq!(world.edge.worker().half_open(), 0);
     world.finish();
 }

@@ -88,7 +88,7 @@ fn a_reader_that_stops_stops_the_sender_and_nothing_is_lost() {
         };
         pause(&mut world, true);
         world.run_for(secs(20));
-        let held = world.lane.worker().ledger().held;
+        let held = world.edge.worker().ledger().held;
         // Twice the congestion window, which the reader's buffer of 256 KiB bounds, and what the
         // sender was offered while the buffer filled.
         let most = (2 * 256 * 1024 + 4 * 65_535) / 1448;
@@ -121,7 +121,7 @@ fn a_thousand_connections_each_get_their_own() {
             world.client(n, Settings::MODERN, request(requests, 500))
         })
         .collect();
-    world.run_until(secs(5), |world| world.lane.worker().active() == 1000);
+    world.run_until(secs(5), |world| world.edge.worker().active() == 1000);
     world.run_to_the_end(secs(20));
     for (n, client) in clients.into_iter().enumerate() {
         let expected: Vec<u8> = (0..3).flat_map(|k| pattern(n as u64 * 7 + k, 500)).collect();

@@ -10,11 +10,11 @@ use ringroad_engine::time::Instant;
 
 use crate::Bench;
 use crate::apps::{send, send_then_wait};
-use crate::lane::stop;
 use crate::packet::{self, ACK, Link, Options, Segment};
 use crate::peer::Settings;
 use crate::rig::{self, CLIENTS, OURS, Plan, THEIRS, World, address, origin, pattern, secs, seed};
 use crate::tap::{self, eventually, in_namespace};
+use ringroad_simulation::faults::stop;
 
 /// A segment, and where things are in it.
 #[derive(Clone, Debug)]
@@ -261,8 +261,8 @@ fn what_the_device_found_right_goes_on_right() {
         received.sort_unstable();
         assert!(received == [vec![0; 200_001], pattern(1, 200_000)]);
 
-        let damaged: Vec<u64> = world.lane.ports_mut().iter().map(|port| port.damaged).collect();
-        let last = stop(world);
+        let damaged: Vec<u64> = world.edge.ports_mut().iter().map(|port| port.damaged).collect();
+        let (last, _) = stop(world);
         let refused: Vec<u64> = last.ports.iter().map(|port| port.rx_checksum_errors).collect();
         assert_eq!(refused, damaged);
         assert!(damaged.iter().all(|damaged| *damaged > 20), "{damaged:?}");

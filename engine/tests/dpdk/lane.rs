@@ -7,16 +7,14 @@ use ringroad_engine::port::impair::{self, Impair};
 use ringroad_engine::port::sim::SimPort;
 use ringroad_engine::port::{Port, PortStats};
 use ringroad_engine::shield::Rates;
-use ringroad_engine::stage::{Command, Gate, TwinGate};
-use ringroad_engine::telemetry::Snapshot;
+use ringroad_engine::stage::TwinGate;
 use ringroad_engine::time::Instant;
+use ringroad_simulation::faults::stop;
 
 use crate::Bench;
 use crate::apps::{echo, send};
 use crate::peer::Settings;
-use crate::rig::{
-    self, CLIENTS, Listener, Plan, Wire, World, address, ms, origin, pattern, secs, seed,
-};
+use crate::rig::{CLIENTS, Listener, Plan, Wire, World, address, ms, origin, pattern, secs, seed};
 
 /// Both directions of a port through DPDK, each by a device that receives what it sends; behind
 /// them the cable to the hosts. What was sent stays with its device until the next turn.
@@ -110,15 +108,6 @@ fn with_loss(test: impl FnOnce(LossyWorld)) {
     }));
 }
 
-/// Stops the lane, which closes its ports, and returns what it had counted.
-pub fn stop(world: World<impl Wire, impl Gate>) -> Snapshot {
-    let World { lane, commands, now, .. } = world;
-    assert!(commands.send(Command::Stop).is_ok());
-    let last = lane.run(|| now, Snapshot::new(1, 2));
-    rig::assert_ended(&last);
-    last
-}
-
 fn hosts() -> Settings {
     Settings { lossy: true, ..Settings::MODERN }
 }
@@ -139,9 +128,9 @@ fn streams_stay_whole_and_no_frame_is_lost_with_a_packet() {
         assert!(world.origin_peers()[0].received == up);
         assert!(world.peer(key).received == pattern(3, 50_000), "by way of Linux");
         world.run_for(ms(1));
-        let pool = &world.lane.worker().pool;
+        let pool = &world.edge.worker().pool;
         assert_eq!((pool.free_count(), pool.with_devices()), (pool.capacity(), 0));
-        let last = stop(world);
+        let (last, _) = stop(world);
         let lost: u64 = last.ports.iter().map(|port| port.rx_dropped + port.tx_dropped).sum();
         assert!(lost > 50, "{:?}", last.ports);
         assert!(last.services[0].segments_retransmitted > 10, "{:?}", last.services[0]);
@@ -156,10 +145,10 @@ fn a_lane_that_is_stopped_amid_traffic_takes_every_frame_back() {
         let clients = [1, 2, 3].map(|n| world.client(n, hosts(), send(pattern(1, 2_000_000))));
         world.run_until(secs(60), |world| {
             clients.iter().all(|client| world.peer(*client).received.len() > 100_000)
-                && world.lane.ports_mut().iter().any(|port| Wire::held(port) > 0)
+                && world.edge.ports_mut().iter().any(|port| Wire::held(port) > 0)
         });
-        assert!(world.lane.worker().pool.held_count() > 100);
-        let last = stop(world);
+        assert!(world.edge.worker().pool.held_count() > 100);
+        let (last, _) = stop(world);
         assert_eq!(last.frames.free, last.frames.capacity);
     });
 }

@@ -5,6 +5,7 @@
 #![allow(unreachable_pub, reason = "modules of a test have no other public")]
 
 mod checksums;
+mod guests;
 mod lane;
 mod pool;
 mod queues;
@@ -53,6 +54,13 @@ impl Bench {
         let eal = eal();
         let (pool, memory) = memory(&eal, frames);
         Bench { pool, memory, eal }
+    }
+
+    /// With the pool of another core over the same memory, that has `share` of the frames.
+    fn with_worker(frames: usize, share: usize) -> (Bench, FramePool) {
+        let Bench { pool, memory, eal } = Bench::new(frames);
+        let [pool, worker] = pool.split(&[frames - share, share]).try_into().expect("two");
+        (Bench { pool, memory, eal }, worker)
     }
 
     fn open(&mut self, device: &str, arguments: &str) -> Dpdk {

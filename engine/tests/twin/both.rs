@@ -121,7 +121,7 @@ impl Both {
     }
 
     pub(crate) fn set_accepting(&mut self, service: usize, accepting: bool) {
-        self.rig.control.set_accepting(service as u32, accepting);
+        self.rig.control.set_accepting(0, service as u32, accepting);
         self.twin.set_accepting(service, accepting);
     }
 

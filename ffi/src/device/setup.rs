@@ -144,4 +144,4 @@ const RSS_KEY: [u8; RSS_KEY_OCTETS_MAX] = {
 };
 
 /// Toeplitz keys have so many octets where the device does not say.
-const RSS_KEY_OCTETS: u8 = 40;
+pub(super) const RSS_KEY_OCTETS: u8 = 40;

@@ -200,3 +200,18 @@ fn capture(packets: impl IntoIterator<Item = Vec<u8>>) -> NamedTempFile {
     }
     file
 }
+
+/// The key is the device's own: this one takes no other.
+#[test]
+fn a_device_says_how_it_spreads_packets_or_that_it_does_not() {
+    let eal = eal();
+    let pool = pool(&eal, 1024);
+    let queues = DeviceSettings { rx_queues: 2, tx_queues: 2, ..settings() };
+    let null = eal.attach("net_null_rss", "").unwrap();
+    let rss = Device::open(null, &pool, &queues).unwrap().rss().expect("it can be asked");
+    assert_eq!((rss.key.len(), &rss.key[..4]), (40, &[0x6d, 0x5a, 0x56, 0xda][..]));
+    assert!(!rss.indirection.is_empty() && rss.indirection.iter().all(|queue| *queue < 2));
+
+    assert_eq!(open(&eal, &pool, "net_null_alone", "").rss(), None, "one queue has all");
+    assert_eq!(open(&eal, &pool, "net_ring_rss", "").rss(), None, "no such thing");
+}

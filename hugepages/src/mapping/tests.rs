@@ -21,7 +21,7 @@ fn faults(mapping: &mut Mapping) -> i64 {
 
 #[test]
 fn ordinary_memory_is_in_place_before_it_is_used() {
-    let mut mapping = map(Request { len: LEN - 1, node: None, hugepages: false }).unwrap();
+    let mut mapping = map(Request { len: LEN - 1, nodes: &[], hugepages: false }).unwrap();
     assert_eq!(mapping.len(), LEN, "rounded up");
     assert!(matches!(mapping.backing(), Backing::Transparent | Backing::Ordinary));
     assert!(mapping.refused().is_none(), "none were asked for");
@@ -35,7 +35,7 @@ fn without_enough_hugepages_ordinary_ones_serve_and_say_why() {
     // Far more than any host has set aside.
     let error = map_huge(1 << 46).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOMEM));
-    let mapping = map(Request { len: LEN, node: Some(0), hugepages: true }).unwrap();
+    let mapping = map(Request { len: LEN, nodes: &[Some(0)], hugepages: true }).unwrap();
     match mapping.backing() {
         Backing::Huge { page_size } => assert_eq!(page_size, PAGE_2M),
         Backing::Transparent | Backing::Ordinary => assert!(mapping.refused().is_some()),
@@ -43,8 +43,30 @@ fn without_enough_hugepages_ordinary_ones_serve_and_say_why() {
 }
 
 #[test]
+fn each_core_has_a_share_of_whole_hugepages() {
+    const PAGE: usize = PAGE_2M as usize;
+    let divided = |pages: usize, count| shares(pages * PAGE, count).collect::<Vec<_>>();
+    assert_eq!(divided(7, 3), [0..2 * PAGE, 2 * PAGE..4 * PAGE, 4 * PAGE..7 * PAGE]);
+    assert_eq!(divided(1, 2), [0..0, 0..PAGE], "more cores than pages");
+    assert!(divided(7, 0).is_empty());
+}
+
+#[test]
+fn shares_are_placed_each_by_itself() {
+    let nodes = [None, Some(0), Some(0)];
+    let mut mapping = map(Request { len: 3 * LEN, nodes: &nodes, hugepages: false }).unwrap();
+    assert!(faults(&mut mapping) < 8);
+    let nowhere = [Some(0), Some(1000)];
+    let request = Request { len: LEN, nodes: &nowhere, hugepages: false };
+    assert!(
+        matches!(map(request), Err(Error::Place { node: 1000, .. })),
+        "the second is looked at"
+    );
+}
+
+#[test]
 fn memory_can_be_handed_over() {
-    let mapping = map(Request { len: LEN, node: None, hugepages: false }).unwrap();
+    let mapping = map(Request { len: LEN, nodes: &[], hugepages: false }).unwrap();
     let (base, len) = mapping.into_raw();
     // SAFETY: the memory is ours, handed over just now.
     unsafe { base.as_ptr().add(len - 1).write(1) };
@@ -54,11 +76,11 @@ fn memory_can_be_handed_over() {
 #[test]
 fn what_cannot_be_mapped_is_an_error() {
     for len in [usize::MAX, usize::MAX / 2] {
-        let message = map(Request { len, node: None, hugepages: false }).unwrap_err().to_string();
+        let message = map(Request { len, nodes: &[], hugepages: false }).unwrap_err().to_string();
         assert!(message.contains("lower `engine.frames`"), "{message}");
     }
     for node in [1 << 20, 1000] {
-        let nowhere = Request { len: LEN, node: Some(node), hugepages: true };
+        let nowhere = Request { len: LEN, nodes: &[Some(node)], hugepages: true };
         let message = map(nowhere).unwrap_err().to_string();
         assert!(message.starts_with(&format!("placing packet memory on NUMA node {node}: ")));
     }
@@ -90,7 +112,7 @@ fn reserved_hugepages_are_used_and_given_back() {
             return;
         }
     };
-    let mapped = map(Request { len: LEN, node: Some(0), hugepages: true });
+    let mapped = map(Request { len: LEN, nodes: &[Some(0)], hugepages: true });
     let result = mapped.map(|mut mapping| (mapping.backing(), faults(&mut mapping)));
     // Others may reserve pages meanwhile: it is ours that are to go.
     let (held, added) = (total(), reservation.added());

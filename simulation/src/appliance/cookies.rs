@@ -40,12 +40,11 @@ pub fn shield<P: Wire>(world: &mut World<P>) {
     let says = cookie_service(&LegSettings::default(), 1500, u16::MAX);
     world.hosts.0[CLIENTS].cookies = Some(CookieShield::new(Keys::at(&MASTER, THEN), says));
     give_keys(world, Keys::at(&MASTER, THEN));
-    world.lane.set_cookies(Cookies::Always);
+    world.edge.set_cookies(Cookies::Always);
 }
 
 pub fn give_keys<P: Wire, G: Gate>(world: &mut World<P, G>, keys: Keys) {
-    world.commands.send(Command::CookieKeys(keys)).expect("room for a command");
-    world.lane.obey();
+    world.edge.tell(|| Command::CookieKeys(keys));
 }
 
 impl CookieShield {

@@ -1,4 +1,4 @@
-//! The rig: one lane, the hosts on both sides of it, and a clock that jumps.
+//! The rig: the appliance, the hosts on both sides of it, and a clock that jumps.
 //!
 //! [`World::new`] takes a [`Plan`]; tests open clients, let time pass with [`World::run_until`] and
 //! end with [`World::finish`], which demands that every frame is home and the ledger balances.
@@ -14,6 +14,7 @@ use ringroad_ebpf::{
     CookieMode, CookieService, EgressRange, FingerprintKey, KnownFlows, ProvenSources,
     ServiceAddress,
 };
+use ringroad_engine::flow::Owner;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::limits::TIME_WAIT;
@@ -25,14 +26,14 @@ use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_s
 pub use ringroad_engine::random::Random;
 use ringroad_engine::shield::{self, KernelPathCounts, Rates, Twin};
 use ringroad_engine::stage::{
-    Command, Commands, Cookies, Gate, IdlePolicy, Lane, Neighbours, NoGate, PortIdentity, TwinGate,
-    Worker, WorkerSettings, mailbox,
+    Command, Cookies, Gate, Neighbours, NoGate, PortIdentity, TwinGate, Worker, WorkerSettings,
 };
 use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 
+use super::edge::{Edge, Parts};
 use super::packet::{Link, Tags};
 use super::peer::{App, Peer, Settings};
 pub use super::side::{Hosts, Key, Listener, Side, SideStats};
@@ -113,6 +114,8 @@ pub struct Plan {
     pub cookies: Cookies,
     /// Whether the devices are said to verify checksums.
     pub verified: bool,
+    /// Workers on cores of their own; none: one lane does all.
+    pub workers: u8,
     /// What the shield, if there is one, knows of the engine's connections.
     pub known_flows: KnownFlows,
     pub proven_sources: Option<ProvenSources>,
@@ -142,6 +145,7 @@ impl Plan {
             neighbours_known: true,
             cookies: Cookies::Off,
             verified: false,
+            workers: 0,
             known_flows: KnownFlows::new(
                 &IFINDEX,
                 4096,
@@ -200,13 +204,14 @@ impl Neighbours for Asked {
 }
 
 pub struct World<P: Wire, G: Gate = NoGate> {
-    pub lane: Lane<P, G, Asked>,
+    pub edge: Edge<P, G>,
     pub hosts: Hosts,
-    pub commands: Commands,
     pub now: Instant,
     pub asked: Asked,
     pub linux: SimulatedHost,
     pub random: Random,
+    /// All that there are.
+    frames: usize,
     known_flows: KnownFlows,
     _replay: Option<Replay>,
 }
@@ -303,6 +308,8 @@ impl<P: Wire, G: Gate> World<P, G> {
         gate: G,
         behind: Vec<Side>,
     ) -> Self {
+        let says = plan.cookie_service();
+        let frames = pool.capacity();
         let _replay = plan.is_replayed_by_seed.then_some(Replay { seed: plan.seed });
         let mut random = Random::new(plan.seed);
         let now = Instant::from_millis(10_000 + random.below(1000));
@@ -317,9 +324,8 @@ impl<P: Wire, G: Gate> World<P, G> {
             known_flows: Some(plan.known_flows.clone()),
             proven_sources: plan.proven_sources,
             secret,
+            owner: Owner::default(),
         };
-        let worker = Worker::new(settings, pool, linux.snapshot(), now);
-        let (commands, mailbox) = mailbox().expect("an eventfd");
         let asked = Asked::default();
         let (ports, sides): (Vec<P>, Vec<Side>) = [CLIENTS, ORIGINS]
             .map(|side| {
@@ -329,18 +335,28 @@ impl<P: Wire, G: Gate> World<P, G> {
             .into_iter()
             .unzip();
         let Ok(sides) = <[Side; 2]>::try_from(sides) else { unreachable!("two were made") };
-        let mut lane = Lane::new(worker, ports, gate, asked.clone(), mailbox, IdlePolicy::Spin);
-        lane.set_cookies(plan.cookies);
-        let known_flows = plan.known_flows;
+        let edge = Edge::new(Parts {
+            workers: plan.workers,
+            pool,
+            ports,
+            gate,
+            settings,
+            says: vec![says],
+            cookies: plan.cookies,
+            routes: linux.snapshot(),
+            asked: asked.clone(),
+            now,
+            seed: plan.seed,
+        });
         World {
-            known_flows,
-            lane,
+            edge,
             hosts: Hosts(sides, behind),
-            commands,
             now,
             asked,
             linux,
             random,
+            frames,
+            known_flows: plan.known_flows,
             _replay,
         }
     }
@@ -388,8 +404,7 @@ impl<P: Wire, G: Gate> World<P, G> {
     /// Tells the engine what Linux knows now; taken before the next turn.
     pub fn publish_routes(&mut self) {
         let routes = self.linux.snapshot();
-        self.commands.send(Command::Routes(routes)).expect("room for a command");
-        self.lane.obey();
+        self.edge.tell(|| Command::Routes(routes.clone()));
     }
 
     pub fn learn_neighbour(&mut self, side: usize, address: IpAddr) {
@@ -398,28 +413,26 @@ impl<P: Wire, G: Gate> World<P, G> {
     }
 
     pub fn drain(&mut self) {
-        self.commands.send(Command::Drain).expect("room for a command");
-        self.lane.obey();
+        self.edge.tell(|| Command::Drain);
     }
 
     /// One round: hosts answer, the lane turns, and time goes on: a little if packets moved, else
     /// to when something is due, at most to `limit`. Returns whether anything moved.
     pub fn step(&mut self, limit: Instant) -> bool {
         let moved = self.hosts.turn(self.now);
-        let now = self.now;
-        let found = self.lane.turn(&mut || now);
+        let found = self.edge.turn(self.now);
         self.assert_accounts();
         let waiting = self.hosts.all().any(|side| side.cable.waiting() > 0);
-        let busy = moved > 0 || found > 0 || waiting || self.lane.worker().has_queued();
+        let busy = moved > 0 || found > 0 || waiting || self.edge.is_busy();
         let next = if busy { self.now + TICK } else { self.next_due() };
         self.now = next.max(self.now + TICK).min(limit.max(self.now));
         busy
     }
 
     fn next_due(&mut self) -> Instant {
-        let on_the_way = self.lane.ports_mut().iter().filter_map(|port| port.next_due()).min();
+        let on_the_way = self.edge.ports_mut().iter().filter_map(|port| port.next_due()).min();
         let peers = self.hosts.deadline();
-        peers.min(self.lane.worker().next_deadline()).min(on_the_way.unwrap_or(Instant::FAR_FUTURE))
+        peers.min(self.edge.next_deadline()).min(on_the_way.unwrap_or(Instant::FAR_FUTURE))
     }
 
     /// Lets things happen until `done` says so.
@@ -450,27 +463,28 @@ impl<P: Wire, G: Gate> World<P, G> {
 
     /// The shield knows of as many connections as there are.
     fn assert_known_flows(&self) {
-        assert_eq!(self.known_flows.count(), self.lane.worker().flows());
+        assert_eq!(self.known_flows.count(), self.edge.workers().map(Worker::flows).sum());
     }
 
     /// Counted on the way, and counted one by one.
     fn assert_half_open(&self) {
-        let worker = self.lane.worker();
-        assert_eq!(worker.half_open(), worker.count_half_open());
+        for worker in self.edge.workers() {
+            assert_eq!(worker.half_open(), worker.count_half_open());
+        }
     }
 
     /// Until every client's and every origin's connection is over.
     #[track_caller]
     pub fn run_to_the_end(&mut self, limit: Duration) {
-        self.run_until(limit, |world| world.hosts.all_over() && world.lane.worker().active() == 0);
+        self.run_until(limit, |world| world.hosts.all_over() && world.edge.active() == 0);
     }
 
     /// What must hold between any two turns.
     fn assert_accounts(&mut self) {
-        let worker = self.lane.worker();
-        worker.ledger().assert_balanced();
-        let pool = &worker.pool;
-        assert_eq!(pool.free_count() + pool.held_count(), pool.capacity());
+        self.edge.workers().for_each(|worker| worker.ledger().assert_balanced());
+        for pool in self.edge.pools() {
+            assert_eq!(pool.free_count() + pool.held_count(), pool.capacity());
+        }
     }
 
     /// The end of every test: nothing is open, every frame is home, the ledger balances.
@@ -478,16 +492,17 @@ impl<P: Wire, G: Gate> World<P, G> {
     pub fn finish(mut self) -> Ended {
         self.run_for(ms(1));
         self.run_until(secs(300), |world| {
-            !world.lane.worker().has_queued()
-                && world.lane.worker().active() == 0
-                && world.lane.ports_mut().iter().all(|port| port.held() == 0)
+            !world.edge.is_busy()
+                && world.edge.active() == 0
+                && world.edge.ports_mut().iter().all(|port| port.held() == 0)
                 && world.hosts.all().all(|side| side.under_way() == 0)
         });
         let mut snapshot = Snapshot::new(1, 2);
-        self.lane.fill(&mut snapshot);
+        self.edge.fill(&mut snapshot);
         assert_ended(&snapshot);
-        assert_eq!(self.lane.worker().pool.free_count(), self.lane.worker().pool.capacity());
-        assert_eq!(self.lane.worker().source_ports_taken(), 0, "nobody has them any more");
+        assert_eq!(snapshot.frames.capacity, self.frames as u64, "none is lost between two pools");
+        let taken: usize = self.edge.workers().map(Worker::source_ports_taken).sum();
+        assert_eq!(taken, 0, "nobody has them any more");
         self.assert_known_flows();
         self.run_for(TIME_WAIT + secs(1));
         assert_eq!(self.known_flows.count(), 0, "nothing is left");
@@ -499,12 +514,14 @@ impl<P: Wire, G: Gate> World<P, G> {
     }
 
     pub fn counters(&self) -> ServiceCounters {
-        self.lane.worker().service_counters(0)
+        let mut counters = ServiceCounters::default();
+        self.edge.workers().for_each(|worker| counters.add(&worker.service_counters(0)));
+        counters
     }
 
     /// Who is not done yet.
     pub fn describe(&self) -> String {
-        let mut text = format!("{} pairs, {:?}", self.lane.worker().active(), self.counters());
+        let mut text = format!("{} pairs, {:?}", self.edge.active(), self.counters());
         for (name, side) in ["client", "origin", "Linux", "Linux"].iter().zip(self.hosts.all()) {
             if side.under_way() > 0 {
                 text +=

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant as Clock};
 
 use ringroad_ebpf::{FingerprintKey, KnownFlows};
+use ringroad_engine::flow::Owner;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
 use ringroad_engine::limits::{AWAKE_PAIRS_MIN, BURST};
@@ -47,6 +48,7 @@ impl Edge {
             known_flows: Some(KnownFlows::new(&IFINDEX, flows, FingerprintKey::new(&key))),
             proven_sources: None,
             secret,
+            owner: Owner::default(),
         };
         let now = Instant::from_millis(1000);
         let pool = FramePool::in_memory(FRAMES, 2048);

@@ -100,15 +100,14 @@ impl AdminFault {
 /// # Panics
 /// If anything is left.
 pub fn stop<P: Wire, G: Gate>(world: World<P, G>) -> (Snapshot, Hosts) {
-    let World { lane, mut hosts, commands, mut now, .. } = world;
-    commands.send(Command::Stop).expect("room for a command");
+    let World { edge, mut hosts, mut now, .. } = world;
     let ports = hosts.0.len();
     let clock = || {
         hosts.turn(now);
         now += ms(1);
         now
     };
-    let last = lane.run(clock, Snapshot::new(1, ports));
+    let last = edge.stop(clock, Snapshot::new(1, ports));
     assert_ended(&last);
     hosts.turn(now);
     (last, hosts)
@@ -131,16 +130,18 @@ fn rotate_keys<P: Wire, G: Gate>(world: &mut World<P, G>, periods: u64) {
 
 fn ask_for_snapshots<P: Wire, G: Gate>(world: &mut World<P, G>, readers: usize) {
     let ports = world.hosts.0.len();
-    let answers: Vec<_> = (0..readers)
-        .filter_map(|_| {
+    let mut answers = Vec::new();
+    for commands in world.edge.commands() {
+        for _ in 0..readers {
             let (reply, answer) = oneshot::channel();
             let question = Command::Snapshot(Box::new(Snapshot::new(1, ports)), reply);
-            world.commands.send(question).ok().map(|()| answer)
-        })
-        .collect();
-    world.lane.obey();
+            answers.extend(commands.send(question).ok().map(|()| answer));
+        }
+    }
+    world.edge.obey();
     for mut answer in answers {
-        let snapshot = answer.try_recv().expect("a lane answers in the turn in which it is asked");
+        let snapshot =
+            answer.try_recv().expect("a thread answers in the turn in which it is asked");
         snapshot.telemetry.ledger.assert_balanced();
         assert!(snapshot.frames.free + snapshot.frames.held == snapshot.frames.capacity);
     }

@@ -99,7 +99,7 @@ impl<'a> Run<'a> {
         clients.sort_by_key(|client| client.opens_at);
         let mut admin = case.admin_faults.clone();
         admin.sort_by_key(|fault| fault.at);
-        let frames_free_least = world.lane.worker().pool.free_count();
+        let frames_free_least = world.edge.frames_free();
         Run {
             case,
             world,
@@ -170,7 +170,7 @@ impl<'a> Run<'a> {
         for internet in &self.onlooker.internets {
             internet.borrow_mut().heal();
         }
-        self.world.lane.ports_mut().iter_mut().for_each(Faulty::heal);
+        self.world.edge.ports_mut().iter_mut().for_each(Faulty::heal);
         for side in &mut self.world.hosts.0 {
             side.actors.iter_mut().for_each(|actor| actor.stop());
         }
@@ -185,7 +185,7 @@ impl<'a> Run<'a> {
         self.clients.is_empty()
             && self.admin.is_empty()
             && self.world.hosts.all_over()
-            && self.world.lane.worker().active() == 0
+            && self.world.edge.active() == 0
     }
 
     /// When something happens that nobody in the world knows of.
@@ -200,15 +200,17 @@ impl<'a> Run<'a> {
 
     /// What must hold after each turn. The rig itself sees to the ledger and to the frames.
     fn look(&mut self) -> Result<(), Failure> {
-        let worker = self.world.lane.worker();
+        let edge = &self.world.edge;
         let least = &mut self.onlooker.frames_free_least;
-        *least = worker.pool.free_count().min(*least);
-        if worker.active() > self.case.service.max_connections as usize {
-            let message = format!("{} connections are open", worker.active());
+        *least = edge.frames_free().min(*least);
+        // Each worker has its share, rounded up.
+        let rounded = edge.workers().count() - 1;
+        if edge.active() > self.case.service.max_connections as usize + rounded {
+            let message = format!("{} connections are open", edge.active());
             return Err(self.failure(Oracle::Limits, &message));
         }
-        let due = worker.next_deadline();
-        if !worker.has_queued() && due + 2 * WHEEL_TICK < self.turned_at {
+        let due = edge.next_deadline_at(self.turned_at);
+        if due + 2 * WHEEL_TICK < self.turned_at {
             let late = self.turned_at - due;
             return Err(self.failure(Oracle::Timers, &format!("something is {late:?} overdue")));
         }
@@ -219,7 +221,7 @@ impl<'a> Run<'a> {
     fn finish(self) -> Result<Report, Failure> {
         let lasted = self.turned_at - self.began;
         let mut snapshot = Snapshot::new(1, 2);
-        self.world.lane.fill(&mut snapshot);
+        self.world.edge.fill(&mut snapshot);
         let report = self.onlooker.report(&self.world.hosts, &snapshot, lasted)?;
         self.world.finish();
         Ok(report)

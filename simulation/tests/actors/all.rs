@@ -69,7 +69,7 @@ fn all_at_once() {
                 "seed {seed}: {behaviour:?} was told nothing"
             );
         }
-        world.run_until(secs(300), |world| world.lane.worker().active() == 0);
+        world.run_until(secs(300), |world| world.edge.active() == 0);
         world.finish();
     }
 }

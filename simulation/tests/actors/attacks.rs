@@ -26,7 +26,7 @@ fn attacked(seed: u64, attack: &Attack, mut each: impl FnMut(&mut World<SimPort>
         let end = end_of(world.peer(key), Role::Client, &script);
         assert_eq!(end, End::Whole, "seed {seed}: {:?} beside {attack:?}", key.0);
     }
-    world.run_until(secs(120), |world| world.lane.worker().active() == 0);
+    world.run_until(secs(120), |world| world.edge.active() == 0);
     world.finish()
 }
 
@@ -79,7 +79,7 @@ fn floods_disturb_nobody_behind_the_twin_either() {
         for (key, script) in clients {
             assert_eq!(end_of(world.peer(key), Role::Client, &script), End::Whole, "{mischief:?}");
         }
-        world.run_until(secs(120), |world| world.lane.worker().active() == 0);
+        world.run_until(secs(120), |world| world.edge.active() == 0);
         world.finish();
     }
 }
@@ -114,7 +114,7 @@ fn who_acknowledges_ahead_is_not_sent_more_than_there_is() {
 fn memory_behind_a_gap_is_bounded() {
     let (mut least, mut most) = (usize::MAX, 0);
     attacked(1, &attack(Mischief::HoardsMemory, 50_000), |world| {
-        let free = world.lane.worker().pool.free_count();
+        let free = world.edge.worker().pool.free_count();
         (least, most) = (least.min(free), most.max(free));
     });
     assert!(most - least > 100, "it has taken {} frames", most - least);

@@ -16,8 +16,9 @@ use ringroad_ebpf::{
     Acceptor, AttachMode, Control, FingerprintKey, KnownFlows, PortSettings, ProvenSources, Sample,
     ShieldSettings,
 };
-use ringroad_engine::frame::FramePool;
+use ringroad_engine::flow::Rss;
 use ringroad_engine::kernel::KernelConnection;
+use ringroad_engine::limits::DEVICE_RESERVE;
 use ringroad_engine::port::dpdk::{self, Dpdk};
 use ringroad_engine::port::tap::{self, Carrier, Tap};
 use ringroad_engine::shield::cookie::Keys;
@@ -31,7 +32,8 @@ use ringroad_hugepages::{
 
 use super::{FRAMING, HEADROOM, MTU_DEFAULT, Options, frame_size, is_pci, megabytes};
 use crate::backend::acceptor::LinuxAccepts;
-use crate::backend::{Backend, ShieldHandle, leave_to_linux};
+use crate::backend::{Backend, Lane, Opened, Shares, ShieldHandle, leave_to_linux};
+use crate::cores::CorePlan;
 use crate::plan::Plan;
 use crate::{privileges, secret};
 
@@ -64,7 +66,8 @@ impl DpdkBackend {
     pub(crate) fn new(config: &Config, options: &Options) -> Result<Self> {
         privileges::require_net_admin()?;
         let mtu_max = drivers(config).map(|driver| mtu_of(&driver.tap)).max().unwrap_or(0);
-        let megabytes = u32::try_from(megabytes(config.engine.frames, mtu_max)?)?;
+        let frames = Shares::all(config);
+        let megabytes = u32::try_from(megabytes(frames, mtu_max)?)?;
         let (memory, hugepages) = match options.no_huge {
             true => (Memory::Ordinary { megabytes }, None),
             false => (Memory::Hugepages { megabytes }, Some(hugepages(megabytes)?)),
@@ -161,15 +164,20 @@ impl Backend for DpdkBackend {
         Ok(())
     }
 
-    fn open(&mut self, config: &Config, plan: &Plan) -> Result<(FramePool, Vec<Dpdk>)> {
+    fn open(&mut self, config: &Config, plan: &Plan, cores: &CorePlan) -> Result<Opened<Dpdk>> {
+        let queues: u32 = drivers(config).map(|driver| driver.queues).sum();
+        let devices = queues as usize * (usize::from(DESCRIPTORS) + DEVICE_RESERVE);
+        let shares = Shares::new(cores, config.engine.frames as usize, devices);
         let node = self.devices.first().and_then(|device| device.capabilities().ok()?.node);
-        let (mut pool, memory) = dpdk::Memory::new(
+        let (pool, memory) = dpdk::Memory::new(
             &self.eal,
             POOL_NAME,
-            config.engine.frames,
+            shares.total().try_into()?,
             frame_size(self.mtu_max)?.try_into()?,
             node,
         )?;
+        let (mut pools, workers) = shares.divide(cores, pool);
+        let mut pool = pools.pop().context("one core has the devices")?;
         let mut ports = Vec::new();
         for ((port, driver), device) in
             plan.ports.iter().zip(drivers(config)).zip(self.devices.drain(..))
@@ -188,7 +196,12 @@ impl Backend for DpdkBackend {
         let key = FingerprintKey::draw().context("no randomness from the kernel")?;
         self.known_flows = Some(KnownFlows::new(&ifindexes, flows_for(&plan.services), key));
         self.acceptor = LinuxAccepts::load(plan, || Acceptor::alone(&acceptor_settings(plan)));
-        Ok((pool, ports))
+        Ok(Opened { lanes: vec![(pool, ports)], workers })
+    }
+
+    /// All queues of a device are one core's.
+    fn cards(&self, plan: &Plan, _lanes: &[Lane<Dpdk>]) -> Vec<Option<Rss>> {
+        plan.ports.iter().map(|_| None).collect()
     }
 
     fn known_flows(&self) -> Result<KnownFlows> {
@@ -209,7 +222,7 @@ impl Backend for DpdkBackend {
         Ok(self.proven_sources.clone())
     }
 
-    fn put_in_front(&mut self, plan: &Plan, _ports: &[Dpdk]) -> Result<TwinGate<Tap>> {
+    fn put_in_front(&mut self, plan: &Plan, _lanes: &[Lane<Dpdk>]) -> Result<Vec<TwinGate<Tap>>> {
         self.acceptor = self.acceptor.take().and_then(|acceptor| acceptor.attach(plan));
         let mut twin = Twin::new(&shield::Settings {
             ports: plan.ports.len(),
@@ -228,7 +241,7 @@ impl Backend for DpdkBackend {
             twin.keep_with_kernel(monotonic(), u8::try_from(port)?, local, remote);
             Ok(())
         })?;
-        Ok(TwinGate::new(twin, std::mem::take(&mut self.taps), Rates::default()))
+        Ok(vec![TwinGate::new(twin, std::mem::take(&mut self.taps), Rates::default())])
     }
 
     /// Linux is told when a link goes down or comes up, and its routes follow.

@@ -1,6 +1,7 @@
 //! AF_XDP on real veth pairs, in network namespaces. Needs root; says so and passes without.
 
 mod netns;
+mod queues;
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant as Clock};

@@ -1,4 +1,4 @@
-//! The packet memory as the kernel knows it, shared by the sockets of several interfaces.
+//! The packet memory as the kernel knows it, shared by the sockets of several queues.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -15,7 +15,8 @@ pub(super) const EXTRA_HEADROOM: u32 = (HEADROOM - KERNEL_HEADROOM) as u32;
 
 const _: () = assert!(HEADROOM >= KERNEL_HEADROOM);
 
-/// The memory of one [`FramePool`], for all AF_XDP sockets that are to share it.
+/// The memory of one [`FramePool`], or of several that it was split into, for all AF_XDP sockets
+/// that are to share it: of any queues, each opened by the pool of the core that polls it.
 ///
 /// The first socket registers the memory with the kernel; those that follow are bound to the same
 /// registration, each with fill and completion rings of its own. The kernel fixes zero-copy or
@@ -46,16 +47,16 @@ impl Umem {
     pub fn new(pool: &FramePool) -> Arc<Self> {
         Arc::new(Umem {
             address: pool.region().expect("a pool over a region").base().as_ptr() as usize,
-            len: pool.capacity() * pool.frame_size(),
+            len: pool.index_end() * pool.frame_size(),
             frame_size: pool.frame_size(),
-            frames: pool.capacity(),
+            frames: pool.index_end(),
             members: Mutex::new(Vec::new()),
         })
     }
 
     /// Whether this is the memory of `pool`.
     pub(super) fn is_of(&self, pool: &FramePool) -> bool {
-        self.address == pool.address() && self.frames == pool.capacity()
+        self.address == pool.address() && self.frames == pool.index_end()
     }
 
     /// A bound socket whose registration another may share.

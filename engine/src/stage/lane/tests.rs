@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::flow::Owner;
 use crate::kernel::Routes;
-use crate::limits::{CHUNK_SIZE_MIN, SLEEP_MAX};
+use crate::limits::{CHUNK_SIZE_MIN, REOPEN_AFTER, SLEEP_MAX};
 use crate::port::sim::SimPort;
 use crate::proxy::{Fallback, OriginSettings, ServiceSettings};
 use crate::stage::{WorkerSettings, mailbox};
@@ -62,6 +63,7 @@ fn lane() -> Lane<SimPort, Told, Nobody> {
         known_flows: None,
         proven_sources: None,
         secret: [7; 16],
+        owner: Owner::default(),
     };
     let pool = FramePool::in_memory(FRAMES, CHUNK_SIZE_MIN);
     let worker = Worker::new(settings, pool, Arc::new(Routes::default()), Instant::ZERO);

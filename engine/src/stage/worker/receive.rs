@@ -3,11 +3,12 @@
 //! Works stage by stage over the burst: prefetch all, parse and verify all, look all up and fetch
 //! their pairs where those are too many for the cache, then hand each to its leg.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use siphasher::sip::SipHasher24;
 
 use super::cookie::Unproven;
+use super::hand_over::Came;
 use super::{Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::frame::{Burst, Frame, FramePool};
@@ -23,7 +24,7 @@ use crate::wire::checksum;
 use crate::wire::ethernet::{MacAddr, VlanTags};
 use crate::wire::icmp::{IcmpError, IcmpErrorKind};
 use crate::wire::ip::{Ecn, PROTOCOL_TCP};
-use crate::wire::packet::{self, Packet, Transport};
+use crate::wire::packet::{self, Transport};
 use crate::wire::tcp::{Flags, SeqNum, TcpHeader};
 
 /// A verified TCP segment on its way to its leg.
@@ -69,12 +70,17 @@ impl Arrival {
 impl Worker {
     /// Takes in a burst that `port` received. Empties `burst`.
     pub fn on_burst(&mut self, now: Instant, port: u8, burst: &mut Burst) {
+        self.telemetry.ledger.received += burst.len() as u64;
+        self.take_in(now, port, Came::ByPort, burst);
+    }
+
+    #[inline]
+    pub(super) fn take_in(&mut self, now: Instant, port: u8, came: Came, burst: &mut Burst) {
         self.now = now;
         burst.iter().for_each(|frame| self.pool.prefetch(frame));
         let mut arrivals = std::mem::take(&mut self.arrivals);
         for frame in burst.drain() {
-            self.telemetry.ledger.received += 1;
-            if let Some(arrival) = self.classify(port, frame) {
+            if let Some(arrival) = self.classify(port, came, frame) {
                 arrivals.push(arrival);
             }
         }
@@ -82,7 +88,7 @@ impl Worker {
             self.look_ahead(&arrivals);
         }
         for arrival in arrivals.drain(..) {
-            self.dispatch(arrival);
+            self.dispatch(came, arrival);
         }
         self.arrivals = arrivals;
     }
@@ -106,7 +112,7 @@ impl Worker {
     }
 
     /// Verifies a packet; `None` when it was accounted for here and is gone.
-    fn classify(&mut self, port: u8, frame: Frame) -> Option<Arrival> {
+    fn classify(&mut self, port: u8, came: Came, frame: Frame) -> Option<Arrival> {
         let bytes = self.pool.bytes(&frame);
         let verified = self.ports[usize::from(port)].verified;
         let parsed = packet::parse(bytes).and_then(|packet| {
@@ -127,7 +133,7 @@ impl Worker {
         };
         match packet.transport {
             Transport::Tcp { header, payload_offset } => {
-                let key = flow_of(&packet, &header);
+                let key = FlowKey::of_segment(&packet, &header);
                 Some(Arrival {
                     frame,
                     header,
@@ -141,8 +147,7 @@ impl Worker {
                 })
             }
             Transport::IcmpError(error) => {
-                self.on_icmp_error(&error);
-                self.consume(frame);
+                self.on_icmp_error(port, came, &error, frame);
                 None
             }
             Transport::Other => {
@@ -152,7 +157,7 @@ impl Worker {
         }
     }
 
-    fn dispatch(&mut self, arrival: Arrival) {
+    fn dispatch(&mut self, came: Came, arrival: Arrival) {
         match self.flows.lookup(&arrival.key, arrival.hash).map(Slot::decode) {
             Some(Slot::Leg { pair, side }) => self.on_leg(pair, side, arrival),
             Some(Slot::Dormant { index, side }) => match self.wake(index) {
@@ -160,7 +165,11 @@ impl Worker {
                 None => self.drop_frame(arrival.frame, DropReason::AllAwakeBusy),
             },
             Some(Slot::TimeWait { index }) => self.on_time_wait(index, arrival),
-            None => self.on_unknown(arrival),
+            None => {
+                if let Some(arrival) = self.keep_own(came, arrival) {
+                    self.on_unknown(arrival);
+                }
+            }
         }
     }
 
@@ -287,31 +296,36 @@ impl Worker {
         self.replies.push((path.port, frame));
     }
 
-    /// A router or the peer's host says something about a segment of ours; its leg learns of it.
-    fn on_icmp_error(&mut self, error: &IcmpError) {
-        let quoted = &error.quoted;
-        let key = FlowKey::new(
-            SocketAddr::new(quoted.source, quoted.source_port),
-            SocketAddr::new(quoted.destination, quoted.destination_port),
-        );
-        // A leg that sleeps has nothing in flight that an error could be about.
-        let Some(Slot::Leg { pair, side }) =
-            self.flows.lookup(&key, self.hash(&key)).map(Slot::decode)
-        else {
-            return;
-        };
+    /// A router or the peer's host says something about a segment of ours; its leg learns of it. Whose
+    /// it is, the segment says that it quotes.
+    fn on_icmp_error(&mut self, port: u8, came: Came, error: &IcmpError, frame: Frame) {
+        let key = FlowKey::of_quoted(error);
+        let hash = self.hash(&key);
+        match self.flows.lookup(&key, hash).map(Slot::decode) {
+            Some(Slot::Leg { pair, side }) => self.on_error_about(pair, side, &key, error),
+            // A leg that sleeps has nothing in flight that an error could be about.
+            Some(_) => {}
+            None => match self.keep_own_frame(came, (port, &key, hash), frame) {
+                Some(frame) => return self.consume(frame),
+                None => return,
+            },
+        }
+        self.consume(frame);
+    }
+
+    fn on_error_about(&mut self, pair: u32, side: Side, key: &FlowKey, error: &IcmpError) {
         let Some(leg) = self.pairs.get_mut(pair).and_then(|pair| pair.leg_mut(side)) else {
             return;
         };
         // RFC 5927 §4.1: who does not know what is in flight did not see our segment.
-        if !leg.tcp.is_outstanding(quoted.sequence) {
+        if !leg.tcp.is_outstanding(error.quoted.sequence) {
             return;
         }
         match error.kind {
             // RFC 1191, RFC 8201: the packet was too big for some hop.
             IcmpErrorKind::PacketTooBig { mtu } => {
                 let mtu = mtu.try_into().unwrap_or(u16::MAX);
-                if let Some(mss) = believed_mss(mtu, leg.tcp.path_mss(), &key) {
+                if let Some(mss) = believed_mss(mtu, leg.tcp.path_mss(), key) {
                     leg.tcp.on_path_mtu(&mut context!(self), mss);
                 }
             }
@@ -331,20 +345,6 @@ impl Worker {
     pub(super) fn drop_frame(&mut self, frame: Frame, reason: DropReason) {
         self.telemetry.ledger.dropped(reason);
         self.pool.free(frame);
-    }
-}
-
-/// The flow of a packet that was sent to us.
-fn flow_of(packet: &Packet, header: &TcpHeader) -> FlowKey {
-    match (packet.destination, packet.source) {
-        (IpAddr::V4(local), IpAddr::V4(remote)) => FlowKey::from_ipv4(
-            (local.octets(), header.destination_port),
-            (remote.octets(), header.source_port),
-        ),
-        (local, remote) => FlowKey::new(
-            SocketAddr::new(local, header.destination_port),
-            SocketAddr::new(remote, header.source_port),
-        ),
     }
 }
 

@@ -18,6 +18,11 @@ pub(super) struct Lab {
 impl Lab {
     /// `None`, having said why, where namespaces cannot be made.
     pub(super) fn new() -> Option<Lab> {
+        Lab::with_queues(1)
+    }
+
+    /// The same, where all interfaces have so many queues each way.
+    pub(super) fn with_queues(queues: u32) -> Option<Lab> {
         if !nix::unistd::geteuid().is_root() {
             // Past the harness, which would swallow it, and on a line of its own.
             let _ = writeln!(io::stderr(), "\nSKIP AF_XDP on veth: not root, no namespaces");
@@ -33,12 +38,13 @@ impl Lab {
                 .unwrap();
         }
         let edge = lab.namespace("edge");
+        let queues = queues.to_string();
+        let queues = ["numrxqueues", &queues, "numtxqueues", &queues];
         for (port, host) in [("west", "left"), ("east", "right")] {
             let namespace = lab.namespace(host);
-            ip(&[
-                "-n", &edge, "link", "add", port, "type", "veth", "peer", "name", "eth", "netns",
-                &namespace,
-            ]);
+            let link = ["-n", &edge, "link", "add", port];
+            let peer = ["type", "veth", "peer", "name", "eth", "netns", &namespace];
+            ip(&[&link[..], &queues, &peer, &queues].concat());
             for (namespace, link) in [(&edge, port), (&namespace, "eth")] {
                 ip(&["-n", namespace, "link", "set", link, "up"]);
             }

@@ -1,0 +1,163 @@
+//! What lanes hand to each other: packets that came to one and are another's.
+//!
+//! Between each two lanes is a ring each way. A frame that crosses stays where it went until it is
+//! free there; as many go back as came, so that traffic which mostly crosses one way does not carry a
+//! lane's memory away.
+
+use ringroad_ring::{Consumer, Producer, ring};
+
+use super::bell::Bell;
+use super::hop::Crossing;
+use super::worker::{Stray, Worker};
+use crate::frame::{Burst, Frame, FramePool, Transit};
+use crate::limits::{BURST, HAND_OVER_ENTRIES};
+use crate::time::Instant;
+
+/// One lane's side of the rings to the others; none for a lane that is alone.
+#[derive(Debug, Default)]
+pub struct HandOver {
+    /// By owner; `None` at the lane's own place.
+    others: Vec<Option<Other>>,
+    /// What has come, by port.
+    taken: Vec<Burst>,
+}
+
+/// The way to another lane and back.
+#[derive(Debug)]
+struct Other {
+    to: Producer<Crossing<Handed>>,
+    from: Consumer<Crossing<Handed>>,
+    bell: Bell,
+    /// Frames that came from there and are still to go back.
+    owed: usize,
+    /// Something was put into the ring that the other may have to be woken for.
+    unheard: bool,
+}
+
+#[derive(Debug)]
+enum Handed {
+    /// Received by that port.
+    Packet { port: u8, frame: Transit },
+    /// Free, and back where it came from.
+    Back(Transit),
+}
+
+impl HandOver {
+    /// Of lanes that wake by `bells`, with so many ports each; in the order of the owners.
+    pub fn among(bells: &[Bell], ports: usize) -> Vec<HandOver> {
+        let count = bells.len();
+        let mut sides: Vec<HandOver> = (0..count)
+            .map(|_| HandOver {
+                others: (0..count).map(|_| None).collect(),
+                taken: (0..ports).map(|_| Burst::new()).collect(),
+            })
+            .collect();
+        for one in 0..count {
+            for other in one + 1..count {
+                let (to_other, from_one) = ring(HAND_OVER_ENTRIES);
+                let (to_one, from_other) = ring(HAND_OVER_ENTRIES);
+                sides[one].others[other] = Some(Other::new(to_other, from_other, &bells[other]));
+                sides[other].others[one] = Some(Other::new(to_one, from_one, &bells[one]));
+            }
+        }
+        sides
+    }
+
+    /// Takes in what others have handed over. Returns how many packets that were.
+    #[inline]
+    pub(super) fn take_in(&mut self, now: Instant, worker: &mut Worker) -> usize {
+        let mut found = 0;
+        for other in self.others.iter_mut().flatten() {
+            // No more than a burst from each: what comes by the lane's own ports waits, too.
+            for handed in other.from.pop_burst(BURST) {
+                let (port, frame) = match Crossing::into_inner(handed) {
+                    Handed::Packet { port, frame } => (port, frame),
+                    Handed::Back(frame) => {
+                        worker.pool.arrive_free(frame);
+                        continue;
+                    }
+                };
+                other.owed += 1;
+                found += 1;
+                let taken = &mut self.taken[usize::from(port)];
+                if taken.is_full() {
+                    worker.on_handed_over(now, port, taken);
+                }
+                if let Err(frame) = taken.push(worker.pool.arrive(frame)) {
+                    debug_assert!(false, "it has just been emptied");
+                    worker.pool.free(frame);
+                }
+            }
+        }
+        for (port, taken) in (0..).zip(&mut self.taken) {
+            if !taken.is_empty() {
+                worker.on_handed_over(now, port, taken);
+            }
+        }
+        found
+    }
+
+    /// Hands over what has come to `worker` and is another's, and gives frames back.
+    #[inline]
+    pub(super) fn give(&mut self, worker: &mut Worker) {
+        if self.others.is_empty() {
+            return;
+        }
+        worker.hand_over(|pool, stray| self.give_one(pool, stray));
+        for other in self.others.iter_mut().flatten() {
+            other.give_back(&mut worker.pool);
+            if std::mem::take(&mut other.unheard) {
+                other.bell.ring();
+            }
+        }
+    }
+
+    fn give_one(&mut self, pool: &mut FramePool, stray: Stray) -> Result<(), Frame> {
+        let Stray { owner, port, frame } = stray;
+        match self.others.get_mut(usize::from(owner)) {
+            Some(Some(other)) if other.to.room() > 0 => {
+                let handed = Handed::Packet { port, frame: pool.depart(frame) };
+                if let Err(handed) = other.to.push(Crossing::new(handed)) {
+                    unreachable!("there was room for {handed:?}");
+                }
+                other.unheard = true;
+                Ok(())
+            }
+            _ => Err(frame),
+        }
+    }
+
+    /// Takes home what has come, when the lane ends.
+    pub(super) fn close(&mut self, pool: &mut FramePool) {
+        for handed in
+            self.others.iter_mut().flatten().flat_map(|other| other.from.pop_burst(usize::MAX))
+        {
+            match Crossing::into_inner(handed) {
+                Handed::Packet { frame, .. } | Handed::Back(frame) => pool.arrive_free(frame),
+            }
+        }
+    }
+
+    /// Whether something has come.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.others.iter().flatten().any(|other| !other.from.is_empty())
+    }
+}
+
+impl Other {
+    fn new(to: Producer<Crossing<Handed>>, from: Consumer<Crossing<Handed>>, bell: &Bell) -> Self {
+        Other { to, from, bell: bell.clone(), owed: 0, unheard: false }
+    }
+
+    /// Packets go before: there is no hurry, as long as this lane has what it needs.
+    #[inline]
+    fn give_back(&mut self, pool: &mut FramePool) {
+        let count = self.owed.min(pool.spare_count()).min(pool.free_count());
+        if count > 0 {
+            let mut free = (0..count)
+                .map(|_| pool.depart_free().expect("so many frames are free"))
+                .map(|frame| Crossing::new(Handed::Back(frame)));
+            self.owed -= self.to.push_burst(&mut free);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! A core that has the devices and no connections: the RX and TX stages of the pipeline.
+//!
+//! One turn: what the devices received goes through the gate and to the workers' rings (`rx.rs`);
+//! what the workers and Linux send goes to the devices; frames that the devices are done with go
+//! home. The workers are lanes whose ports are rings ([`super::hop`]).
+
+use std::time::Duration;
+
+use ringroad_ebpf::CookieService;
+
+use super::board::Board;
+use super::control::{Command, Commands, Mailbox};
+use super::gate::Gate;
+use super::hop::{Crossing, Hops};
+use super::idle::{Idle, IdlePolicy, Pause};
+use super::lane::Cookies;
+use super::pressure::Load;
+use super::rx::Rx;
+use super::told::Told;
+use crate::flow::{FlowHasher, Steering};
+use crate::frame::{Burst, FramePool};
+use crate::limits::{BURST, WORKERS_LOOK};
+use crate::port::Port;
+use crate::telemetry::{FrameCounts, Snapshot};
+use crate::time::Instant;
+
+/// See the module.
+#[derive(Debug)]
+pub struct IoStage<P: Port, G: Gate> {
+    pool: FramePool,
+    ports: Vec<P>,
+    received: Burst,
+    rx: Rx,
+    gate: G,
+    /// What is on its way to each port.
+    out: Vec<Burst>,
+    workers: Vec<WorkerEnd>,
+    /// A worker that has not turned for so long takes nothing new.
+    stalled_after: Duration,
+    /// Whose turn it is to send first, so that no worker starves the others.
+    first: usize,
+    cookies: Cookies,
+    /// What the gate was last told of each service.
+    told: Vec<Told>,
+    says: Vec<CookieService>,
+    /// When the workers are looked at next.
+    next_look: Instant,
+    mailbox: Mailbox,
+    idle: Idle,
+}
+
+/// What an [`IoStage`] is made from.
+#[derive(Debug)]
+pub struct IoSettings<P, G> {
+    pub ports: Vec<P>,
+    pub gate: G,
+    /// Which worker has a flow, by the workers' own hash.
+    pub steering: Steering,
+    pub hasher: FlowHasher,
+    /// In the order of the owners that `steering` names.
+    pub workers: Vec<WorkerEnd>,
+    /// A worker that has not turned for so long takes nothing new.
+    pub stalled_after: Duration,
+    /// How the services answer SYNs that are answered by cookies.
+    pub says: Vec<CookieService>,
+    pub mailbox: Mailbox,
+    pub idle: IdlePolicy,
+}
+
+/// A worker, seen from the core with the devices.
+#[derive(Debug)]
+pub struct WorkerEnd {
+    pub hops: Hops,
+    pub board: Board,
+    pub commands: Commands,
+}
+
+impl<P: Port, G: Gate> IoStage<P, G> {
+    /// `pool` is that of the ports.
+    pub fn new(pool: FramePool, settings: IoSettings<P, G>) -> Self {
+        let IoSettings { ports, gate, steering, hasher, workers, stalled_after, .. } = settings;
+        let IoSettings { says, mailbox, idle, .. } = settings;
+        assert_eq!(usize::from(steering.owners()), workers.len(), "each owner is a worker");
+        let verified = ports.iter().map(Port::verifies_checksums).collect();
+        IoStage {
+            pool,
+            received: Burst::new(),
+            rx: Rx::new(steering, hasher, verified),
+            out: ports.iter().map(|_| Burst::new()).collect(),
+            ports,
+            gate,
+            workers,
+            stalled_after,
+            first: 0,
+            told: vec![Told::NOTHING; says.len()],
+            says,
+            next_look: Instant::ZERO,
+            cookies: Cookies::Off,
+            mailbox,
+            idle: Idle::new(idle),
+        }
+    }
+
+    /// When the shield ahead answers new connections. Unless this is said, it never does.
+    pub fn set_cookies(&mut self, cookies: Cookies) {
+        self.tell_of_cookies(cookies.are_on());
+        self.cookies = cookies;
+    }
+
+    pub fn cookies(&self) -> &Cookies {
+        &self.cookies
+    }
+
+    /// Polls until told to stop, after the workers have ended; returns the last counts. `clock` is
+    /// read once a turn.
+    pub fn run(mut self, mut clock: impl FnMut() -> Instant, mut last: Snapshot) -> Snapshot {
+        while self.obey() {
+            let found = self.turn(clock());
+            match self.idle.pause(found, &mut clock) {
+                Pause::None => {}
+                Pause::Nap => self.idle.nap(),
+                Pause::Sleep(now) => self.sleep(now),
+            }
+        }
+        self.close();
+        self.fill(&mut last);
+        last
+    }
+
+    /// One turn: receive, send, bring home. Returns the packets received and those sent.
+    pub fn turn(&mut self, now: Instant) -> usize {
+        let mut found = 0;
+        for (index, port) in self.ports.iter_mut().enumerate() {
+            port.set_now(now);
+            port.rx_burst(&mut self.pool, &mut self.received);
+            found += self.received.len();
+            self.gate.screen(now, index as u8, &mut self.pool, &mut self.received);
+            self.rx.on_burst(&mut self.pool, index, &mut self.received, &mut self.workers);
+        }
+        found += self.send(now);
+        self.bring_home();
+        self.report(now);
+        found
+    }
+
+    /// What Linux sends comes first: it is little, and bounded by the gate.
+    fn send(&mut self, now: Instant) -> usize {
+        let mut found = 0;
+        for index in 0..self.ports.len() {
+            let out = &mut self.out[index];
+            let waiting = out.len();
+            self.gate.relay(now, index as u8, &mut self.pool, out);
+            found += out.len() - waiting;
+            loop {
+                found += self.collect(index);
+                let out = &mut self.out[index];
+                if out.is_empty() {
+                    break;
+                }
+                self.ports[index].tx_burst(&mut self.pool, out);
+                if !out.is_empty() {
+                    // The device is full: its workers wait, as their rings fill up.
+                    break;
+                }
+            }
+            self.ports[index].flush(&mut self.pool);
+        }
+        self.first = if self.first + 1 < self.workers.len() { self.first + 1 } else { 0 };
+        found
+    }
+
+    /// Takes what the workers send by a port, as far as there is room in its burst.
+    fn collect(&mut self, port: usize) -> usize {
+        let out = &mut self.out[port];
+        let waiting = out.len();
+        let (later, sooner) = self.workers.split_at_mut(self.first);
+        for worker in sooner.iter_mut().chain(later) {
+            let room = BURST - out.len();
+            for loan in worker.hops.ports[port].tx.pop_burst(room) {
+                if let Err(frame) = out.push(self.pool.host(Crossing::into_inner(loan))) {
+                    debug_assert!(false, "no more were asked for than there is room");
+                    self.pool.free(frame);
+                }
+            }
+        }
+        out.len() - waiting
+    }
+
+    /// Loans go back to whom they are from; free frames come back to where devices get them.
+    fn bring_home(&mut self) {
+        for worker in &mut self.workers {
+            let Hops { fill, completion, lender, .. } = &mut worker.hops;
+            completion.push_burst(&mut self.pool.departing_guests(*lender).map(Crossing::new));
+            for transit in fill.pop_burst(usize::MAX) {
+                self.pool.arrive_free(Crossing::into_inner(transit));
+            }
+        }
+    }
+
+    /// Shows that this core is alive, and tells the gate how the workers are.
+    fn report(&mut self, now: Instant) {
+        self.mailbox.beat(now);
+        self.gate.beat(now);
+        self.look_at_pressure(now);
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + WORKERS_LOOK;
+        let workers = || self.workers.iter();
+        let turning = workers().all(|worker| !worker.is_stalled(now, self.stalled_after));
+        for (service, (told, says)) in self.told.iter_mut().zip(&mut self.says).enumerate() {
+            // Whose a new connection will be is not known before it is here: as long as one worker
+            // takes none, all are left to Linux.
+            let accepting = turning && workers().all(|worker| worker.board.is_accepting(service));
+            if let Some(accepting) = told.update(accepting, now) {
+                self.gate.set_accepting(service, accepting);
+            }
+            let (mss_v4, mss_v6) = workers()
+                .map(|worker| worker.board.mss(service))
+                .fold((u16::MAX, u16::MAX), |least, mss| (least.0.min(mss.0), least.1.min(mss.1)));
+            if (mss_v4, mss_v6) != (says.mss_v4, says.mss_v6) {
+                (says.mss_v4, says.mss_v6) = (mss_v4, mss_v6);
+                self.gate.set_cookie_mss(service, says);
+            }
+        }
+    }
+
+    #[inline]
+    fn look_at_pressure(&mut self, now: Instant) {
+        let Cookies::UnderPressure(pressure) = &mut self.cookies else { return };
+        if !pressure.is_due(now) {
+            return;
+        }
+        let half_open = self.workers.iter().map(|worker| worker.board.half_open()).sum();
+        let load = Load { syns: self.gate.new_connections(), half_open };
+        if let Some(on) = pressure.look(now, load) {
+            self.tell_of_cookies(on);
+            self.gate.set_pressure(on);
+        }
+    }
+
+    fn tell_of_cookies(&self, on: bool) {
+        self.workers.iter().for_each(|worker| worker.board.set_cookies_on(on));
+    }
+
+    /// Carries out what this core was told; `false` when it was told to stop.
+    pub fn obey(&mut self) -> bool {
+        while let Some(command) = self.mailbox.take() {
+            match command {
+                Command::Snapshot(mut snapshot, reply) => {
+                    self.fill(&mut snapshot);
+                    // A reader that has gone away wants no answer.
+                    let _ = reply.send(snapshot);
+                }
+                Command::CookieKeys(keys) => self.gate.set_cookie_keys(keys),
+                // The workers' business.
+                Command::Routes(_) | Command::Drain => {}
+                Command::Stop => return false,
+            }
+        }
+        true
+    }
+
+    pub fn pool(&self) -> &FramePool {
+        &self.pool
+    }
+
+    pub fn ports_mut(&mut self) -> &mut [P] {
+        &mut self.ports
+    }
+
+    /// Says what was counted here; see [`Snapshot`].
+    pub fn fill(&self, snapshot: &mut Snapshot) {
+        snapshot.telemetry.ledger = self.rx.ledger.clone();
+        for (slot, port) in snapshot.ports.iter_mut().zip(&self.ports) {
+            *slot = port.stats();
+        }
+        snapshot.frames = FrameCounts::of(&self.pool);
+        self.gate.fill(snapshot);
+    }
+
+    fn sleep(&mut self, now: Instant) {
+        self.mailbox.bell().arm();
+        if !self.has_waiting() {
+            let devices = self.ports.iter().map(Port::wait_fd);
+            let deadline = Instant::FAR_FUTURE;
+            self.idle.sleep(devices, self.gate.wait_fds(), &self.mailbox, now, deadline);
+        }
+        self.mailbox.bell().disarm();
+    }
+
+    /// Whether a worker has sent something, or a device is to be tried again.
+    fn has_waiting(&self) -> bool {
+        let hops = || self.workers.iter().map(|worker| &worker.hops);
+        self.out.iter().any(|out| !out.is_empty())
+            || hops().any(|hops| hops.ports.iter().any(|port| !port.tx.is_empty()))
+    }
+
+    /// Whether anything is on its way between this core and a worker, either way.
+    pub fn has_under_way(&self) -> bool {
+        let hops = || self.workers.iter().map(|worker| &worker.hops);
+        self.has_waiting() || hops().any(Hops::has_under_way)
+    }
+
+    /// Takes every frame back that is not a worker's.
+    pub fn close(&mut self) {
+        for (port, out) in self.ports.iter_mut().zip(&mut self.out) {
+            for frame in out.drain() {
+                self.pool.free(frame);
+            }
+            port.close(&mut self.pool);
+        }
+        self.gate.close(&mut self.pool);
+        self.bring_home();
+    }
+}
+
+impl WorkerEnd {
+    #[inline]
+    fn is_stalled(&self, now: Instant, after: Duration) -> bool {
+        now.since(self.commands.last_beat()) > after
+    }
+}

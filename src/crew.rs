@@ -1,0 +1,108 @@
+//! The threads that poll, as the control plane sees them: told together, asked together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use ringroad_engine::kernel::Routes;
+use ringroad_engine::stage::{Command, Commands, monotonic};
+use ringroad_engine::telemetry::Snapshot;
+use tokio::sync::oneshot;
+
+use crate::cores::CorePlan;
+
+/// See the module. There is at least one.
+#[derive(Clone, Debug)]
+pub(crate) struct Crew {
+    members: Arc<[Commands]>,
+}
+
+impl Crew {
+    pub(crate) fn new(members: Vec<Commands>) -> Self {
+        Crew { members: members.into() }
+    }
+
+    /// Tells all what Linux knows now.
+    pub(crate) fn tell_routes(&self, routes: &Arc<Routes>) {
+        for member in self.members.iter() {
+            // Never refused: the latest routes have a place of their own.
+            let _ = member.send(Command::Routes(routes.clone()));
+        }
+    }
+
+    /// Tells all, or nobody any more as soon as one is too busy to be told.
+    pub(crate) fn try_tell(&self, command: impl Fn() -> Command) -> bool {
+        self.members.iter().all(|member| member.send(command()).is_ok())
+    }
+
+    /// Tells all, each for as long as one may be busy; one that hangs is not waited for.
+    pub(crate) async fn tell(&self, command: impl Fn() -> Command) {
+        for member in self.members.iter() {
+            tell(member, command()).await;
+        }
+    }
+
+    /// What all have counted together. Each says what it counted at one instant; between those of
+    /// two lie microseconds.
+    pub(crate) async fn count(&self, services: usize, ports: usize) -> Result<Snapshot> {
+        let mut answers = Vec::with_capacity(self.members.len());
+        for member in self.members.iter() {
+            let (reply, answer) = oneshot::channel();
+            let empty = Box::new(Snapshot::new(services, ports));
+            if member.send(Command::Snapshot(empty, reply)).is_err() {
+                bail!("a polling thread takes no commands: it hangs, or is busy with earlier ones");
+            }
+            answers.push(answer);
+        }
+        let mut sum = Snapshot::new(services, ports);
+        for answer in answers {
+            sum.add(&*answer.await.context("a polling thread has ended")?);
+        }
+        Ok(sum)
+    }
+}
+
+impl Crew {
+    /// Says when a thread stands still and when it turns again; never ends.
+    pub(crate) async fn watch(&self, cores: &CorePlan, limit: Duration) {
+        let names: Vec<String> = cores.threads().map(|thread| thread.name).collect();
+        let mut stands = vec![false; self.members.len()];
+        loop {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+            let now = monotonic();
+            for ((member, name), stands) in self.members.iter().zip(&names).zip(&mut stands) {
+                let silent = now.since(member.last_beat());
+                let still = silent > limit.max(WATCH_INTERVAL);
+                match (still, *stands) {
+                    (true, false) => tracing::error!(
+                        "{name} has not turned for {silent:?}; its new connections are left to \
+                         Linux until it does"
+                    ),
+                    (false, true) => tracing::warn!("{name} turns again"),
+                    _ => {}
+                }
+                *stands = still;
+            }
+        }
+    }
+}
+
+/// Hands a command to a thread that may be busy; one that hangs is not waited for.
+pub(crate) async fn tell(member: &Commands, command: Command) {
+    let mut command = command;
+    for _ in 0..TELL_TRIES {
+        match member.send(command) {
+            Ok(()) => return,
+            Err(back) => command = back,
+        }
+        tokio::time::sleep(TELL_PAUSE).await;
+    }
+    tracing::error!("a polling thread takes no commands");
+}
+
+/// How often is looked whether all threads turn.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long a thread may take to look at its queue, in tries and time between them.
+const TELL_TRIES: u32 = 100;
+const TELL_PAUSE: Duration = Duration::from_millis(10);

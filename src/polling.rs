@@ -1,0 +1,263 @@
+//! From what a backend has opened to threads that poll, laid out as the plan of cores says.
+
+use std::mem::take;
+use std::num::NonZeroU8;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use ringroad_engine::flow::{Owner, Steering};
+use ringroad_engine::kernel::{Resolver, Routes};
+use ringroad_engine::port::Port;
+use ringroad_engine::proxy::require_source_ports;
+use ringroad_engine::stage::{
+    Board, Command, Commands, Cookies, Gate, HandOver, IdlePolicy, IoSettings, IoStage, Lane,
+    Mailbox, Worker, WorkerEnd, WorkerSettings, flow_hasher, hops, mailbox, monotonic,
+};
+use ringroad_engine::telemetry::Snapshot;
+use tokio::sync::mpsc;
+
+use crate::backend::Opened;
+use crate::cores::{self, CorePlan, PollingThread};
+use crate::crew;
+use crate::plan::Plan;
+
+/// The threads before they run: what each is told by.
+#[derive(Debug)]
+pub(crate) struct Posts {
+    io: Option<Post>,
+    /// Who has connections: lanes, or workers behind the I/O core.
+    owners: Vec<Post>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Post {
+    thread: PollingThread,
+    commands: Commands,
+    mailbox: Mailbox,
+}
+
+/// What the engine is made of, whatever its arrangement.
+#[derive(Debug)]
+pub(crate) struct Parts<P, G> {
+    pub(crate) opened: Opened<P>,
+    /// One for each that has devices, in their order.
+    pub(crate) gates: Vec<G>,
+    pub(crate) steering: Steering,
+    /// Of one worker that would have everything.
+    pub(crate) worker: WorkerSettings,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) resolver: Resolver,
+    pub(crate) cookies: Cookies,
+    pub(crate) idle: IdlePolicy,
+    /// Who has not turned for so long takes nothing new.
+    pub(crate) heartbeat_limit: Duration,
+}
+
+/// The threads at work.
+#[derive(Debug)]
+pub(crate) struct Polling {
+    io: Option<Working>,
+    owners: Vec<Working>,
+    ended: mpsc::UnboundedReceiver<()>,
+}
+
+#[derive(Debug)]
+struct Working {
+    commands: Commands,
+    thread: JoinHandle<Snapshot>,
+}
+
+impl Posts {
+    pub(crate) fn new(cores: &CorePlan) -> Result<Self> {
+        let posts = cores.threads().map(|thread| {
+            let (commands, mailbox) = mailbox()?;
+            Ok(Post { thread, commands, mailbox })
+        });
+        let mut posts = posts.collect::<Result<Vec<_>>>()?;
+        let io = cores.io.is_some().then(|| posts.remove(0));
+        Ok(Posts { io, owners: posts })
+    }
+
+    /// All that are told, in the order of the threads.
+    pub(crate) fn commands(&self) -> Vec<Commands> {
+        self.io.iter().chain(&self.owners).map(|post| post.commands.clone()).collect()
+    }
+
+    /// How many have connections.
+    pub(crate) fn owners(&self) -> Result<NonZeroU8> {
+        let owners = u8::try_from(self.owners.len()).ok().and_then(NonZeroU8::new);
+        owners.with_context(|| format!("{} cores are too many, or none", self.owners.len()))
+    }
+}
+
+impl Polling {
+    /// Starts all threads.
+    pub(crate) fn start<P, G>(posts: Posts, parts: Parts<P, G>, plan: &Plan) -> Result<Self>
+    where
+        P: Port + Send + 'static,
+        G: Gate + Send + 'static,
+    {
+        let hasher = flow_hasher(&parts.worker.secret);
+        require_source_ports(&parts.worker.services, &parts.steering, &hasher)?;
+        let Posts { io, owners } = posts;
+        let (ended, all_ended) = mpsc::unbounded_channel();
+        let spawn = Spawn { services: plan.services.len(), ports: plan.ports.len(), ended };
+        let (io, owners) = match io {
+            None => (None, parts.lanes(owners, &spawn)?),
+            Some(io) => parts.pipeline(io, owners, plan, &spawn)?,
+        };
+        Ok(Polling { io, owners, ended: all_ended })
+    }
+
+    /// Returns as soon as one has ended by itself.
+    pub(crate) async fn ended(&mut self) {
+        // The channel is open as long as a thread runs.
+        let _ = self.ended.recv().await;
+    }
+
+    /// Has all end, and returns what they have counted. Who has devices ends last: the others have
+    /// resets to send, and frames to bring home.
+    pub(crate) async fn stop(self) -> Result<Snapshot> {
+        let mut sum = None;
+        for threads in [self.owners, self.io.into_iter().collect()] {
+            for working in &threads {
+                crew::tell(&working.commands, Command::Stop).await;
+            }
+            for working in threads {
+                let last = working.thread.join().map_err(|_| {
+                    anyhow!("a polling thread ended by a fault of its own; see above")
+                })?;
+                match &mut sum {
+                    None => sum = Some(last),
+                    Some(sum) => sum.add(&last),
+                }
+            }
+        }
+        sum.context("nothing has polled")
+    }
+}
+
+impl<P, G> Parts<P, G>
+where
+    P: Port + Send + 'static,
+    G: Gate + Send + 'static,
+{
+    /// What one of the owners is told.
+    fn settings_of(&self, index: u8) -> WorkerSettings {
+        let services = self.worker.services.iter().cloned();
+        WorkerSettings {
+            owner: Owner::new(self.steering.clone(), index),
+            services: services.map(|service| service.share(&self.steering)).collect(),
+            ..self.worker.clone()
+        }
+    }
+
+    /// Run to completion: each does all for itself.
+    fn lanes(mut self, posts: Vec<Post>, spawn: &Spawn) -> Result<Vec<Working>> {
+        let bells: Vec<_> = posts.iter().map(|post| post.mailbox.bell().clone()).collect();
+        let others = HandOver::among(&bells, spawn.ports);
+        let (lanes, gates) = (take(&mut self.opened.lanes), take(&mut self.gates));
+        let all = (0..).zip(posts).zip(lanes).zip(gates).zip(others);
+        let lanes = all.map(|((((index, post), (pool, ports)), gate), others)| {
+            let Post { thread, commands, mailbox } = post;
+            let settings = self.settings_of(index);
+            let worker = Worker::new(settings, pool, self.routes.clone(), monotonic());
+            let resolver = self.resolver.clone();
+            let mut lane = Lane::new(worker, ports, gate, resolver, mailbox, self.idle);
+            lane.set_cookies(self.cookies.clone());
+            lane.set_others(others);
+            spawn.thread(thread, commands, |last| lane.run(monotonic, last))
+        });
+        lanes.collect()
+    }
+
+    /// Pipeline: one has the devices, the others the connections.
+    fn pipeline(
+        mut self,
+        io: Post,
+        posts: Vec<Post>,
+        plan: &Plan,
+        spawn: &Spawn,
+    ) -> Result<(Option<Working>, Vec<Working>)> {
+        let (pool, ports) = self.opened.lanes.pop().context("no ports were opened")?;
+        let gate = self.gates.pop().context("nothing is put in front")?;
+        let mut ends = Vec::new();
+        let mut lanes = Vec::new();
+        for ((index, post), pool) in (0..).zip(posts).zip(take(&mut self.opened.workers)) {
+            let Post { thread, commands, mailbox } = post;
+            let (ports, hops) = hops(ports.len(), &pool, mailbox.bell(), io.mailbox.bell());
+            let mut settings = self.settings_of(index);
+            for (identity, port) in settings.ports.iter_mut().zip(&ports) {
+                identity.verified = port.verifies_checksums();
+            }
+            let board = Board::new(settings.services.len());
+            let worker = Worker::new(settings, pool, self.routes.clone(), monotonic());
+            let resolver = self.resolver.clone();
+            let lane = Lane::new(worker, ports, board.clone(), resolver, mailbox, self.idle);
+            ends.push(WorkerEnd { hops, board, commands: commands.clone() });
+            lanes.push((thread, commands, lane));
+        }
+        let settings = IoSettings {
+            ports,
+            gate,
+            steering: self.steering.clone(),
+            hasher: flow_hasher(&self.worker.secret),
+            workers: ends,
+            stalled_after: self.heartbeat_limit,
+            says: plan.cookies.clone(),
+            mailbox: io.mailbox,
+            idle: self.idle,
+        };
+        let mut stage = IoStage::new(pool, settings);
+        stage.set_cookies(self.cookies);
+        let io = spawn.thread(io.thread, io.commands, |last| stage.run(monotonic, last))?;
+        let workers = lanes.into_iter().map(|(thread, commands, lane)| {
+            spawn.thread(thread, commands, |last| lane.run(monotonic, last))
+        });
+        Ok((Some(io), workers.collect::<Result<_>>()?))
+    }
+}
+
+/// How a thread is started, whatever it does.
+#[derive(Debug)]
+struct Spawn {
+    services: usize,
+    ports: usize,
+    ended: mpsc::UnboundedSender<()>,
+}
+
+impl Spawn {
+    fn thread(
+        &self,
+        PollingThread { name, core }: PollingThread,
+        commands: Commands,
+        run: impl FnOnce(Snapshot) -> Snapshot + Send + 'static,
+    ) -> Result<Working> {
+        let last = Snapshot::new(self.services, self.ports);
+        let ended = Ended(self.ended.clone());
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            let _ended = ended;
+            if let Err(error) = cores::pin(core) {
+                tracing::warn!("{error}");
+            }
+            // Naps and timeouts are meant to the microsecond.
+            let _ = nix::sys::prctl::set_timerslack(1);
+            run(last)
+        })?;
+        Ok(Working { commands, thread })
+    }
+}
+
+/// Says that a thread has ended, also when it panics.
+#[derive(Debug)]
+struct Ended(mpsc::UnboundedSender<()>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // Nobody listens any more when the engine ends by itself.
+        let _ = self.0.send(());
+    }
+}
