@@ -179,8 +179,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         self.gate.beat(now);
         self.gate.set_half_open(self.worker.half_open());
         self.look_at_pressure(now);
+        self.others.look(now);
         for (service, told) in self.told.iter_mut().enumerate() {
-            if let Some(accepting) = told.update(self.worker.is_accepting(service), now) {
+            let accepting = self.others.accept(service, self.worker.is_accepting(service));
+            if let Some(accepting) = told.update(accepting, now) {
                 self.gate.set_accepting(service, accepting);
             }
             let origin_mss = self.worker.origin_mss(service);
@@ -270,7 +272,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             port.close(&mut self.worker.pool);
         }
         self.gate.close(&mut self.worker.pool);
-        self.others.close(&mut self.worker.pool);
+        self.others.close(&mut self.worker);
     }
 }
 
