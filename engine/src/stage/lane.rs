@@ -47,11 +47,13 @@ impl Cookies {
         }
     }
 
-    fn since(&self) -> Option<Instant> {
-        match self {
+    /// What is to be said of them, and of connections that are half open.
+    pub(super) fn handshakes(&self, half_open: usize) -> Handshakes {
+        let since = match self {
             Cookies::Off | Cookies::Always => None,
             Cookies::UnderPressure(pressure) => pressure.since(),
-        }
+        };
+        Handshakes { half_open: half_open as u64, cookies: self.are_on(), since }
     }
 }
 
@@ -163,12 +165,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         for (slot, port) in snapshot.ports.iter_mut().zip(&self.io.ports) {
             *slot = port.stats();
         }
-        snapshot.handshakes.clear();
-        snapshot.handshakes.push(Handshakes {
-            half_open: self.worker.half_open() as u64,
-            cookies: self.cookies.are_on(),
-            since: self.cookies.since(),
-        });
+        // Where others decide on cookies, they speak of handshakes, too.
+        if self.gate.cookies_on().is_none() {
+            snapshot.handshakes.push(self.cookies.handshakes(self.worker.half_open()));
+        }
         self.gate.fill(snapshot);
     }
 
