@@ -46,7 +46,7 @@ fn a_fresh_run_holds() {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is set");
     let seed = u64::from(since.subsec_nanos());
     eprintln!("\na fresh run: ringroad sim --scenario mixed --seed {seed}");
-    play(Scenario::Mixed, seed);
+    play(&Scenario::Mixed.case(seed));
 }
 
 #[test]
