@@ -4,6 +4,7 @@ import random
 import socket
 import time
 
+from harness.arrangement import everywhere
 from harness.case import EdgeCase
 from harness.content import digest_of_file
 from harness.edge import service, service_v6
@@ -28,6 +29,7 @@ class Cookies(EdgeCase):
         super().setUp()
         self.needs("shield")
 
+    @everywhere
     def test_files_arrive_unchanged(self):
         path, digest = self.random_file(SIZE)
         self.nginx(f"server {{ listen 80; root {path.parent}; }}")

@@ -90,19 +90,15 @@ class Asleep(IdleCase):
         self.assertLess(sleeping - spinning, EXTRA_MOST)
 
 
-class SeveralQueues(Dpdk):
-    """Of several queues of a device, none wakes the engine."""
-
-    def ports(self, *devices, **named):
-        return [{**port, "queues": 2} for port in super().ports(*devices, **named)]
-
-
 class Blind(IdleCase):
+    """Of several queues of a device of DPDK's, none wakes the engine."""
+
     drivers = ("dpdk",)
 
     @classmethod
-    def make_driver(cls):
-        return SeveralQueues()
+    def make_driver(cls, queues):
+        del queues
+        return Dpdk(queues=2)
 
     def test_device_that_cannot_wake_the_engine_is_looked_at_now_and_then(self):
         with self.edge(service(PORT), frames=FRAMES_OF_FOUR_QUEUES) as edge:

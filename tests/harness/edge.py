@@ -108,6 +108,11 @@ class Ringroad:
     def pid(self):
         return self._process.pid
 
+    @property
+    def socket(self):
+        """Where it answers `stats` and its like."""
+        return self._socket
+
     def start(self):
         driver = self._lab.driver
         self._traces_before = traces(self._lab)
