@@ -83,14 +83,17 @@ impl Excuses<'_> {
 
     /// A cookie is proven by the client's first segment alone: where another comes first, Linux knows of
     /// no connection, and says so, as it does behind its own cookies (docs/operations.md, SYN cookies).
-    /// And none is good any more when its key is gone.
+    /// None is good any more when its key is gone; and this Linux, as behind a device of the engine's own,
+    /// opens none of those that come when the engine is full.
     fn unproven(&self, client: &Client, peer: &Peer) -> bool {
         let network = &self.case.networks[CLIENTS][client.network];
         let loses_keys =
             |fault: &AdminFault| matches!(fault.kind, AdminFaultKind::Keys(periods) if periods > 1);
         self.case.cookies != CookieUse::Off
             && peer.received.is_empty()
-            && (overtakes(network) || self.case.admin_faults.iter().any(loses_keys))
+            && (overtakes(network)
+                || self.counters.fell_back > 0
+                || self.case.admin_faults.iter().any(loses_keys))
     }
 
     /// A SYN between the ends of a connection that was left to Linux makes it the engine's, when that has
