@@ -129,6 +129,8 @@ impl<P: Port, G: Gate> IoStage<P, G> {
 
     /// One turn: receive, send, bring home. Returns the packets received and those sent.
     pub fn turn(&mut self, now: Instant) -> usize {
+        // What the gate is to know, it knows before it is shown what has come.
+        self.report(now);
         let mut found = 0;
         for (index, port) in self.ports.iter_mut().enumerate() {
             port.set_now(now);
@@ -139,7 +141,6 @@ impl<P: Port, G: Gate> IoStage<P, G> {
         }
         found += self.send(now);
         self.bring_home();
-        self.report(now);
         found
     }
 

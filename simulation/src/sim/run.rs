@@ -245,6 +245,10 @@ impl<'a> Run<'a> {
     /// While a worker stands still the others serve what they have (that nothing of theirs is overdue is
     /// seen above), and what is new is Linux's: nobody knows whose it would be.
     fn look_at_stalls(&mut self) -> Result<(), Failure> {
+        // What the shield has answered by a cookie is the engine's when it is proven, however late.
+        if self.case.cookies != CookieUse::Off {
+            return Ok(());
+        }
         let edge = &self.world.edge;
         let accepted = self.world.counters().accepted;
         let Some(since) = edge.stands_still_since(self.turned_at) else {
