@@ -280,10 +280,11 @@ impl<P: Wire, G: Gate> Edge<P, G> {
         at_rest.map(Worker::next_deadline).min().unwrap_or(Instant::FAR_FUTURE)
     }
 
-    /// The workers that do not stand still.
+    /// The workers that do not stand still, and have caught up with what they slept over.
     fn turning(&self, now: Instant) -> impl Iterator<Item = &Worker> {
         let stalls = self.stalls();
-        let stands = move |index: usize| stalls.get(index).is_some_and(|stall| stall.lasts(now));
+        let stands =
+            move |index: usize| stalls.get(index).is_some_and(|stall| stall.until + CATCH_UP > now);
         let workers = self.workers().enumerate();
         workers.filter(move |(index, _)| !stands(*index)).map(|(_, worker)| worker)
     }
@@ -390,5 +391,8 @@ impl<P: Wire, G: Gate> Pipeline<P, G> {
 
 /// As the engine's default.
 const STALLED_AFTER: Duration = Duration::from_millis(100);
+
+/// What a worker may take to do what came due while it stood still: it does so much in a turn.
+const CATCH_UP: Duration = Duration::from_millis(10);
 
 const TURNS_TO_STOP: usize = 10_000;
