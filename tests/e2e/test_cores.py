@@ -11,7 +11,7 @@ from harness.edge import RINGROAD, service
 from harness.greeting import GreetingCase
 from harness.lab import EDGE_V4
 from harness.sockets import EchoServer, receive_exactly
-from harness.threads import CallCount, halted, threads
+from harness.threads import CallCount, halted, polling_threads, threads
 
 PORT = 80
 SSH_LIKE_PORT = 2222
@@ -129,15 +129,9 @@ class Calls(EdgeCase):
             self.skipTest("strace is not installed")
         self.nginx(HELLO)
         with self.edge(service(PORT), idle="spin") as edge:
-            polling = {
-                name: tid
-                for name, tid in threads(edge.pid).items()
-                if name == "io" or name.startswith(("lane-", "worker-"))
-            }
             load = self.spawn("client", "wrk", "-t1", "-c16", "-d4s", f"http://{EDGE_V4}/")
-            counts = {
-                name: CallCount(self.spawn, tid, self.folder) for name, tid in polling.items()
-            }
+            polling = polling_threads(edge.pid).items()
+            counts = {name: CallCount(self.spawn, tid, self.folder) for name, tid in polling}
             time.sleep(1.0)
             calls = {name: count.finish() for name, count in counts.items()}
             self.assertIn("Requests/sec", load.expect_success(20))

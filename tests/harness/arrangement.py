@@ -20,6 +20,8 @@ class Arrangement:
     # Of each port, and of the cables.
     queues: int = 1
     drivers: tuple = tuple(DRIVERS)
+    # What an engine that lies so cannot promise, and why.
+    lacks: dict = field(default_factory=dict)
 
 
 RUN_TO_COMPLETION = Arrangement("run-to-completion")
@@ -39,6 +41,9 @@ ARRANGEMENTS = {
             {"arrangement": "run-to-completion", "cores": _TWO},
             queues=2,
             drivers=("af_xdp",),  # Of a device of DPDK's one core has all queues.
+            lacks={
+                "limits for all": "each lane has its share of a limit, and of what comes",
+            },
         ),
         # One core for all of it, several queues.
         Arrangement("queues", queues=2),

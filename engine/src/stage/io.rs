@@ -231,8 +231,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
         if !pressure.is_due(now) {
             return;
         }
-        let half_open = self.workers.iter().map(|worker| worker.board.half_open()).sum();
-        let load = Load { syns: self.gate.new_connections(), half_open };
+        let load = Load { syns: self.gate.new_connections(), half_open: half_open(&self.workers) };
         if let Some(on) = pressure.look(now, load) {
             self.tell_of_cookies(on);
             self.gate.set_pressure(on);
@@ -276,6 +275,8 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             *slot = port.stats();
         }
         snapshot.frames = FrameCounts::of(&self.pool);
+        snapshot.handshakes.clear();
+        snapshot.handshakes.push(self.cookies.handshakes(half_open(&self.workers)));
         self.gate.fill(snapshot);
     }
 
@@ -313,6 +314,12 @@ impl<P: Port, G: Gate> IoStage<P, G> {
         self.gate.close(&mut self.pool);
         self.bring_home();
     }
+}
+
+/// Connections of all workers that are half open.
+#[inline]
+fn half_open(workers: &[WorkerEnd]) -> usize {
+    workers.iter().map(|worker| worker.board.half_open()).sum()
 }
 
 impl WorkerEnd {

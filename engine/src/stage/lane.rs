@@ -47,11 +47,13 @@ impl Cookies {
         }
     }
 
-    fn since(&self) -> Option<Instant> {
-        match self {
+    /// What is to be said of them, while so many connections are half open.
+    pub(super) fn handshakes(&self, half_open: usize) -> Handshakes {
+        let since = match self {
             Cookies::Off | Cookies::Always => None,
             Cookies::UnderPressure(pressure) => pressure.since(),
-        }
+        };
+        Handshakes { half_open: half_open as u64, cookies: self.are_on(), since }
     }
 }
 
@@ -164,11 +166,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             *slot = port.stats();
         }
         snapshot.handshakes.clear();
-        snapshot.handshakes.push(Handshakes {
-            half_open: self.worker.half_open() as u64,
-            cookies: self.cookies.are_on(),
-            since: self.cookies.since(),
-        });
+        // Where another core decides on cookies, it speaks for this one as well.
+        if self.gate.cookies_on().is_none() {
+            snapshot.handshakes.push(self.cookies.handshakes(self.worker.half_open()));
+        }
         self.gate.fill(snapshot);
     }
 
