@@ -92,6 +92,8 @@ class Ringroad:
             "ports without an engine",
             # Connections and floods are counted as if one core had them all.
             "limits for all",
+            # Whoever talks to it has one of their own.
+            "a core to spare",
         }
     )
 
