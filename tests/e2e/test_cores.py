@@ -120,11 +120,13 @@ class Calls(EdgeCase):
 
     arrangements = ("run-to-completion", "pipeline")
 
-    # What a thread with devices calls for each burst: AF_XDP's sockets are kicked, TAPs are read and
-    # written, DPDK's and ours to Linux.
-    of_devices = {"af_xdp": {"sendto", "recvfrom"}, "dpdk": {"read", "readv", "write", "writev"}}
-    # What it may call beside that while it is watched: asks its control plane for a neighbour, and
-    # hears of packets by the signals of DPDK's TAPs.
+    # What a thread with devices calls for each burst: AF_XDP's sockets are kicked. TAPs are read and
+    # written, DPDK's and ours to Linux; of packets DPDK's tell by a signal, to any thread.
+    of_devices = {
+        "af_xdp": {"sendto", "recvfrom"},
+        "dpdk": {"read", "readv", "write", "writev", "rt_sigreturn"},
+    }
+    # What else is called while it is watched: the control plane is asked for a neighbour, say.
     others_most = 100
 
     def test_none_but_for_packets(self):
