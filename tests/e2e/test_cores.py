@@ -11,7 +11,7 @@ from harness.edge import RINGROAD, service
 from harness.greeting import GreetingCase
 from harness.lab import EDGE_V4
 from harness.sockets import EchoServer, receive_exactly
-from harness.threads import CallCount, halted, threads
+from harness.threads import CallCount, halted, polling_threads, threads
 
 PORT = 80
 SSH_LIKE_PORT = 2222
@@ -120,28 +120,28 @@ class Calls(EdgeCase):
 
     arrangements = ("run-to-completion", "pipeline")
 
-    # What a thread with devices calls for each burst, and how: AF_XDP's sockets are kicked, a TAP is
-    # read and written, DPDK's at the far end and ours for Linux.
-    of_devices = {"af_xdp": {"sendto", "recvfrom"}, "dpdk": {"read", "readv", "write", "writev"}}
+    # What a thread with devices calls for each burst: AF_XDP's sockets are kicked. TAPs are read and
+    # written, DPDK's and ours to Linux; of packets DPDK's tell by a signal, to any thread.
+    of_devices = {
+        "af_xdp": {"sendto", "recvfrom"},
+        "dpdk": {"read", "readv", "write", "writev", "rt_sigreturn"},
+    }
+    # What else is called while it is watched: the control plane is asked for a neighbour, say.
+    others_most = 100
 
     def test_none_but_for_packets(self):
         if not shutil.which("strace"):
             self.skipTest("strace is not installed")
         self.nginx(HELLO)
         with self.edge(service(PORT), idle="spin") as edge:
-            polling = {
-                name: tid
-                for name, tid in threads(edge.pid).items()
-                if name == "io" or name.startswith(("lane-", "worker-"))
-            }
             load = self.spawn("client", "wrk", "-t1", "-c16", "-d4s", f"http://{EDGE_V4}/")
-            counts = {
-                name: CallCount(self.spawn, tid, self.folder) for name, tid in polling.items()
-            }
+            polling = polling_threads(edge.pid).items()
+            counts = {name: CallCount(self.spawn, tid, self.folder) for name, tid in polling}
             time.sleep(1.0)
             calls = {name: count.finish() for name, count in counts.items()}
             self.assertIn("Requests/sec", load.expect_success(20))
         print(f"    {calls}")
         for name, made in calls.items():
             allowed = set() if name.startswith("worker-") else self.of_devices[self.driver_name]
-            self.assertLessEqual(set(made), allowed, name)
+            others = {call: count for call, count in made.items() if call not in allowed}
+            self.assertLess(sum(others.values()), self.others_most, f"{name}: {others}")

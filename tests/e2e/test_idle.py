@@ -77,6 +77,7 @@ class Asleep(IdleCase):
     def test_who_sleeps_is_nearly_as_fast_as_who_spins(self):
         """Its median against the other's fastest tenth: whoever spins on a core that others want is
         often kept from it. Of both the best round, as others only ever add."""
+        self.needs("a core to spare")
         spinning = sleeping = 1.0
         for round in range(1, ROUNDS_MOST + 1):
             with self.edge(service(PORT), idle="spin"):

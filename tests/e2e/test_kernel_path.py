@@ -22,6 +22,7 @@ SSH_LIKE_PORT = 2222
 class Fallback(GreetingCase):
     @everywhere
     def test_kernel_serves_what_exceeds_max_connections(self):
+        self.needs("limits for all")
         self.greet("edge", b"kernel")
         with self.edge(service(PORT, max_connections=4)) as edge:
             self.assertEqual([self.served_by() for _ in range(6)], ["engine"] * 4 + ["kernel"] * 2)
@@ -31,6 +32,7 @@ class Fallback(GreetingCase):
             self.close_clients()
 
     def test_reset_refuses_what_exceeds_max_connections(self):
+        self.needs("limits for all")
         self.greet("edge", b"kernel")
         with self.edge(service(PORT, max_connections=2, fallback="reset")) as edge:
             self.assertEqual([self.served_by() for _ in range(2)], ["engine"] * 2)
@@ -40,6 +42,7 @@ class Fallback(GreetingCase):
             self.close_clients()
 
     def test_drop_leaves_what_exceeds_max_connections_unanswered(self):
+        self.needs("limits for all")
         self.greet("edge", b"kernel")
         with self.edge(service(PORT, max_connections=2, fallback="drop")) as edge:
             self.assertEqual([self.served_by() for _ in range(2)], ["engine"] * 2)

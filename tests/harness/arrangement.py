@@ -20,25 +20,32 @@ class Arrangement:
     # Of each port, and of the cables.
     queues: int = 1
     drivers: tuple = tuple(DRIVERS)
+    # What an engine that lies so cannot promise, and why.
+    lacks: dict = field(default_factory=dict)
 
 
 RUN_TO_COMPLETION = Arrangement("run-to-completion")
 
-# Cores that all machines have, which tests are run on.
-_TWO = [0, 1]
+# Cores that all machines have which tests are run on. Some have no others.
+_TWO = {"cores": [0, 1]}
+_NONE_TO_SPARE = {"a core to spare": "where all cores spin, who waits for an echo waits for a core"}
 
 ARRANGEMENTS = {
     each.name: each
     for each in (
         RUN_TO_COMPLETION,
         # One core has the devices, the other the connections.
-        Arrangement("pipeline", {"arrangement": "pipeline", "cores": _TWO}),
+        Arrangement("pipeline", {"arrangement": "pipeline", **_TWO}, lacks=_NONE_TO_SPARE),
         # Two cores that have a queue of each port, and connections of their own.
         Arrangement(
             "lanes",
-            {"arrangement": "run-to-completion", "cores": _TWO},
+            {"arrangement": "run-to-completion", **_TWO},
             queues=2,
             drivers=("af_xdp",),  # Of a device of DPDK's one core has all queues.
+            lacks={
+                "limits for all": "each lane has its share of a limit, and of what comes",
+                **_NONE_TO_SPARE,
+            },
         ),
         # One core for all of it, several queues.
         Arrangement("queues", queues=2),

@@ -66,12 +66,16 @@ class EdgeCase(unittest.TestCase):
 
     def promised(self, trait):
         """Whether this edge promises `trait`."""
-        return trait in EDGES[self.edge_name].traits and trait not in self.lab.driver.lacks
+        return trait in EDGES[self.edge_name].traits and trait not in self.lacks()
 
     def needs(self, trait):
         """Skips this test for an edge that does not promise `trait`."""
         if not self.promised(trait):
-            self.skipTest(self.lab.driver.lacks.get(trait, f"about ringroad's {trait}"))
+            self.skipTest(self.lacks().get(trait, f"about ringroad's {trait}"))
+
+    def lacks(self):
+        """What ringroad cannot promise as it is run here, and why."""
+        return self.lab.driver.lacks | self.arrangement.lacks
 
     @contextmanager
     def edge(self, *services, shield=None, **engine):

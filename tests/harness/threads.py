@@ -4,7 +4,7 @@ import ctypes
 import os
 import re
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PTRACE_DETACH, _PTRACE_SEIZE, _PTRACE_INTERRUPT = 17, 0x4206, 0x4207
@@ -18,8 +18,17 @@ _SUMMARY = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", 
 
 def threads(pid):
     """The threads of a process: their ids, by name."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return {Path(task, "comm").read_text().strip(): int(task.name) for task in tasks}
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError):  # It has just ended.
+            found[Path(task, "comm").read_text().strip()] = int(task.name)
+    return found
+
+
+def polling_threads(pid):
+    """Those of an engine that poll."""
+    names = re.compile(r"io|(lane|worker)-\d+")
+    return {name: tid for name, tid in threads(pid).items() if names.fullmatch(name)}
 
 
 @contextmanager

@@ -276,6 +276,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             *slot = port.stats();
         }
         snapshot.frames = FrameCounts::of(&self.pool);
+        snapshot.handshakes.clear();
         snapshot.handshakes.push(self.cookies.handshakes(half_open(&self.workers)));
         self.gate.fill(snapshot);
     }
@@ -314,6 +315,12 @@ impl<P: Port, G: Gate> IoStage<P, G> {
         self.gate.close(&mut self.pool);
         self.bring_home();
     }
+}
+
+/// Connections of all workers that are half open.
+#[inline]
+fn half_open(workers: &[WorkerEnd]) -> usize {
+    workers.iter().map(|worker| worker.board.half_open()).sum()
 }
 
 impl WorkerEnd {

@@ -47,7 +47,7 @@ impl Cookies {
         }
     }
 
-    /// What is to be said of them, and of connections that are half open.
+    /// What is to be said of them, while so many connections are half open.
     pub(super) fn handshakes(&self, half_open: usize) -> Handshakes {
         let since = match self {
             Cookies::Off | Cookies::Always => None,
@@ -165,7 +165,8 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         for (slot, port) in snapshot.ports.iter_mut().zip(&self.io.ports) {
             *slot = port.stats();
         }
-        // Where others decide on cookies, they speak of handshakes, too.
+        snapshot.handshakes.clear();
+        // Where another core decides on cookies, it speaks for this one as well.
         if self.gate.cookies_on().is_none() {
             snapshot.handshakes.push(self.cookies.handshakes(self.worker.half_open()));
         }

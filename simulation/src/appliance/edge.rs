@@ -271,12 +271,14 @@ impl<P: Wire, G: Gate> Edge<P, G> {
     pub fn next_deadline(&self, now: Instant) -> Instant {
         let stalls = self.stalls().iter().filter(|stall| stall.lasts(now));
         let goes_on = stalls.map(|stall| stall.until).min().unwrap_or(Instant::FAR_FUTURE);
-        goes_on.min(self.turning(now).map(Worker::next_deadline).min().unwrap_or(goes_on))
+        goes_on.min(
+            self.turning(now, Duration::ZERO).map(Worker::next_deadline).min().unwrap_or(goes_on),
+        )
     }
 
     /// The earliest timer of the workers that have nothing else to do and do not stand still.
     pub fn next_deadline_at(&self, now: Instant) -> Instant {
-        let at_rest = self.turning(now).filter(|worker| !worker.has_queued());
+        let at_rest = self.turning(now, CATCH_UP).filter(|worker| !worker.has_queued());
         at_rest.map(Worker::next_deadline).min().unwrap_or(Instant::FAR_FUTURE)
     }
 
