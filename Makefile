@@ -6,7 +6,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 # How long each fuzz target runs in `make fuzz` [seconds].
 FUZZ_SECONDS ?= 60
-# For example BENCH="--quick" or TESTS="--e2e test_relay".
+# For example BENCH="--quick", TESTS="--e2e test_relay" or TESTS="--e2e --arrangement pipeline".
 BENCH ?=
 TESTS ?=
 

@@ -27,8 +27,12 @@ async fn fetch(socket: &Path, path: &str) -> Result<Bytes> {
     let request =
         hyper::Request::get(path).header("host", "ringroad").body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;
-    if !response.status().is_success() {
-        bail!("the engine at {} answered {}", socket.display(), response.status());
+    let status = response.status();
+    let body = response.into_body().collect().await?.to_bytes();
+    if !status.is_success() {
+        // Its reason is one line.
+        let reason = String::from_utf8_lossy(&body);
+        bail!("the engine at {} answered {status}: {}", socket.display(), reason.trim_end());
     }
-    Ok(response.into_body().collect().await?.to_bytes())
+    Ok(body)
 }

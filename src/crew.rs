@@ -8,37 +8,51 @@ use ringroad_engine::kernel::Routes;
 use ringroad_engine::stage::{Command, Commands, monotonic};
 use ringroad_engine::telemetry::Snapshot;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cores::CorePlan;
 
 /// See the module. There is at least one.
 #[derive(Clone, Debug)]
 pub(crate) struct Crew {
-    members: Arc<[Commands]>,
+    members: Arc<[Member]>,
+}
+
+#[derive(Debug)]
+struct Member {
+    /// As Linux shows it.
+    name: String,
+    commands: Commands,
 }
 
 impl Crew {
-    pub(crate) fn new(members: Vec<Commands>) -> Self {
-        Crew { members: members.into() }
+    /// `commands`: of the threads that `cores` names, in their order.
+    pub(crate) fn new(cores: &CorePlan, commands: Vec<Commands>) -> Self {
+        let members = cores.threads().zip(commands);
+        Crew {
+            members: members
+                .map(|(thread, commands)| Member { name: thread.name, commands })
+                .collect(),
+        }
     }
 
     /// Tells all what Linux knows now.
     pub(crate) fn tell_routes(&self, routes: &Arc<Routes>) {
         for member in self.members.iter() {
             // Never refused: the latest routes have a place of their own.
-            let _ = member.send(Command::Routes(routes.clone()));
+            let _ = member.commands.send(Command::Routes(routes.clone()));
         }
     }
 
     /// Tells all, or nobody any more as soon as one is too busy to be told.
     pub(crate) fn try_tell(&self, command: impl Fn() -> Command) -> bool {
-        self.members.iter().all(|member| member.send(command()).is_ok())
+        self.members.iter().all(|member| member.commands.send(command()).is_ok())
     }
 
     /// Tells all, each for as long as one may be busy; one that hangs is not waited for.
     pub(crate) async fn tell(&self, command: impl Fn() -> Command) {
         for member in self.members.iter() {
-            tell(member, command()).await;
+            tell(&member.commands, command()).await;
         }
     }
 
@@ -46,32 +60,35 @@ impl Crew {
     /// two lie microseconds.
     pub(crate) async fn count(&self, services: usize, ports: usize) -> Result<Snapshot> {
         let mut answers = Vec::with_capacity(self.members.len());
-        for member in self.members.iter() {
+        for Member { name, commands } in self.members.iter() {
             let (reply, answer) = oneshot::channel();
             let empty = Box::new(Snapshot::new(services, ports));
-            if member.send(Command::Snapshot(empty, reply)).is_err() {
-                bail!("a polling thread takes no commands: it hangs, or is busy with earlier ones");
+            if commands.send(Command::Snapshot(empty, reply)).is_err() {
+                bail!(
+                    "{name} takes no commands: it hangs, or is busy with earlier ones; try again"
+                );
             }
-            answers.push(answer);
+            answers.push((name, answer));
         }
+        let until = Instant::now() + ANSWER_MAX;
         let mut sum = Snapshot::new(services, ports);
-        for answer in answers {
-            sum.add(&*answer.await.context("a polling thread has ended")?);
+        for (name, answer) in answers {
+            let answer = timeout_at(until, answer).await.ok().with_context(|| {
+                format!("{name} has not answered within {ANSWER_MAX:?}: it hangs; try again")
+            })?;
+            sum.add(&*answer.ok().with_context(|| format!("{name} has ended"))?);
         }
         Ok(sum)
     }
-}
 
-impl Crew {
     /// Says when a thread stands still and when it turns again; never ends.
-    pub(crate) async fn watch(&self, cores: &CorePlan, limit: Duration) {
-        let names: Vec<String> = cores.threads().map(|thread| thread.name).collect();
+    pub(crate) async fn watch(&self, limit: Duration) {
         let mut stands = vec![false; self.members.len()];
         loop {
-            tokio::time::sleep(WATCH_INTERVAL).await;
+            sleep(WATCH_INTERVAL).await;
             let now = monotonic();
-            for ((member, name), stands) in self.members.iter().zip(&names).zip(&mut stands) {
-                let silent = now.since(member.last_beat());
+            for (Member { name, commands }, stands) in self.members.iter().zip(&mut stands) {
+                let silent = now.since(commands.last_beat());
                 let still = silent > limit.max(WATCH_INTERVAL);
                 match (still, *stands) {
                     (true, false) => tracing::error!(
@@ -95,10 +112,14 @@ pub(crate) async fn tell(member: &Commands, command: Command) {
             Ok(()) => return,
             Err(back) => command = back,
         }
-        tokio::time::sleep(TELL_PAUSE).await;
+        sleep(TELL_PAUSE).await;
     }
     tracing::error!("a polling thread takes no commands");
 }
+
+/// How long a thread may take to say what it has counted: many times what one takes that is kept
+/// from its core by others.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// How often is looked whether all threads turn.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);

@@ -157,8 +157,11 @@ where
 
     /// Run to completion: each does all for itself.
     fn lanes(mut self, posts: Vec<Post>, spawn: &Spawn) -> Result<Vec<Working>> {
-        let bells: Vec<_> = posts.iter().map(|post| post.mailbox.bell().clone()).collect();
-        let others = HandOver::among(&bells, spawn.ports);
+        let commands: Vec<_> = posts.iter().map(|post| post.commands.clone()).collect();
+        let mut others = HandOver::among(&commands, spawn.ports);
+        if !self.steering.is_by_cards() {
+            HandOver::join(&mut others, &commands, spawn.services, self.heartbeat_limit);
+        }
         let (lanes, gates) = (take(&mut self.opened.lanes), take(&mut self.gates));
         let all = (0..).zip(posts).zip(lanes).zip(gates).zip(others);
         let lanes = all.map(|((((index, post), (pool, ports)), gate), others)| {

@@ -33,7 +33,7 @@ use crate::cores::CorePlan;
 use crate::crew::Crew;
 use crate::plan::Plan;
 use crate::polling::{Parts, Polling, Posts};
-use crate::stats::Names;
+use crate::stats::{Names, Stats};
 use crate::{cookies, cores, secret};
 
 /// Run the engine in the foreground
@@ -100,7 +100,7 @@ async fn serve<B: Backend>(
     mut stop: StopSignal,
 ) -> Result<()> {
     let posts = Posts::new(cores)?;
-    let crew = Crew::new(posts.commands());
+    let crew = Crew::new(cores, posts.commands());
     let told = crew.clone();
     let (watcher, routes) = Watcher::start(move |routes| told.tell_routes(&routes)).await?;
     let plan = match backend.awaits_addresses() {
@@ -190,7 +190,7 @@ async fn serve<B: Backend>(
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
         _ = admin.gather() => false,
-        _ = crew.watch(cores, config.engine.heartbeat_limit) => false,
+        _ = crew.watch(config.engine.heartbeat_limit) => false,
     };
     if !died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
@@ -208,16 +208,18 @@ async fn serve<B: Backend>(
 async fn drain(admin: &Admin, timeout: Duration) {
     admin.crew.tell(|| Command::Drain).await;
     let open = async {
-        while let Ok(stats) = admin.stats().await {
-            if stats.services.iter().all(|service| service.connections.active == 0) {
-                break;
-            }
+        // Of a thread that does not answer nothing is known.
+        while !admin.stats().await.is_ok_and(|stats| is_at_rest(&stats)) {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
     };
     if tokio::time::timeout(timeout, open).await.is_err() {
         tracing::warn!("connections are still open after {timeout:?}; they are reset");
     }
+}
+
+fn is_at_rest(stats: &Stats) -> bool {
+    stats.services.iter().all(|service| service.connections.active == 0)
 }
 
 /// What asks the engine to end.

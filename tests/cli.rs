@@ -130,7 +130,7 @@ mod usage {
             ),
             (
                 vec!["sim", "--scenario", "million-idle", "--connections", "0"],
-                "invalid value '0' for '--connections <N>': there can be from 1 to 4000000",
+                "invalid value '0' for '--connections <N>': there can be from 1 to 1048576",
             ),
         ] {
             let output = ringroad(&arguments).output().unwrap();

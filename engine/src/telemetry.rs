@@ -122,7 +122,7 @@ pub struct Snapshot {
     /// What the shield decided on packets for each service, in the same order; without those of
     /// connections that it knew.
     pub verdicts: Vec<ShieldCounters>,
-    /// One for each lane that has connections.
+    /// One for each core that has devices: a lane, or the one that receives for the workers.
     pub handshakes: Vec<Handshakes>,
     pub tcp: TcpCounters,
     pub frames: FrameCounts,

@@ -280,12 +280,13 @@ fn require_queues(port: &PortPlan, polled: u32) -> Result<()> {
     match receive_queues(port.identity.ifindex) {
         Ok(Some(queues)) if queues.total() != polled => {
             let kind = if queues.combined > 0 { "combined" } else { "rx" };
+            let total = queues.total();
             bail!(
-                "interface {name} receives on {} queues, and {polled} {} polled; give the port \
-                 \"queues: {}\", or the interface {polled} with `ethtool -L {name} {kind} {polled}`",
-                queues.total(),
+                "interface {name} receives on {total} queue{}, and {polled} {} polled; give the port \
+                 \"queues: {total}\", or the interface {polled} with `ethtool -L {name} {kind} \
+                 {polled}`",
+                if total == 1 { "" } else { "s" },
                 if polled == 1 { "is" } else { "are" },
-                queues.total()
             );
         }
         Ok(Some(_)) => {}

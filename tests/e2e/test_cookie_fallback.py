@@ -4,12 +4,12 @@ with all that the client offered, and without connection tracking."""
 import signal
 import socket
 import time
-from pathlib import Path
 
 from harness.edge import service
 from harness.greeting import GreetingCase
 from harness.handmade import HandmadeClient
 from harness.sockets import receive_exactly
+from harness.threads import polling_threads, threads
 
 PORT = 80
 ALWAYS = {"syn_cookies": "always"}
@@ -87,6 +87,7 @@ class CookieFallback(GreetingCase):
         return int(self.lab.run("edge", "sysctl", "-n", setting))
 
     def test_what_was_answered_before_the_service_was_full_is_accepted(self):
+        self.needs("limits for all")
         with self.edge(service(PORT, max_connections=1), shield=ALWAYS) as edge:
             client = self.handmade()
             client.open()
@@ -98,6 +99,7 @@ class CookieFallback(GreetingCase):
             self.close_clients()
 
     def test_forged_acknowledgments_open_nothing_in_linux(self):
+        self.needs("limits for all")
         with self.edge(service(PORT, max_connections=1), shield=ALWAYS):
             client = self.handmade()
             client.open()
@@ -121,21 +123,20 @@ class CookieFallback(GreetingCase):
             last = self.handmade()
             last.open()
             self.close_clients()
-            self.until_the_lane_ends(edge)
+            self.until_nobody_polls(edge)
             last.acknowledge(b"?")
             self.assertEqual(last.receive(7), b"kernel?")
             edge.end()
             client.acknowledge(b"!")
             self.assertEqual(client.receive(1), b"!", "no longer in Linux")
 
-    def until_the_lane_ends(self, edge):
+    def until_nobody_polls(self, edge):
         """The rest of the engine may live on."""
-        threads = Path("/proc", str(edge.pid), "task")
         until = time.monotonic() + 5
-        while any(comm.read_text().startswith("lane") for comm in threads.glob("*/comm")):
-            self.assertLess(time.monotonic(), until, "the lane lives on")
+        while polling_threads(edge.pid):
+            self.assertLess(time.monotonic(), until, "a lane lives on")
             time.sleep(0.005)
-        self.assertTrue(threads.exists(), "nobody is left")
+        self.assertTrue(threads(edge.pid), "nobody is left")
 
     def test_an_end_without_new_connections_takes_no_time(self):
         self.assertLess(min(self.time_to_end() for _ in range(3)), 0.8)

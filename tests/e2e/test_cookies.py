@@ -4,6 +4,7 @@ import random
 import socket
 import time
 
+from harness.arrangement import everywhere
 from harness.case import EdgeCase
 from harness.content import digest_of_file
 from harness.edge import service, service_v6
@@ -28,6 +29,7 @@ class Cookies(EdgeCase):
         super().setUp()
         self.needs("shield")
 
+    @everywhere
     def test_files_arrive_unchanged(self):
         path, digest = self.random_file(SIZE)
         self.nginx(f"server {{ listen 80; root {path.parent}; }}")
@@ -90,6 +92,7 @@ class Cookies(EdgeCase):
             self.assertLess(held, 200, "a flood is remembered")
 
     def test_a_flood_turns_them_on_and_calm_turns_them_off(self):
+        self.needs("limits for all")
         self.nginx('server { listen 80; location / { return 200 "x"; } }')
         with self.edge(service(PORT), shield=SENSITIVE) as edge:
             for _ in range(5):
@@ -141,6 +144,7 @@ class Cookies(EdgeCase):
             raw.send(forge.packet(chance.randrange(1024, 65536), SYN, chance.getrandbits(32)))
 
     def test_fallback_goes_before_cookies(self):
+        self.needs("limits for all")
         """What the engine does not take is Linux's from its first SYN on."""
         self.needs("fallback")
         listener = self.listen("edge", PORT)

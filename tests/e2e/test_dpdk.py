@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from harness import programs
+from harness.arrangement import everywhere
 from harness.bystanders import GAP_MOST, Typist, ping_pauses
 from harness.case import EdgeCase
 from harness.driver import HUGEPAGES, Dpdk, hugepages
@@ -75,6 +76,7 @@ class KernelPath(OnDpdk, EdgeCase):
         self.assertLess(max(pauses), GAP_MOST)
         self.assertLess(statistics.median(gaps), 0.02)
 
+    @everywhere
     def test_neighbours_are_found_in_both_directions(self):
         """ARP and NDP are Linux's, on both ports and from both ends."""
         with self.edge(service(80)):
@@ -140,7 +142,8 @@ class Jumbo(OnDpdk, EdgeCase):
     mtu = 9000
 
     @classmethod
-    def make_driver(cls):
+    def make_driver(cls, queues):
+        del queues  # It has as many as interfaces to receive by.
         return DpdkOnVeth()
 
     def test_segments_of_more_than_a_page_pass_both_ways(self):
@@ -174,6 +177,9 @@ class Jumbo(OnDpdk, EdgeCase):
 class Life(OnDpdk, EdgeCase):
     """What comes with an engine goes with it, and it needs no more than it was given."""
 
+    # More queues need more frames.
+    arrangements = ("run-to-completion", "pipeline")
+
     def test_fifty_starts_leave_nothing(self):
         before = self.lab.processes("edge")
         for _ in range(50):
@@ -190,8 +196,8 @@ class Life(OnDpdk, EdgeCase):
 
 class OrdinaryMemory(OnDpdk, EdgeCase):
     @classmethod
-    def make_driver(cls):
-        return Dpdk(memory=("--no-huge",))
+    def make_driver(cls, queues):
+        return Dpdk(queues, memory=("--no-huge",))
 
     def test_serves_and_takes_no_hugepage(self):
         self.nginx(HELLO)
@@ -288,6 +294,12 @@ class DpdkRefusals(OnDpdk, RefusalCase):
 
     def test_argument_that_the_eal_does_not_know(self):
         self.refused_arguments((self.wan, self.lan, "--eal", "--nonsense"), "--nonsense")
+
+    def test_lanes_on_several_cores(self):
+        wan, lan = ({**port, "queues": 2} for port in self.lab.driver.ports())
+        engine = {"arrangement": "run-to-completion", "cores": [0, 1]}
+        config = self.config(ports=[wan, lan], engine=engine)
+        self.refused(config, "engine.arrangement", "run-to-completion", "dpdk", "pipeline")
 
     def test_more_queues_than_the_device_has(self):
         self.refused_lan({"queues": 17}, "queues", "16", "17", engine={"frames": 100_000})

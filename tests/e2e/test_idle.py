@@ -77,6 +77,7 @@ class Asleep(IdleCase):
     def test_who_sleeps_is_nearly_as_fast_as_who_spins(self):
         """Its median against the other's fastest tenth: whoever spins on a core that others want is
         often kept from it. Of both the best round, as others only ever add."""
+        self.needs("a core to spare")
         spinning = sleeping = 1.0
         for round in range(1, ROUNDS_MOST + 1):
             with self.edge(service(PORT), idle="spin"):
@@ -90,19 +91,15 @@ class Asleep(IdleCase):
         self.assertLess(sleeping - spinning, EXTRA_MOST)
 
 
-class SeveralQueues(Dpdk):
-    """Of several queues of a device, none wakes the engine."""
-
-    def ports(self, *devices, **named):
-        return [{**port, "queues": 2} for port in super().ports(*devices, **named)]
-
-
 class Blind(IdleCase):
+    """Of several queues of a device of DPDK's, none wakes the engine."""
+
     drivers = ("dpdk",)
 
     @classmethod
-    def make_driver(cls):
-        return SeveralQueues()
+    def make_driver(cls, queues):
+        del queues
+        return Dpdk(queues=2)
 
     def test_device_that_cannot_wake_the_engine_is_looked_at_now_and_then(self):
         with self.edge(service(PORT), frames=FRAMES_OF_FOUR_QUEUES) as edge:

@@ -6,6 +6,7 @@ import socket
 import statistics
 import time
 
+from harness.arrangement import everywhere
 from harness.bystanders import GAP_MOST, Typist, ping_pauses
 from harness.case import EdgeCase
 from harness.driver import xdp_attached
@@ -19,7 +20,9 @@ SSH_LIKE_PORT = 2222
 
 
 class Fallback(GreetingCase):
+    @everywhere
     def test_kernel_serves_what_exceeds_max_connections(self):
+        self.needs("limits for all")
         self.greet("edge", b"kernel")
         with self.edge(service(PORT, max_connections=4)) as edge:
             self.assertEqual([self.served_by() for _ in range(6)], ["engine"] * 4 + ["kernel"] * 2)
@@ -29,6 +32,7 @@ class Fallback(GreetingCase):
             self.close_clients()
 
     def test_reset_refuses_what_exceeds_max_connections(self):
+        self.needs("limits for all")
         self.greet("edge", b"kernel")
         with self.edge(service(PORT, max_connections=2, fallback="reset")) as edge:
             self.assertEqual([self.served_by() for _ in range(2)], ["engine"] * 2)
@@ -38,6 +42,7 @@ class Fallback(GreetingCase):
             self.close_clients()
 
     def test_drop_leaves_what_exceeds_max_connections_unanswered(self):
+        self.needs("limits for all")
         self.greet("edge", b"kernel")
         with self.edge(service(PORT, max_connections=2, fallback="drop")) as edge:
             self.assertEqual([self.served_by() for _ in range(2)], ["engine"] * 2)
@@ -86,6 +91,7 @@ class Fallback(GreetingCase):
             self.assertEqual(self.served_by(), "engine")
             self.close_clients()
 
+    @everywhere
     def test_kernel_serves_while_the_engine_hangs(self):
         self.needs("ports without an engine")
         self.greet("edge", b"kernel")
@@ -98,6 +104,7 @@ class Fallback(GreetingCase):
             edge.signal(signal.SIGCONT)
             self.time_until_served_by("engine")
 
+    @everywhere
     def test_connections_of_the_kernel_go_on_through_start_run_and_stop(self):
         self.needs("ports without an engine")
         before = {}

@@ -6,6 +6,7 @@ import unittest
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.arrangement import everywhere
 from harness.case import EdgeCase
 from harness.content import MIB, digest_of_file
 from harness.edge import service
@@ -42,6 +43,7 @@ class Lossy(EdgeCase):
             yield edge
             wire.kill()
 
+    @everywhere
     def test_download_arrives_unchanged(self):
         self.download(EDGE_V4)
 

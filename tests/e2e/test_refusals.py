@@ -93,6 +93,20 @@ class Refusals(RefusalCase):
         advice = "ethtool -L many0 rx 1"
         self.refused(config, '"wan"', "2 queues", advice)
 
+    def test_queues_that_the_interface_has_not(self):
+        ports = [{**port, "queues": 2} for port in self.lab.driver.ports()]
+        advice = ('"queues: 1"', "ethtool -L wan0")
+        self.refused(self.config(ports=ports), '"wan"', "1 queue,", "2 are polled", *advice)
+
+    def test_more_lanes_than_queues(self):
+        engine = {"arrangement": "run-to-completion", "cores": [0, 1]}
+        said = ("edge.yaml:", "core 1 has no queue", '"wan" has 1', "pipeline")
+        self.refused(self.config(engine=engine), *said, codes=(2,))
+
+    def test_pipeline_of_one_core(self):
+        engine = {"arrangement": "pipeline", "cores": [0]}
+        self.refused(self.config(engine=engine), "edge.yaml:", "pipeline", "one core", codes=(2,))
+
     def test_too_few_frames(self):
         self.refused(self.config(engine={"frames": 64}), "frames")
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 
 from harness import programs
+from harness.arrangement import everywhere
 from harness.case import EdgeCase
 from harness.content import GIB, MIB, digest_of_file, random_file
 from harness.edge import service, service_v6
@@ -17,11 +18,13 @@ HELLO = 'server { listen 80; listen [::]:80; location / { return 200 "hello\\n";
 
 
 class Http(EdgeCase):
+    @everywhere
     def test_curl_gets_what_nginx_serves(self):
         self.nginx(HELLO)
         with self.edge(service(80)):
             self.assertEqual(self.curl(f"http://{EDGE_V4}/"), "hello\n")
 
+    @everywhere
     def test_wrk_loads_nginx_without_one_failure(self):
         self.nginx(HELLO)
         with self.edge(service(80)):
@@ -73,6 +76,7 @@ class Families(EdgeCase):
         with self.edge(service(80)):
             self.assertEqual(self.curl(f"http://[{EDGE_V6}]/"), "10.10.2.1\n")
 
+    @everywhere
     def test_both_families_reach_ipv6_origin(self):
         self.nginx('server { listen [::]:80; location / { return 200 "$remote_addr\\n"; } }')
         with self.edge(service_v6(80)):
@@ -125,6 +129,7 @@ class Files(EdgeCase):
 
 
 class Many(EdgeCase):
+    @everywhere
     def test_a_thousand_connections_at_once(self):
         """All open before the first octet; then each gets its own octets back, and no other's."""
         count, size = 1000, 16 * 1024

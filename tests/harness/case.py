@@ -8,6 +8,7 @@ import unittest
 from contextlib import contextmanager
 
 from . import programs, xdp
+from .arrangement import ARRANGEMENTS, RUN_TO_COMPLETION
 from .driver import DRIVERS
 from .edge import EDGES
 from .content import random_file
@@ -26,14 +27,16 @@ ADDRESSES = {
 class EdgeCase(unittest.TestCase):
     """A test with a lab.
 
-    The runner sets `EdgeCase.edge_name`, ringroad or a peer, and `EdgeCase.driver_name`, what
-    ringroad drives its ports with.
+    The runner sets `EdgeCase.edge_name`, ringroad or a peer, `EdgeCase.driver_name`, what ringroad
+    drives its ports with, and `EdgeCase.arrangement`, how it lies on its cores.
     """
 
     edge_name = "ringroad"
     driver_name = "af_xdp"
-    # The drivers that these tests are about.
+    arrangement = RUN_TO_COMPLETION
+    # The drivers and arrangements that these tests are about.
     drivers = tuple(DRIVERS)
+    arrangements = tuple(ARRANGEMENTS)
     # Longest that one test may take [seconds]; beyond, it is hung.
     time_limit = 60
     wire = False
@@ -44,13 +47,14 @@ class EdgeCase(unittest.TestCase):
         # A thousand connections have two ends each in this process.
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        cls.lab = Lab(wire=cls.wire, mtu=cls.mtu, driver=cls.make_driver())
+        cls.lab = Lab(wire=cls.wire, mtu=cls.mtu, driver=cls.make_driver(cls.arrangement.queues))
         cls.addClassCleanup(cls.lab.down)
         cls.lab.up()
 
     @classmethod
-    def make_driver(cls):
-        return DRIVERS[cls.driver_name]
+    def make_driver(cls, queues):
+        """A driver for ports of so many queues each."""
+        return DRIVERS[cls.driver_name](queues)
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="ringroad-test-")
@@ -62,12 +66,16 @@ class EdgeCase(unittest.TestCase):
 
     def promised(self, trait):
         """Whether this edge promises `trait`."""
-        return trait in EDGES[self.edge_name].traits and trait not in self.lab.driver.lacks
+        return trait in EDGES[self.edge_name].traits and trait not in self.lacks()
 
     def needs(self, trait):
         """Skips this test for an edge that does not promise `trait`."""
         if not self.promised(trait):
-            self.skipTest(self.lab.driver.lacks.get(trait, f"about ringroad's {trait}"))
+            self.skipTest(self.lacks().get(trait, f"about ringroad's {trait}"))
+
+    def lacks(self):
+        """What ringroad cannot promise as it is run here, and why."""
+        return self.lab.driver.lacks | self.arrangement.lacks
 
     @contextmanager
     def edge(self, *services, shield=None, **engine):
@@ -82,6 +90,7 @@ class EdgeCase(unittest.TestCase):
     @contextmanager
     def doomed_edge(self, *services, shield=None, **engine):
         """An edge that the test treats so badly that nothing is asked of its end."""
+        engine = {**self.arrangement.engine, **engine}
         edge = EDGES[self.edge_name](self.lab, self.folder, services, engine, shield)
         try:
             edge.start()

@@ -3,7 +3,8 @@
 An AF_XDP port is an end of a veth pair, there before the engine and after it. A DPDK port is a
 virtual device that lives as long as the engine: its other end appears as an interface on the edge,
 and becomes the far host's when it is moved there, like a plug. In the edge's own Linux a TAP of the
-lab's stands for it. Either way the edge's interfaces are `wan0` and `lan0`.
+lab's stands for it. Either way the edge's interfaces are `wan0` and `lan0`, and both ports have as
+many queues.
 """
 
 import json
@@ -20,9 +21,12 @@ class AfXdp:
     # What `ringroad run` has to be told beside the configuration.
     arguments = ()
 
+    def __init__(self, queues=1):
+        self._queues = queues
+
     def lay_cables(self, lab):
         for interface, (host, far_interface) in lab.cables.items():
-            lab.join(host, far_interface, "edge", interface)
+            lab.join(host, far_interface, "edge", interface, queues=self._queues)
 
     def take_up_cables(self, lab):
         """Nothing to do: veth goes with its hosts."""
@@ -33,7 +37,7 @@ class AfXdp:
     def ports(self, wan="wan0", lan="lan0"):
         """The ports of a configuration."""
         return [
-            {"name": name, "driver": self.name, "interface": interface}
+            {"name": name, "driver": self.name, "interface": interface, "queues": self._queues}
             for name, interface in (("wan", wan), ("lan", lan))
         ]
 
@@ -52,7 +56,8 @@ class Dpdk:
 
     vdevs = ("--vdev=net_tap0,iface=wan0-far", "--vdev=net_tap1,iface=lan0-far")
 
-    def __init__(self, memory=()):
+    def __init__(self, queues=1, memory=()):
+        self._queues = queues
         self.arguments = (*self.vdevs, *memory)
         self._hugepages_before = None
 
@@ -84,8 +89,9 @@ class Dpdk:
         lab.ip("edge", "neigh flush all")
 
     def ports(self, wan="net_tap0", lan="net_tap1"):
+        driver = {"driver": self.name, "queues": self._queues}
         return [
-            {"name": name, "driver": self.name, "device": device, "tap": tap}
+            {"name": name, **driver, "device": device, "tap": tap}
             for name, device, tap in (("wan", wan, "wan0"), ("lan", lan, "lan0"))
         ]
 
@@ -95,7 +101,7 @@ class Dpdk:
         return {"files": set(filter(_is_nobodys, files)), "interfaces": interfaces}
 
 
-DRIVERS = {"af_xdp": AfXdp(), "dpdk": Dpdk()}
+DRIVERS = {each.name: each for each in (AfXdp, Dpdk)}
 
 HUGEPAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 

@@ -90,6 +90,10 @@ class Ringroad:
             "fallback",
             # Linux has them before the start, after the end, and when it hangs.
             "ports without an engine",
+            # Connections and floods are counted as if one core had them all.
+            "limits for all",
+            # Whoever talks to it has one of their own.
+            "a core to spare",
         }
     )
 
@@ -107,6 +111,11 @@ class Ringroad:
     @property
     def pid(self):
         return self._process.pid
+
+    @property
+    def socket(self):
+        """Where it answers `stats` and its like."""
+        return self._socket
 
     def start(self):
         driver = self._lab.driver

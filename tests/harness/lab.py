@@ -46,12 +46,12 @@ class Lab:
 
     _laid_out = 0
 
-    def __init__(self, prefix="rr-test", wire=False, mtu=1500, driver=AfXdp()):
+    def __init__(self, prefix="rr-test", wire=False, mtu=1500, driver=None):
         Lab._laid_out += 1
         # The runner's own id keeps the labs of two runs on one machine apart.
         self.prefix = f"{prefix}{os.getpid()}-{Lab._laid_out}"
         self.mtu = mtu
-        self.driver = driver
+        self.driver = driver or AfXdp()
         self.hosts = ["client", "edge", "origin"] + (["wire"] if wire else [])
         # The edge's interfaces, and where their cables end.
         self.cables = {
@@ -118,12 +118,13 @@ class Lab:
         if self.has(host, "eth0"):
             self._address(host, "eth0")
 
-    def join(self, left, left_interface, right, right_interface):
-        """Lays a cable of veth between two hosts."""
+    def join(self, left, left_interface, right, right_interface, queues=1):
+        """Lays a cable of veth between two hosts; both its ends have so many queues."""
+        queues = f"numrxqueues {queues} numtxqueues {queues}"
         self.ip(
             left,
-            f"link add {left_interface} type veth "
-            f"peer name {right_interface} netns {self.namespace(right)}",
+            f"link add {left_interface} {queues} type veth "
+            f"peer name {right_interface} {queues} netns {self.namespace(right)}",
         )
         self.switch_on(left, left_interface)
         self.switch_on(right, right_interface)

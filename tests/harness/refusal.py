@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from .arrangement import RUN_TO_COMPLETION
 from .case import EdgeCase
 from .edge import RINGROAD, configuration, expect_traces, service, traces
 
@@ -12,6 +13,9 @@ NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 class RefusalCase(EdgeCase):
     """A test whose engine is not to start, and is to leave everything as it was."""
+
+    # It is over before anything is laid out.
+    arrangements = (RUN_TO_COMPLETION.name,)
 
     def setUp(self):
         super().setUp()

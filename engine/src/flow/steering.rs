@@ -53,6 +53,11 @@ impl Steering {
         Steering { owners, cards: cards.into() }
     }
 
+    /// Whether all cards say how they spread packets, so that each comes to its owner by itself.
+    pub fn is_by_cards(&self) -> bool {
+        !self.cards.is_empty() && self.cards.iter().all(Option::is_some)
+    }
+
     pub fn owners(&self) -> u8 {
         self.owners.get()
     }

@@ -77,6 +77,11 @@ impl Commands {
         Ok(())
     }
 
+    /// What wakes the lane.
+    pub(super) fn bell(&self) -> &Bell {
+        &self.shared.bell
+    }
+
     /// When the lane last showed that it is alive; the start of the clock if it never did.
     #[inline]
     pub fn last_beat(&self) -> Instant {

@@ -3,14 +3,22 @@
 //! Between each two lanes is a ring each way. A frame that crosses stays where it went until it is
 //! free there; as many go back as came, so that traffic which mostly crosses one way does not carry a
 //! lane's memory away.
+//!
+//! Where cards say how they spread packets, new connections come to the lane that will own them. Where
+//! none does, they come to any: then each lane takes new ones only while all do.
+
+use std::time::Duration;
 
 use ringroad_ring::{Consumer, Producer, ring};
 
 use super::bell::Bell;
+use super::board::Board;
+use super::control::Commands;
+use super::gate::Gate;
 use super::hop::Crossing;
 use super::worker::{Stray, Worker};
 use crate::frame::{Burst, Frame, FramePool, Transit};
-use crate::limits::{BURST, HAND_OVER_ENTRIES};
+use crate::limits::{BURST, HAND_OVER_ENTRIES, WORKERS_LOOK};
 use crate::time::Instant;
 
 /// One lane's side of the rings to the others; none for a lane that is alone.
@@ -20,6 +28,20 @@ pub struct HandOver {
     others: Vec<Option<Other>>,
     /// What has come, by port.
     taken: Vec<Burst>,
+    /// `None` where new connections come to their owners.
+    together: Option<Together>,
+}
+
+/// What lanes know of each other that take new connections together or not at all.
+#[derive(Debug)]
+struct Together {
+    own: Board,
+    others: Vec<(Board, Commands)>,
+    /// A lane that has not turned for so long takes nothing new.
+    stalled_after: Duration,
+    next_look: Instant,
+    /// By service, whether all others take connections; as of the last look.
+    accepting: Vec<bool>,
 }
 
 /// The way to another lane and back.
@@ -43,24 +65,66 @@ enum Handed {
 }
 
 impl HandOver {
-    /// Of lanes that wake by `bells`, with so many ports each; in the order of the owners.
-    pub fn among(bells: &[Bell], ports: usize) -> Vec<HandOver> {
-        let count = bells.len();
+    /// Of lanes with so many ports each; in the order of the owners.
+    pub fn among(lanes: &[Commands], ports: usize) -> Vec<HandOver> {
+        let count = lanes.len();
+        let bells: Vec<&Bell> = lanes.iter().map(Commands::bell).collect();
         let mut sides: Vec<HandOver> = (0..count)
             .map(|_| HandOver {
                 others: (0..count).map(|_| None).collect(),
                 taken: (0..ports).map(|_| Burst::new()).collect(),
+                together: None,
             })
             .collect();
         for one in 0..count {
             for other in one + 1..count {
                 let (to_other, from_one) = ring(HAND_OVER_ENTRIES);
                 let (to_one, from_other) = ring(HAND_OVER_ENTRIES);
-                sides[one].others[other] = Some(Other::new(to_other, from_other, &bells[other]));
-                sides[other].others[one] = Some(Other::new(to_one, from_one, &bells[one]));
+                sides[one].others[other] = Some(Other::new(to_other, from_other, bells[other]));
+                sides[other].others[one] = Some(Other::new(to_one, from_one, bells[one]));
             }
         }
         sides
+    }
+
+    /// Has lanes take new connections to so many services together, or not at all: where a new one
+    /// comes to any of them. `lanes` are those of [`HandOver::among`].
+    pub fn join(
+        sides: &mut [HandOver],
+        lanes: &[Commands],
+        services: usize,
+        stalled_after: Duration,
+    ) {
+        let boards: Vec<Board> = lanes.iter().map(|_| Board::new(services)).collect();
+        for (index, side) in sides.iter_mut().enumerate() {
+            let all = boards.iter().cloned().zip(lanes.iter().cloned()).enumerate();
+            let others = all.filter(|(other, _)| *other != index).map(|(_, lane)| lane);
+            side.together = Some(Together {
+                own: boards[index].clone(),
+                others: others.collect(),
+                stalled_after,
+                next_look: Instant::ZERO,
+                accepting: vec![false; services],
+            });
+        }
+    }
+
+    /// Whether a service that this lane accepts, or not, is accepted by all who have to.
+    #[inline]
+    pub(super) fn accept(&mut self, service: usize, accepting: bool) -> bool {
+        let Some(together) = &mut self.together else { return accepting };
+        together.own.set_accepting(service, accepting);
+        accepting && together.accepting[service]
+    }
+
+    /// Looks how the others are, now and then. Called once a turn.
+    #[inline]
+    pub(super) fn look(&mut self, now: Instant) {
+        if let Some(together) = &mut self.together
+            && now >= together.next_look
+        {
+            together.look(now);
+        }
     }
 
     /// Takes in what others have handed over. Returns how many packets that were.
@@ -127,13 +191,17 @@ impl HandOver {
         }
     }
 
-    /// Takes home what has come, when the lane ends.
-    pub(super) fn close(&mut self, pool: &mut FramePool) {
-        for handed in
-            self.others.iter_mut().flatten().flat_map(|other| other.from.pop_burst(usize::MAX))
-        {
-            match Crossing::into_inner(handed) {
-                Handed::Packet { frame, .. } | Handed::Back(frame) => pool.arrive_free(frame),
+    /// Takes what has come, when the lane ends.
+    pub(super) fn close(&mut self, worker: &mut Worker) {
+        for other in self.others.iter_mut().flatten() {
+            for handed in other.from.pop_burst(usize::MAX) {
+                match Crossing::into_inner(handed) {
+                    Handed::Packet { frame, .. } => {
+                        let frame = worker.pool.arrive(frame);
+                        worker.refuse_handed_over(frame);
+                    }
+                    Handed::Back(frame) => worker.pool.arrive_free(frame),
+                }
             }
         }
     }
@@ -141,6 +209,18 @@ impl HandOver {
     /// Whether something has come.
     pub(super) fn has_waiting(&self) -> bool {
         self.others.iter().flatten().any(|other| !other.from.is_empty())
+    }
+}
+
+impl Together {
+    fn look(&mut self, now: Instant) {
+        self.next_look = now + WORKERS_LOOK;
+        let turning =
+            self.others.iter().all(|(_, lane)| now.since(lane.last_beat()) <= self.stalled_after);
+        for (service, accepting) in self.accepting.iter_mut().enumerate() {
+            *accepting =
+                turning && self.others.iter().all(|(other, _)| other.is_accepting(service));
+        }
     }
 }
 

@@ -110,7 +110,7 @@ impl Hops {
 
 impl Home {
     /// Takes back what the devices are done with, and sends home what came by them and is free.
-    /// Returns whether something went home.
+    /// Returns whether so much went home that it may be waited for.
     #[inline]
     fn look_after(&mut self, pool: &mut FramePool) -> bool {
         for loan in self.completion.pop_burst(usize::MAX) {
@@ -119,7 +119,7 @@ impl Home {
         let surplus = pool.capacity().saturating_sub(self.share).min(pool.free_count());
         let mut going = (0..surplus)
             .map(|_| Crossing::new(pool.depart_free().expect("so many frames are free")));
-        self.fill.push_burst(&mut going) > 0
+        self.fill.push_burst(&mut going) >= BURST
     }
 }
 

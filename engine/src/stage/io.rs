@@ -129,6 +129,8 @@ impl<P: Port, G: Gate> IoStage<P, G> {
 
     /// One turn: receive, send, bring home. Returns the packets received and those sent.
     pub fn turn(&mut self, now: Instant) -> usize {
+        // What the gate is to know, it knows before it is shown what has come.
+        self.report(now);
         let mut found = 0;
         for (index, port) in self.ports.iter_mut().enumerate() {
             port.set_now(now);
@@ -139,7 +141,6 @@ impl<P: Port, G: Gate> IoStage<P, G> {
         }
         found += self.send(now);
         self.bring_home();
-        self.report(now);
         found
     }
 
@@ -231,8 +232,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
         if !pressure.is_due(now) {
             return;
         }
-        let half_open = self.workers.iter().map(|worker| worker.board.half_open()).sum();
-        let load = Load { syns: self.gate.new_connections(), half_open };
+        let load = Load { syns: self.gate.new_connections(), half_open: half_open(&self.workers) };
         if let Some(on) = pressure.look(now, load) {
             self.tell_of_cookies(on);
             self.gate.set_pressure(on);
@@ -276,6 +276,8 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             *slot = port.stats();
         }
         snapshot.frames = FrameCounts::of(&self.pool);
+        snapshot.handshakes.clear();
+        snapshot.handshakes.push(self.cookies.handshakes(half_open(&self.workers)));
         self.gate.fill(snapshot);
     }
 
@@ -315,9 +317,20 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     }
 }
 
+/// Connections of all workers that are half open.
+#[inline]
+fn half_open(workers: &[WorkerEnd]) -> usize {
+    workers.iter().map(|worker| worker.board.half_open()).sum()
+}
+
 impl WorkerEnd {
     #[inline]
     fn is_stalled(&self, now: Instant, after: Duration) -> bool {
         now.since(self.commands.last_beat()) > after
     }
+}
+
+/// Connections whose client has yet to complete its handshake.
+fn half_open(workers: &[WorkerEnd]) -> usize {
+    workers.iter().map(|worker| worker.board.half_open()).sum()
 }

@@ -47,11 +47,13 @@ impl Cookies {
         }
     }
 
-    fn since(&self) -> Option<Instant> {
-        match self {
+    /// What is to be said of them, while so many connections are half open.
+    pub(super) fn handshakes(&self, half_open: usize) -> Handshakes {
+        let since = match self {
             Cookies::Off | Cookies::Always => None,
             Cookies::UnderPressure(pressure) => pressure.since(),
-        }
+        };
+        Handshakes { half_open: half_open as u64, cookies: self.are_on(), since }
     }
 }
 
@@ -164,11 +166,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             *slot = port.stats();
         }
         snapshot.handshakes.clear();
-        snapshot.handshakes.push(Handshakes {
-            half_open: self.worker.half_open() as u64,
-            cookies: self.cookies.are_on(),
-            since: self.cookies.since(),
-        });
+        // Where another core decides on cookies, it speaks for this one as well.
+        if self.gate.cookies_on().is_none() {
+            snapshot.handshakes.push(self.cookies.handshakes(self.worker.half_open()));
+        }
         self.gate.fill(snapshot);
     }
 
@@ -179,8 +180,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         self.gate.beat(now);
         self.gate.set_half_open(self.worker.half_open());
         self.look_at_pressure(now);
+        self.others.look(now);
         for (service, told) in self.told.iter_mut().enumerate() {
-            if let Some(accepting) = told.update(self.worker.is_accepting(service), now) {
+            let accepting = self.others.accept(service, self.worker.is_accepting(service));
+            if let Some(accepting) = told.update(accepting, now) {
                 self.gate.set_accepting(service, accepting);
             }
             let origin_mss = self.worker.origin_mss(service);
@@ -270,7 +273,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             port.close(&mut self.worker.pool);
         }
         self.gate.close(&mut self.worker.pool);
-        self.others.close(&mut self.worker.pool);
+        self.others.close(&mut self.worker);
     }
 }
 

@@ -77,7 +77,7 @@ fn a_worker_that_stands_still_costs_the_others_nothing() {
     };
     world.run_until(secs(5), |world| done(world) == 16);
     let until = world.now + secs(3);
-    world.edge.stall(0, until);
+    world.edge.stall(0, world.now..until);
     world.run_for(ms(300));
 
     // What is new is Linux's by now, whose worker it would ever have been.
@@ -112,7 +112,7 @@ fn a_worker_that_falls_behind_is_sent_what_its_ring_holds_and_no_more() {
     let key = world.client(1, Settings::MODERN, send_then_wait(pattern(1, 1_000)));
     world.run_until(secs(5), |world| world.peer(key).received.len() == 1_000);
     let until = world.now + ms(90);
-    world.edge.stall(0, until);
+    world.edge.stall(0, world.now..until);
     // New connections, as far as there is room for more than those.
     for n in 0..HOP_RX_ENTRIES as u16 {
         let from = ([203, 0, 113, (n >> 8) as u8 + 1], 1024 + n).into();

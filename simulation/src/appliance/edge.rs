@@ -5,6 +5,7 @@
 //! do that run at speeds of their own. One may be made to stand still for a while.
 
 use std::num::NonZeroU8;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,12 +41,25 @@ struct Pipeline<P: Wire, G: Gate> {
     workers: Vec<Lane<Hop, Board, Asked>>,
     /// In what order they turn.
     random: Random,
-    /// Until when a worker stands still, by worker.
-    stalled_until: Vec<Instant>,
+    /// By worker.
+    stalls: Vec<Stall>,
     /// Room for the order of a round.
     order: Vec<usize>,
     /// When the last round was.
     turned_at: Instant,
+}
+
+/// From when on and until when a worker stands still, or did.
+#[derive(Clone, Copy)]
+struct Stall {
+    since: Instant,
+    until: Instant,
+}
+
+impl Stall {
+    fn lasts(&self, now: Instant) -> bool {
+        self.until > now
+    }
 }
 
 /// What an appliance is made from.
@@ -137,7 +151,7 @@ impl<P: Wire, G: Gate> Edge<P, G> {
             io,
             workers: lanes,
             random: Random::new(seed),
-            stalled_until: vec![now; count],
+            stalls: vec![Stall { since: now, until: now }; count],
             order: Vec::with_capacity(2 * count + 2),
             turned_at: now,
         };
@@ -195,10 +209,28 @@ impl<P: Wire, G: Gate> Edge<P, G> {
     }
 
     /// Has a worker stand still for a while, if it has a core of its own.
-    pub fn stall(&mut self, worker: usize, until: Instant) {
+    pub fn stall(&mut self, worker: usize, time: Range<Instant>) {
         if let Stages::Pipeline(pipeline) = &mut self.stages {
-            let count = pipeline.stalled_until.len();
-            pipeline.stalled_until[worker % count] = until;
+            let count = pipeline.stalls.len();
+            let stall = &mut pipeline.stalls[worker % count];
+            if !stall.lasts(time.start) {
+                stall.since = time.start;
+            }
+            stall.until = stall.until.max(time.end);
+        }
+    }
+
+    /// Since when a worker stands still; of several the first.
+    pub fn stands_still_since(&self, now: Instant) -> Option<Instant> {
+        let lasting = self.stalls().iter().filter(|stall| stall.lasts(now));
+        lasting.map(|stall| stall.since).min()
+    }
+
+    /// Of workers on cores of their own.
+    fn stalls(&self) -> &[Stall] {
+        match &self.stages {
+            Stages::Lane(_) => &[],
+            Stages::Pipeline(pipeline) => &pipeline.stalls,
         }
     }
 
@@ -235,22 +267,28 @@ impl<P: Wire, G: Gate> Edge<P, G> {
         }
     }
 
-    pub fn next_deadline(&self) -> Instant {
-        self.workers().map(Worker::next_deadline).min().unwrap_or(Instant::FAR_FUTURE)
+    /// When somebody has something to do by itself: a timer is due, or one who stands still goes on.
+    pub fn next_deadline(&self, now: Instant) -> Instant {
+        let stalls = self.stalls().iter().filter(|stall| stall.lasts(now));
+        let goes_on = stalls.map(|stall| stall.until).min().unwrap_or(Instant::FAR_FUTURE);
+        goes_on.min(
+            self.turning(now, Duration::ZERO).map(Worker::next_deadline).min().unwrap_or(goes_on),
+        )
     }
 
     /// The earliest timer of the workers that have nothing else to do and do not stand still.
     pub fn next_deadline_at(&self, now: Instant) -> Instant {
-        let stands_still = |index: usize| match &self.stages {
-            Stages::Lane(_) => false,
-            Stages::Pipeline(pipeline) => pipeline.stalled_until[index] > now,
-        };
-        let deadlines = self
-            .workers()
-            .enumerate()
-            .filter(|(index, worker)| !worker.has_queued() && !stands_still(*index))
-            .map(|(_, worker)| worker.next_deadline());
-        deadlines.min().unwrap_or(Instant::FAR_FUTURE)
+        let at_rest = self.turning(now, CATCH_UP).filter(|worker| !worker.has_queued());
+        at_rest.map(Worker::next_deadline).min().unwrap_or(Instant::FAR_FUTURE)
+    }
+
+    /// The workers that do not stand still, and have caught up with what they slept over.
+    fn turning(&self, now: Instant) -> impl Iterator<Item = &Worker> {
+        let stalls = self.stalls();
+        let stands =
+            move |index: usize| stalls.get(index).is_some_and(|stall| stall.until + CATCH_UP > now);
+        let workers = self.workers().enumerate();
+        workers.filter(move |(index, _)| !stands(*index)).map(|(_, worker)| worker)
     }
 
     pub fn ports_mut(&mut self) -> &mut [P] {
@@ -346,7 +384,7 @@ impl<P: Wire, G: Gate> Pipeline<P, G> {
     }
 
     fn turn_worker(&mut self, worker: usize, now: Instant) -> usize {
-        match self.stalled_until[worker] > now {
+        match self.stalls[worker].lasts(now) {
             true => 0,
             false => self.workers[worker].turn(&mut || now),
         }
@@ -355,5 +393,8 @@ impl<P: Wire, G: Gate> Pipeline<P, G> {
 
 /// As the engine's default.
 const STALLED_AFTER: Duration = Duration::from_millis(100);
+
+/// What a worker may take to do what came due while it stood still: it does so much in a turn.
+const CATCH_UP: Duration = Duration::from_millis(10);
 
 const TURNS_TO_STOP: usize = 10_000;

@@ -255,6 +255,12 @@ impl Peer {
         self.is_over() && self.wake_at == Instant::FAR_FUTURE
     }
 
+    /// Whether it is done, and has nothing to answer.
+    pub fn is_at_rest(&self) -> bool {
+        let answers = self.acks_due > 0 || self.reset_due || !self.aside.is_empty();
+        self.is_done() && self.ended_at.is_some() && !answers
+    }
+
     /// What the engine's window was when it was last heard of [octets].
     pub fn window(&self) -> u64 {
         self.advertised_window

@@ -432,7 +432,7 @@ impl<P: Wire, G: Gate> World<P, G> {
     fn next_due(&mut self) -> Instant {
         let on_the_way = self.edge.ports_mut().iter().filter_map(|port| port.next_due()).min();
         let peers = self.hosts.deadline();
-        peers.min(self.edge.next_deadline()).min(on_the_way.unwrap_or(Instant::FAR_FUTURE))
+        peers.min(self.edge.next_deadline(self.now)).min(on_the_way.unwrap_or(Instant::FAR_FUTURE))
     }
 
     /// Lets things happen until `done` says so.

@@ -240,7 +240,7 @@ impl Side {
     /// Everybody sends what they have to.
     fn speak(&mut self, now: Instant) -> usize {
         let (mut moved, mut sending) = (0, Vec::new());
-        for peer in self.peers.values_mut() {
+        for peer in self.peers.values_mut().filter(|peer| !peer.is_at_rest()) {
             peer.run(now);
             for segment in peer.poll(now) {
                 moved += 1;

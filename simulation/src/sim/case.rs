@@ -11,7 +11,7 @@ use super::scenario::Scenario;
 use crate::actors::{Attack, Behaviour, Expectation, Script};
 use crate::appliance::peer;
 use crate::appliance::rig;
-use crate::faults::{AdminFault, AdminFaultKind, OriginFault, PortFault};
+use crate::faults::{AdminFault, AdminFaultKind, OriginFault, PortFault, WorkerStall};
 use crate::internet::{Middlebox, NetworkSettings};
 
 /// One run. Every time counts from its beginning.
@@ -20,7 +20,9 @@ pub struct Case {
     pub scenario: Scenario,
     /// Of all that is left to chance while it runs.
     pub seed: u64,
-    /// Packet memory of the lane [frames].
+    /// On cores of their own, behind one that has the devices; none: one lane does all.
+    pub workers: u8,
+    /// Packet memory of the engine [frames].
     pub frames: usize,
     pub device: sim::Settings,
     pub service: ServiceSettings,
@@ -32,6 +34,7 @@ pub struct Case {
     pub intruders: Vec<Intruding>,
     /// With the side whose port has it.
     pub port_faults: Vec<(usize, PortFault)>,
+    pub stalls: Vec<WorkerStall>,
     pub admin_faults: Vec<AdminFault>,
     pub origin_faults: Vec<OriginFault>,
     /// From here on nothing goes wrong any more: what can still finish is to finish.
@@ -96,11 +99,18 @@ impl Case {
         expected
     }
 
-    /// Connections, intruders and faults.
+    /// The same with all on one core, where no worker stands still by itself.
+    pub fn in_one_lane(self) -> Case {
+        Case { workers: 0, stalls: Vec::new(), ..self }
+    }
+
+    /// Workers, connections, intruders and faults.
     pub fn members(&self) -> usize {
-        self.clients.len()
+        usize::from(self.workers)
+            + self.clients.len()
             + self.intruders.len()
             + self.port_faults.len()
+            + self.stalls.len()
             + self.admin_faults.len()
             + self.origin_faults.len()
     }

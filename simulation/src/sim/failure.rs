@@ -44,8 +44,10 @@ pub enum Oracle {
     Liveness,
     /// No bound is passed.
     Limits,
-    /// Nothing is due that is not done.
+    /// Nothing is due that is not done, by whoever does not stand still.
     Timers,
+    /// What the engine could not serve is Linux's.
+    Fallback,
 }
 
 impl fmt::Display for Oracle {
@@ -57,6 +59,7 @@ impl fmt::Display for Oracle {
             Oracle::Liveness => "liveness",
             Oracle::Limits => "limits",
             Oracle::Timers => "timers",
+            Oracle::Fallback => "fallback",
         })
     }
 }

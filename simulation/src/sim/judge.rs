@@ -10,6 +10,7 @@ use super::failure::{Failure, Oracle};
 use crate::actors::{Expectation, Role, Script, proxy_header};
 use crate::appliance::peer::{Peer, Status};
 use crate::appliance::rig::{CLIENTS, Hosts, Key, ORIGINS};
+use crate::faults::{AdminFault, AdminFaultKind};
 use crate::internet::NetworkSettings;
 use crate::link::Loss;
 
@@ -82,9 +83,17 @@ impl Excuses<'_> {
 
     /// A cookie is proven by the client's first segment alone: where another comes first, Linux knows of
     /// no connection, and says so, as it does behind its own cookies (docs/operations.md, SYN cookies).
+    /// None is good any more when its key is gone; and this Linux, as behind a device of the engine's own,
+    /// opens none of those that come when the engine is full.
     fn unproven(&self, client: &Client, peer: &Peer) -> bool {
         let network = &self.case.networks[CLIENTS][client.network];
-        self.case.cookies != CookieUse::Off && peer.received.is_empty() && overtakes(network)
+        let loses_keys =
+            |fault: &AdminFault| matches!(fault.kind, AdminFaultKind::Keys(periods) if periods > 1);
+        self.case.cookies != CookieUse::Off
+            && peer.received.is_empty()
+            && (overtakes(network)
+                || self.counters.fell_back > 0
+                || self.case.admin_faults.iter().any(loses_keys))
     }
 
     /// A SYN between the ends of a connection that was left to Linux makes it the engine's, when that has

@@ -36,9 +36,11 @@ impl Maker {
         let clients = self.clients(&networks[CLIENTS]);
         let opened = clients.iter().map(|client| client.opens_at).max().unwrap_or_default();
         let trouble = opened + Dice::of(self.seed, "calm").millis(100, 20_000);
+        let workers = self.workers();
         let mut case = Case {
             scenario: self.scenario,
             seed: self.seed,
+            workers,
             frames: self.frames(),
             device: self.device(),
             service: rig::Plan::new(self.seed).service,
@@ -48,15 +50,19 @@ impl Maker {
             origins,
             intruders: self.intruders(),
             port_faults: self.port_faults(trouble),
+            stalls: self.stalls(trouble, workers),
             admin_faults: self.admin_faults(trouble),
             origin_faults: Vec::new(),
             calm_at: trouble,
         };
         case.origin_faults = self.origin_faults(trouble, &case.origins);
         // Intruders speak in their names; and where a SYN arrives twice, two may answer: the engine
-        // and Linux, or a cookie.
+        // and Linux, or a cookie. A worker that stood still finds SYNs that Linux has had since.
         let drains = case.admin_faults.iter().any(|fault| fault.kind == AdminFaultKind::Drain);
-        let forged = !case.intruders.is_empty() || case.cookies != CookieUse::Off || drains;
+        let forged = !case.intruders.is_empty()
+            || case.cookies != CookieUse::Off
+            || !case.stalls.is_empty()
+            || drains;
         case.clients.iter_mut().for_each(|client| client.settings.forged = forged);
         case.origins.iter_mut().for_each(|origin| origin.settings.forged = forged);
         self.set_service(&mut case);
@@ -73,6 +79,11 @@ impl Maker {
 
     fn is_mixed(self) -> bool {
         self.is(Scenario::Mixed)
+    }
+
+    /// Half of the cases run to completion, the others as a pipeline.
+    fn workers(self) -> u8 {
+        self.dice("arrangement").pick(&[0, 0, 0, 1, 2, 3])
     }
 
     fn frames(self) -> usize {

@@ -16,6 +16,10 @@ use super::watch::Watch;
 pub struct Report {
     pub scenario: Scenario,
     pub seed: u64,
+    /// On cores of their own; none: one lane did all.
+    pub workers: u8,
+    /// How often one of them stood still.
+    pub stalls: usize,
     /// Virtual time.
     pub lasted: Duration,
     pub tally: Tally,
@@ -40,6 +44,8 @@ impl Report {
         Report {
             scenario: case.scenario,
             seed: case.seed,
+            workers: case.workers,
+            stalls: case.stalls.len(),
             lasted: seen.lasted,
             tally,
             packets: watch.packets(),
@@ -67,6 +73,14 @@ impl fmt::Display for Report {
             self.fingerprint
         )?;
         writeln!(f, "  about         {}", self.highlights)?;
+        match self.workers {
+            0 => writeln!(f, "  arrangement   run to completion")?,
+            workers => writeln!(
+                f,
+                "  arrangement   pipeline, {workers} workers that stood still {} times",
+                self.stalls
+            )?,
+        }
         writeln!(
             f,
             "  connections   {} whole ({} of them by Linux), {} cut short, {} refused",

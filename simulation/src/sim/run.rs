@@ -23,7 +23,7 @@ use super::watch::Watch;
 use crate::actors::{Behaviour, Scene};
 use crate::appliance::peer::Settings;
 use crate::appliance::rig::{CLIENTS, Hosts, Listener, ORIGINS, Plan, World, secs};
-use crate::faults::{AdminFault, AdminFaultKind, After, Faulty, OriginFaults, stop};
+use crate::faults::{AdminFault, AdminFaultKind, After, Faulty, OriginFaults, WorkerStall, stop};
 use crate::internet::{Internet, NetworkSettings};
 
 /// Plays a case to its end, or to where something is wrong. The same case has the same outcome, and
@@ -40,8 +40,11 @@ struct Run<'a> {
     /// What is still to come, the next first.
     clients: VecDeque<&'a Client>,
     admin: VecDeque<AdminFault>,
+    stalls: VecDeque<WorkerStall>,
     origin_faults: OriginFaults,
     is_calm: bool,
+    /// While a worker stands still.
+    bystander: Option<Bystander>,
     /// When the world has last turned. Where nothing is due any more, its time goes on to the end.
     turned_at: Instant,
 }
@@ -53,6 +56,13 @@ struct Onlooker<'a> {
     internets: [Rc<RefCell<Internet>>; 2],
     began: Instant,
     frames_free_least: usize,
+}
+
+/// What was seen since it must be known that a worker stands still.
+struct Bystander {
+    rounds: u32,
+    /// Connections that the engine had accepted, when what had come before was through.
+    accepted: u64,
 }
 
 impl<'a> Run<'a> {
@@ -99,6 +109,8 @@ impl<'a> Run<'a> {
         clients.sort_by_key(|client| client.opens_at);
         let mut admin = case.admin_faults.clone();
         admin.sort_by_key(|fault| fault.at);
+        let mut stalls = case.stalls.clone();
+        stalls.sort_by_key(|stall| stall.from);
         let frames_free_least = world.edge.frames_free();
         Run {
             case,
@@ -108,8 +120,10 @@ impl<'a> Run<'a> {
             turned_at: began,
             clients: clients.into(),
             admin: admin.into(),
+            stalls: stalls.into(),
             origin_faults: OriginFaults::new(case.origin_faults.clone()),
             is_calm: false,
+            bystander: None,
         }
     }
 
@@ -124,6 +138,7 @@ impl<'a> Run<'a> {
             if self.administer(since) == After::Stops {
                 return self.stop();
             }
+            self.stall(since);
             self.origin_faults.pass(since, &mut self.world.hosts.0[ORIGINS]);
             if self.is_over() {
                 return self.finish();
@@ -151,6 +166,15 @@ impl<'a> Run<'a> {
             let key = (client.address, service_for(client.address));
             let app = client.behaviour.client(client.script);
             self.world.client_at(key, None, client.settings, app);
+        }
+    }
+
+    /// Has those workers stand still whose time has come.
+    fn stall(&mut self, since: Duration) {
+        while let Some(stall) = self.stalls.front().filter(|stall| stall.from <= since).copied() {
+            self.stalls.pop_front();
+            let until = self.began + stall.to;
+            self.world.edge.stall(stall.worker, self.world.now..until);
         }
     }
 
@@ -192,9 +216,10 @@ impl<'a> Run<'a> {
     fn next_event(&self) -> Instant {
         let client = self.clients.front().map(|client| self.began + client.opens_at);
         let admin = self.admin.front().map(|fault| self.began + fault.at);
+        let stall = self.stalls.front().map(|stall| self.began + stall.from);
         let calm = (!self.is_calm).then(|| self.began + self.case.calm_at);
         let origins = self.origin_faults.next_due(self.began);
-        let known = [client, admin, calm].into_iter().flatten().min();
+        let known = [client, admin, stall, calm].into_iter().flatten().min();
         known.unwrap_or(Instant::FAR_FUTURE).min(origins)
     }
 
@@ -214,7 +239,36 @@ impl<'a> Run<'a> {
             let late = self.turned_at - due;
             return Err(self.failure(Oracle::Timers, &format!("something is {late:?} overdue")));
         }
-        Ok(())
+        self.look_at_stalls()
+    }
+
+    /// While a worker stands still the others serve what they have (that nothing of theirs is overdue is
+    /// seen above), and what is new is Linux's: nobody knows whose it would be.
+    fn look_at_stalls(&mut self) -> Result<(), Failure> {
+        // What the shield has answered by a cookie is the engine's when it is proven, however late.
+        if self.case.cookies != CookieUse::Off {
+            return Ok(());
+        }
+        let edge = &self.world.edge;
+        let accepted = self.world.counters().accepted;
+        let Some(since) = edge.stands_still_since(self.turned_at) else {
+            self.bystander = None;
+            return Ok(());
+        };
+        if self.turned_at < since + NOTICED_AFTER {
+            return Ok(());
+        }
+        let bystander = self.bystander.get_or_insert(Bystander { rounds: 0, accepted });
+        if bystander.rounds < ROUNDS_TO_CLEAR {
+            *bystander = Bystander { rounds: bystander.rounds + 1, accepted };
+        }
+        match bystander.accepted == accepted {
+            true => Ok(()),
+            false => {
+                let message = "a connection was taken while a worker stood still";
+                Err(self.failure(Oracle::Fallback, message))
+            }
+        }
     }
 
     /// Nothing is open any more.
@@ -271,6 +325,7 @@ fn build(case: &Case) -> World<Faulty<SimPort>, TwinGate<SimPort>> {
         CookieUse::UnderPressure(thresholds) => Cookies::UnderPressure(Pressure::new(thresholds)),
     };
     let plan = Plan {
+        workers: case.workers,
         frames: case.frames,
         device: case.device,
         service: case.service.clone(),
@@ -326,6 +381,13 @@ fn internet(case: &Case, side: usize) -> Rc<RefCell<Internet>> {
 /// What anything that can still finish may take when nothing goes wrong any more, and what can not
 /// to be given up: some retransmission timeouts at their longest.
 const LIVENESS: Duration = Duration::from_secs(30 * 60);
+
+/// How long a worker stands still before new connections are left to Linux: what the appliance waits,
+/// and a moment to look.
+const NOTICED_AFTER: Duration = Duration::from_millis(105);
+
+/// Then what has come before is through after so many rounds.
+const ROUNDS_TO_CLEAR: u32 = 4;
 
 /// Of source ports, an intruder tries one in so many: fewer, and more often.
 const SOURCE_PORTS_STEP: usize = 16;

@@ -17,18 +17,20 @@ pub struct Shrunk {
     pub tried: u32,
 }
 
-/// Leaves out faults, networks' trouble and connections as long as the same oracle objects, until
+/// Leaves out workers, faults, networks' trouble and connections as long as the same oracle objects, until
 /// nothing more can be left out or the time is up.
 pub fn shrink(case: &Case, failure: &Failure, time: Duration) -> Shrunk {
     let shrunk = Shrunk { case: case.clone(), failure: failure.clone(), tried: 0 };
     let mut search = Search { shrunk, until: Clock::now() + time };
     loop {
         let before = search.size();
+        search.leave_out_workers();
         search.leave_out(|case| &mut case.clients);
         search.leave_out(|case| &mut case.intruders);
         search.leave_out(|case| &mut case.admin_faults);
         search.leave_out(|case| &mut case.origin_faults);
         search.leave_out(|case| &mut case.port_faults);
+        search.leave_out(|case| &mut case.stalls);
         search.mend_networks();
         if search.size() == before || search.is_late() {
             return search.shrunk;
@@ -42,6 +44,19 @@ struct Search {
 }
 
 impl Search {
+    /// As few as can be, down to one lane that does all.
+    fn leave_out_workers(&mut self) {
+        for workers in 0..self.shrunk.case.workers {
+            let left_out = self.attempt(|case| match workers {
+                0 => *case = case.clone().in_one_lane(),
+                _ => case.workers = workers,
+            });
+            if left_out {
+                return;
+            }
+        }
+    }
+
     /// Leaves out members of a list: half of them at a time, then a quarter, down to single ones
     /// (delta debugging, Zeller and Hildebrandt 2002).
     fn leave_out<T>(&mut self, list: impl Fn(&mut Case) -> &mut Vec<T>) {

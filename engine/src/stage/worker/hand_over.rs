@@ -38,6 +38,12 @@ impl Worker {
         self.take_in(now, port, Came::ByHand, burst);
     }
 
+    /// What others have handed over to a worker that ends.
+    pub fn refuse_handed_over(&mut self, frame: Frame) {
+        self.telemetry.ledger.taken_over += 1;
+        self.drop_frame(frame, DropReason::HandOverFull);
+    }
+
     /// Hands what belongs to others to `give`, which gives back what it has no room for; that is
     /// dropped. Called in each turn, after the last burst.
     pub fn hand_over(&mut self, mut give: impl FnMut(&mut FramePool, Stray) -> Result<(), Frame>) {

@@ -9,7 +9,7 @@ use super::Maker;
 use crate::actors::{Attack, Mischief, Script};
 use crate::appliance::rig::{self, CLIENTS, ORIGINS};
 use crate::faults::{
-    AdminFault, AdminFaultKind, OriginFault, OriginFaultKind, PortFault, PortFaultKind,
+    AdminFault, AdminFaultKind, OriginFault, OriginFaultKind, PortFault, PortFaultKind, WorkerStall,
 };
 
 impl Maker {
@@ -63,6 +63,25 @@ impl Maker {
                     ]),
                 };
                 (side, PortFault { from, to, kind })
+            })
+            .collect()
+    }
+
+    /// All are over by `until`.
+    pub(super) fn stalls(self, until: Duration, workers: u8) -> Vec<WorkerStall> {
+        let mut dice = self.dice("stalls");
+        let count = match self.scenario {
+            _ if workers == 0 => 0,
+            Scenario::Mixed => dice.between(0, 4),
+            _ if dice.percent(30) => dice.between(1, 2),
+            _ => 0,
+        };
+        (0..count)
+            .map(|_| {
+                let worker = dice.between(0, u64::from(workers) - 1) as usize;
+                let from = dice.millis(0, until.as_millis() as u64);
+                let to = from + Duration::from_millis(dice.magnitude(1, 2000));
+                WorkerStall { from, to: to.min(until), worker }
             })
             .collect()
     }
