@@ -72,8 +72,7 @@ class Ground:
     def _build(self):
         folder = tempfile.TemporaryDirectory(prefix="ringroad-bench-")
         self._folder = self._open.enter_context(folder)
-        driver = SeveralQueues(self._queues) if self._queues > 1 else AfXdp()
-        self.lab = Lab(prefix="rr-bench", driver=driver)
+        self.lab = Lab(prefix="rr-bench", driver=AfXdp(queues=self._queues))
         self._open.callback(self.lab.down)
         self.lab.up()
         for host, shared in (("client", SHARED_CLIENT), ("origin", SHARED_ORIGIN)):
@@ -86,24 +85,3 @@ class Ground:
         self._open.callback(nginx.kill)
         self.iperf3 = self.lab.spawn("origin", *self._peers, "iperf3", "-s", "-p", str(STREAM_PORT))
         self._open.callback(self.iperf3.kill)
-
-
-class SeveralQueues(AfXdp):
-    """Cables that a lane has a queue of its own of.
-
-    What goes into a queue at one end comes by the same one at the other; which it is, Linux chooses by
-    its hash of the flow.
-    """
-
-    def __init__(self, count):
-        self._count = count
-
-    def lay_cables(self, lab):
-        super().lay_cables(lab)
-        for interface, far_end in lab.cables.items():
-            for host, name in (("edge", interface), far_end):
-                count = str(self._count)
-                lab.run(host, "ethtool", "-L", name, "rx", count, "tx", count)
-
-    def ports(self, *interfaces, **named):
-        return [{**port, "queues": self._count} for port in super().ports(*interfaces, **named)]
