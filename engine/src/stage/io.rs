@@ -329,8 +329,3 @@ impl WorkerEnd {
         now.since(self.commands.last_beat()) > after
     }
 }
-
-/// Connections whose client has yet to complete its handshake.
-fn half_open(workers: &[WorkerEnd]) -> usize {
-    workers.iter().map(|worker| worker.board.half_open()).sum()
-}
