@@ -1,4 +1,5 @@
-"""Who is measured: each gets the lab's edge for itself, on one core, and is then taken away again.
+"""Who is measured: each gets the lab's edge for itself, on one core unless it says otherwise, and is then
+taken away again.
 
 The proxies (ringroad, HAProxy, nginx) end the client's connection; `forwarder` and `kernel` only
 pass packets on, and show what the ground itself costs.
@@ -20,20 +21,24 @@ SERVICES = (
 
 
 class Proxy:
-    """One of the edges that end-to-end tests know, pinned."""
+    """One of the edges that end-to-end tests know, pinned.
+
+    `engine`: how ringroad lays itself out, if not on the edge's one core.
+    """
 
     address = EDGE_V4
 
-    def __init__(self, kind, needs, name=None, shield=None):
+    def __init__(self, kind, needs, name=None, shield=None, engine=None):
         self.name = name or kind.name
         self.needs = needs
         self._kind = kind
         self._shield = shield
+        self._engine = engine or {"cores": [EDGE_CORE]}
 
     def start(self, ground):
-        engine = {"cores": [EDGE_CORE]}
         folder = ground.new_folder()
-        self._edge = self._kind(ground.lab, folder, SERVICES, engine, self._shield, EDGE_PIN)
+        pin = ("taskset", "-c", ",".join(map(str, self._engine["cores"])))
+        self._edge = self._kind(ground.lab, folder, SERVICES, self._engine, self._shield, pin)
         self._edge.start()
 
     @property

@@ -10,6 +10,7 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 
 from harness import programs
+from harness.driver import AfXdp
 from harness.lab import Lab
 
 PEERS_PIN = ("taskset", "-c", "0")
@@ -27,9 +28,10 @@ REPLY = "x" * 128
 class Ground:
     """Lab, origin servers and folder, from `with` to its end."""
 
-    def __init__(self, peers=PEERS_PIN):
-        """`peers`: what the origin's programs are started with."""
+    def __init__(self, peers=PEERS_PIN, queues=1):
+        """`peers`: what the origin's programs are started with. `queues`: of each end of a cable."""
         self._peers = peers
+        self._queues = queues
 
     def __enter__(self):
         if len(os.sched_getaffinity(0)) < 2:
@@ -70,7 +72,8 @@ class Ground:
     def _build(self):
         folder = tempfile.TemporaryDirectory(prefix="ringroad-bench-")
         self._folder = self._open.enter_context(folder)
-        self.lab = Lab(prefix="rr-bench")
+        driver = SeveralQueues(self._queues) if self._queues > 1 else AfXdp()
+        self.lab = Lab(prefix="rr-bench", driver=driver)
         self._open.callback(self.lab.down)
         self.lab.up()
         for host, shared in (("client", SHARED_CLIENT), ("origin", SHARED_ORIGIN)):
@@ -83,3 +86,24 @@ class Ground:
         self._open.callback(nginx.kill)
         self.iperf3 = self.lab.spawn("origin", *self._peers, "iperf3", "-s", "-p", str(STREAM_PORT))
         self._open.callback(self.iperf3.kill)
+
+
+class SeveralQueues(AfXdp):
+    """Cables that a lane has a queue of its own of.
+
+    What goes into a queue at one end comes by the same one at the other; which it is, Linux chooses by
+    its hash of the flow.
+    """
+
+    def __init__(self, count):
+        self._count = count
+
+    def lay_cables(self, lab):
+        super().lay_cables(lab)
+        for interface, far_end in lab.cables.items():
+            for host, name in (("edge", interface), far_end):
+                count = str(self._count)
+                lab.run(host, "ethtool", "-L", name, "rx", count, "tx", count)
+
+    def ports(self, *interfaces, **named):
+        return [{**port, "queues": self._count} for port in super().ports(*interfaces, **named)]

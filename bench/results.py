@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import backend
+import cores
 import cost
 import flood
 import linux
@@ -21,11 +22,47 @@ from text import aligned
 BASE = "haproxy"
 
 
+class Samples:
+    """Of measures in a lab: `by_contender[contender][figure]` is a list, one sample a round."""
+
+    def __init__(self, base):
+        """`base`: the contender that the others are compared with."""
+        self.by_contender = {}
+        self._base = base
+
+    def add(self, contender, figures):
+        kept = self.by_contender.setdefault(contender, {})
+        for key, value in figures.items():
+            kept.setdefault(key, []).append(value)
+
+    def medians(self):
+        return {
+            name: {key: statistics.median(values) for key, values in figures.items()}
+            for name, figures in self.by_contender.items()
+        }
+
+    def table(self):
+        """A row for each figure, a column for each contender: median, and ratio to the base's."""
+        medians = self.medians()
+        rows = [["median (ratio to " + self._base + ")", *medians]]
+        for figure in FIGURES:
+            base = medians.get(self._base, {}).get(figure.key)
+            values = [figures.get(figure.key) for figures in medians.values()]
+            if any(value is not None for value in values):
+                cells = [_cell(figure, value, base) for value in values]
+                rows.append([f"{figure.title} [{figure.unit}]", *cells])
+        return aligned(rows)
+
+
 class Results:
-    """All samples of a run: `samples[contender][figure]` is a list, one sample a round."""
+    """All samples of a run."""
 
     def __init__(self):
-        self.samples = {}
+        # Of the contenders in the lab, each on one core.
+        self.edge = Samples(BASE)
+        # Of ringroad on one core and on two, in the lab and in memory.
+        self.cores = Samples(cores.BASE)
+        self.cores_in_memory = []
         self.failures = []
         # Of the DPDK backend: by measure, then contender.
         self.backend = {}
@@ -40,21 +77,14 @@ class Results:
         # Of the ring between cores: one a kind, burst and contender.
         self.ring = []
 
-    def add(self, contender, figures):
-        kept = self.samples.setdefault(contender, {})
-        for key, value in figures.items():
-            kept.setdefault(key, []).append(value)
-
     def add_failure(self, contender, measure, error):
         self.failures.append({"contender": contender, "measure": measure, "error": str(error)})
 
-    def median(self, contender, key):
-        samples = self.samples.get(contender, {}).get(key)
-        return statistics.median(samples) if samples else None
-
     def table(self):
-        """A row for each figure, a column for each contender: median, and ratio to the base's."""
-        tables = [self._edge_table()] if self.samples else []
+        """A table for each part that was measured."""
+        tables = [self.edge.table()] if self.edge.by_contender else []
+        tables += [self.cores.table()] if self.cores.by_contender else []
+        tables += [cores.table_in_memory(self.cores_in_memory)] if self.cores_in_memory else []
         tables += [backend.table(self.backend)] if self.backend else []
         tables += [shield.table(self.shield)] if self.shield else []
         tables += [cost.table(self.tcp)] if self.tcp else []
@@ -62,15 +92,6 @@ class Results:
         tables += [flood.table(self.floods)] if self.floods else []
         tables += [linux.table(self.linux)] if self.linux else []
         return "\n\n".join(tables)
-
-    def _edge_table(self):
-        names = list(self.samples)
-        rows = [["median (ratio to " + BASE + ")", *names]]
-        for figure in FIGURES:
-            base = self.median(BASE, figure.key)
-            cells = [_cell(figure, self.median(name, figure.key), base) for name in names]
-            rows.append([f"{figure.title} [{figure.unit}]", *cells])
-        return aligned(rows)
 
     def write(self, folder, settings):
         """Writes samples, medians and the circumstances to a new file; returns its path."""
@@ -80,11 +101,13 @@ class Results:
         content = {
             "settings": settings,
             "host": _host(),
-            "medians": {
-                name: {key: statistics.median(values) for key, values in figures.items()}
-                for name, figures in self.samples.items()
+            "medians": self.edge.medians(),
+            "samples": self.edge.by_contender,
+            "cores": {
+                "medians": self.cores.medians(),
+                "samples": self.cores.by_contender,
+                "in_memory": self.cores_in_memory,
             },
-            "samples": self.samples,
             "backend": self.backend,
             "shield": self.shield,
             "tcp": self.tcp,
