@@ -54,11 +54,15 @@ impl Crew {
             }
             answers.push(answer);
         }
-        let mut sum = Snapshot::new(services, ports);
+        let mut sum: Option<Box<Snapshot>> = None;
         for answer in answers {
-            sum.add(&*answer.await.context("a polling thread has ended")?);
+            let counted = answer.await.context("a polling thread has ended")?;
+            match &mut sum {
+                None => sum = Some(counted),
+                Some(sum) => sum.add(&counted),
+            }
         }
-        Ok(sum)
+        sum.map(|sum| *sum).context("nothing polls")
     }
 }
 
