@@ -376,7 +376,7 @@ impl<P: Wire, G: Gate> Pipeline<P, G> {
         }
         self.turned_at = now;
         let turn = |turning: usize| match turning.checked_sub(1) {
-            None => self.io.turn(now),
+            None => self.io.turn(&mut || now),
             Some(worker) => self.turn_worker(worker, now),
         };
         let found = order.drain(..).map(turn).sum();
