@@ -6,13 +6,15 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 # How long each fuzz target runs in `make fuzz` [seconds].
 FUZZ_SECONDS ?= 60
+# How long `make soak` runs [seconds].
+SOAK_SECONDS ?= 600
 # For example BENCH="--quick", TESTS="--e2e test_relay" or TESTS="--e2e --arrangement pipeline".
 BENCH ?=
 TESTS ?=
 
 SCRIPTS := .ci/run fuzz/run scripts/deps scripts/demo scripts/members
 
-.PHONY: help deps build demo test lint bench goodput fuzz clean
+.PHONY: help deps build demo test lint bench goodput fuzz soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +47,10 @@ fuzz: deps ## each fuzz target for a while (cargo-fuzz and a nightly toolchain)
 	@command -v cargo-fuzz >/dev/null || \
 		{ echo "make fuzz: cargo-fuzz is missing; install it with: cargo install cargo-fuzz" >&2; exit 1; }
 	@fuzz/run $(FUZZ_SECONDS)
+
+soak: deps ## the engine on threads of its own for ten minutes (SOAK_SECONDS=n)
+	RINGROAD_SOAK_SECONDS=$(SOAK_SECONDS) \
+		cargo test --release -p ringroad-engine --test soak -- --nocapture
 
 clean: ## remove all that was built
 	cargo clean

@@ -18,7 +18,7 @@ use ringroad_config::schema::{Config, Driver};
 use ringroad_hugepages::{Cpus, Nic, Nodes, PciDevice, SYSFS};
 
 pub(crate) use self::concern::{Concern, all_poll, away, siblings};
-pub(crate) use self::plan::{CorePlan, PollingThread};
+pub(crate) use self::plan::{CorePlan, PollingThread, Role};
 
 /// The cores that a thread of this process can be kept on: also those that Linux puts nothing on
 /// by itself (`isolcpus`), and that no process starts with therefore.

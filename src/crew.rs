@@ -71,14 +71,18 @@ impl Crew {
             answers.push((name, answer));
         }
         let until = Instant::now() + ANSWER_MAX;
-        let mut sum = Snapshot::new(services, ports);
+        let mut sum: Option<Box<Snapshot>> = None;
         for (name, answer) in answers {
             let answer = timeout_at(until, answer).await.ok().with_context(|| {
                 format!("{name} has not answered within {ANSWER_MAX:?}: it hangs; try again")
             })?;
-            sum.add(&*answer.ok().with_context(|| format!("{name} has ended"))?);
+            let counted = answer.ok().with_context(|| format!("{name} has ended"))?;
+            match &mut sum {
+                None => sum = Some(counted),
+                Some(sum) => sum.add(&counted),
+            }
         }
-        Ok(sum)
+        sum.map(|sum| *sum).context("nothing polls")
     }
 
     /// Says when a thread stands still and when it turns again; never ends.

@@ -18,6 +18,7 @@ type Labels = Vec<(&'static str, String)>;
 type Counters = Family<Labels, Counter>;
 type Gauges = Family<Labels, Gauge>;
 type Seconds = Family<Labels, Gauge<f64, AtomicU64>>;
+type Times = Family<Labels, Counter<f64, AtomicU64>>;
 
 /// The response to a scrape.
 pub(crate) fn to_openmetrics(stats: &Stats) -> impl IntoResponse + use<> {
@@ -100,6 +101,7 @@ fn registry(stats: &Stats) -> Registry {
     shield(&mut registry, stats);
     ports(&mut registry, stats);
     time_inside(&mut registry, stats);
+    cores(&mut registry, stats);
     registry
 }
 
@@ -202,6 +204,64 @@ fn time_inside(registry: &mut Registry, stats: &Stats) {
     registry.register("time_inside_segments", "Segments whose time inside was taken", count);
 }
 
+/// Since the start, each: what happens now is their rate.
+fn cores(registry: &mut Registry, stats: &Stats) {
+    let mut times = |name, help| {
+        let family = Times::default();
+        registry.register_with_unit(name, help, Unit::Seconds, family.clone());
+        family
+    };
+    let busy = times("core_busy", "Time of a core in turns that found something to do");
+    let idle = times("core_idle", "Time of a core that found nothing to do, or slept");
+    let sampled = times("stage_sampled", "Time of a stage in the turns that were measured");
+    let turns =
+        counters(registry, "core_turns", "Turns of a core, by whether they found something");
+    let packets = counters(registry, "stage_packets", "Packets that a stage had");
+    let of_sampled = counters(
+        registry,
+        "stage_sampled_packets",
+        "Packets that a stage had in the turns that were measured",
+    );
+    let full = counters(registry, "ring_full", "How often a core found no room in a ring");
+    let depth = gauges(registry, "ring_depth", "Packets in a ring when its core looked at it");
+    let waits = Seconds::default();
+    registry.register_with_unit(
+        "ring_wait",
+        "Time that packets waited in a ring for a core",
+        Unit::Seconds,
+        waits.clone(),
+    );
+    for core in &stats.cores {
+        let name = ("core", core.name.as_str());
+        add_seconds(&busy, &[name], core.busy_s);
+        add_seconds(&idle, &[name], core.idle_s);
+        add(&turns, &[name, ("found", "something")], core.busy_turns);
+        add(&turns, &[name, ("found", "nothing")], core.turns - core.busy_turns);
+        for stage in &core.stages {
+            let labels = [name, ("stage", stage.name.as_str())];
+            add(&packets, &labels, stage.packets);
+            add(&of_sampled, &labels, stage.sampled_packets);
+            add_seconds(&sampled, &labels, stage.sampled_s);
+        }
+        for ring in &core.rings {
+            let of_ring = ("ring", ring.name.as_str());
+            add(&full, &[name, of_ring], ring.full);
+            if ring.packets == 0 {
+                continue;
+            }
+            for (quantile, packets, micros) in [
+                ("0.5", ring.depth_p50, ring.wait_p50_us),
+                ("0.99", ring.depth_p99, ring.wait_p99_us),
+                ("1", ring.depth_max, ring.wait_max_us),
+            ] {
+                let at = [name, of_ring, ("quantile", quantile)];
+                set(&depth, &at, packets);
+                waits.get_or_create(&labels(&at)).set(micros / 1e6);
+            }
+        }
+    }
+}
+
 fn counters(registry: &mut Registry, name: &str, help: &str) -> Counters {
     let family = Counters::default();
     registry.register(name, help, family.clone());
@@ -220,6 +280,10 @@ fn labels(pairs: &[(&'static str, &str)]) -> Labels {
 
 fn add(family: &Counters, pairs: &[(&'static str, &str)], count: u64) {
     family.get_or_create(&labels(pairs)).inc_by(count);
+}
+
+fn add_seconds(family: &Times, pairs: &[(&'static str, &str)], seconds: f64) {
+    family.get_or_create(&labels(pairs)).inc_by(seconds);
 }
 
 fn set(family: &Gauges, pairs: &[(&'static str, &str)], count: u64) {
@@ -251,6 +315,30 @@ mod tests {
         stats.cookies.key_age_s = Some(12);
         let lane = crate::stats::LaneCookies { on: true, half_open: 3, ..Default::default() };
         stats.cookies.lanes.push(lane);
+        let stage = crate::stats::Stage {
+            name: "tx".to_owned(),
+            packets: 70,
+            sampled_packets: 7,
+            sampled_s: 0.5,
+            ..Default::default()
+        };
+        let ring = crate::stats::Ring {
+            name: "tx".to_owned(),
+            packets: 70,
+            depth_p99: 12,
+            wait_p99_us: 3.0,
+            full: 2,
+            ..Default::default()
+        };
+        stats.cores.push(crate::stats::Core {
+            name: "io".to_owned(),
+            busy_s: 1.5,
+            turns: 5,
+            busy_turns: 3,
+            stages: vec![stage],
+            rings: vec![ring],
+            ..Default::default()
+        });
         let mut text = String::new();
         encode(&mut text, &registry(&stats)).unwrap();
         assert!(
@@ -270,6 +358,14 @@ mod tests {
             "ringroad_syn_cookies_on{lane=\"0\"} 1\n",
             "ringroad_connections_half_open{lane=\"0\"} 3\n",
             "ringroad_cookie_key_age_seconds 12.0\n",
+            "ringroad_core_busy_seconds_total{core=\"io\"} 1.5\n",
+            "ringroad_core_turns_total{core=\"io\",found=\"nothing\"} 2\n",
+            "ringroad_stage_packets_total{core=\"io\",stage=\"tx\"} 70\n",
+            "ringroad_stage_sampled_seconds_total{core=\"io\",stage=\"tx\"} 0.5\n",
+            "ringroad_stage_sampled_packets_total{core=\"io\",stage=\"tx\"} 7\n",
+            "ringroad_ring_depth{core=\"io\",ring=\"tx\",quantile=\"0.99\"} 12\n",
+            "ringroad_ring_wait_seconds{core=\"io\",ring=\"tx\",quantile=\"0.99\"} 3e-6\n",
+            "ringroad_ring_full_total{core=\"io\",ring=\"tx\"} 2\n",
         ] {
             assert!(text.contains(line), "no {line}in\n{text}");
         }

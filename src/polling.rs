@@ -235,7 +235,7 @@ struct Spawn {
 impl Spawn {
     fn thread(
         &self,
-        PollingThread { name, core }: PollingThread,
+        PollingThread { name, core, .. }: PollingThread,
         commands: Commands,
         run: impl FnOnce(Snapshot) -> Snapshot + Send + 'static,
     ) -> Result<Working> {

@@ -132,6 +132,7 @@ async fn serve<B: Backend>(
     let names = Names {
         services: config.services.iter().map(|service| service.name.clone()).collect(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
+        threads: cores.threads().collect(),
     };
 
     let (_, ports) = opened.lanes.first().context("no core has devices")?;

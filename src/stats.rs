@@ -1,6 +1,8 @@
 //! What the running engine says of itself: its shape as JSON and for people, and the command
 //! that asks for it.
 
+mod cores;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -15,7 +17,12 @@ use ringroad_engine::telemetry::{Handshakes, Snapshot};
 use ringroad_engine::wire::Malformed;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::cores::{Bottleneck, Core};
+#[cfg(test)]
+pub(crate) use self::cores::{Ring, Stage};
+use self::cores::{bottleneck, mhz};
 use crate::client;
+use crate::cores::PollingThread;
 
 /// Everything that `ringroad stats --json` prints.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -28,6 +35,11 @@ pub(crate) struct Stats {
     pub(crate) tcp: BTreeMap<String, u64>,
     pub(crate) latency: Latency,
     pub(crate) ports: Vec<Port>,
+    /// The polling threads.
+    #[serde(default)]
+    pub(crate) cores: Vec<Core>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bottleneck: Option<Bottleneck>,
     /// What the shield decided, by its reasons [packets].
     pub(crate) shield: BTreeMap<String, u64>,
     /// Its token buckets that gave way to others' before they were full.
@@ -172,10 +184,11 @@ pub(crate) struct KernelPath {
 }
 
 /// Names that the counts alone do not carry, in the order of the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     pub(crate) services: Vec<String>,
     pub(crate) ports: Vec<String>,
+    pub(crate) threads: Vec<PollingThread>,
 }
 
 impl Stats {
@@ -226,6 +239,7 @@ impl Stats {
             }),
         });
         let histogram = &snapshot.telemetry.latency;
+        let cores = cores(names, snapshot);
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
         Stats {
             ledger: Ledger {
@@ -257,6 +271,8 @@ impl Stats {
                 max_us: histogram.max() as f64 / 1_000.0,
             },
             ports: ports.collect(),
+            bottleneck: bottleneck(&cores),
+            cores,
             shield: by_verdict(&lane.shield),
             buckets_evicted: lane.shield.buckets_evicted,
             cookies: Cookies {
@@ -337,6 +353,11 @@ impl Stats {
             t.p50_us, t.p90_us, t.p99_us, t.p999_us, t.max_us, t.count
         );
         self.write_shield(&mut out);
+        self.cores.iter().for_each(|core| core.write(&mut out));
+        if let Some(Bottleneck { core, why }) = &self.bottleneck {
+            let core = core.as_deref().unwrap_or("none");
+            let _ = writeln!(out, "bottleneck: {core}  {why}");
+        }
         for p in &self.ports {
             let _ = writeln!(
                 out,
@@ -392,6 +413,20 @@ impl LaneCookies {
     }
 }
 
+/// What the polling threads said, in their order.
+fn cores(names: &Names, snapshot: &Snapshot) -> Vec<Core> {
+    // Not everywhere does Linux say.
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let threads = names.threads.iter().zip(&snapshot.cores).map(|(thread, times)| {
+        let mut core = Core::new(&thread.name, thread.role, times);
+        if let Some(mhz) = mhz(&cpuinfo, thread.core.id) {
+            core.set_clock(mhz);
+        }
+        core
+    });
+    threads.collect()
+}
+
 fn by_verdict(counters: &ShieldCounters) -> BTreeMap<String, u64> {
     counters.iter().map(|(verdict, count)| (verdict.name().to_owned(), count)).collect()
 }
@@ -424,7 +459,7 @@ mod tests {
     /// Of two workers, each asked at an instant of its own.
     #[test]
     fn what_is_between_two_workers_is_held_and_nothing_counts_twice() {
-        let names = Names { services: Vec::new(), ports: Vec::new() };
+        let names = Names::default();
         for (handed_over, taken_over, shown) in [(5, 3, (10, 2)), (3, 5, (12, 0)), (4, 4, (10, 0))]
         {
             let mut snapshot = Snapshot::new(0, 0);

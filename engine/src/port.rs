@@ -16,7 +16,7 @@ pub mod tap;
 use std::os::fd::BorrowedFd;
 
 use crate::frame::{Burst, FramePool};
-use crate::telemetry::add_counts;
+use crate::telemetry::{CoreTimes, add_counts};
 use crate::time::Instant;
 
 /// One queue pair of a device.
@@ -25,12 +25,19 @@ use crate::time::Instant;
 /// [`Port::tx_burst`] until its bursts are gone or the port takes no more. Completed frames come
 /// home to the pool, and the device is given fresh ones to receive into, within these calls.
 pub trait Port {
-    /// Says what time it is, before the other calls of a turn. Ports that wrap ports need it (to
-    /// delay, to stamp what they record) and pass it inward; no port reads a clock.
+    /// Says what time it is: before the other calls of a turn, and, where that has taken a while, again
+    /// before what is to be sent. Ports that wrap ports need it (to delay, to stamp what they record)
+    /// and pass it inward; no port reads a clock.
     fn set_now(&mut self, _now: Instant) {}
 
     /// Appends received packets to `burst`, until it is full or nothing is left.
     fn rx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst);
+
+    /// When each packet of the last burst was received, in their order; nothing where that was in this
+    /// turn, as with all ports but those that come from another core.
+    fn received_at(&self) -> &[Instant] {
+        &[]
+    }
 
     /// Takes frames off the front of `burst` and sends them in order. Frames that the device has
     /// no room for stay in the burst: the caller tries again later, or frees and counts them.
@@ -52,6 +59,9 @@ pub trait Port {
 
     /// What the device itself counted.
     fn stats(&self) -> PortStats;
+
+    /// Adds what was seen of the rings to another core, if there are.
+    fn fill(&self, _times: &mut CoreTimes) {}
 
     /// A file descriptor that becomes readable when packets arrive, for sleeping on; `None` if
     /// the device has none.

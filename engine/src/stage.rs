@@ -16,6 +16,8 @@ mod io;
 mod lane;
 mod pressure;
 mod rx;
+mod stamped;
+mod stopwatch;
 mod told;
 mod worker;
 

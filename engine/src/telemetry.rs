@@ -6,6 +6,8 @@
 
 mod ledger;
 mod space_saving;
+mod spread;
+mod stages;
 mod sum;
 
 use std::fmt;
@@ -15,6 +17,8 @@ use ringroad_ebpf::ShieldCounters;
 
 pub use ledger::{DropReason, Ledger};
 pub use space_saving::SpaceSaving;
+pub use spread::Spread;
+pub use stages::{CoreTimes, Ring, RingTimes, Stage, StageTimes};
 pub(crate) use sum::{add_counts, add_each};
 
 use crate::frame::FramePool;
@@ -130,9 +134,13 @@ pub struct Snapshot {
     pub ports: Vec<crate::port::PortStats>,
     /// What crossed between each port and its interface in Linux, in the order of `ports`.
     pub kernel_paths: Vec<crate::shield::KernelPathCounts>,
+    /// What each core does with its time: of one core that fills this, one; of several that are added,
+    /// one behind the other.
+    pub cores: Vec<CoreTimes>,
 }
 
 impl Snapshot {
+    /// Room for one core.
     pub fn new(services: usize, ports: usize) -> Self {
         Snapshot {
             telemetry: Telemetry::new(),
@@ -143,7 +151,14 @@ impl Snapshot {
             frames: FrameCounts::default(),
             ports: vec![crate::port::PortStats::default(); ports],
             kernel_paths: vec![crate::shield::KernelPathCounts::default(); ports],
+            cores: vec![CoreTimes::new()],
         }
+    }
+
+    /// Where a core says what it does with its time.
+    pub fn core_mut(&mut self) -> &mut CoreTimes {
+        self.cores.resize_with(1, CoreTimes::new);
+        &mut self.cores[0]
     }
 
     /// Adds what another core of the same engine counted.
@@ -164,6 +179,7 @@ impl Snapshot {
         for (sum, path) in self.kernel_paths.iter_mut().zip(&other.kernel_paths) {
             sum.add(path);
         }
+        self.cores.extend(other.cores.iter().cloned());
     }
 }
 

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use core_affinity::CoreId;
 use ringroad_config::schema::{Arrangement, Config, Driver, DriverKind, Engine};
+use serde::{Deserialize, Serialize};
 
 use super::ranges;
 
@@ -26,7 +27,21 @@ pub(crate) struct CorePlan {
 pub(crate) struct PollingThread {
     /// As Linux shows it.
     pub(crate) name: String,
+    pub(crate) role: Role,
     pub(crate) core: CoreId,
+}
+
+/// What a thread does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// All of it.
+    #[default]
+    Lane,
+    /// Receives and sends.
+    Io,
+    /// Processes.
+    Worker,
 }
 
 impl CorePlan {
@@ -115,13 +130,18 @@ impl CorePlan {
 
     /// The threads, in the order of [`CorePlan::cores`].
     pub(crate) fn threads(&self) -> impl Iterator<Item = PollingThread> {
-        let what = if self.io.is_some() { "worker" } else { "lane" };
+        let (what, role) = match self.io {
+            Some(_) => ("worker", Role::Worker),
+            None => ("lane", Role::Lane),
+        };
         let workers = self.workers.iter().enumerate();
         let workers = workers.map(move |(index, core)| PollingThread {
             name: format!("{what}-{index}"),
+            role,
             core: *core,
         });
-        self.io.map(|core| PollingThread { name: "io".to_owned(), core }).into_iter().chain(workers)
+        let io = |core| PollingThread { name: "io".to_owned(), role: Role::Io, core };
+        self.io.map(io).into_iter().chain(workers)
     }
 
     /// Of a port's `queues`, those that are polled by the core which is the `index`th of those with

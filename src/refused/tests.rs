@@ -7,7 +7,11 @@ use ringroad_engine::stage::monotonic;
 use super::*;
 
 fn names() -> Names {
-    Names { services: vec!["web".to_owned()], ports: vec!["wan".to_owned(), "lan".to_owned()] }
+    Names {
+        services: vec!["web".to_owned()],
+        ports: vec!["wan".to_owned(), "lan".to_owned()],
+        threads: Vec::new(),
+    }
 }
 
 /// Ethernet and IPv4, and some octets.

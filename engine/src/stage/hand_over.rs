@@ -16,20 +16,32 @@ use super::board::Board;
 use super::control::Commands;
 use super::gate::Gate;
 use super::hop::Crossing;
+use super::stamped::{Stamped, Stamps};
 use super::worker::{Stray, Worker};
 use crate::frame::{Burst, Frame, FramePool, Transit};
 use crate::limits::{BURST, HAND_OVER_ENTRIES, WORKERS_LOOK};
+use crate::telemetry::{CoreTimes, Ring, RingTimes};
 use crate::time::Instant;
 
 /// One lane's side of the rings to the others; none for a lane that is alone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HandOver {
     /// By owner; `None` at the lane's own place.
     others: Vec<Option<Other>>,
     /// What has come, by port.
-    taken: Vec<Burst>,
+    taken: Vec<Taken>,
     /// `None` where new connections come to their owners.
     together: Option<Together>,
+    times: RingTimes,
+    /// Of the packets that were just taken from a ring.
+    received_at: Stamps,
+}
+
+/// What other lanes have received by a port, and when.
+#[derive(Debug)]
+struct Taken {
+    burst: Burst,
+    received_at: Stamps,
 }
 
 /// What lanes know of each other that take new connections together or not at all.
@@ -59,7 +71,7 @@ struct Other {
 #[derive(Debug)]
 enum Handed {
     /// Received by that port.
-    Packet { port: u8, frame: Transit },
+    Packet { port: u8, frame: Stamped<Transit> },
     /// Free, and back where it came from.
     Back(Transit),
 }
@@ -72,8 +84,8 @@ impl HandOver {
         let mut sides: Vec<HandOver> = (0..count)
             .map(|_| HandOver {
                 others: (0..count).map(|_| None).collect(),
-                taken: (0..ports).map(|_| Burst::new()).collect(),
-                together: None,
+                taken: (0..ports).map(|_| Taken::new()).collect(),
+                ..HandOver::default()
             })
             .collect();
         for one in 0..count {
@@ -132,9 +144,10 @@ impl HandOver {
     pub(super) fn take_in(&mut self, now: Instant, worker: &mut Worker) -> usize {
         let mut found = 0;
         for other in self.others.iter_mut().flatten() {
+            self.received_at.clear();
             // No more than a burst from each: what comes by the lane's own ports waits, too.
             for handed in other.from.pop_burst(BURST) {
-                let (port, frame) = match Crossing::into_inner(handed) {
+                let (port, Stamped { item, at }) = match Crossing::into_inner(handed) {
                     Handed::Packet { port, frame } => (port, frame),
                     Handed::Back(frame) => {
                         worker.pool.arrive_free(frame);
@@ -143,31 +156,37 @@ impl HandOver {
                 };
                 other.owed += 1;
                 found += 1;
+                self.received_at.push(at);
                 let taken = &mut self.taken[usize::from(port)];
-                if taken.is_full() {
-                    worker.on_handed_over(now, port, taken);
+                if taken.burst.is_full() {
+                    taken.give_to(worker, now, port);
                 }
-                if let Err(frame) = taken.push(worker.pool.arrive(frame)) {
+                taken.received_at.push(at);
+                if let Err(frame) = taken.burst.push(worker.pool.arrive(item)) {
                     debug_assert!(false, "it has just been emptied");
                     worker.pool.free(frame);
                 }
             }
+            let received_at = self.received_at.as_slice();
+            if !received_at.is_empty() {
+                self.times.popped(now, received_at, other.from.len());
+            }
         }
         for (port, taken) in (0..).zip(&mut self.taken) {
-            if !taken.is_empty() {
-                worker.on_handed_over(now, port, taken);
+            if !taken.burst.is_empty() {
+                taken.give_to(worker, now, port);
             }
         }
         found
     }
 
-    /// Hands over what has come to `worker` and is another's, and gives frames back.
+    /// Hands over what has come to `worker` in this turn and is another's, and gives frames back.
     #[inline]
-    pub(super) fn give(&mut self, worker: &mut Worker) {
+    pub(super) fn give(&mut self, now: Instant, worker: &mut Worker) {
         if self.others.is_empty() {
             return;
         }
-        worker.hand_over(|pool, stray| self.give_one(pool, stray));
+        worker.hand_over(|pool, stray| self.give_one(now, pool, stray));
         for other in self.others.iter_mut().flatten() {
             other.give_back(&mut worker.pool);
             if std::mem::take(&mut other.unheard) {
@@ -176,19 +195,28 @@ impl HandOver {
         }
     }
 
-    fn give_one(&mut self, pool: &mut FramePool, stray: Stray) -> Result<(), Frame> {
+    fn give_one(&mut self, now: Instant, pool: &mut FramePool, stray: Stray) -> Result<(), Frame> {
         let Stray { owner, port, frame } = stray;
         match self.others.get_mut(usize::from(owner)) {
             Some(Some(other)) if other.to.room() > 0 => {
-                let handed = Handed::Packet { port, frame: pool.depart(frame) };
+                let frame = Stamped { item: pool.depart(frame), at: now };
+                let handed = Handed::Packet { port, frame };
                 if let Err(handed) = other.to.push(Crossing::new(handed)) {
                     unreachable!("there was room for {handed:?}");
                 }
                 other.unheard = true;
                 Ok(())
             }
-            _ => Err(frame),
+            _ => {
+                self.times.full += 1;
+                Err(frame)
+            }
         }
+    }
+
+    /// Adds what was seen of the rings.
+    pub(super) fn fill(&self, times: &mut CoreTimes) {
+        times.ring_mut(Ring::HandOver).add(&self.times);
     }
 
     /// Takes what has come, when the lane ends.
@@ -197,7 +225,7 @@ impl HandOver {
             for handed in other.from.pop_burst(usize::MAX) {
                 match Crossing::into_inner(handed) {
                     Handed::Packet { frame, .. } => {
-                        let frame = worker.pool.arrive(frame);
+                        let frame = worker.pool.arrive(frame.item);
                         worker.refuse_handed_over(frame);
                     }
                     Handed::Back(frame) => worker.pool.arrive_free(frame),
@@ -221,6 +249,31 @@ impl Together {
             *accepting =
                 turning && self.others.iter().all(|(other, _)| other.is_accepting(service));
         }
+    }
+}
+
+impl Default for HandOver {
+    fn default() -> Self {
+        HandOver {
+            others: Vec::new(),
+            taken: Vec::new(),
+            together: None,
+            times: RingTimes::new(Ring::HandOver),
+            received_at: Stamps::new(),
+        }
+    }
+}
+
+impl Taken {
+    fn new() -> Self {
+        Taken { burst: Burst::new(), received_at: Stamps::new() }
+    }
+
+    /// Empties it.
+    #[inline]
+    fn give_to(&mut self, worker: &mut Worker, now: Instant, port: u8) {
+        worker.on_handed_over_of(now, port, self.received_at.as_slice(), &mut self.burst);
+        self.received_at.clear();
     }
 }
 

@@ -15,9 +15,12 @@ use std::os::fd::BorrowedFd;
 use ringroad_ring::{Consumer, Producer, ring};
 
 use super::bell::Bell;
+use super::stamped::{Stamped, Stamps};
 use crate::frame::{Burst, FramePool, Loan, Transit};
 use crate::limits::{BURST, HOP_RX_ENTRIES, HOP_TX_ENTRIES};
 use crate::port::{Port, PortStats};
+use crate::telemetry::{CoreTimes, Ring, RingTimes};
+use crate::time::Instant;
 
 /// What is in a ring. When neither end is left, which is at the end of the engine alone, it is lost
 /// with the memory that it is part of.
@@ -26,9 +29,14 @@ pub(super) type Crossing<T> = ManuallyDrop<T>;
 /// A worker's end: one port.
 #[derive(Debug)]
 pub struct Hop {
-    rx: Consumer<Crossing<Transit>>,
-    tx: Producer<Crossing<Loan>>,
+    rx: Consumer<Crossing<Stamped<Transit>>>,
+    tx: Producer<Crossing<Stamped<Loan>>>,
     home: Option<Home>,
+    now: Instant,
+    /// Of the last burst.
+    received_at: Stamps,
+    rx_times: RingTimes,
+    tx_times: RingTimes,
     /// Of this core, and of the one with the devices.
     own_bell: Bell,
     far_bell: Bell,
@@ -61,8 +69,8 @@ pub struct Hops {
 /// The other end of one port of a worker.
 #[derive(Debug)]
 pub(super) struct FarEnd {
-    pub(super) rx: Producer<Crossing<Transit>>,
-    pub(super) tx: Consumer<Crossing<Loan>>,
+    pub(super) rx: Producer<Crossing<Stamped<Transit>>>,
+    pub(super) tx: Consumer<Crossing<Stamped<Loan>>>,
 }
 
 /// The ends of `ports` ports of a worker with `pool`, whose core wakes by `own_bell`; the devices'
@@ -81,6 +89,10 @@ pub fn hops(ports: usize, pool: &FramePool, own_bell: &Bell, far_bell: &Bell) ->
                 rx,
                 tx,
                 home: home.take(),
+                now: Instant::ZERO,
+                received_at: Stamps::new(),
+                rx_times: RingTimes::new(Ring::Rx),
+                tx_times: RingTimes::new(Ring::Tx),
                 own_bell: own_bell.clone(),
                 far_bell: far_bell.clone(),
                 unheard: false,
@@ -125,20 +137,38 @@ impl Home {
 
 impl Port for Hop {
     #[inline]
+    fn set_now(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    #[inline]
     fn rx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
-        for transit in self.rx.pop_burst(BURST - burst.len()) {
-            if let Err(frame) = burst.push(pool.arrive(Crossing::into_inner(transit))) {
+        self.received_at.clear();
+        for stamped in self.rx.pop_burst(BURST - burst.len()) {
+            let Stamped { item, at } = Crossing::into_inner(stamped);
+            self.received_at.push(at);
+            if let Err(frame) = burst.push(pool.arrive(item)) {
                 debug_assert!(false, "no more were asked for than there is room");
                 pool.free(frame);
             }
         }
+        if !burst.is_empty() {
+            self.rx_times.popped(self.now, self.received_at.as_slice(), self.rx.len());
+        }
+    }
+
+    #[inline]
+    fn received_at(&self) -> &[Instant] {
+        self.received_at.as_slice()
     }
 
     #[inline]
     fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
-        let sent =
-            self.tx.push_burst(&mut burst.drain().map(|frame| Crossing::new(pool.lend(frame))));
+        let at = self.now;
+        let lend = |frame| Crossing::new(Stamped { item: pool.lend(frame), at });
+        let sent = self.tx.push_burst(&mut burst.drain().map(lend));
         self.unheard |= sent > 0;
+        self.tx_times.full += u64::from(!burst.is_empty());
     }
 
     #[inline]
@@ -157,8 +187,8 @@ impl Port for Hop {
     }
 
     fn close(&mut self, pool: &mut FramePool) {
-        for transit in self.rx.pop_burst(usize::MAX) {
-            pool.arrive_free(Crossing::into_inner(transit));
+        for stamped in self.rx.pop_burst(usize::MAX) {
+            pool.arrive_free(Crossing::into_inner(stamped).item);
         }
         self.flush(pool);
     }
@@ -166,6 +196,11 @@ impl Port for Hop {
     /// What the devices count is told by who has them.
     fn stats(&self) -> PortStats {
         PortStats::default()
+    }
+
+    fn fill(&self, times: &mut CoreTimes) {
+        times.ring_mut(Ring::Rx).add(&self.rx_times);
+        times.ring_mut(Ring::Tx).add(&self.tx_times);
     }
 
     fn wait_fd(&self) -> Option<BorrowedFd<'_>> {

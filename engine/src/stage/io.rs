@@ -16,12 +16,14 @@ use super::idle::{Idle, IdlePolicy, Pause};
 use super::lane::Cookies;
 use super::pressure::Load;
 use super::rx::Rx;
+use super::stamped::{Stamped, Stamps};
+use super::stopwatch::Stopwatch;
 use super::told::Told;
 use crate::flow::{FlowHasher, Steering};
 use crate::frame::{Burst, FramePool};
 use crate::limits::{BURST, WORKERS_LOOK};
 use crate::port::Port;
-use crate::telemetry::{FrameCounts, Snapshot};
+use crate::telemetry::{FrameCounts, Ring, RingTimes, Snapshot, Stage};
 use crate::time::Instant;
 
 /// See the module.
@@ -47,6 +49,10 @@ pub struct IoStage<P: Port, G: Gate> {
     next_look: Instant,
     mailbox: Mailbox,
     idle: Idle,
+    watch: Stopwatch,
+    tx_times: RingTimes,
+    /// Since when packets were in the ring that they were just taken from.
+    sent_at: Stamps,
 }
 
 /// What an [`IoStage`] is made from.
@@ -98,6 +104,9 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             cookies: Cookies::Off,
             mailbox,
             idle: Idle::new(idle),
+            watch: Stopwatch::new(),
+            tx_times: RingTimes::new(Ring::Tx),
+            sent_at: Stamps::new(),
         }
     }
 
@@ -112,14 +121,20 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     }
 
     /// Polls until told to stop, after the workers have ended; returns the last counts. `clock` is
-    /// read once a turn.
+    /// read twice a turn.
     pub fn run(mut self, mut clock: impl FnMut() -> Instant, mut last: Snapshot) -> Snapshot {
         while self.obey() {
-            let found = self.turn(clock());
+            let found = self.turn(&mut clock);
             match self.idle.pause(found, &mut clock) {
                 Pause::None => {}
-                Pause::Nap => self.idle.nap(),
-                Pause::Sleep(now) => self.sleep(now),
+                Pause::Nap => {
+                    self.watch.rest(clock());
+                    self.idle.nap();
+                }
+                Pause::Sleep(now) => {
+                    self.watch.rest(now);
+                    self.sleep(now);
+                }
             }
         }
         self.close();
@@ -128,32 +143,43 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     }
 
     /// One turn: receive, send, bring home. Returns the packets received and those sent.
-    pub fn turn(&mut self, now: Instant) -> usize {
+    pub fn turn(&mut self, clock: &mut impl FnMut() -> Instant) -> usize {
+        let now = clock();
+        self.watch.begin(now);
         // What the gate is to know, it knows before it is shown what has come.
         self.report(now);
         let mut found = 0;
         for (index, port) in self.ports.iter_mut().enumerate() {
             port.set_now(now);
             port.rx_burst(&mut self.pool, &mut self.received);
-            found += self.received.len();
+            let received = self.received.len();
+            found += received;
+            self.watch.burst(received);
+            self.watch.lap(Stage::Rx, received, clock);
             self.gate.screen(now, index as u8, &mut self.pool, &mut self.received);
-            self.rx.on_burst(&mut self.pool, index, &mut self.received, &mut self.workers);
+            self.watch.lap(Stage::Gate, received, clock);
+            self.rx.on_burst(now, &mut self.pool, index, &mut self.received, &mut self.workers);
+            self.watch.lap(Stage::Rx, 0, clock);
         }
-        found += self.send(now);
+        let now = clock();
+        let sent = self.send(now);
         self.bring_home();
-        found
+        self.watch.lap(Stage::Tx, sent, clock);
+        self.watch.end(found + sent);
+        found + sent
     }
 
     /// What Linux sends comes first: it is little, and bounded by the gate.
     fn send(&mut self, now: Instant) -> usize {
         let mut found = 0;
         for index in 0..self.ports.len() {
+            self.ports[index].set_now(now);
             let out = &mut self.out[index];
             let waiting = out.len();
             self.gate.relay(now, index as u8, &mut self.pool, out);
             found += out.len() - waiting;
             loop {
-                found += self.collect(index);
+                found += self.collect(now, index);
                 let out = &mut self.out[index];
                 if out.is_empty() {
                     break;
@@ -171,17 +197,25 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     }
 
     /// Takes what the workers send by a port, as far as there is room in its burst.
-    fn collect(&mut self, port: usize) -> usize {
+    fn collect(&mut self, now: Instant, port: usize) -> usize {
         let out = &mut self.out[port];
         let waiting = out.len();
         let (later, sooner) = self.workers.split_at_mut(self.first);
         for worker in sooner.iter_mut().chain(later) {
             let room = BURST - out.len();
-            for loan in worker.hops.ports[port].tx.pop_burst(room) {
-                if let Err(frame) = out.push(self.pool.host(Crossing::into_inner(loan))) {
+            let tx = &mut worker.hops.ports[port].tx;
+            self.sent_at.clear();
+            for stamped in tx.pop_burst(room) {
+                let Stamped { item, at } = Crossing::into_inner(stamped);
+                self.sent_at.push(at);
+                if let Err(frame) = out.push(self.pool.host(item)) {
                     debug_assert!(false, "no more were asked for than there is room");
                     self.pool.free(frame);
                 }
+            }
+            let sent_at = self.sent_at.as_slice();
+            if !sent_at.is_empty() {
+                self.tx_times.popped(now, sent_at, tx.len());
             }
         }
         out.len() - waiting
@@ -278,6 +312,10 @@ impl<P: Port, G: Gate> IoStage<P, G> {
         snapshot.frames = FrameCounts::of(&self.pool);
         snapshot.handshakes.clear();
         snapshot.handshakes.push(self.cookies.handshakes(half_open(&self.workers)));
+        let times = snapshot.core_mut();
+        times.copy_from(self.watch.times());
+        times.ring_mut(Ring::Tx).add(&self.tx_times);
+        times.ring_mut(Ring::Rx).full += self.rx.full;
         self.gate.fill(snapshot);
     }
 
@@ -328,9 +366,4 @@ impl WorkerEnd {
     fn is_stalled(&self, now: Instant, after: Duration) -> bool {
         now.since(self.commands.last_beat()) > after
     }
-}
-
-/// Connections whose client has yet to complete its handshake.
-fn half_open(workers: &[WorkerEnd]) -> usize {
-    workers.iter().map(|worker| worker.board.half_open()).sum()
 }

@@ -5,13 +5,14 @@ use super::gate::Gate;
 use super::hand_over::HandOver;
 use super::idle::{Idle, IdlePolicy, Pause};
 use super::pressure::{Load, Pressure};
+use super::stopwatch::Stopwatch;
 use super::told::Told;
 use super::worker::{Outlet, Worker};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::kernel::NextHop;
 use crate::limits::STOP_TURNS_MAX;
 use crate::port::Port;
-use crate::telemetry::{Handshakes, Snapshot};
+use crate::telemetry::{Handshakes, Snapshot, Stage};
 use crate::time::Instant;
 
 /// See the module. Generic in what surrounds it, so that a simulation runs this very code.
@@ -24,6 +25,7 @@ pub struct Lane<P: Port, G: Gate, N: Neighbours> {
     gate: G,
     mailbox: Mailbox,
     idle: Idle,
+    watch: Stopwatch,
     cookies: Cookies,
     /// What the gate was last told of each service.
     told: Vec<Told>,
@@ -85,6 +87,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             gate,
             mailbox,
             idle: Idle::new(idle),
+            watch: Stopwatch::new(),
             cookies: Cookies::Off,
             told,
         }
@@ -111,8 +114,14 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             let found = self.turn(&mut clock);
             match self.idle.pause(found, &mut clock) {
                 Pause::None => {}
-                Pause::Nap => self.idle.nap(),
-                Pause::Sleep(now) => self.sleep(now),
+                Pause::Nap => {
+                    self.watch.rest(clock());
+                    self.idle.nap();
+                }
+                Pause::Sleep(now) => {
+                    self.watch.rest(now);
+                    self.sleep(now);
+                }
             }
         }
         self.begin_to_stop();
@@ -132,22 +141,37 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
     /// One turn: receive, process, send. Returns the packets received, and those taken from Linux.
     pub fn turn(&mut self, clock: &mut impl FnMut() -> Instant) -> usize {
         let now = clock();
+        self.watch.begin(now);
         let mut found = 0;
         for (index, port) in self.io.ports.iter_mut().enumerate() {
             port.set_now(now);
             port.rx_burst(&mut self.worker.pool, &mut self.received);
-            found += self.received.len();
+            let received = self.received.len();
+            found += received;
+            self.watch.burst(received);
+            self.watch.lap(Stage::Rx, received, clock);
             self.gate.screen(now, index as u8, &mut self.worker.pool, &mut self.received);
-            self.worker.on_burst(now, index as u8, &mut self.received);
+            self.watch.lap(Stage::Gate, received, clock);
+            let screened = self.received.len();
+            let received_at = port.received_at();
+            self.worker.on_burst_of(now, index as u8, received_at, &mut self.received);
+            self.watch.lap(Stage::Worker, screened, clock);
         }
-        found += self.others.take_in(now, &mut self.worker);
-        self.others.give(&mut self.worker);
-        found += self.io.relay(now, &mut self.gate, &mut self.worker.pool);
+        let handed_over = self.others.take_in(now, &mut self.worker);
+        self.others.give(now, &mut self.worker);
+        found += handed_over + self.io.relay(now, &mut self.gate, &mut self.worker.pool);
         self.worker.on_time(now);
         let now = clock();
+        self.watch.lap_at(Stage::Worker, handed_over, now);
+        let before = self.worker.sent();
+        self.io.set_now(now);
         self.worker.flush(now, &mut self.io);
+        let sent = (self.worker.sent() - before) as usize;
+        self.watch.lap(Stage::Worker, 0, clock);
         self.io.flush(&mut self.worker.pool);
+        self.watch.lap(Stage::Tx, sent, clock);
         self.report(now);
+        self.watch.end(found + sent);
         found
     }
 
@@ -170,6 +194,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         if self.gate.cookies_on().is_none() {
             snapshot.handshakes.push(self.cookies.handshakes(self.worker.half_open()));
         }
+        let times = snapshot.core_mut();
+        times.copy_from(self.watch.times());
+        self.others.fill(times);
+        self.io.ports.iter().for_each(|port| port.fill(times));
         self.gate.fill(snapshot);
     }
 
@@ -289,6 +317,11 @@ impl<P: Port, N> LaneIo<P, N> {
             found += out.len() - waiting;
         }
         found
+    }
+
+    #[inline]
+    fn set_now(&mut self, now: Instant) {
+        self.ports.iter_mut().for_each(|port| port.set_now(now));
     }
 
     fn flush(&mut self, pool: &mut FramePool) {

@@ -2,10 +2,12 @@
 
 use super::hop::Crossing;
 use super::io::WorkerEnd;
+use super::stamped::Stamped;
 use crate::flow::{FlowHasher, FlowKey, Steering};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::HOP_RX_FOR_KNOWN;
 use crate::telemetry::{DropReason, Ledger};
+use crate::time::Instant;
 use crate::wire::Malformed;
 use crate::wire::packet::{self, Transport};
 use crate::wire::tcp::Flags;
@@ -24,6 +26,8 @@ pub(super) struct Rx {
     room: Vec<usize>,
     /// Of what ends here.
     pub(super) ledger: Ledger,
+    /// Packets that a worker's ring had no room for.
+    pub(super) full: u64,
 }
 
 /// Whose a packet is.
@@ -43,16 +47,18 @@ impl Rx {
             room: vec![0; sorted.len()],
             sorted,
             ledger: Ledger::default(),
+            full: 0,
         }
     }
 
-    /// Hands a burst that `port` received to the workers. Empties `burst`.
+    /// Hands a burst that `port` received `now` to the workers. Empties `burst`.
     ///
     /// A worker that falls behind is sent no more than its ring holds: waiting for it would starve
     /// the others. New connections are the first to find no room: who has one is served before who
     /// wants one.
     pub(super) fn on_burst(
         &mut self,
+        now: Instant,
         pool: &mut FramePool,
         port: usize,
         burst: &mut Burst,
@@ -71,6 +77,7 @@ impl Rx {
                     let least = if is_new { HOP_RX_FOR_KNOWN } else { 1 };
                     let sorted = &mut self.sorted[worker];
                     if self.room[worker] < sorted.len() + least {
+                        self.full += 1;
                         self.drop_frame(pool, frame, DropReason::WorkerBehind);
                     } else if let Err(frame) = sorted.push(frame) {
                         debug_assert!(false, "no burst is longer than another");
@@ -88,8 +95,8 @@ impl Rx {
         for (sorted, worker) in self.sorted.iter_mut().zip(workers) {
             if !sorted.is_empty() {
                 let rx = &mut worker.hops.ports[port].rx;
-                let departing = sorted.drain().map(|frame| Crossing::new(pool.depart(frame)));
-                rx.push_burst(departing);
+                let depart = |frame| Crossing::new(Stamped { item: pool.depart(frame), at: now });
+                rx.push_burst(sorted.drain().map(depart));
                 debug_assert!(sorted.is_empty(), "there was room");
                 worker.hops.bell.ring();
             }

@@ -320,6 +320,12 @@ impl Worker {
         snapshot.frames = FrameCounts::of(&self.pool);
     }
 
+    /// Frames given to ports, since the start.
+    #[inline]
+    pub fn sent(&self) -> u64 {
+        self.telemetry.ledger.sent
+    }
+
     /// The ledger as of now, for tests.
     pub fn ledger(&self) -> Ledger {
         let mut ledger = self.telemetry.ledger.clone();

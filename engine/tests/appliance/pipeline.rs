@@ -1,14 +1,17 @@
 //! Devices and workers on cores of their own, which turn in an order that follows from the seed.
 
+use std::time::Duration;
+
 use ringroad_engine::limits::{HOP_RX_ENTRIES, HOP_RX_FOR_KNOWN};
 use ringroad_engine::port::sim::{self, Completion};
 use ringroad_engine::shield::Rates;
-use ringroad_engine::telemetry::{DropReason, Snapshot};
+use ringroad_engine::stage::Gate;
+use ringroad_engine::telemetry::{DropReason, Ring, Snapshot};
 use ringroad_simulation::faults::stop;
 
 use crate::apps::{echo, respond, send, send_then_wait};
 use crate::peer::{Settings, Status};
-use crate::rig::{ORIGINS, Plan, World, ms, origin, pattern, secs, seeds, service};
+use crate::rig::{ORIGINS, Plan, Wire, World, ms, origin, pattern, secs, seeds, service};
 
 fn plan(seed: u64, workers: u8) -> Plan {
     Plan { workers, ..Plan::new(seed) }
@@ -124,5 +127,36 @@ fn a_worker_that_falls_behind_is_sent_what_its_ring_holds_and_no_more() {
     let dropped = snapshot.telemetry.ledger.dropped[DropReason::WorkerBehind as usize];
     assert!(dropped >= HOP_RX_FOR_KNOWN as u64 - 1, "{dropped}: room is left for who is known");
     world.run_for(secs(5));
+    stop(world);
+}
+
+/// The longest wait in a worker's rx ring, and the longest that payload was inside.
+fn longest(world: &World<impl Wire, impl Gate>) -> (Duration, Duration) {
+    let mut snapshot = Snapshot::new(1, 2);
+    world.edge.fill(&mut snapshot);
+    let [io, worker] = &snapshot.cores[..] else { panic!("{:?}", snapshot.cores) };
+    let (rx, tx) = (worker.ring(Ring::Rx), io.ring(Ring::Tx));
+    assert!(rx.wait.count() > 0 && tx.wait.count() > 0, "{rx:?} {tx:?}");
+    let inside = Duration::from_nanos(snapshot.telemetry.latency.max());
+    (Duration::from_nanos(rx.wait.max()), inside)
+}
+
+#[test]
+fn what_waits_for_a_worker_is_seen_to_wait_and_counts_as_time_inside() {
+    let mut world = World::new(plan(5, 1));
+    world.listen(origin(1), Settings::MODERN, echo);
+    let key = world.client(1, Settings::MODERN, send_then_wait(pattern(1, 3_000_000)));
+    world.run_until(secs(20), |world| world.peer(key).received.len() > 100_000);
+    let (waited, _) = longest(&world);
+    assert!(waited < ms(1), "{waited:?}: everybody turns in every round");
+
+    let stall = ms(80);
+    let until = world.now + stall;
+    world.edge.stall(0, world.now..until);
+    world.run_until(secs(20), |world| world.peer(key).received.len() == 3_000_000);
+    let (waited, inside) = longest(&world);
+    // A bucket of the histogram is a tenth wide.
+    assert!((stall * 8 / 10..stall * 11 / 10).contains(&waited), "{waited:?}");
+    assert!(inside >= waited * 9 / 10, "{inside:?} inside, of it {waited:?} in the ring");
     stop(world);
 }

@@ -276,17 +276,18 @@ impl<P: Wire, G: Gate> Edge<P, G> {
         )
     }
 
-    /// The earliest timer of the workers that have nothing else to do and do not stand still.
+    /// The earliest timer of the workers that have nothing else to do, and have caught up with what they
+    /// stood still for.
     pub fn next_deadline_at(&self, now: Instant) -> Instant {
         let at_rest = self.turning(now, CATCH_UP).filter(|worker| !worker.has_queued());
         at_rest.map(Worker::next_deadline).min().unwrap_or(Instant::FAR_FUTURE)
     }
 
-    /// The workers that do not stand still, and have caught up with what they slept over.
-    fn turning(&self, now: Instant) -> impl Iterator<Item = &Worker> {
+    /// The workers that have not stood still for some time.
+    fn turning(&self, now: Instant, for_some: Duration) -> impl Iterator<Item = &Worker> {
         let stalls = self.stalls();
         let stands =
-            move |index: usize| stalls.get(index).is_some_and(|stall| stall.until + CATCH_UP > now);
+            move |index: usize| stalls.get(index).is_some_and(|stall| stall.until + for_some > now);
         let workers = self.workers().enumerate();
         workers.filter(move |(index, _)| !stands(*index)).map(|(_, worker)| worker)
     }
@@ -375,7 +376,7 @@ impl<P: Wire, G: Gate> Pipeline<P, G> {
         }
         self.turned_at = now;
         let turn = |turning: usize| match turning.checked_sub(1) {
-            None => self.io.turn(now),
+            None => self.io.turn(&mut || now),
             Some(worker) => self.turn_worker(worker, now),
         };
         let found = order.drain(..).map(turn).sum();

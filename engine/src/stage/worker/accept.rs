@@ -59,7 +59,7 @@ impl Worker {
 
     /// Hands a pair the payload of its client's SYN.
     fn open_early(&mut self, index: u32, service: u16, arrival: Arrival) {
-        let (_, payload) = arrival.into_payload(&mut self.pool, self.now);
+        let (_, payload) = arrival.into_payload(&mut self.pool);
         if let Some(pair) = self.pairs.get_mut(index)
             && let Some(client) = &mut pair.legs[Side::Client as usize]
             && let Some(chunk) = payload

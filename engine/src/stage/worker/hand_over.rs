@@ -34,8 +34,20 @@ impl Worker {
     /// Takes in a burst that other workers have handed over, which `port` of theirs received. Empties
     /// `burst`.
     pub fn on_handed_over(&mut self, now: Instant, port: u8, burst: &mut Burst) {
+        self.on_handed_over_of(now, port, &[], burst);
+    }
+
+    /// The same of a burst whose packets have been received at those times, if there are any.
+    #[inline]
+    pub fn on_handed_over_of(
+        &mut self,
+        now: Instant,
+        port: u8,
+        received_at: &[Instant],
+        burst: &mut Burst,
+    ) {
         self.telemetry.ledger.taken_over += burst.len() as u64;
-        self.take_in(now, port, Came::ByHand, burst);
+        self.take_in(now, port, Came::ByHand, received_at, burst);
     }
 
     /// What others have handed over to a worker that ends.

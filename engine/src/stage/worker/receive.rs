@@ -42,6 +42,7 @@ pub(super) struct Arrival {
     congestion_experienced: bool,
     pub(super) port: u8,
     pub(super) vlans: VlanTags,
+    received_at: Instant,
 }
 
 impl Arrival {
@@ -51,36 +52,53 @@ impl Arrival {
     }
 
     /// What is left for its leg: the header, and the payload if there is any.
-    pub(super) fn into_payload(
-        self,
-        pool: &mut FramePool,
-        now: Instant,
-    ) -> (TcpHeader, Option<Chunk>) {
-        let Arrival { mut frame, header, payload, payload_sum, .. } = self;
+    pub(super) fn into_payload(self, pool: &mut FramePool) -> (TcpHeader, Option<Chunk>) {
+        let Arrival { mut frame, header, payload, payload_sum, received_at, .. } = self;
         if payload.is_empty() {
             pool.free(frame);
             return (header, None);
         }
         frame.truncate(payload.end.into());
         frame.trim_front(payload.start.into());
-        (header, Some(Chunk { frame, sum: payload_sum, received_at: now }))
+        (header, Some(Chunk { frame, sum: payload_sum, received_at }))
     }
 }
 
 impl Worker {
     /// Takes in a burst that `port` received. Empties `burst`.
     pub fn on_burst(&mut self, now: Instant, port: u8, burst: &mut Burst) {
+        self.on_burst_of(now, port, &[], burst);
+    }
+
+    /// The same of a burst whose packets have been received at those times, if there are any.
+    #[inline]
+    pub fn on_burst_of(
+        &mut self,
+        now: Instant,
+        port: u8,
+        received_at: &[Instant],
+        burst: &mut Burst,
+    ) {
         self.telemetry.ledger.received += burst.len() as u64;
-        self.take_in(now, port, Came::ByPort, burst);
+        self.take_in(now, port, Came::ByPort, received_at, burst);
     }
 
     #[inline]
-    pub(super) fn take_in(&mut self, now: Instant, port: u8, came: Came, burst: &mut Burst) {
+    pub(super) fn take_in(
+        &mut self,
+        now: Instant,
+        port: u8,
+        came: Came,
+        received_at: &[Instant],
+        burst: &mut Burst,
+    ) {
+        debug_assert!(received_at.is_empty() || received_at.len() == burst.len());
         self.now = now;
         burst.iter().for_each(|frame| self.pool.prefetch(frame));
         let mut arrivals = std::mem::take(&mut self.arrivals);
-        for frame in burst.drain() {
-            if let Some(arrival) = self.classify(port, came, frame) {
+        for (place, frame) in burst.drain().enumerate() {
+            let received_at = received_at.get(place).map_or(now, |at| *at);
+            if let Some(arrival) = self.classify(port, came, received_at, frame) {
                 arrivals.push(arrival);
             }
         }
@@ -112,7 +130,13 @@ impl Worker {
     }
 
     /// Verifies a packet; `None` when it was accounted for here and is gone.
-    fn classify(&mut self, port: u8, came: Came, frame: Frame) -> Option<Arrival> {
+    fn classify(
+        &mut self,
+        port: u8,
+        came: Came,
+        received_at: Instant,
+        frame: Frame,
+    ) -> Option<Arrival> {
         let bytes = self.pool.bytes(&frame);
         let verified = self.ports[usize::from(port)].verified;
         let parsed = packet::parse(bytes).and_then(|packet| {
@@ -144,6 +168,7 @@ impl Worker {
                     congestion_experienced: packet.ecn == Ecn::CongestionExperienced,
                     port,
                     vlans: packet.vlans,
+                    received_at,
                 })
             }
             Transport::IcmpError(error) => {
@@ -192,7 +217,7 @@ impl Worker {
         };
         *stirred_at = self.now;
         let congestion_experienced = arrival.congestion_experienced;
-        let (header, chunk) = arrival.into_payload(&mut self.pool, self.now);
+        let (header, chunk) = arrival.into_payload(&mut self.pool);
         let mut cx = context!(self);
         match leg.tcp.on_segment(&mut cx, &header, congestion_experienced, chunk) {
             // Counted by the connection from here on; see `Ledger::settle`.
