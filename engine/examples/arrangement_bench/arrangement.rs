@@ -113,7 +113,7 @@ impl<P: Port + Send, G: Gate + Send> Stage for Lane<P, G, NoOne> {
 
 impl<P: Port + Send, G: Gate + Send> Stage for IoStage<P, G> {
     fn turn(&mut self, now: Instant) -> usize {
-        self.turn(now)
+        self.turn(&mut || now)
     }
 }
 
@@ -123,8 +123,8 @@ fn lanes(cores: &[CoreId]) -> Vec<Core> {
     let memory = FramePool::in_memory(cores.len() * FRAMES, FRAME_SIZE);
     let pools = memory.split(&vec![FRAMES; cores.len()]);
     let posts: Vec<(Commands, Mailbox)> = cores.iter().map(|_| post()).collect();
-    let bells: Vec<_> = posts.iter().map(|(_, mailbox)| mailbox.bell().clone()).collect();
-    let others = HandOver::among(&bells, PORTS);
+    let commands: Vec<Commands> = posts.iter().map(|(commands, _)| commands.clone()).collect();
+    let others = HandOver::among(&commands, PORTS);
     let lanes = (0..).zip(cores).zip(pools).zip(posts).zip(others);
     lanes
         .map(|((((index, id), pool), (_, mailbox)), others)| {
