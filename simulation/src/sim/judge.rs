@@ -52,10 +52,7 @@ pub(super) fn judge(
             continue;
         }
         let excuses = Excuses { case, hosts, counters };
-        let excused = excuses.refused(peer)
-            || excuses.unproven(client, peer)
-            || excuses.promised(peer)
-            || excuses.taken(key);
+        let excused = excuses.refused(peer) || excuses.unproven(client, peer) || excuses.taken(key);
         match case.expectation(client) {
             Expectation::Whole if !excused => {
                 let Some(left) = reclaimed.checked_sub(1) else {
@@ -97,15 +94,6 @@ impl Excuses<'_> {
             && (overtakes(network)
                 || self.counters.fell_back > 0
                 || self.case.admin_faults.iter().any(loses_keys))
-    }
-
-    /// The shield has answered by a cookie for an engine that takes no more when it is acknowledged: it is
-    /// full, or a worker stands still. Linux behind the twin knows nothing of it (docs/operations.md,
-    /// Cookies for Linux).
-    fn promised(&self, peer: &Peer) -> bool {
-        let Case { cookies, clients, stalls, service, .. } = self.case;
-        let may_decline = clients.len() > service.max_connections as usize || !stalls.is_empty();
-        *cookies != CookieUse::Off && peer.received.is_empty() && may_decline
     }
 
     /// A SYN between the ends of a connection that was left to Linux makes it the engine's, when that has

@@ -128,6 +128,19 @@ impl<'a> Run<'a> {
     }
 
     fn play(mut self) -> Result<Report, Failure> {
+        match self.go_on() {
+            Ok(After::GoesOn) => self.finish(),
+            Ok(After::Stops) => self.stop(),
+            Err(failure) => {
+                // It holds frames, which object to being dropped: that is not what is wrong with it.
+                std::mem::forget(self.world);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Until nothing is left to be done, or the engine is told to stop.
+    fn go_on(&mut self) -> Result<After, Failure> {
         let patience = self.case.calm_at + self.case.service.idle_timeout + LIVENESS;
         loop {
             let since = self.since();
@@ -136,12 +149,12 @@ impl<'a> Run<'a> {
             }
             self.open(since);
             if self.administer(since) == After::Stops {
-                return self.stop();
+                return Ok(After::Stops);
             }
             self.stall(since);
             self.origin_faults.pass(since, &mut self.world.hosts.0[ORIGINS]);
             if self.is_over() {
-                return self.finish();
+                return Ok(After::GoesOn);
             }
             if since > patience {
                 return Err(self.failure(Oracle::Liveness, &self.world.describe()));
