@@ -326,7 +326,7 @@ mod tests {
             name: "tx".to_owned(),
             packets: 70,
             depth_p99: 12,
-            wait_p99_us: 3.0,
+            wait_p99_us: 250_000.0,
             full: 2,
             ..Default::default()
         };
@@ -364,7 +364,7 @@ mod tests {
             "ringroad_stage_sampled_seconds_total{core=\"io\",stage=\"tx\"} 0.5\n",
             "ringroad_stage_sampled_packets_total{core=\"io\",stage=\"tx\"} 7\n",
             "ringroad_ring_depth{core=\"io\",ring=\"tx\",quantile=\"0.99\"} 12\n",
-            "ringroad_ring_wait_seconds{core=\"io\",ring=\"tx\",quantile=\"0.99\"} 3e-6\n",
+            "ringroad_ring_wait_seconds{core=\"io\",ring=\"tx\",quantile=\"0.99\"} 0.25\n",
             "ringroad_ring_full_total{core=\"io\",ring=\"tx\"} 2\n",
         ] {
             assert!(text.contains(line), "no {line}in\n{text}");

@@ -230,8 +230,8 @@ mod tests {
     fn the_port_with_the_fewest_queues_decides() {
         let text = "\
 ports:
-  - { name: wan, driver: dpdk, device: net_tap0, queues: 4 }
-  - { name: lan, driver: dpdk, device: net_tap1, queues: 2 }
+  - { name: wan, interface: wan0, queues: 4 }
+  - { name: lan, interface: lan0, queues: 2 }
 services: [{ port: wan, listen: [\"192.0.2.1:80\"], origins: [\"192.0.2.2:80\"] }]
 ";
         let mut config = ringroad_config::parse("f", text).unwrap();
@@ -240,6 +240,20 @@ services: [{ port: wan, listen: [\"192.0.2.1:80\"], origins: [\"192.0.2.2:80\"] 
         assert_eq!(io(&config), None);
         config.engine.cores = vec![1, 2, 3];
         assert_eq!(io(&config), Some(1));
+    }
+
+    #[test]
+    fn a_device_of_dpdks_is_one_cores() {
+        let text = "\
+ports: [{ name: wan, driver: dpdk, device: net_tap0, queues: 4 }]
+services: [{ listen: [\"192.0.2.1:80\"], origins: [\"192.0.2.2:80\"] }]
+engine: { cores: [1, 2] }
+";
+        let mut config = ringroad_config::parse("f", text).unwrap();
+        assert!(CorePlan::new(&config, &USABLE).unwrap().io.is_some(), "auto");
+        config.engine.arrangement = Arrangement::RunToCompletion;
+        let refused = CorePlan::new(&config, &USABLE).unwrap_err().to_string();
+        assert!(refused.starts_with("engine.arrangement: run-to-completion"), "{refused}");
     }
 
     #[test]

@@ -90,6 +90,7 @@ impl<'a> Run<'a> {
             let settings = Settings {
                 lossy: true,
                 forged: true,
+                sack_may_be_foreign: true,
                 segment_max: 1200,
                 patience: Some(secs(900)),
                 handshake_patience: Some(secs(63)),

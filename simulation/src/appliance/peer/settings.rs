@@ -29,6 +29,8 @@ pub struct Settings {
     pub lossy: bool,
     /// Whether others may send segments in its name, which the engine may answer.
     pub forged: bool,
+    /// Whether boxes on the way may have left SACK blocks as they were where they changed the rest.
+    pub sack_may_be_foreign: bool,
 }
 
 impl Settings {
@@ -48,6 +50,7 @@ impl Settings {
         handshake_patience: None,
         lossy: false,
         forged: false,
+        sack_may_be_foreign: false,
     };
 
     /// No options but the MSS.
