@@ -190,11 +190,13 @@ impl Hosts {
         let is_past = |peer: &Peer| {
             peer.is_done() && peer.ended_at.is_some_and(|ended_at| ended_at + LINGERS <= now)
         };
-        let past: Vec<Peer> = self.peers[side]
-            .extract_if(.., |_, peer| is_past(peer))
-            .map(|(_, peer)| peer)
-            .collect();
-        past.iter().for_each(|peer| self.look_at(side, peer));
+        let peers = self.peers[side].iter();
+        let past: Vec<_> = peers.filter(|(_, peer)| is_past(peer)).map(|(key, _)| *key).collect();
+        for key in past {
+            if let Some(peer) = self.peers[side].remove(&key) {
+                self.look_at(side, &peer);
+            }
+        }
     }
 
     /// What it has received is what was said, and all of it unless it was cut short.

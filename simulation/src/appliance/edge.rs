@@ -220,12 +220,6 @@ impl<P: Wire, G: Gate> Edge<P, G> {
         }
     }
 
-    /// Since when a worker stands still; of several the first.
-    pub fn stands_still_since(&self, now: Instant) -> Option<Instant> {
-        let lasting = self.stalls().iter().filter(|stall| stall.lasts(now));
-        lasting.map(|stall| stall.since).min()
-    }
-
     /// Of workers on cores of their own.
     fn stalls(&self) -> &[Stall] {
         match &self.stages {

@@ -46,8 +46,6 @@ pub enum Oracle {
     Limits,
     /// Nothing is due that is not done, by whoever does not stand still.
     Timers,
-    /// What the engine could not serve is Linux's.
-    Fallback,
 }
 
 impl fmt::Display for Oracle {
@@ -59,7 +57,6 @@ impl fmt::Display for Oracle {
             Oracle::Liveness => "liveness",
             Oracle::Limits => "limits",
             Oracle::Timers => "timers",
-            Oracle::Fallback => "fallback",
         })
     }
 }

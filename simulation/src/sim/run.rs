@@ -43,8 +43,6 @@ struct Run<'a> {
     stalls: VecDeque<WorkerStall>,
     origin_faults: OriginFaults,
     is_calm: bool,
-    /// While a worker stands still.
-    bystander: Option<Bystander>,
     /// When the world has last turned. Where nothing is due any more, its time goes on to the end.
     turned_at: Instant,
 }
@@ -56,13 +54,6 @@ struct Onlooker<'a> {
     internets: [Rc<RefCell<Internet>>; 2],
     began: Instant,
     frames_free_least: usize,
-}
-
-/// What was seen since it must be known that a worker stands still.
-struct Bystander {
-    rounds: u32,
-    /// Connections that the engine had accepted, when what had come before was through.
-    accepted: u64,
 }
 
 impl<'a> Run<'a> {
@@ -124,7 +115,6 @@ impl<'a> Run<'a> {
             stalls: stalls.into(),
             origin_faults: OriginFaults::new(case.origin_faults.clone()),
             is_calm: false,
-            bystander: None,
         }
     }
 
@@ -253,36 +243,7 @@ impl<'a> Run<'a> {
             let late = self.turned_at - due;
             return Err(self.failure(Oracle::Timers, &format!("something is {late:?} overdue")));
         }
-        self.look_at_stalls()
-    }
-
-    /// While a worker stands still the others serve what they have (that nothing of theirs is overdue is
-    /// seen above), and what is new is Linux's: nobody knows whose it would be.
-    fn look_at_stalls(&mut self) -> Result<(), Failure> {
-        // What the shield has answered by a cookie is the engine's when it is proven, however late.
-        if self.case.cookies != CookieUse::Off {
-            return Ok(());
-        }
-        let edge = &self.world.edge;
-        let accepted = self.world.counters().accepted;
-        let Some(since) = edge.stands_still_since(self.turned_at) else {
-            self.bystander = None;
-            return Ok(());
-        };
-        if self.turned_at < since + NOTICED_AFTER {
-            return Ok(());
-        }
-        let bystander = self.bystander.get_or_insert(Bystander { rounds: 0, accepted });
-        if bystander.rounds < ROUNDS_TO_CLEAR {
-            *bystander = Bystander { rounds: bystander.rounds + 1, accepted };
-        }
-        match bystander.accepted == accepted {
-            true => Ok(()),
-            false => {
-                let message = "a connection was taken while a worker stood still";
-                Err(self.failure(Oracle::Fallback, message))
-            }
-        }
+        Ok(())
     }
 
     /// Nothing is open any more.
@@ -395,13 +356,6 @@ fn internet(case: &Case, side: usize) -> Rc<RefCell<Internet>> {
 /// What anything that can still finish may take when nothing goes wrong any more, and what can not
 /// to be given up: some retransmission timeouts at their longest.
 const LIVENESS: Duration = Duration::from_secs(30 * 60);
-
-/// How long a worker stands still before new connections are left to Linux: what the appliance waits,
-/// and a moment to look.
-const NOTICED_AFTER: Duration = Duration::from_millis(105);
-
-/// Then what has come before is through after so many rounds.
-const ROUNDS_TO_CLEAR: u32 = 4;
 
 /// Of source ports, an intruder tries one in so many: fewer, and more often.
 const SOURCE_PORTS_STEP: usize = 16;
