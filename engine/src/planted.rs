@@ -56,8 +56,6 @@ faults! {
         "Packet memory gets less with each such connection, until none is left.",
     PeerMssIgnored = "sends segments as large as the path takes, not the peer",
         "Who has said to take small segments is sent large ones.",
-    EqualTimestampRefused = "refuses a timestamp that is not newer than the last",
-        "While a gap is filled, all but one of the segments of a millisecond are dropped.",
     FinNotCarried = "does not carry a FIN to the other side",
         "Who waits for the end of a stream waits for ever.",
     ResetNotCarried = "does not carry a reset to the other side",

@@ -34,7 +34,6 @@ const SEARCHES: &[Search] = &[
     search(Fault::FlowNotForgotten, Scenario::Satellite, 2),
     search(Fault::SourcePortNotGivenBack, Scenario::Satellite, 2),
     search(Fault::CookieMssTooLarge, Scenario::SlowOrigin, 4),
-    search(Fault::EqualTimestampRefused, Scenario::Middlebox, 4),
     search(Fault::SentWhileWithDevice, Scenario::Mixed, 12),
 ];
 

@@ -3,7 +3,6 @@
 
 use super::{Disposition, DropReason, ts_before};
 use crate::limits::{CHALLENGE_ACK_INTERVAL, TIME_WAIT, TIMESTAMP_VALID};
-use crate::planted::{self, Fault};
 use crate::tcp::state::{CloseReason, State};
 use crate::tcp::{Connection, Context};
 use crate::time::Instant;
@@ -102,11 +101,7 @@ impl Connection {
     /// them.
     fn fails_paws(&self, now: Instant, header: &TcpHeader) -> bool {
         self.timestamps
-            && header.options.timestamps.is_some_and(|t| {
-                let is_equal = t.value == self.ts_recent;
-                ts_before(t.value, self.ts_recent)
-                    || is_equal && planted::is(Fault::EqualTimestampRefused)
-            })
+            && header.options.timestamps.is_some_and(|t| ts_before(t.value, self.ts_recent))
             // RFC 7323 §5.5: after 24 days of silence the clock may have gone half round.
             && now.since(self.last_received) < TIMESTAMP_VALID
     }
