@@ -167,9 +167,10 @@ impl Ring {
             name,
             packets: times.wait.count(),
             capacity,
-            depth_p50: times.depth.quantile(0.5),
-            depth_p99: times.depth.quantile(0.99),
-            depth_max: times.depth.max(),
+            // Counted in steps of a few percent, by their upper ends.
+            depth_p50: times.depth.quantile(0.5).min(capacity),
+            depth_p99: times.depth.quantile(0.99).min(capacity),
+            depth_max: times.depth.max().min(capacity),
             wait_p50_us: micros(times.wait.quantile(0.5)),
             wait_p99_us: micros(times.wait.quantile(0.99)),
             wait_max_us: micros(times.wait.max()),
