@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::control::Mailbox;
+use super::stopwatch::Stopwatch;
 use crate::limits::{
     BLIND_NAP_MAX, BUSY_PACKETS, NAP, PORTS_PER_LANE_MAX, PROMPT_WAKES, SLEEP_MAX,
 };
@@ -27,7 +28,7 @@ pub enum IdlePolicy {
 
 /// What to do between two turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pause {
+enum Pause {
     /// Look again at once.
     None,
     /// Let packets gather for a moment.
@@ -55,7 +56,7 @@ impl Idle {
     /// After a turn that received `found` packets. Under load the next burst is waiting already, and
     /// the clock is not read.
     #[inline]
-    pub(super) fn pause(&mut self, found: usize, clock: impl FnOnce() -> Instant) -> Pause {
+    fn pause(&mut self, found: usize, clock: impl FnOnce() -> Instant) -> Pause {
         if self.policy == IdlePolicy::Spin {
             return Pause::None;
         }
@@ -75,6 +76,29 @@ impl Idle {
         let has_credit = paid_until <= now + CREDIT;
         self.paid_until = if has_credit { paid_until } else { now + NAP + CREDIT };
         if found == 0 || has_credit { Pause::Sleep(now) } else { Pause::Nap }
+    }
+
+    /// What a core does after a turn that received `found` packets, but for sleeping: if it is to
+    /// sleep, this is the time now.
+    #[inline]
+    pub(super) fn rest(
+        &mut self,
+        found: usize,
+        watch: &mut Stopwatch,
+        clock: &mut impl FnMut() -> Instant,
+    ) -> Option<Instant> {
+        match self.pause(found, &mut *clock) {
+            Pause::None => None,
+            Pause::Nap => {
+                watch.rest(clock());
+                self.nap();
+                None
+            }
+            Pause::Sleep(now) => {
+                watch.rest(now);
+                Some(now)
+            }
+        }
     }
 
     /// Sleeps for the length of a nap.

@@ -12,7 +12,7 @@ use super::board::Board;
 use super::control::{Command, Commands, Mailbox};
 use super::gate::Gate;
 use super::hop::{Crossing, Hops};
-use super::idle::{Idle, IdlePolicy, Pause};
+use super::idle::{Idle, IdlePolicy};
 use super::lane::Cookies;
 use super::pressure::Load;
 use super::rx::Rx;
@@ -125,16 +125,8 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     pub fn run(mut self, mut clock: impl FnMut() -> Instant, mut last: Snapshot) -> Snapshot {
         while self.obey() {
             let found = self.turn(&mut clock);
-            match self.idle.pause(found, &mut clock) {
-                Pause::None => {}
-                Pause::Nap => {
-                    self.watch.rest(clock());
-                    self.idle.nap();
-                }
-                Pause::Sleep(now) => {
-                    self.watch.rest(now);
-                    self.sleep(now);
-                }
+            if let Some(now) = self.idle.rest(found, &mut self.watch, &mut clock) {
+                self.sleep(now);
             }
         }
         self.close();

@@ -3,7 +3,7 @@
 use super::control::{Command, Mailbox, Neighbours};
 use super::gate::Gate;
 use super::hand_over::HandOver;
-use super::idle::{Idle, IdlePolicy, Pause};
+use super::idle::{Idle, IdlePolicy};
 use super::pressure::{Load, Pressure};
 use super::stopwatch::Stopwatch;
 use super::told::Told;
@@ -112,16 +112,8 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
     pub fn run(mut self, mut clock: impl FnMut() -> Instant, mut last: Snapshot) -> Snapshot {
         while self.obey() {
             let found = self.turn(&mut clock);
-            match self.idle.pause(found, &mut clock) {
-                Pause::None => {}
-                Pause::Nap => {
-                    self.watch.rest(clock());
-                    self.idle.nap();
-                }
-                Pause::Sleep(now) => {
-                    self.watch.rest(now);
-                    self.sleep(now);
-                }
+            if let Some(now) = self.idle.rest(found, &mut self.watch, &mut clock) {
+                self.sleep(now);
             }
         }
         self.begin_to_stop();

@@ -368,14 +368,19 @@ fn an_icmp_error_reaches_the_owner_of_what_it_quotes() {
     crew.finish();
 }
 
-/// Two workers that do not agree must not play ball with a packet.
-#[test]
-fn what_was_handed_over_is_never_handed_on() {
+/// Two workers, which of them does not own a new connection, and its SYN.
+fn with_a_syn_for_one_of_two() -> (Crew, usize, Vec<u8>) {
     let mut crew = Crew::new(Steering::hashed(owners(2)), Spread::ToOwner);
     let key = crew.client(0);
     let syn = crew.hosts[CLIENTS].get_mut(&key).unwrap().poll(crew.now)[0].build();
     let wrong = 1 - crew.owner_of(CLIENTS as u8, &FlowKey::new(key.1, key.0));
+    (crew, wrong, syn)
+}
 
+/// Two workers that do not agree must not play ball with a packet.
+#[test]
+fn what_was_handed_over_is_never_handed_on() {
+    let (mut crew, wrong, syn) = with_a_syn_for_one_of_two();
     let worker = &mut crew.workers[wrong];
     let mut burst = burst_of(&mut worker.pool, &syn);
     worker.on_handed_over(crew.now, CLIENTS as u8, &mut burst);
@@ -389,11 +394,7 @@ fn what_was_handed_over_is_never_handed_on() {
 
 #[test]
 fn what_finds_no_room_on_its_way_is_counted_as_dropped() {
-    let mut crew = Crew::new(Steering::hashed(owners(2)), Spread::ToOwner);
-    let key = crew.client(0);
-    let syn = crew.hosts[CLIENTS].get_mut(&key).unwrap().poll(crew.now)[0].build();
-    let wrong = 1 - crew.owner_of(CLIENTS as u8, &FlowKey::new(key.1, key.0));
-
+    let (mut crew, wrong, syn) = with_a_syn_for_one_of_two();
     let worker = &mut crew.workers[wrong];
     let mut burst = burst_of(&mut worker.pool, &syn);
     worker.on_burst(crew.now, CLIENTS as u8, &mut burst);
