@@ -10,17 +10,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::stream;
 use ringroad_config::schema::{Metrics, SynCookies};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::backend::ShieldHandle;
+use crate::capture::{Captures, Refusal, Request};
 use crate::crew::Crew;
+use crate::events::Events;
 use crate::metrics;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
@@ -35,6 +39,8 @@ pub(crate) struct Admin {
     /// When the period of the key in use began, since 1970 [s]; 0: there is none.
     key_since: AtomicU64,
     refused: Mutex<Refused>,
+    pub(crate) captures: Captures,
+    pub(crate) events: Events,
 }
 
 impl Admin {
@@ -43,9 +49,12 @@ impl Admin {
         shield: Box<dyn ShieldHandle>,
         names: Names,
         cookies: SynCookies,
+        captures: Captures,
+        events: Events,
     ) -> Self {
         let refused = Mutex::new(Refused::new());
-        Admin { crew, shield, names, cookies, key_since: AtomicU64::new(0), refused }
+        let key_since = AtomicU64::new(0);
+        Admin { crew, shield, names, cookies, key_since, refused, captures, events }
     }
 
     /// The key in use is that of the period which began then, since 1970 [s].
@@ -196,10 +205,36 @@ impl MetricsSocket {
 
 fn router(admin: Arc<Admin>) -> Router {
     Router::new()
+        .route("/capture", post(capture).delete(end_capture))
+        .route("/events", get(events))
         .route("/stats", get(stats))
         .route("/refused", get(refused))
         .route("/metrics", get(prometheus))
         .with_state(admin)
+}
+
+/// The answer grows with the capture, and ends with it.
+async fn capture(State(admin): State<Arc<Admin>>, Json(request): Json<Request>) -> Response {
+    let session = match admin.captures.begin(&request).await {
+        Ok(session) => session,
+        Err(Refusal::Wrong(why)) => return (StatusCode::BAD_REQUEST, why).into_response(),
+        Err(Refusal::Busy) => {
+            let why = "a capture runs already; it ends when its reader does: try again then";
+            return (StatusCode::CONFLICT, why).into_response();
+        }
+        Err(Refusal::Failed(error)) => return unavailable(&error),
+    };
+    let pieces =
+        stream::unfold(session, async |mut session| Some((session.next().await?, session)));
+    ([(CONTENT_TYPE, "application/x-pcapng")], Body::from_stream(Box::pin(pieces))).into_response()
+}
+
+async fn end_capture(State(admin): State<Arc<Admin>>) {
+    admin.captures.end();
+}
+
+async fn events(State(admin): State<Arc<Admin>>) -> Response {
+    Json(admin.events.latest()).into_response()
 }
 
 async fn refused(State(admin): State<Arc<Admin>>) -> Response {

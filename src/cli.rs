@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{check, doctor, lab, origin, refused, run, sim, stats};
+use crate::{capture, check, doctor, events, lab, origin, refused, run, sim, stats};
 
 /// Exit code for a usage or a configuration that cannot be meant.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -22,8 +22,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Capture(capture::Args),
     Check(check::Args),
     Doctor(doctor::Args),
+    Events(events::Args),
     Lab(lab::Args),
     Origin(origin::Args),
     Refused(refused::Args),
@@ -35,8 +37,10 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
+            Command::Capture(args) => capture::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Doctor(args) => doctor::run(&args),
+            Command::Events(args) => events::run(&args),
             Command::Lab(args) => lab::run(&args),
             Command::Origin(args) => origin::run(&args),
             Command::Refused(args) => refused::run(&args),

@@ -4,6 +4,7 @@
 
 mod admin;
 mod backend;
+mod capture;
 mod check;
 mod cli;
 mod client;
@@ -11,9 +12,11 @@ mod cookies;
 mod cores;
 mod crew;
 mod doctor;
+mod events;
 mod lab;
 mod metrics;
 mod origin;
+mod pcapng;
 mod plan;
 mod polling;
 mod privileges;

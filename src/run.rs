@@ -27,14 +27,16 @@ use crate::backend::af_xdp::AfXdpBackend;
 use crate::backend::dpdk;
 #[cfg(feature = "dpdk")]
 use crate::backend::dpdk::DpdkBackend;
+use crate::capture::Captures;
 use crate::cli::EXIT_USAGE;
 use crate::cookies::Cookies;
 use crate::cores::CorePlan;
 use crate::crew::Crew;
+use crate::events::Events;
 use crate::plan::Plan;
 use crate::polling::{Parts, Polling, Posts};
 use crate::stats::{Names, Stats};
-use crate::{cookies, cores, secret};
+use crate::{cookies, cores, events, secret};
 
 /// Run the engine in the foreground
 ///
@@ -61,7 +63,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         eprintln!("ringroad: {error}");
         return Ok(ExitCode::from(EXIT_USAGE));
     }
-    start_log();
+    if let Err(error) = start_log() {
+        eprintln!("ringroad: {error}");
+        return Ok(ExitCode::from(EXIT_USAGE));
+    }
     let plan = CorePlan::new(&config, &cores::usable())?;
     tracing::info!("{}", plan.why);
     cores::warn_of_concerns(&config);
@@ -86,11 +91,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Warnings and errors go to standard error; `RINGROAD_LOG` asks for more or less.
-fn start_log() {
+/// Warnings and errors go to standard error; `RINGROAD_LOG` asks for more or less, and
+/// `RINGROAD_LOG_FORMAT` for lines of JSON.
+fn start_log() -> Result<()> {
     let filter =
         EnvFilter::try_from_env("RINGROAD_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match std::env::var("RINGROAD_LOG_FORMAT").as_deref() {
+        Err(_) | Ok("" | "text") => log.init(),
+        Ok("json") => log.json().flatten_event(true).init(),
+        Ok(other) => bail!("RINGROAD_LOG_FORMAT: {other:?} is no format; text or json"),
+    }
+    Ok(())
 }
 
 async fn serve<B: Backend>(
@@ -170,7 +182,11 @@ async fn serve<B: Backend>(
     };
     let mut polling = Polling::start(posts, parts, &plan)?;
 
-    let admin = Admin::new(crew.clone(), shield, names, config.shield.syn_cookies);
+    let listening = plan.services.iter().map(|service| &service.listen[..]);
+    let captures = Captures::new(crew.clone(), names.clone(), listening, plan.mtu());
+    let events = Events::new(plan.services.iter().map(events::Names::of).collect());
+    let mode = config.shield.syn_cookies;
+    let admin = Admin::new(crew.clone(), shield, names, mode, captures, events);
     if cookies.is_some() {
         admin.set_key_since(Cookies::keys_since());
     }
@@ -191,7 +207,8 @@ async fn serve<B: Backend>(
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
         _ = admin.gather() => false,
-        _ = crew.watch(config.engine.heartbeat_limit) => false,
+        _ = crew.watch(config.engine.heartbeat_limit, &admin.events) => false,
+        _ = admin.events.attend(&admin) => false,
     };
     if !died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);

@@ -459,6 +459,22 @@ pub const HAND_OVER_ENTRIES: usize = 1024;
 /// How often the core with the devices looks how its workers are.
 pub const WORKERS_LOOK: Duration = Duration::from_millis(1);
 
+/// Alternatives of a capture's filter, and tests in each of them. A longer one is refused, and can be two
+/// captures.
+pub const CAPTURE_ALTERNATIVES_MAX: usize = 16;
+pub const CAPTURE_TESTS_MAX: usize = 8;
+
+/// Handshakes with an origin that fail in a row before it counts as down.
+pub const ORIGIN_DOWN_AFTER: u32 = 3;
+
+/// Events of one kind that a worker tells in one [`EVENTS_WINDOW`]; of the others it tells how many they were.
+pub const EVENTS_PER_WINDOW: u32 = 5;
+pub const EVENTS_WINDOW: Duration = Duration::from_secs(5);
+
+/// Events of a worker that wait for their reader: all that it tells in some windows. Further ones count as held
+/// back.
+pub const EVENTS_MAX: usize = 64;
+
 const _: () = assert!(RTO_MIN.as_micros() <= RTO_INITIAL.as_micros());
 const _: () = assert!(RTO_INITIAL.as_micros() < RTO_MAX.as_micros());
 const _: () = assert!(RTO_MAX.as_micros() < (u32::MAX / 16) as u128);

@@ -4,6 +4,8 @@
 //! its own to the worker, which fills it between two bursts: what is read is of one instant, so
 //! the ledger balances in every snapshot, also under load.
 
+pub mod capture;
+pub mod events;
 mod ledger;
 mod space_saving;
 mod spread;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringroad_ebpf::{CookieMode, CookieService};
 
 use super::proxy_protocol::Version;
-use super::{FastOpens, SourcePorts};
+use super::{FastOpens, Health, SourcePorts};
 use crate::flow::{FlowHasher, Owner};
 use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::{EcnPolicy, LegSettings};
@@ -90,6 +90,7 @@ pub struct Origin {
     /// The MSS it offered last [octets]; what clients are offered follows it, so that their
     /// segments fit and need no copying.
     pub mss: u16,
+    pub health: Health,
 }
 
 impl Service {
@@ -104,6 +105,7 @@ impl Service {
                 seed ^ index as u64,
             ),
             mss: u16::MAX,
+            health: Health::default(),
         });
         let origins = origins.collect();
         Service {

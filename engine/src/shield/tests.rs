@@ -386,7 +386,7 @@ fn syns_are_answered_by_the_port_that_they_came_by_and_accounted_for() {
     let (mut burst, mut out) = (Burst::new(), Burst::new());
 
     receive_syns(&mut pool, &mut burst, 1..11);
-    gate.screen(START, 0, &mut pool, &mut burst);
+    gate.screen(START, 0, &mut pool, &mut burst, None);
     assert!(burst.is_empty(), "nothing of it is the engine's");
     gate.relay(START, 1, &mut pool, &mut out);
     assert!(out.is_empty(), "not by the other port");
@@ -402,13 +402,13 @@ fn syns_are_answered_by_the_port_that_they_came_by_and_accounted_for() {
 
     // A port that sends nothing: what is on its way stays, a burst of it; Linux comes first.
     receive_syns(&mut pool, &mut burst, 100..100 + BURST as u16);
-    gate.screen(START, 0, &mut pool, &mut burst);
+    gate.screen(START, 0, &mut pool, &mut burst, None);
     (0..4).for_each(|_| linux[0].send(&arp()));
     gate.relay(START + KERNEL_LOOK_INTERVAL, 0, &mut pool, &mut out);
     assert_eq!(out.len(), BURST);
     assert_eq!(out.iter().filter(|frame| pool.bytes(frame) == arp()).count(), 4);
     receive_syns(&mut pool, &mut burst, 200..200 + BURST as u16);
-    gate.screen(START, 0, &mut pool, &mut burst);
+    gate.screen(START, 0, &mut pool, &mut burst, None);
 
     let mut snapshot = Snapshot::new(2, 2);
     gate.fill(&mut snapshot);

@@ -23,6 +23,7 @@ use crate::flow::{FlowHasher, Steering};
 use crate::frame::{Burst, FramePool};
 use crate::limits::{BURST, WORKERS_LOOK};
 use crate::port::Port;
+use crate::telemetry::capture::Tap;
 use crate::telemetry::{FrameCounts, Ring, RingTimes, Snapshot, Stage};
 use crate::time::Instant;
 
@@ -53,6 +54,8 @@ pub struct IoStage<P: Port, G: Gate> {
     tx_times: RingTimes,
     /// Since when packets were in the ring that they were just taken from.
     sent_at: Stamps,
+    /// Where packets that are dropped here are captured, if they are.
+    tap: Option<Box<Tap>>,
 }
 
 /// What an [`IoStage`] is made from.
@@ -107,6 +110,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             watch: Stopwatch::new(),
             tx_times: RingTimes::new(Ring::Tx),
             sent_at: Stamps::new(),
+            tap: None,
         }
     }
 
@@ -148,9 +152,12 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             found += received;
             self.watch.burst(received);
             self.watch.lap(Stage::Rx, received, clock);
-            self.gate.screen(now, index as u8, &mut self.pool, &mut self.received);
+            let tap = self.tap.as_deref_mut();
+            self.gate.screen(now, index as u8, &mut self.pool, &mut self.received, tap);
             self.watch.lap(Stage::Gate, received, clock);
-            self.rx.on_burst(now, &mut self.pool, index, &mut self.received, &mut self.workers);
+            let tap = self.tap.as_deref_mut();
+            let arrived = (now, index, &mut self.received);
+            self.rx.on_burst(&mut self.pool, arrived, &mut self.workers, tap);
             self.watch.lap(Stage::Rx, 0, clock);
         }
         let now = clock();
@@ -279,8 +286,12 @@ impl<P: Port, G: Gate> IoStage<P, G> {
                     let _ = reply.send(snapshot);
                 }
                 Command::CookieKeys(keys) => self.gate.set_cookie_keys(keys),
+                Command::Capture(tap, reply) => {
+                    // A reader that has gone away has no use for its memory.
+                    let _ = reply.send(std::mem::replace(&mut self.tap, tap));
+                }
                 // The workers' business.
-                Command::Routes(_) | Command::Drain => {}
+                Command::Routes(_) | Command::Events(_) | Command::Drain => {}
                 Command::Stop => return false,
             }
         }

@@ -14,9 +14,11 @@
 mod accept;
 mod cookie;
 mod dormant;
+mod events;
 mod hand_over;
 mod progress;
 mod receive;
+mod tapped;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};
@@ -39,6 +41,8 @@ use crate::tcp::fast_open;
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
 use crate::tcp::{ChunkSlab, Connection, State, TcpCounters};
+use crate::telemetry::capture::Tap;
+use crate::telemetry::events::Teller;
 use crate::telemetry::{FrameCounts, Ledger, ServiceCounters, Snapshot, Telemetry};
 use crate::time::Instant;
 
@@ -46,6 +50,7 @@ pub use dormant::idle_connection_octets;
 use dormant::{Dormitory, awake_for};
 pub use hand_over::Stray;
 use receive::Arrival;
+pub use tapped::Departure;
 
 /// What a worker is told once, at its start.
 #[derive(Clone, Debug)]
@@ -82,6 +87,10 @@ pub trait Outlet {
 
     /// Takes a complete packet. Called only after [`Outlet::has_room`] said so.
     fn send(&mut self, pool: &mut FramePool, port: u8, packet: Frame);
+
+    /// Told what goes with a segment, right before it is sent. Only who captures packets wants to know.
+    #[inline]
+    fn departs(&mut self, _departure: impl FnOnce() -> Departure) {}
 
     /// Asks Linux to find the link-layer address of a neighbour.
     fn resolve(&mut self, next_hop: NextHop);
@@ -138,6 +147,10 @@ pub struct Worker {
     draining: bool,
     now: Instant,
     telemetry: Telemetry,
+    /// Where packets are captured, if they are.
+    tap: Option<Box<Tap>>,
+    /// Where events are told, if somebody listens.
+    events: Option<Teller>,
 }
 
 impl Worker {
@@ -202,6 +215,8 @@ impl Worker {
             draining: false,
             now,
             telemetry: Telemetry::new(),
+            tap: None,
+            events: None,
         }
     }
 

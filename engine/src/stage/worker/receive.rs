@@ -94,6 +94,9 @@ impl Worker {
     ) {
         debug_assert!(received_at.is_empty() || received_at.len() == burst.len());
         self.now = now;
+        if self.tap.is_some() {
+            return self.take_in_tapped(now, port, came, received_at, burst);
+        }
         burst.iter().for_each(|frame| self.pool.prefetch(frame));
         let mut arrivals = std::mem::take(&mut self.arrivals);
         for (place, frame) in burst.drain().enumerate() {
@@ -130,7 +133,7 @@ impl Worker {
     }
 
     /// Verifies a packet; `None` when it was accounted for here and is gone.
-    fn classify(
+    pub(super) fn classify(
         &mut self,
         port: u8,
         came: Came,
@@ -151,6 +154,7 @@ impl Worker {
             Ok(parsed) => parsed,
             Err(malformed) => {
                 self.telemetry.ledger.malformed(malformed);
+                self.tell_dropped(malformed.as_str());
                 self.pool.free(frame);
                 return None;
             }
@@ -182,7 +186,7 @@ impl Worker {
         }
     }
 
-    fn dispatch(&mut self, came: Came, arrival: Arrival) {
+    pub(super) fn dispatch(&mut self, came: Came, arrival: Arrival) {
         match self.flows.lookup(&arrival.key, arrival.hash).map(Slot::decode) {
             Some(Slot::Leg { pair, side }) => self.on_leg(pair, side, arrival),
             Some(Slot::Dormant { index, side }) => match self.wake(index) {
@@ -223,7 +227,10 @@ impl Worker {
             // Counted by the connection from here on; see `Ledger::settle`.
             Disposition::Queued => {}
             Disposition::Consumed => self.telemetry.ledger.consumed += 1,
-            Disposition::Dropped(reason) => self.telemetry.ledger.refused(reason),
+            Disposition::Dropped(reason) => {
+                self.telemetry.ledger.refused(reason);
+                self.tell_dropped(reason.as_str());
+            }
         }
         self.enqueue(index);
     }
@@ -369,6 +376,7 @@ impl Worker {
 
     pub(super) fn drop_frame(&mut self, frame: Frame, reason: DropReason) {
         self.telemetry.ledger.dropped(reason);
+        self.tell_dropped(reason.as_str());
         self.pool.free(frame);
     }
 }

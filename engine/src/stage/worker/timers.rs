@@ -6,6 +6,7 @@ use crate::limits::{
     BURST, RECLAIM_AFTER, RECLAIM_PAIRS_PER_TURN, RECLAIMED_PER_TURN_MAX, TIMER_STEPS_PER_TURN_MAX,
 };
 use crate::proxy::{Phase, Side};
+use crate::telemetry::events::Teller;
 use crate::time::Instant;
 
 impl Worker {
@@ -19,6 +20,9 @@ impl Worker {
         self.wake_due(&mut budget);
         self.doze();
         self.expire_time_wait();
+        if let Some(events) = &mut self.events {
+            events.look(now);
+        }
         if self.pool.spare_count() < BURST {
             self.reclaim();
         }
@@ -55,6 +59,7 @@ impl Worker {
             .next_deadline_hint()
             .min(self.dormitory.next_deadline())
             .min(self.waiting.deadline())
+            .min(self.events.as_ref().map_or(Instant::FAR_FUTURE, Teller::due))
     }
 
     pub(super) fn on_deadline(&mut self, index: u32) {
