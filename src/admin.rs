@@ -20,11 +20,14 @@ use axum::{Json, Router};
 use futures_util::stream;
 use ringroad_config::schema::{Metrics, SynCookies};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::backend::ShieldHandle;
 use crate::capture::{Captures, Refusal, Request};
 use crate::crew::Crew;
 use crate::events::Events;
+use crate::histograms::Histograms;
+use crate::keeper::{Counted, INTERVAL, Keeper};
 use crate::metrics;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
@@ -33,6 +36,7 @@ use crate::stats::{self, Names, Stats};
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) crew: Crew,
+    pub(crate) keeper: Keeper,
     pub(crate) shield: Box<dyn ShieldHandle>,
     pub(crate) names: Names,
     pub(crate) cookies: SynCookies,
@@ -52,9 +56,10 @@ impl Admin {
         captures: Captures,
         events: Events,
     ) -> Self {
+        let keeper = Keeper::new(crew.clone(), names.services.len(), names.ports.len());
         let refused = Mutex::new(Refused::new());
         let key_since = AtomicU64::new(0);
-        Admin { crew, shield, names, cookies, key_since, refused, captures, events }
+        Admin { crew, keeper, shield, names, cookies, key_since, refused, captures, events }
     }
 
     /// The key in use is that of the period which began then, since 1970 [s].
@@ -96,10 +101,10 @@ impl Admin {
 
     /// Asks the polling threads and the shield for their counts.
     pub(crate) async fn stats(&self) -> Result<Stats> {
-        let mut snapshot =
-            self.crew.count(self.names.services.len(), self.names.ports.len()).await?;
+        let Counted { mut snapshot, kept } = self.keeper.count().await?;
         self.shield.add_to(&mut snapshot)?;
-        let mut stats = Stats::new(&self.names, &snapshot);
+        let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
+        drop(kept);
         stats.cookies.mode = self.cookies.to_string();
         stats.cookies.key_age_s = self.key_age_s();
         let refused = self.refused()?;
@@ -109,6 +114,25 @@ impl Admin {
             worst: refused.worst(),
         };
         Ok(stats)
+    }
+
+    /// What was recorded since the start.
+    async fn histograms(&self) -> Result<Histograms> {
+        let Counted { kept, .. } = self.keeper.count().await?;
+        Histograms::new(kept.started, &kept.cores)
+    }
+
+    /// Ends an interval whenever it is time, while anybody listens; never ends itself.
+    pub(crate) async fn keep(&self) {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            ticks.tick().await;
+            if self.keeper.is_heard() {
+                // Of a thread that does not answer the watchdog tells.
+                self.keeper.end_interval(self.stats().await.ok()).await;
+            }
+        }
     }
 
     fn capture(&self) -> Result<Vec<u8>> {
@@ -208,6 +232,7 @@ fn router(admin: Arc<Admin>) -> Router {
         .route("/capture", post(capture).delete(end_capture))
         .route("/events", get(events))
         .route("/stats", get(stats))
+        .route("/histograms", get(histograms))
         .route("/refused", get(refused))
         .route("/metrics", get(prometheus))
         .with_state(admin)
@@ -251,6 +276,13 @@ fn unavailable(error: &anyhow::Error) -> Response {
 async fn stats(State(admin): State<Arc<Admin>>) -> Response {
     match admin.stats().await {
         Ok(stats) => Json(stats).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn histograms(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.histograms().await {
+        Ok(histograms) => Json(histograms).into_response(),
         Err(error) => unavailable(&error),
     }
 }

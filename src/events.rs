@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use ringroad_engine::proxy::ServiceSettings;
 use ringroad_engine::telemetry::events::{Details, Event, EventKind};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use self::watch::Watch;
 use crate::admin::Admin;
@@ -99,19 +99,21 @@ impl Events {
     pub(crate) async fn attend(&self, admin: &Admin) {
         let mut workers = admin.crew.listen().await;
         let mut watch = Watch::default();
-        let mut counts_due = Instant::now() + COUNTS_LOOK;
+        let mut intervals = admin.keeper.listen();
         loop {
-            sleep(WORKERS_LOOK).await;
-            for event in workers.iter_mut().flat_map(|worker| std::iter::from_fn(|| worker.take()))
-            {
-                self.take_up(&event, &mut watch);
-            }
-            if Instant::now() >= counts_due {
-                counts_due = Instant::now() + COUNTS_LOOK;
-                // Of a thread that does not answer the watchdog tells.
-                if let Ok(stats) = admin.stats().await {
-                    watch.look(&stats).into_iter().for_each(|happening| self.tell(happening));
+            tokio::select! {
+                () = sleep(WORKERS_LOOK) => {
+                    for worker in &mut workers {
+                        while let Some(event) = worker.take() {
+                            self.take_up(&event, &mut watch);
+                        }
+                    }
                 }
+                // Of those that were missed the next one knows.
+                interval = intervals.recv() => if let Ok(interval) = interval {
+                    let news = watch.look(&interval.stats);
+                    news.into_iter().for_each(|happening| self.tell(happening));
+                },
             }
         }
     }
@@ -244,6 +246,5 @@ fn unix_seconds() -> f64 {
 /// What can be asked for later.
 const KEPT: usize = 256;
 
-/// How often workers are asked, and how often counts are looked at.
+/// How often workers are asked.
 const WORKERS_LOOK: Duration = Duration::from_millis(100);
-const COUNTS_LOOK: Duration = Duration::from_secs(1);

@@ -13,6 +13,8 @@ mod cores;
 mod crew;
 mod doctor;
 mod events;
+mod histograms;
+mod keeper;
 mod lab;
 mod metrics;
 mod origin;

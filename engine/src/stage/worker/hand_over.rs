@@ -46,13 +46,13 @@ impl Worker {
         received_at: &[Instant],
         burst: &mut Burst,
     ) {
-        self.telemetry.ledger.taken_over += burst.len() as u64;
+        self.ledger.taken_over += burst.len() as u64;
         self.take_in(now, port, Came::ByHand, received_at, burst);
     }
 
     /// What others have handed over to a worker that ends.
     pub fn refuse_handed_over(&mut self, frame: Frame) {
-        self.telemetry.ledger.taken_over += 1;
+        self.ledger.taken_over += 1;
         self.drop_frame(frame, DropReason::HandOverFull);
     }
 
@@ -63,7 +63,7 @@ impl Worker {
         for stray in strays.drain(..) {
             let port = stray.port;
             match give(&mut self.pool, stray) {
-                Ok(()) => self.telemetry.ledger.handed_over += 1,
+                Ok(()) => self.ledger.handed_over += 1,
                 Err(frame) => {
                     let reason = DropReason::HandOverFull;
                     self.tell_turned_away(port, &frame, reason.as_str());

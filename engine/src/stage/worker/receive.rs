@@ -79,7 +79,7 @@ impl Worker {
         received_at: &[Instant],
         burst: &mut Burst,
     ) {
-        self.telemetry.ledger.received += burst.len() as u64;
+        self.ledger.received += burst.len() as u64;
         self.take_in(now, port, Came::ByPort, received_at, burst);
     }
 
@@ -153,7 +153,7 @@ impl Worker {
         let (packet, payload_sum) = match parsed {
             Ok(parsed) => parsed,
             Err(malformed) => {
-                self.telemetry.ledger.malformed(malformed);
+                self.ledger.malformed(malformed);
                 self.tell_dropped(malformed.as_str());
                 self.pool.free(frame);
                 return None;
@@ -226,9 +226,9 @@ impl Worker {
         match leg.tcp.on_segment(&mut cx, &header, congestion_experienced, chunk) {
             // Counted by the connection from here on; see `Ledger::settle`.
             Disposition::Queued => {}
-            Disposition::Consumed => self.telemetry.ledger.consumed += 1,
+            Disposition::Consumed => self.ledger.consumed += 1,
             Disposition::Dropped(reason) => {
-                self.telemetry.ledger.refused(reason);
+                self.ledger.refused(reason);
                 self.tell_dropped(reason.as_str());
             }
         }
@@ -370,12 +370,12 @@ impl Worker {
     }
 
     pub(super) fn consume(&mut self, frame: Frame) {
-        self.telemetry.ledger.consumed += 1;
+        self.ledger.consumed += 1;
         self.pool.free(frame);
     }
 
     pub(super) fn drop_frame(&mut self, frame: Frame, reason: DropReason) {
-        self.telemetry.ledger.dropped(reason);
+        self.ledger.dropped(reason);
         self.tell_dropped(reason.as_str());
         self.pool.free(frame);
     }
