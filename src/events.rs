@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use ringroad_engine::proxy::ServiceSettings;
 use ringroad_engine::telemetry::events::{Details, Event, EventKind};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use self::watch::Watch;
 use crate::admin::Admin;
@@ -111,7 +111,7 @@ impl Events {
                 }
                 // Of those that were missed the next one knows.
                 interval = intervals.recv() => if let Ok(interval) = interval {
-                    let news = watch.look(&interval.stats);
+                    let news = watch.look(&interval.stats, Instant::now());
                     news.into_iter().for_each(|happening| self.tell(happening));
                 },
             }

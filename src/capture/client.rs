@@ -2,13 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, StatusCode};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pcap_file::PcapError;
 use pcap_file::pcapng::blocks::interface_statistics::{
     InterfaceStatisticsBlock, InterfaceStatisticsOption,
@@ -23,12 +26,7 @@ use crate::client;
 pub(super) fn run(request: &Request, socket: &Path, out: &Path) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // A file that cannot be written is found out before anything is captured.
-    let to_stdout = out == Path::new("-");
-    let mut file: Box<dyn Write> = if to_stdout {
-        Box::new(io::stdout())
-    } else {
-        Box::new(File::create(out).with_context(|| format!("cannot write {}", out.display()))?)
-    };
+    let mut file = Output::open(out)?;
     runtime.block_on(async {
         let asked = Bytes::from(serde_json::to_vec(request)?);
         let response = client::ask(socket, Method::POST, "/capture", asked).await?;
@@ -46,10 +44,7 @@ pub(super) fn run(request: &Request, socket: &Path, out: &Path) -> Result<ExitCo
         match written {
             // Whoever read it has seen enough.
             Err(error) if is_broken_pipe(&error) => {}
-            Err(error) if !to_stdout => {
-                return Err(error.context(format!("{} is incomplete", out.display())));
-            }
-            other => other?,
+            other => other.with_context(|| format!("{} is incomplete", out.display()))?,
         }
         eprintln!("{} packets captured, {} lost", blocks.packets, blocks.lost);
         Ok(ExitCode::SUCCESS)
@@ -60,9 +55,10 @@ async fn write_down(
     mut body: Incoming,
     socket: &Path,
     blocks: &mut Blocks,
-    file: &mut impl Write,
+    file: &mut Output,
 ) -> Result<()> {
     let mut told = false;
+    let mut looks = tokio::time::interval(LOOK);
     loop {
         let frame = tokio::select! {
             frame = body.frame() => frame,
@@ -72,16 +68,58 @@ async fn write_down(
                 client::ask(socket, Method::DELETE, "/capture", Bytes::new()).await?;
                 continue;
             }
+            // Nothing may be captured any more that would tell.
+            _ = looks.tick() => match file.is_read() {
+                true => continue,
+                false => return Ok(()),
+            },
         };
         let Some(frame) = frame else { break };
         let frame = frame.context("the engine has ended the capture before its time")?;
         if let Ok(data) = frame.into_data() {
-            file.write_all(blocks.add(&data)?).context("cannot write")?;
+            file.write(blocks.add(&data)?).context("cannot write")?;
             blocks.forget_written();
-            file.flush().context("cannot write")?;
         }
     }
     Ok(())
+}
+
+/// Where a capture goes.
+enum Output {
+    Stdout,
+    File(File),
+}
+
+impl Output {
+    fn open(path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Output::Stdout);
+        }
+        let file =
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Output::File(file))
+    }
+
+    fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        match self {
+            Output::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(octets)?;
+                stdout.flush()
+            }
+            Output::File(file) => file.write_all(octets),
+        }
+    }
+
+    /// Whether it is of use to anybody: a pipe is not that nobody reads any more.
+    fn is_read(&self) -> bool {
+        let Output::Stdout = self else { return true };
+        let stdout = io::stdout();
+        let mut pipe = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+        let ready = poll(&mut pipe, PollTimeout::ZERO).unwrap_or(0);
+        let is_closed = |events: PollFlags| events.contains(PollFlags::POLLERR);
+        ready == 0 || !pipe[0].revents().is_some_and(is_closed)
+    }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -146,3 +184,6 @@ fn lost(statistics: &InterfaceStatisticsBlock<'_>) -> u64 {
     };
     statistics.options.iter().find_map(of).unwrap_or(0)
 }
+
+/// How often is looked whether anybody still reads.
+const LOOK: Duration = Duration::from_millis(200);

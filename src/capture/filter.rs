@@ -255,7 +255,7 @@ const WORDS: [&str; 13] =
     ["service", "host", "net", "port", "syn", "fin", "rst", "drop", "and", "or", "not", "(", ")"];
 
 /// Above this, one word may have been meant by the other.
-const ALIKE: f64 = 0.8;
+const ALIKE: f64 = 0.7;
 
 /// Longest filter [octets]: what is nested deeper than this allows would take the stack.
 const TEXT_MAX: usize = 1000;

@@ -57,6 +57,7 @@ class Capture(EdgeCase):
     def capture(self, edge, *arguments, out=None):
         """A capture that has begun."""
         out = out or self.file
+        Path(out).unlink(missing_ok=True)
         command = [str(RINGROAD), "capture", "--socket", str(edge.socket), "--out", str(out)]
         process = self.spawn("edge", *command, *arguments)
         process.wait_for(lambda: Path(out).exists() and Path(out).stat().st_size > 0, "capturing")
@@ -125,7 +126,7 @@ class Capture(EdgeCase):
             sock.sendall(b"x" * 1000)
             receive_exactly(sock, 1000)
             self.forge(sock.getsockname()[1], 20)
-            self.until(lambda: self.dropped(edge).get("tcp_outside_window", 0) == 20)
+            self.until(lambda: sum(self.dropped(edge).values()) == 20)
             captured, _ = self.end(process)
             dropped = self.dropped(edge)
             sock.close()
@@ -218,7 +219,7 @@ class Capture(EdgeCase):
         with self.edge(service(PORT)) as edge:
             command = f"{RINGROAD} capture --socket {edge.socket} --filter syn | tshark -n -r - -c 2"
             reader = self.spawn("edge", "sh", "-c", command)
-            self.until(lambda: not self.may_capture(edge))
+            reader.wait_for(lambda: not self.may_capture(edge), "capturing")
             self.talk()
             shown = reader.expect_success(10)
             self.assertIn("SYN", shown)

@@ -79,10 +79,10 @@ class Events(EdgeCase):
 
     def expect_sum(self, edge, kind, total, seconds=15.0):
         until = time.monotonic() + seconds
-        while sum(each["count"] for each in (found := self.events(edge, kind))) < total:
+        while count_of(found := self.events(edge, kind)) < total:
             self.assertLess(time.monotonic(), until, found)
             time.sleep(0.1)
-        self.assertEqual(sum(each["count"] for each in found), total)
+        self.assertEqual(count_of(found), total)
         return found
 
     def test_what_is_left_to_linux_is_told_of_with_the_reason(self):
@@ -95,5 +95,11 @@ class Events(EdgeCase):
             with self.assertRaises((ConnectionRefusedError, TimeoutError)):
                 self.connect(PORT, timeout=5)
             told = self.events(edge, "fell_back") or self.expect(edge, "fell_back")
-            self.assertEqual((told[0]["service"], told[0]["reason"]), ("web", "max_connections"))
+            self.assertEqual(told[0]["service"], "web")
+            # The worker's word, or the shield's, to which the worker has said that it is full.
+            self.assertIn(told[0]["reason"], ("max_connections", "not_accepting"))
             first.close()
+
+
+def count_of(events):
+    return sum(each["count"] for each in events)
