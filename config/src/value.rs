@@ -110,7 +110,7 @@ pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Result<u64, Expect
 
 /// A size of whole kibibytes in the largest unit that is exact.
 pub(crate) fn show_size(octets: u64) -> String {
-    let exact = SIZE_UNITS.iter().find(|(_, factor)| octets != 0 && octets % factor == 0);
+    let exact = SIZE_UNITS.iter().find(|(_, unit)| octets != 0 && octets.is_multiple_of(*unit));
     match exact {
         Some((unit, factor)) => format!("{}{unit}", octets / factor),
         None => octets.to_string(),

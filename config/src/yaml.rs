@@ -3,9 +3,7 @@
 
 use std::fmt::{Display, Write};
 
-use crate::schema::{
-    Config, Driver, Keepalive, Leg, Pressure, RateLimit, Service, Telemetry,
-};
+use crate::schema::{Config, Driver, Keepalive, Leg, Pressure, RateLimit, Service, Telemetry};
 use crate::value::{show_duration, show_size};
 
 /// The whole of `config` as YAML.

@@ -13,11 +13,8 @@ use crate::value;
 pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<Telemetry> {
     let mut fields = Fields::of(node, "telemetry", problems)?;
     let default = Telemetry::default();
-    let directory = fields.value(
-        "directory",
-        |text| value::or_word(text, "off", value::file_path),
-        problems,
-    );
+    let directory =
+        fields.value("directory", |text| value::or_word(text, "off", value::file_path), problems);
     let interval = fields.value("interval", interval, problems);
     let rotate = fields.value("rotate", |text| value::size(text, RECORDING_SIZE), problems);
     let keep = fields.value("keep", |text| value::integer(text, RECORDING_PAIRS), problems);

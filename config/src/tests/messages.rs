@@ -149,7 +149,9 @@ fn keys() {
     );
     assert_says_behind(
         "<<: { burst: 1 }\n",
-        &["10:1: unknown key \"<<\" in the file; known are engine, ports, services, shield, admin, telemetry"],
+        &[
+            "10:1: unknown key \"<<\" in the file; known are engine, ports, services, shield, admin, telemetry",
+        ],
     );
     assert_says_after(
         "interface: lan0",
