@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{check, doctor, lab, origin, refused, run, sim, stats};
+use crate::{check, doctor, histograms, lab, origin, refused, run, sim, stats};
 
 /// Exit code for a usage or a configuration that cannot be meant.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -24,6 +24,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Check(check::Args),
     Doctor(doctor::Args),
+    Histograms(histograms::Args),
     Lab(lab::Args),
     Origin(origin::Args),
     Refused(refused::Args),
@@ -37,6 +38,7 @@ impl Command {
         match self {
             Command::Check(args) => check::run(&args),
             Command::Doctor(args) => doctor::run(&args),
+            Command::Histograms(args) => histograms::run(&args),
             Command::Lab(args) => lab::run(&args),
             Command::Origin(args) => origin::run(&args),
             Command::Refused(args) => refused::run(&args),

@@ -19,6 +19,7 @@ mod origin;
 mod plan;
 mod polling;
 mod privileges;
+mod recording;
 mod refused;
 mod run;
 mod secret;

@@ -48,6 +48,17 @@ pub(crate) struct Stats {
     pub(crate) buckets_evicted: u64,
     pub(crate) cookies: Cookies,
     pub(crate) refused: Refused,
+    /// What became of records on disk; absent where there are to be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recording: Option<Recording>,
+}
+
+/// Intervals [intervals], since the start.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Recording {
+    pub(crate) written: u64,
+    /// That could not be written.
+    pub(crate) lost: u64,
 }
 
 /// Whether new connections are answered by SYN cookies.
@@ -277,6 +288,7 @@ impl Stats {
                 ..Cookies::default()
             },
             refused: Refused::default(),
+            recording: None,
         }
     }
 
@@ -349,6 +361,9 @@ impl Stats {
             "time inside [µs]  p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1}  ({} segments)",
             t.p50_us, t.p90_us, t.p99_us, t.p999_us, t.max_us, t.count
         );
+        if let Some(Recording { written, lost }) = &self.recording {
+            let _ = writeln!(out, "recording  {written} intervals written, {lost} lost");
+        }
         self.write_shield(&mut out);
         self.cores.iter().for_each(|core| core.write(&mut out));
         if let Some(Bottleneck { core, why }) = &self.bottleneck {
