@@ -2,13 +2,14 @@
 //! from whom everybody else has it: since the start, and in intervals.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use ringroad_engine::telemetry::{Recorders, Snapshot};
 use tokio::sync::{Mutex, MutexGuard, broadcast};
 
 use crate::crew::Crew;
+use crate::sources::RecentSources;
 use crate::stats::Stats;
 
 /// See the module.
@@ -27,6 +28,8 @@ pub(crate) struct Kept {
     /// By core, in the order of the threads; since `started`.
     pub(crate) cores: Vec<Recorders>,
     pub(crate) started: SystemTime,
+    /// Who opened connections of late.
+    pub(crate) sources: RecentSources,
     /// By all cores; since `interval_began`.
     interval: Recorders,
     interval_began: SystemTime,
@@ -59,6 +62,7 @@ impl Keeper {
         let kept = Kept {
             cores: Vec::new(),
             started: now,
+            sources: RecentSources::new(Instant::now()),
             interval: Recorders::off(),
             interval_began: now,
             is_heard: false,
@@ -81,6 +85,8 @@ impl Keeper {
                 kept_now.interval.add(recorded);
             }
         }
+        let sources = counts.iter().flatten().flat_map(|snapshot| &snapshot.sources);
+        kept_now.sources.add(Instant::now(), sources);
         let mut sum = None;
         for count in counts {
             let count = count?;
