@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{check, doctor, histograms, lab, origin, refused, run, sim, stats};
+use crate::{check, doctor, histograms, lab, origin, refused, run, sim, stats, top};
 
 /// Exit code for a usage or a configuration that cannot be meant.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Run(run::Args),
     Sim(sim::Args),
     Stats(stats::Args),
+    Top(top::Args),
 }
 
 impl Command {
@@ -45,6 +46,7 @@ impl Command {
             Command::Run(args) => run::run(&args),
             Command::Sim(args) => sim::run(&args),
             Command::Stats(args) => stats::run(&args),
+            Command::Top(args) => top::run(&args),
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, MutexGuard, broadcast};
 use tokio::time::Instant;
 
 use crate::crew::{ANSWER_MAX, Answer, Crew};
+use crate::sources::RecentSources;
 use crate::stats::Stats;
 
 /// See the module.
@@ -30,6 +31,8 @@ pub(crate) struct Kept {
     /// By core, in the order of the threads; since `started`.
     pub(crate) cores: Vec<Recorders>,
     pub(crate) started: SystemTime,
+    /// Who opened connections of late.
+    pub(crate) sources: RecentSources,
     /// By all cores; since `interval_began`.
     interval: Recorders,
     interval_began: SystemTime,
@@ -64,6 +67,7 @@ impl Keeper {
         let kept = Kept {
             cores: vec![Recorders::off(); crew.len()],
             started: now,
+            sources: RecentSources::new(Instant::now().into_std()),
             interval: Recorders::off(),
             interval_began: now,
             is_heard: false,
@@ -161,6 +165,7 @@ impl Kept {
             self.cores[core].add(recorded);
             self.interval.add(recorded);
         }
+        self.sources.add(Instant::now().into_std(), snapshot.sources.iter());
     }
 }
 

@@ -24,7 +24,9 @@ mod refused;
 mod run;
 mod secret;
 mod sim;
+mod sources;
 mod stats;
+mod top;
 
 use std::process::ExitCode;
 
