@@ -6,7 +6,9 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{capture, check, doctor, events, lab, origin, refused, run, sim, stats};
+use crate::{
+    capture, check, doctor, events, histograms, lab, origin, refused, run, sim, stats, top,
+};
 
 /// Exit code for a usage or a configuration that cannot be meant.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -26,12 +28,14 @@ pub(crate) enum Command {
     Check(check::Args),
     Doctor(doctor::Args),
     Events(events::Args),
+    Histograms(histograms::Args),
     Lab(lab::Args),
     Origin(origin::Args),
     Refused(refused::Args),
     Run(run::Args),
     Sim(sim::Args),
     Stats(stats::Args),
+    Top(top::Args),
 }
 
 impl Command {
@@ -41,12 +45,14 @@ impl Command {
             Command::Check(args) => check::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Events(args) => events::run(&args),
+            Command::Histograms(args) => histograms::run(&args),
             Command::Lab(args) => lab::run(&args),
             Command::Origin(args) => origin::run(&args),
             Command::Refused(args) => refused::run(&args),
             Command::Run(args) => run::run(&args),
             Command::Sim(args) => sim::run(&args),
             Command::Stats(args) => stats::run(&args),
+            Command::Top(args) => top::run(&args),
         }
     }
 }

@@ -22,11 +22,14 @@ mod pcapng;
 mod plan;
 mod polling;
 mod privileges;
+mod recording;
 mod refused;
 mod run;
 mod secret;
 mod sim;
+mod sources;
 mod stats;
+mod top;
 
 use std::process::ExitCode;
 

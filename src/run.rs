@@ -35,6 +35,7 @@ use crate::crew::Crew;
 use crate::events::Events;
 use crate::plan::Plan;
 use crate::polling::{Parts, Polling, Posts};
+use crate::recording::{Recorder, Writer};
 use crate::stats::{Names, Stats};
 use crate::{cookies, cores, events, secret};
 
@@ -124,6 +125,7 @@ async fn serve<B: Backend>(
     };
     backend.check(config, &plan)?;
     refuse_clashes(&plan)?;
+    let writer = Writer::new(&config.telemetry)?;
 
     let mut socket = AdminSocket::bind(&config.admin.socket).await?;
     let metrics = match config.admin.metrics {
@@ -183,11 +185,12 @@ async fn serve<B: Backend>(
     };
     let mut polling = Polling::start(posts, parts, &plan)?;
 
+    let tally = writer.as_ref().map(Writer::tally);
     let listening = plan.services.iter().map(|service| &service.listen[..]);
     let captures = Captures::new(crew.clone(), names.clone(), listening, plan.mtu());
     let events = Events::new(plan.services.iter().map(events::Names::of).collect());
     let mode = config.shield.syn_cookies;
-    let admin = Admin::new(crew.clone(), shield, names, mode, captures, events);
+    let admin = Admin::new(crew.clone(), shield, names, mode, captures, events, tally);
     if cookies.is_some() {
         admin.set_key_since(Cookies::keys_since());
     }
@@ -196,6 +199,8 @@ async fn serve<B: Backend>(
     if let Some(metrics) = metrics {
         metrics.serve(admin.clone());
     }
+    let recorder =
+        writer.map(|writer| Recorder::start(writer, admin.keeper.listen())).transpose()?;
     // Once they answer, all threads have shown a sign of life, and take connections.
     admin.stats().await?;
     eprintln!("ready");
@@ -216,6 +221,10 @@ async fn serve<B: Backend>(
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
         drain(&admin, config.engine.drain_timeout).await;
     }
+    if let Some(recorder) = recorder {
+        admin.end_interval().await;
+        recorder.end().await;
+    }
     let last = polling.stop().await?;
     backend.hand_over().await;
     drop(backend);
@@ -233,8 +242,11 @@ async fn drain(admin: &Admin, timeout: Duration) {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
     };
-    if tokio::time::timeout(timeout, open).await.is_err() {
-        tracing::warn!("connections are still open after {timeout:?}; they are reset");
+    tokio::select! {
+        over = tokio::time::timeout(timeout, open) => if over.is_err() {
+            tracing::warn!("connections are still open after {timeout:?}; they are reset");
+        },
+        () = admin.keep() => {}
     }
 }
 

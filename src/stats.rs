@@ -18,10 +18,8 @@ use ringroad_engine::telemetry::{Handshakes, Measure, Recorders, Snapshot};
 use ringroad_engine::wire::Malformed;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::cores::{Bottleneck, Core};
-#[cfg(test)]
-pub(crate) use self::cores::{Ring, Stage};
-use self::cores::{bottleneck, mhz};
+use self::cores::mhz;
+pub(crate) use self::cores::{Bottleneck, Core, Ring, Stage, bottleneck};
 use crate::client;
 use crate::cores::PollingThread;
 use crate::histograms::merged;
@@ -48,6 +46,32 @@ pub(crate) struct Stats {
     pub(crate) buckets_evicted: u64,
     pub(crate) cookies: Cookies,
     pub(crate) refused: Refused,
+    /// What became of records on disk; absent where there are to be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recording: Option<Recording>,
+    /// Who opened most connections of late, most first.
+    #[serde(default)]
+    pub(crate) sources: Vec<ClientSource>,
+}
+
+/// Intervals [intervals], since the start.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Recording {
+    pub(crate) written: u64,
+    /// That could not be written.
+    pub(crate) lost: u64,
+}
+
+/// Whose connections of the last seconds were how many; those that were opened, whatever became of
+/// them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ClientSource {
+    /// An IPv4 address, or a /64 of IPv6.
+    pub(crate) source: String,
+    pub(crate) connections: u64,
+    pub(crate) per_second: f64,
+    /// Of all that were opened, from 0 to 1.
+    pub(crate) share: f64,
 }
 
 /// Whether new connections are answered by SYN cookies.
@@ -277,6 +301,8 @@ impl Stats {
                 ..Cookies::default()
             },
             refused: Refused::default(),
+            recording: None,
+            sources: Vec::new(),
         }
     }
 
@@ -349,6 +375,16 @@ impl Stats {
             "time inside [µs]  p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1}  ({} segments)",
             t.p50_us, t.p90_us, t.p99_us, t.p999_us, t.max_us, t.count
         );
+        if let Some(Recording { written, lost }) = &self.recording {
+            let _ = writeln!(out, "recording  {written} intervals written, {lost} lost");
+        }
+        for ClientSource { source, connections, per_second, share } in &self.sources {
+            let _ = writeln!(
+                out,
+                "source {source}  {connections} connections of late, {per_second:.1} a second, {:.1} %",
+                100.0 * share
+            );
+        }
         self.write_shield(&mut out);
         self.cores.iter().for_each(|core| core.write(&mut out));
         if let Some(Bottleneck { core, why }) = &self.bottleneck {

@@ -12,7 +12,7 @@ use crate::tcp::fast_open::Verdict;
 use crate::tcp::isn::{Secret, initial_sequence, timestamp_offset};
 use crate::tcp::{CloseReason, Connection, Disposition, Endpoints, Offer, State};
 use crate::telemetry::events::EventKind;
-use crate::telemetry::{DropReason, Measure};
+use crate::telemetry::{DropReason, Measure, Source};
 use crate::time::Instant;
 use crate::wire::ethernet::{VlanId, VlanTags};
 use crate::wire::tcp::{Flags, SeqNum};
@@ -211,6 +211,12 @@ impl Worker {
                     client.tcp.abort();
                 }
                 return self.tell_of_no_origin(index);
+            }
+            // Whoever has got so far is who it says it is.
+            if pair.tries == 0
+                && let Some(client) = pair.leg(Side::Client)
+            {
+                self.sources.add(Source::of(client.key.remote().ip()));
             }
             pair.origin = match pair.tries {
                 0 => service.choose_origin() as u16,
