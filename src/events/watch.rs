@@ -21,6 +21,8 @@ pub(super) struct Watch {
     fallbacks: HashMap<String, Fallback>,
     /// By thread and ring.
     rings: HashMap<(String, String), Growth>,
+    /// Intervals that were not recorded.
+    recording: Growth,
 }
 
 /// A service's connections that were left to Linux.
@@ -41,11 +43,10 @@ struct Growth {
 }
 
 impl Growth {
-    /// By how much it has grown, if that is to be told now: at once, and then no more often than every
-    /// [`PAUSE`].
-    fn look(&mut self, count: u64, now: Instant) -> Option<u64> {
+    /// By how much it has grown, if that is to be told now: at once, and then with a pause in between.
+    fn look(&mut self, count: u64, now: Instant, pause: Duration) -> Option<u64> {
         let grown = count.saturating_sub(self.told);
-        let is_due = self.told_at.is_none_or(|told_at| now >= told_at + PAUSE);
+        let is_due = self.told_at.is_none_or(|told_at| now >= told_at + pause);
         (grown > 0 && is_due).then(|| {
             (self.told, self.told_at) = (count, Some(now));
             grown
@@ -83,10 +84,16 @@ impl Watch {
             // A worker that waits for room in a tx ring loses nothing.
             for ring in core.rings.iter().filter(|ring| ring.name != TX) {
                 let growth = self.rings.entry((core.name.clone(), ring.name.clone())).or_default();
-                if let Some(count) = growth.look(ring.full, now) {
+                if let Some(count) = growth.look(ring.full, now, PAUSE) {
                     news.push(ring_full(&core.name, &ring.name, count));
                 }
             }
+        }
+        let lost = stats.recording.as_ref().map_or(0, |recording| recording.lost);
+        if let Some(count) = self.recording.look(lost, now, RECORDING_PAUSE) {
+            let message =
+                format!("intervals that could not be recorded: {count}; the log says why");
+            news.push(Happening { count, ..Happening::new("recording_failing", message) });
         }
         news
     }
@@ -94,7 +101,7 @@ impl Watch {
 
 impl Fallback {
     fn look(&mut self, service: &Service, now: Instant) -> Option<Happening> {
-        let count = self.growth.look(service.connections.fell_back, now)?;
+        let count = self.growth.look(service.connections.fell_back, now, PAUSE)?;
         let by_shield = service.shield.iter().filter(|(verdict, _)| verdict.starts_with(FALLBACK));
         let by_shield: BTreeMap<_, _> =
             by_shield.map(|(verdict, n)| (verdict.clone(), *n)).collect();
@@ -133,6 +140,7 @@ const FALLBACK: &str = "fallback_";
 
 /// Between two tellings of one thing.
 const PAUSE: Duration = Duration::from_secs(5);
+const RECORDING_PAUSE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,9 @@
 """Events: what happens rarely is told once, and a flood of it by its number."""
 
 import json
+import os
 import time
+from unittest.mock import patch
 
 from harness.arrangement import everywhere
 from harness.case import EdgeCase
@@ -58,6 +60,15 @@ class Events(EdgeCase):
             (up,) = self.expect(edge, "origin_up")
             self.assertEqual(up["origin"], f"{ORIGIN_V4}:{PORT}")
             self.assertIn(up["message"], edge.errors())
+
+    def test_programs_read_the_log_as_json(self):
+        with patch.dict(os.environ, RINGROAD_LOG_FORMAT="json"), self.edge(service(PORT)) as edge:
+            self.fail_to_connect(5)
+            self.expect(edge, "origin_down")
+            lines = [json.loads(line) for line in edge.errors().splitlines() if line != "ready"]
+            (down,) = [line for line in lines if line.get("event") == "origin_down"]
+            self.assertEqual((down["level"], down["origin"]), ("WARN", f"{ORIGIN_V4}:{PORT}"))
+            self.assertEqual((down["service"], down["count"]), ("web", 3))
 
     def test_a_flood_of_refused_connections_is_told_of_by_its_number(self):
         attempts = 200

@@ -23,8 +23,7 @@ impl Worker {
         match self.tap.take() {
             None => self.send_due(now, outlet),
             Some(mut tap) => {
-                let tap_ref = &mut *tap;
-                let mut tapped = TappedOutlet { outlet, tap: tap_ref, now, departure: None };
+                let mut tapped = TappedOutlet { outlet, tap: &mut tap, now, departure: None };
                 self.send_due(now, &mut tapped);
                 self.tap = Some(tap);
             }
