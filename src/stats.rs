@@ -18,10 +18,10 @@ use ringroad_engine::telemetry::{Handshakes, Measure, Recorders, Snapshot};
 use ringroad_engine::wire::Malformed;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::cores::{Bottleneck, Core};
 #[cfg(test)]
-pub(crate) use self::cores::{Ring, Stage};
-use self::cores::{bottleneck, mhz};
+pub(crate) use self::cores::Ring;
+use self::cores::mhz;
+pub(crate) use self::cores::{Bottleneck, Core, Stage, bottleneck};
 use crate::client;
 use crate::cores::PollingThread;
 use crate::histograms::merged;
