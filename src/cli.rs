@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{check, doctor, histograms, lab, origin, refused, run, sim, stats, top};
+use crate::{check, doctor, histograms, lab, origin, refused, report, run, sim, stats, top};
 
 /// Exit code for a usage or a configuration that cannot be meant.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -28,6 +28,7 @@ pub(crate) enum Command {
     Lab(lab::Args),
     Origin(origin::Args),
     Refused(refused::Args),
+    Report(report::Args),
     Run(run::Args),
     Sim(sim::Args),
     Stats(stats::Args),
@@ -43,6 +44,7 @@ impl Command {
             Command::Lab(args) => lab::run(&args),
             Command::Origin(args) => origin::run(&args),
             Command::Refused(args) => refused::run(&args),
+            Command::Report(args) => report::run(&args),
             Command::Run(args) => run::run(&args),
             Command::Sim(args) => sim::run(&args),
             Command::Stats(args) => stats::run(&args),

@@ -21,6 +21,7 @@ mod polling;
 mod privileges;
 mod recording;
 mod refused;
+mod report;
 mod run;
 mod secret;
 mod sim;
