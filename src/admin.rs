@@ -17,9 +17,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use ringroad_config::schema::{Metrics, SynCookies};
+use ringroad_engine::stage::monotonic;
+use ringroad_engine::telemetry::Snapshot;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::backend::ShieldHandle;
+use crate::connections::census::CensusTaker;
+use crate::connections::{Paths, listing};
 use crate::crew::Crew;
 use crate::metrics;
 use crate::refused::Refused;
@@ -35,6 +39,8 @@ pub(crate) struct Admin {
     /// When the period of the key in use began, since 1970 [s]; 0: there is none.
     key_since: AtomicU64,
     refused: Mutex<Refused>,
+    paths: Paths,
+    census: CensusTaker,
 }
 
 impl Admin {
@@ -44,8 +50,16 @@ impl Admin {
         names: Names,
         cookies: SynCookies,
     ) -> Self {
-        let refused = Mutex::new(Refused::new());
-        Admin { crew, shield, names, cookies, key_since: AtomicU64::new(0), refused }
+        Admin {
+            paths: Paths::new(&names),
+            crew,
+            shield,
+            names,
+            cookies,
+            key_since: AtomicU64::new(0),
+            refused: Mutex::new(Refused::new()),
+            census: CensusTaker::new(),
+        }
     }
 
     /// The key in use is that of the period which began then, since 1970 [s].
@@ -69,6 +83,29 @@ impl Admin {
         }
     }
 
+    /// Has what is known of the paths grow old in time, also while nobody asks; never ends.
+    pub(crate) async fn keep_paths(&self) {
+        loop {
+            tokio::time::sleep(PATHS_INTERVAL).await;
+            match self.snapshot().await {
+                Ok(snapshot) => {
+                    self.paths.update(&self.names, &snapshot.paths, monotonic());
+                }
+                Err(error) => tracing::debug!("paths: {error:#}"),
+            }
+        }
+    }
+
+    /// Counts connections whenever somebody asks; never ends.
+    pub(crate) async fn take_census(&self) {
+        self.census.run(&self.crew, &self.names.services).await
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot> {
+        let Names { services, ports, .. } = &self.names;
+        self.crew.count(services.len(), ports.len(), self.names.paths()).await
+    }
+
     /// With the samples that have come since the last call.
     fn refused(&self) -> Result<MutexGuard<'_, Refused>> {
         let samples = self.shield.take_samples()?;
@@ -87,8 +124,7 @@ impl Admin {
 
     /// Asks the polling threads and the shield for their counts.
     pub(crate) async fn stats(&self) -> Result<Stats> {
-        let mut snapshot =
-            self.crew.count(self.names.services.len(), self.names.ports.len()).await?;
+        let mut snapshot = self.snapshot().await?;
         self.shield.add_to(&mut snapshot)?;
         let mut stats = Stats::new(&self.names, &snapshot);
         stats.cookies.mode = self.cookies.to_string();
@@ -99,7 +135,13 @@ impl Admin {
             lost: self.shield.samples_lost()?,
             worst: refused.worst(),
         };
+        stats.paths = self.paths.update(&self.names, &snapshot.paths, monotonic());
         Ok(stats)
+    }
+
+    /// The same with the latest census of the connections.
+    async fn stats_with_census(&self) -> Result<Stats> {
+        Ok(Stats { census: self.census.latest().await, ..self.stats().await? })
     }
 
     fn capture(&self) -> Result<Vec<u8>> {
@@ -197,6 +239,7 @@ impl MetricsSocket {
 fn router(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/stats", get(stats))
+        .route("/connections", get(listing::answer))
         .route("/refused", get(refused))
         .route("/metrics", get(prometheus))
         .with_state(admin)
@@ -214,14 +257,14 @@ fn unavailable(error: &anyhow::Error) -> Response {
 }
 
 async fn stats(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.stats().await {
+    match admin.stats_with_census().await {
         Ok(stats) => Json(stats).into_response(),
         Err(error) => unavailable(&error),
     }
 }
 
 async fn prometheus(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.stats().await {
+    match admin.stats_with_census().await {
         Ok(stats) => metrics::to_openmetrics(&stats).into_response(),
         Err(error) => unavailable(&error),
     }
@@ -229,6 +272,9 @@ async fn prometheus(State(admin): State<Arc<Admin>>) -> Response {
 
 /// How often waiting samples are taken: there is room for more than come meanwhile.
 const GATHER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often paths are looked at while nobody asks.
+const PATHS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What was refused so long ago counts half among the worst sources.
 const SAMPLES_HALF_LIFE: Duration = Duration::from_secs(60);

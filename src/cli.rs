@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{check, doctor, lab, origin, refused, run, sim, stats};
+use crate::{check, connections, doctor, lab, origin, refused, run, sim, stats};
 
 /// Exit code for a usage or a configuration that cannot be meant.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -23,6 +23,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(check::Args),
+    Connections(connections::Args),
     Doctor(doctor::Args),
     Lab(lab::Args),
     Origin(origin::Args),
@@ -36,6 +37,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Command::Check(args) => check::run(&args),
+            Command::Connections(args) => connections::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Lab(args) => lab::run(&args),
             Command::Origin(args) => origin::run(&args),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ringroad_engine::kernel::Routes;
-use ringroad_engine::stage::{Command, Commands, monotonic};
+use ringroad_engine::stage::{Command, Commands, Page, monotonic};
 use ringroad_engine::telemetry::Snapshot;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cores::CorePlan;
@@ -16,6 +16,8 @@ use crate::cores::CorePlan;
 #[derive(Clone, Debug)]
 pub(crate) struct Crew {
     members: Arc<[Member]>,
+    /// Whoever looks at connections: one page is under way at a time, whoever asks.
+    showing: Arc<Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -33,7 +35,26 @@ impl Crew {
             members: members
                 .map(|(thread, commands)| Member { name: thread.name, commands })
                 .collect(),
+            showing: Arc::default(),
         }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// What comes next of one thread's connections.
+    pub(crate) async fn show(&self, member: usize, page: Box<Page>) -> Result<Box<Page>> {
+        let _alone = self.showing.lock().await;
+        let Member { name, commands } = &self.members[member];
+        let (reply, answer) = oneshot::channel();
+        if commands.send(Command::Connections(page, reply)).is_err() {
+            bail!("{name} takes no commands: it hangs, or is busy with earlier ones; try again");
+        }
+        let answer = timeout_at(Instant::now() + ANSWER_MAX, answer).await;
+        let answer = answer.ok().with_context(|| no_answer(name))?;
+        answer.ok().with_context(|| format!("{name} has ended"))
     }
 
     /// Tells all what Linux knows now.
@@ -58,11 +79,16 @@ impl Crew {
 
     /// What all have counted together. Each says what it counted at one instant; between those of
     /// two lie microseconds.
-    pub(crate) async fn count(&self, services: usize, ports: usize) -> Result<Snapshot> {
+    pub(crate) async fn count(
+        &self,
+        services: usize,
+        ports: usize,
+        paths: usize,
+    ) -> Result<Snapshot> {
         let mut answers = Vec::with_capacity(self.members.len());
         for Member { name, commands } in self.members.iter() {
             let (reply, answer) = oneshot::channel();
-            let empty = Box::new(Snapshot::new(services, ports));
+            let empty = Box::new(Snapshot::new(services, ports).with_paths(paths));
             if commands.send(Command::Snapshot(empty, reply)).is_err() {
                 bail!(
                     "{name} takes no commands: it hangs, or is busy with earlier ones; try again"
@@ -73,9 +99,7 @@ impl Crew {
         let until = Instant::now() + ANSWER_MAX;
         let mut sum: Option<Box<Snapshot>> = None;
         for (name, answer) in answers {
-            let answer = timeout_at(until, answer).await.ok().with_context(|| {
-                format!("{name} has not answered within {ANSWER_MAX:?}: it hangs; try again")
-            })?;
+            let answer = timeout_at(until, answer).await.ok().with_context(|| no_answer(name))?;
             let counted = answer.ok().with_context(|| format!("{name} has ended"))?;
             match &mut sum {
                 None => sum = Some(counted),
@@ -106,6 +130,10 @@ impl Crew {
             }
         }
     }
+}
+
+fn no_answer(name: &str) -> String {
+    format!("{name} has not answered within {ANSWER_MAX:?}: it hangs; try again")
 }
 
 /// Hands a command to a thread that may be busy; one that hangs is not waited for.

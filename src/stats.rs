@@ -6,6 +6,7 @@ mod cores;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -22,6 +23,8 @@ pub(crate) use self::cores::{Bottleneck, Core};
 pub(crate) use self::cores::{Ring, Stage};
 use self::cores::{bottleneck, mhz};
 use crate::client;
+use crate::connections::Path;
+use crate::connections::census::Census;
 use crate::cores::PollingThread;
 
 /// Everything that `ringroad stats --json` prints.
@@ -46,6 +49,12 @@ pub(crate) struct Stats {
     pub(crate) buckets_evicted: u64,
     pub(crate) cookies: Cookies,
     pub(crate) refused: Refused,
+    /// How good the ways to the clients and to the origins are.
+    #[serde(default)]
+    pub(crate) paths: Vec<Path>,
+    /// Connections by algorithm and phase; absent until they have been counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) census: Option<Census>,
 }
 
 /// Whether new connections are answered by SYN cookies.
@@ -187,8 +196,17 @@ pub(crate) struct KernelPath {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     pub(crate) services: Vec<String>,
+    /// Of each service.
+    pub(crate) origins: Vec<Vec<SocketAddr>>,
     pub(crate) ports: Vec<String>,
     pub(crate) threads: Vec<PollingThread>,
+}
+
+impl Names {
+    /// Paths that there are: of each service to the clients, and to each origin.
+    pub(crate) fn paths(&self) -> usize {
+        self.origins.iter().map(|origins| 1 + origins.len()).sum()
+    }
 }
 
 impl Stats {
@@ -280,6 +298,8 @@ impl Stats {
                 ..Cookies::default()
             },
             refused: Refused::default(),
+            paths: Vec::new(),
+            census: None,
         }
     }
 
@@ -352,6 +372,8 @@ impl Stats {
             "time inside [µs]  p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1}  ({} segments)",
             t.p50_us, t.p90_us, t.p99_us, t.p999_us, t.max_us, t.count
         );
+        self.paths.iter().for_each(|path| path.write(&mut out));
+        self.census.iter().for_each(|census| census.write(&mut out));
         self.write_shield(&mut out);
         self.cores.iter().for_each(|core| core.write(&mut out));
         if let Some(Bottleneck { core, why }) = &self.bottleneck {

@@ -5,6 +5,7 @@
 //! the ledger balances in every snapshot, also under load.
 
 mod ledger;
+mod quality;
 mod space_saving;
 mod spread;
 mod stages;
@@ -16,6 +17,7 @@ use hdrhistogram::Histogram;
 use ringroad_ebpf::ShieldCounters;
 
 pub use ledger::{DropReason, Ledger};
+pub use quality::{PathQuality, PathSample, PathSums, Quality, Seen, aged};
 pub use space_saving::SpaceSaving;
 pub use spread::Spread;
 pub use stages::{CoreTimes, Ring, RingTimes, Stage, StageTimes};
@@ -134,6 +136,9 @@ pub struct Snapshot {
     pub ports: Vec<crate::port::PortStats>,
     /// What crossed between each port and its interface in Linux, in the order of `ports`.
     pub kernel_paths: Vec<crate::shield::KernelPathCounts>,
+    /// What was seen of the paths of each service, to the clients and then to each origin, one service
+    /// behind the other; see [`Snapshot::with_paths`].
+    pub paths: Vec<PathSums>,
     /// What each core does with its time: of one core that fills this, one; of several that are added,
     /// one behind the other.
     pub cores: Vec<CoreTimes>,
@@ -151,8 +156,14 @@ impl Snapshot {
             frames: FrameCounts::default(),
             ports: vec![crate::port::PortStats::default(); ports],
             kernel_paths: vec![crate::shield::KernelPathCounts::default(); ports],
+            paths: Vec::new(),
             cores: vec![CoreTimes::new()],
         }
+    }
+
+    /// Room for so many paths too.
+    pub fn with_paths(self, paths: usize) -> Self {
+        Snapshot { paths: vec![PathSums::default(); paths], ..self }
     }
 
     /// Where a core says what it does with its time.
@@ -166,6 +177,9 @@ impl Snapshot {
         self.telemetry.add(&other.telemetry);
         for (sum, service) in self.services.iter_mut().zip(&other.services) {
             sum.add(service);
+        }
+        for (sum, path) in self.paths.iter_mut().zip(&other.paths) {
+            sum.add(path);
         }
         for (sum, verdicts) in self.verdicts.iter_mut().zip(&other.verdicts) {
             sum.add(verdicts);

@@ -1,8 +1,10 @@
 //! A pair asleep: two quiet connections, and the way their segments took.
 
-use super::{Leg, LegPath, LinkPath, Pair, Phase, ServiceSettings};
+use super::{
+    ConnectionView, Leg, LegAccount, LegPast, LegPath, LinkPath, Pair, Phase, ServiceSettings,
+};
 use crate::flow::FlowKey;
-use crate::tcp::{Asleep, Connection, LegSettings};
+use crate::tcp::{Asleep, ChunkSlab, Connection, LegSettings};
 use crate::time::Instant;
 
 /// What is kept of a pair on which nothing happens. Plain data; holds no frames.
@@ -16,7 +18,10 @@ pub struct DormantPair {
     origin: u16,
     tries: u16,
     came_by: LinkPath,
+    opened_at: Instant,
     moved_at: Instant,
+    crossed_octets: [u64; 2],
+    greeting_octets: u8,
 }
 
 /// What is kept of a leg. The headers in front of its segments are built anew when it wakes.
@@ -27,6 +32,7 @@ pub struct DormantLeg {
     port: u8,
     path: LinkPath,
     routes_generation: u64,
+    past: LegPast,
 }
 
 impl Pair {
@@ -43,7 +49,10 @@ impl Pair {
             origin: self.origin,
             tries: self.tries,
             came_by: self.came_by,
+            opened_at: self.opened_at,
             moved_at: self.moved_at,
+            crossed_octets: self.crossed_octets,
+            greeting_octets: self.greeting_octets,
         })
     }
 }
@@ -57,6 +66,7 @@ impl Leg {
             port: self.port,
             path: *envelope.path(),
             routes_generation: self.routes_generation,
+            past: self.account.past,
         })
     }
 }
@@ -79,11 +89,26 @@ impl DormantPair {
                 Some(origin.wake(&settings.origin_leg)),
             ],
             came_by: self.came_by,
+            opened_at: self.opened_at,
+            awake_since: now,
+            crossed_octets: self.crossed_octets,
+            greeting_octets: self.greeting_octets,
+            sample_at: now,
             moved_at: self.moved_at,
             stirred_at: now,
             queued_octets: 0,
             armed: Instant::FAR_FUTURE,
         }
+    }
+
+    /// What there is to see of it, without waking it.
+    pub fn view(
+        &self,
+        settings: &ServiceSettings,
+        chunks: &ChunkSlab,
+        now: Instant,
+    ) -> ConnectionView {
+        ConnectionView { dormant: true, ..self.wake(settings, now).view(chunks, now) }
     }
 
     /// When the pair has something to do by itself: a keepalive, or to end.
@@ -99,6 +124,13 @@ impl DormantLeg {
     fn wake(&self, settings: &LegSettings) -> Leg {
         let tcp: Connection = self.tcp.wake(settings);
         let path = LegPath::along(&self.path, self.key.local().ip(), self.key.remote().ip());
-        Leg { tcp, key: self.key, port: self.port, path, routes_generation: self.routes_generation }
+        Leg {
+            tcp,
+            key: self.key,
+            port: self.port,
+            path,
+            routes_generation: self.routes_generation,
+            account: LegAccount::of(self.past),
+        }
     }
 }
