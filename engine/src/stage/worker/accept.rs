@@ -7,11 +7,11 @@ use super::{Outlet, Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::kernel::{NoPath, Path};
 use crate::limits::{IPV6_MTU_MIN, SOURCE_PORT_TRIES};
-use crate::proxy::{Fallback, Leg, LegAccount, LegPath, LinkPath, Pair, Phase, Side};
+use crate::proxy::{Fallback, Leg, LegAccount, LegPath, LinkPath, Milestones, Pair, Phase, Side};
 use crate::tcp::fast_open::Verdict;
 use crate::tcp::isn::{Secret, initial_sequence, timestamp_offset};
 use crate::tcp::{CloseReason, Connection, Disposition, Endpoints, Offer, State};
-use crate::telemetry::DropReason;
+use crate::telemetry::{DropReason, Measure};
 use crate::time::Instant;
 use crate::wire::ethernet::{VlanId, VlanTags};
 use crate::wire::tcp::{Flags, SeqNum};
@@ -65,8 +65,8 @@ impl Worker {
             && let Some(chunk) = payload
         {
             match client.tcp.open_early(&mut context!(self), chunk) {
-                Disposition::Dropped(reason) => self.telemetry.ledger.refused(reason),
-                Disposition::Consumed => self.telemetry.ledger.consumed += 1,
+                Disposition::Dropped(reason) => self.ledger.refused(reason),
+                Disposition::Consumed => self.ledger.consumed += 1,
                 Disposition::Queued => {
                     pair.fast_open_pending = true;
                     self.services[usize::from(service)].fast_opens.begin();
@@ -140,6 +140,7 @@ impl Worker {
             port: arrival.port,
             path,
             routes_generation: NEVER,
+            rtt_due: self.now,
             account: LegAccount::default(),
         };
         let pair = Pair {
@@ -152,7 +153,6 @@ impl Worker {
             awaiting_path: false,
             legs: [Some(client), None],
             came_by,
-            opened_at: self.now,
             awake_since: self.now,
             crossed_octets: [0; 2],
             greeting_octets: 0,
@@ -161,6 +161,7 @@ impl Worker {
             stirred_at: self.now,
             queued_octets: 0,
             armed: Instant::FAR_FUTURE,
+            milestones: Milestones::opened(self.now),
         };
         let index = self.pairs.insert(pair).ok()?;
         let slot = Slot::Leg { pair: index, side: Side::Client };
@@ -222,6 +223,12 @@ impl Worker {
             self.half_open -= usize::from(pair.phase == Phase::ClientHandshake);
             pair.phase = Phase::OriginHandshake;
             pair.moved_at = self.now;
+            // What a client took that came by a cookie is not known.
+            if let Some(took) = pair.milestones.on_origin_asked(self.now)
+                && !took.is_zero()
+            {
+                self.recorders.record_duration(Measure::HandshakeClient, took);
+            }
             if self.connect(index, outlet) {
                 return;
             }
@@ -268,6 +275,7 @@ impl Worker {
             port,
             path,
             routes_generation: generation,
+            rtt_due: self.now,
             account: LegAccount::default(),
         });
         if awaited {
