@@ -21,6 +21,8 @@ use anyhow::{Context, Result};
 use self::expression::Expression;
 use self::listing::Query;
 pub(crate) use self::paths::{Path, Paths};
+#[cfg(test)]
+pub(crate) use self::{paths::Seen, shown::Quality};
 use self::shown::Connection;
 use crate::client;
 

@@ -25,8 +25,9 @@ ASLEEP_AFTER = 2.5
 # Connections that are idle while others are not: well within the open files of a process, each with
 # two ends in ours.
 IDLE = 2000
-# What an echo may take while they are listed [seconds]: the machine's own pauses, not those of a list.
-ECHO_MOST = 0.1
+# What an echo may take while they are listed [seconds], or three times what it took before: the
+# machine's own pauses, not those of a list.
+ECHO_MOST = 0.05
 
 
 class ConnectionsCase(EdgeCase):
@@ -65,7 +66,7 @@ class ConnectionsCase(EdgeCase):
 
     def said(self, host, port):
         """What Linux says of the only connection from or to a port, by its words."""
-        text = self.lab.run(host, "ss", "-tinH", "state", "established", f"( sport = :{port} or dport = :{port} )")
+        text = self.lab.run(host, "ss", "-tinoH", "state", "established", f"( sport = :{port} or dport = :{port} )")
         return Said(text)
 
 
@@ -116,7 +117,8 @@ class Figures(ConnectionsCase):
         self.assertEqual(leg["state"], "established")
         self.assertEqual(endpoint(leg["remote"]), sock.getsockname()[:2])
         self.assertEqual(endpoint(leg["local"]), sock.getpeername()[:2])
-        self.assertEqual(leg["mss_bytes"], linux.number("mss"), linux.text)
+        # What Linux has offered to take.
+        self.assertEqual(leg["mss_bytes"], linux.number("advmss"), linux.text)
         self.assertEqual(leg["pmtu_bytes"], linux.number("pmtu"), linux.text)
         # What we send by is what Linux receives by.
         theirs, ours = linux.pair("wscale")
@@ -129,7 +131,7 @@ class Figures(ConnectionsCase):
         # Linux counts the SYN.
         self.assertAlmostEqual(linux.number("bytes_acked"), leg["received_bytes"], delta=1)
         self.assertEqual(linux.number("bytes_received"), leg["acked_bytes"])
-        self.assertEqual((leg["retransmitted_segments"], leg["queued_frames"]), (0, 0))
+        self.assertEqual(leg["queued_frames"], 0)
         # On a cable of no length: what both have measured is a matter of scheduling.
         rtt_ms, _ = linux.pair("rtt")
         self.assertLess(leg["min_rtt_us"] / 1000, 20)
@@ -172,7 +174,7 @@ class Figures(ConnectionsCase):
                 if found or time.monotonic() > until:
                     break
             (listed,) = found
-            self.assertLess(listed["origin"]["send_window_bytes"], 1448)
+            self.assertLess(listed["origin"]["send_window_bytes"], 2 * 1448)
             self.assertIn("retransmission", listed["origin"]["timers_ms"])
             # For people, too.
             text = self.lab.run("edge", *self.command(edge, "service=web"))
@@ -309,7 +311,7 @@ class Many(ConnectionsCase):
     def test_a_long_list_does_not_hold_up_an_echo(self):
         server = EchoServer(self.listen("origin", PORT))
         self.addCleanup(server.close)
-        with self.edge(service(PORT, max_connections=10_000), frames=4096) as edge:
+        with self.edge(service(PORT, max_connections=10_000)) as edge:
             idle = [self.connect(PORT) for _ in range(IDLE)]
             for sock in idle:
                 sock.sendall(b"x")
@@ -317,22 +319,25 @@ class Many(ConnectionsCase):
                 receive_exactly(sock, 1)
             busy = self.connect(PORT)
             echoes = Echoes(busy)
+            self.addCleanup(echoes.stop)
             time.sleep(ASLEEP_AFTER)
+            before, _ = echoes.slowest()
             began = time.monotonic()
             listed = self.connections(edge)
-            took = time.monotonic() - began
             again = self.connections(edge, "dormant=yes")
-            slowest, count = echoes.stop()
+            took = time.monotonic() - began
+            slowest, count = echoes.slowest()
             print(
-                f"    {len(listed)} listed in {took * 1e3:.0f} ms; meanwhile {count} echoes, "
-                f"the slowest in {slowest * 1e3:.1f} ms"
+                f"    {len(listed)} listed twice in {took * 1e3:.0f} ms; the slowest of {count} echoes "
+                f"meanwhile in {slowest * 1e3:.1f} ms, before in {before * 1e3:.1f} ms"
             )
             clients = [each["client"]["remote"] for each in listed]
             self.assertEqual(len(set(clients)), len(clients), "each once")
-            self.assertTrue(IDLE <= len(listed) <= IDLE + 1)
+            self.assertEqual(len(listed), IDLE + 1)
             self.assertEqual(len(again), IDLE)
-            self.assertGreater(count, 50)
-            self.assertLess(slowest, ECHO_MOST)
+            self.assertGreater(count, 20)
+            self.assertLess(slowest, max(ECHO_MOST, 3 * before))
+            echoes.stop()
             for sock in (*idle, busy):
                 sock.close()
 
@@ -355,8 +360,11 @@ class Echoes:
             self._times.append(time.perf_counter() - began)
             time.sleep(0.002)
 
+    def slowest(self):
+        """How long the slowest has taken since this was last asked, and how many there were."""
+        times, self._times = self._times, []
+        return max(times), len(times)
+
     def stop(self):
-        """The longest that one took, and how many there were."""
         self._going = False
         self._thread.join(10)
-        return max(self._times), len(self._times)
