@@ -6,7 +6,9 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{check, doctor, histograms, lab, origin, refused, report, run, sim, stats, top};
+use crate::{
+    check, connections, doctor, histograms, lab, origin, refused, report, run, sim, stats, top,
+};
 
 /// Exit code for a usage or a configuration that cannot be meant.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -23,6 +25,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(check::Args),
+    Connections(connections::Args),
     Doctor(doctor::Args),
     Histograms(histograms::Args),
     Lab(lab::Args),
@@ -39,6 +42,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Command::Check(args) => check::run(&args),
+            Command::Connections(args) => connections::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Histograms(args) => histograms::run(&args),
             Command::Lab(args) => lab::run(&args),

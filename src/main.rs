@@ -7,6 +7,7 @@ mod backend;
 mod check;
 mod cli;
 mod client;
+mod connections;
 mod cookies;
 mod cores;
 mod crew;

@@ -133,6 +133,7 @@ async fn serve<B: Backend>(
     }
     let names = Names {
         services: config.services.iter().map(|service| service.name.clone()).collect(),
+        origins: config.services.iter().map(|service| service.origins.clone()).collect(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
         threads: cores.threads().collect(),
     };
@@ -197,6 +198,8 @@ async fn serve<B: Backend>(
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
         _ = admin.gather() => false,
+        _ = admin.keep_paths() => false,
+        _ = admin.take_census() => false,
         _ = admin.keep() => false,
         _ = crew.watch(config.engine.heartbeat_limit) => false,
     };
