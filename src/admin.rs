@@ -18,9 +18,12 @@ use axum::routing::get;
 use axum::{Json, Router};
 use ringroad_config::schema::{Metrics, SynCookies};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::backend::ShieldHandle;
 use crate::crew::Crew;
+use crate::histograms::Histograms;
+use crate::keeper::{Counted, INTERVAL, Keeper};
 use crate::metrics;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
@@ -29,6 +32,7 @@ use crate::stats::{self, Names, Stats};
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) crew: Crew,
+    pub(crate) keeper: Keeper,
     pub(crate) shield: Box<dyn ShieldHandle>,
     pub(crate) names: Names,
     pub(crate) cookies: SynCookies,
@@ -44,8 +48,9 @@ impl Admin {
         names: Names,
         cookies: SynCookies,
     ) -> Self {
+        let keeper = Keeper::new(crew.clone(), names.services.len(), names.ports.len());
         let refused = Mutex::new(Refused::new());
-        Admin { crew, shield, names, cookies, key_since: AtomicU64::new(0), refused }
+        Admin { crew, keeper, shield, names, cookies, key_since: AtomicU64::new(0), refused }
     }
 
     /// The key in use is that of the period which began then, since 1970 [s].
@@ -87,10 +92,10 @@ impl Admin {
 
     /// Asks the polling threads and the shield for their counts.
     pub(crate) async fn stats(&self) -> Result<Stats> {
-        let mut snapshot =
-            self.crew.count(self.names.services.len(), self.names.ports.len()).await?;
+        let Counted { mut snapshot, kept } = self.keeper.count().await?;
         self.shield.add_to(&mut snapshot)?;
-        let mut stats = Stats::new(&self.names, &snapshot);
+        let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
+        drop(kept);
         stats.cookies.mode = self.cookies.to_string();
         stats.cookies.key_age_s = self.key_age_s();
         let refused = self.refused()?;
@@ -100,6 +105,25 @@ impl Admin {
             worst: refused.worst(),
         };
         Ok(stats)
+    }
+
+    /// What was recorded since the start.
+    async fn histograms(&self) -> Result<Histograms> {
+        let Counted { kept, .. } = self.keeper.count().await?;
+        Histograms::new(kept.started, &kept.cores)
+    }
+
+    /// Ends an interval whenever it is time, while anybody listens; never ends itself.
+    pub(crate) async fn keep(&self) {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            ticks.tick().await;
+            if self.keeper.is_heard() {
+                // Of a thread that does not answer the watchdog tells.
+                self.keeper.end_interval(self.stats().await.ok()).await;
+            }
+        }
     }
 
     fn capture(&self) -> Result<Vec<u8>> {
@@ -197,6 +221,7 @@ impl MetricsSocket {
 fn router(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/stats", get(stats))
+        .route("/histograms", get(histograms))
         .route("/refused", get(refused))
         .route("/metrics", get(prometheus))
         .with_state(admin)
@@ -216,6 +241,13 @@ fn unavailable(error: &anyhow::Error) -> Response {
 async fn stats(State(admin): State<Arc<Admin>>) -> Response {
     match admin.stats().await {
         Ok(stats) => Json(stats).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn histograms(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.histograms().await {
+        Ok(histograms) => Json(histograms).into_response(),
         Err(error) => unavailable(&error),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use ringroad_engine::kernel::Routes;
 use ringroad_engine::stage::{Command, Commands, monotonic};
 use ringroad_engine::telemetry::Snapshot;
@@ -56,33 +56,27 @@ impl Crew {
         }
     }
 
-    /// What all have counted together. Each says what it counted at one instant; between those of
-    /// two lie microseconds.
-    pub(crate) async fn count(&self, services: usize, ports: usize) -> Result<Snapshot> {
-        let mut answers = Vec::with_capacity(self.members.len());
-        for Member { name, commands } in self.members.iter() {
-            let (reply, answer) = oneshot::channel();
-            let empty = Box::new(Snapshot::new(services, ports));
-            if commands.send(Command::Snapshot(empty, reply)).is_err() {
-                bail!(
-                    "{name} takes no commands: it hangs, or is busy with earlier ones; try again"
-                );
-            }
-            answers.push((name, answer));
-        }
+    /// What each has counted, and what it has recorded since it was asked last. Each says so at one
+    /// instant; between those of two lie microseconds.
+    pub(crate) async fn count(&self, services: usize, ports: usize) -> Vec<Result<Snapshot>> {
         let until = Instant::now() + ANSWER_MAX;
-        let mut sum: Option<Box<Snapshot>> = None;
-        for (name, answer) in answers {
-            let answer = timeout_at(until, answer).await.ok().with_context(|| {
-                format!("{name} has not answered within {ANSWER_MAX:?}: it hangs; try again")
-            })?;
-            let counted = answer.ok().with_context(|| format!("{name} has ended"))?;
-            match &mut sum {
-                None => sum = Some(counted),
-                Some(sum) => sum.add(&counted),
-            }
+        let ask = |member: &Member| {
+            let (reply, answer) = oneshot::channel();
+            let empty = Box::new(Snapshot::with_recorders(services, ports));
+            let asked = member.commands.send(Command::Snapshot(empty, reply));
+            asked.map(|()| answer).map_err(drop)
+        };
+        let asked: Vec<_> = self.members.iter().map(ask).collect();
+        let mut counts = Vec::with_capacity(asked.len());
+        for (Member { name, .. }, asked) in self.members.iter().zip(asked) {
+            counts.push(match asked {
+                Ok(answer) => await_count(name, answer, until).await,
+                Err(()) => Err(anyhow!(
+                    "{name} takes no commands: it hangs, or is busy with earlier ones; try again"
+                )),
+            });
         }
-        sum.map(|sum| *sum).context("nothing polls")
+        counts
     }
 
     /// Says when a thread stands still and when it turns again; never ends.
@@ -106,6 +100,17 @@ impl Crew {
             }
         }
     }
+}
+
+async fn await_count(
+    name: &str,
+    answer: oneshot::Receiver<Box<Snapshot>>,
+    until: Instant,
+) -> Result<Snapshot> {
+    let answer = timeout_at(until, answer).await.ok().with_context(|| {
+        format!("{name} has not answered within {ANSWER_MAX:?}: it hangs; try again")
+    })?;
+    Ok(*answer.ok().with_context(|| format!("{name} has ended"))?)
 }
 
 /// Hands a command to a thread that may be busy; one that hangs is not waited for.

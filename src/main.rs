@@ -11,6 +11,8 @@ mod cookies;
 mod cores;
 mod crew;
 mod doctor;
+mod histograms;
+mod keeper;
 mod lab;
 mod metrics;
 mod origin;

@@ -148,6 +148,7 @@ async fn serve<B: Backend>(
         proven_sources: backend.proven_sources(&plan)?,
         secret: secret::load(&config.admin.socket)?,
         owner: Owner::default(),
+        records: true,
     };
     let owners = posts.owners()?;
     let steering = match cores.io {
@@ -191,6 +192,7 @@ async fn serve<B: Backend>(
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
         _ = admin.gather() => false,
+        _ = admin.keep() => false,
         _ = crew.watch(config.engine.heartbeat_limit) => false,
     };
     if !died {
@@ -293,7 +295,7 @@ async fn change(cookies: &Option<Cookies>, admin: &Admin) {
 }
 
 fn report(last: &Snapshot) {
-    let (inward, outward) = last.telemetry.ledger.imbalance();
+    let (inward, outward) = last.ledger.imbalance();
     if (inward, outward) != (0, 0) {
         tracing::error!(
             "the ledger does not balance: {inward} in, {outward} out; please report this"

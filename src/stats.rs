@@ -10,10 +10,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use hdrhistogram::Histogram;
 use ringroad_ebpf::ShieldCounters;
 use ringroad_engine::shield::KernelPathCounts;
 use ringroad_engine::stage::monotonic;
-use ringroad_engine::telemetry::{Handshakes, Snapshot};
+use ringroad_engine::telemetry::{Handshakes, Measure, Recorders, Snapshot};
 use ringroad_engine::wire::Malformed;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,7 @@ pub(crate) use self::cores::{Ring, Stage};
 use self::cores::{bottleneck, mhz};
 use crate::client;
 use crate::cores::PollingThread;
+use crate::histograms::merged;
 
 /// Everything that `ringroad stats --json` prints.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -192,9 +194,10 @@ pub(crate) struct Names {
 }
 
 impl Stats {
-    /// Puts together what a lane and the shield counted.
-    pub(crate) fn new(names: &Names, snapshot: &Snapshot) -> Self {
-        let lane = &snapshot.telemetry.ledger;
+    /// Puts together what the cores and the shield counted, and what each core has recorded since the
+    /// start.
+    pub(crate) fn new(names: &Names, snapshot: &Snapshot, recorded: &[Recorders]) -> Self {
+        let lane = &snapshot.ledger;
         let lost: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
         let mut dropped: BTreeMap<String, u64> =
             lane.drops().map(|(reason, count)| (reason.to_owned(), count)).collect();
@@ -238,9 +241,7 @@ impl Stats {
                 from_kernel_dropped: crossed.from_kernel_dropped,
             }),
         });
-        let histogram = &snapshot.telemetry.latency;
-        let cores = cores(names, snapshot);
-        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
+        let cores = cores(names, snapshot, recorded);
         Stats {
             ledger: Ledger {
                 received: lane.received + lost + damaged + early,
@@ -262,14 +263,10 @@ impl Stats {
             },
             services: services.collect(),
             tcp: snapshot.tcp.events().map(|(what, count)| (what.to_owned(), count)).collect(),
-            latency: Latency {
-                count: histogram.len(),
-                p50_us: at(0.5),
-                p90_us: at(0.9),
-                p99_us: at(0.99),
-                p999_us: at(0.999),
-                max_us: histogram.max() as f64 / 1_000.0,
-            },
+            latency: merged(recorded, Measure::Inside)
+                .as_ref()
+                .map(Latency::of)
+                .unwrap_or_default(),
             ports: ports.collect(),
             bottleneck: bottleneck(&cores),
             cores,
@@ -405,6 +402,20 @@ impl Stats {
     }
 }
 
+impl Latency {
+    fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
+        Latency {
+            count: histogram.len(),
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p99_us: at(0.99),
+            p999_us: at(0.999),
+            max_us: histogram.max() as f64 / 1_000.0,
+        }
+    }
+}
+
 impl LaneCookies {
     fn new(handshakes: &Handshakes) -> Self {
         let Handshakes { half_open, cookies, since } = *handshakes;
@@ -414,11 +425,12 @@ impl LaneCookies {
 }
 
 /// What the polling threads said, in their order.
-fn cores(names: &Names, snapshot: &Snapshot) -> Vec<Core> {
+fn cores(names: &Names, snapshot: &Snapshot, recorded: &[Recorders]) -> Vec<Core> {
     // Not everywhere does Linux say.
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let threads = names.threads.iter().zip(&snapshot.cores).map(|(thread, times)| {
-        let mut core = Core::new(&thread.name, thread.role, times);
+    let threads = names.threads.iter().zip(&snapshot.cores).zip(recorded);
+    let threads = threads.map(|((thread, times), recorded)| {
+        let mut core = Core::new(&thread.name, thread.role, times, recorded);
         if let Some(mhz) = mhz(&cpuinfo, thread.core.id) {
             core.set_clock(mhz);
         }
@@ -463,12 +475,12 @@ mod tests {
         for (handed_over, taken_over, shown) in [(5, 3, (10, 2)), (3, 5, (12, 0)), (4, 4, (10, 0))]
         {
             let mut snapshot = Snapshot::new(0, 0);
-            let ledger = &mut snapshot.telemetry.ledger;
+            let ledger = &mut snapshot.ledger;
             (ledger.received, ledger.handed_over, ledger.taken_over) =
                 (10, handed_over, taken_over);
             ledger.consumed = ledger.received + taken_over - handed_over;
             ledger.assert_balanced();
-            let stats = Stats::new(&names, &snapshot);
+            let stats = Stats::new(&names, &snapshot, &[]);
             let shows = &stats.ledger;
             assert_eq!((shows.received, shows.held), shown);
             assert_eq!(shows.received, shows.consumed + shows.held);

@@ -427,9 +427,9 @@ pub const NAP: Duration = Duration::from_micros(100);
 pub const PROMPT_WAKES: u32 = 16;
 
 /// Longest time for which a lane leaves a device alone that cannot wake it: the latency that `idle:
-/// adaptive` may add to a packet of such a device. To look costs some 30 µs in a virtual machine:
-/// every two milliseconds, that is 1.5 % of a core.
-pub const BLIND_NAP_MAX: Duration = Duration::from_millis(2);
+/// adaptive` may add to a packet of such a device. To look costs some 30 to 60 µs in a virtual machine:
+/// every four milliseconds, that is 1 to 1.5 % of a core.
+pub const BLIND_NAP_MAX: Duration = Duration::from_millis(4);
 
 /// Longest sleep: the shield must see a sign of life well within the shortest limit that it can be
 /// given, 10 ms.

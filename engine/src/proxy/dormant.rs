@@ -1,6 +1,6 @@
 //! A pair asleep: two quiet connections, and the way their segments took.
 
-use super::{Leg, LegPath, LinkPath, Pair, Phase, ServiceSettings};
+use super::{Leg, LegPath, LinkPath, Milestones, Pair, Phase, ServiceSettings};
 use crate::flow::FlowKey;
 use crate::tcp::{Asleep, Connection, LegSettings};
 use crate::time::Instant;
@@ -17,6 +17,7 @@ pub struct DormantPair {
     tries: u16,
     came_by: LinkPath,
     moved_at: Instant,
+    milestones: Milestones,
 }
 
 /// What is kept of a leg. The headers in front of its segments are built anew when it wakes.
@@ -44,6 +45,7 @@ impl Pair {
             tries: self.tries,
             came_by: self.came_by,
             moved_at: self.moved_at,
+            milestones: self.milestones,
         })
     }
 }
@@ -75,14 +77,15 @@ impl DormantPair {
             awaiting_path: false,
             fast_open_pending: false,
             legs: [
-                Some(client.wake(&settings.client_leg)),
-                Some(origin.wake(&settings.origin_leg)),
+                Some(client.wake(&settings.client_leg, now)),
+                Some(origin.wake(&settings.origin_leg, now)),
             ],
             came_by: self.came_by,
             moved_at: self.moved_at,
             stirred_at: now,
             queued_octets: 0,
             armed: Instant::FAR_FUTURE,
+            milestones: self.milestones,
         }
     }
 
@@ -96,9 +99,16 @@ impl DormantPair {
 }
 
 impl DormantLeg {
-    fn wake(&self, settings: &LegSettings) -> Leg {
+    fn wake(&self, settings: &LegSettings, now: Instant) -> Leg {
         let tcp: Connection = self.tcp.wake(settings);
         let path = LegPath::along(&self.path, self.key.local().ip(), self.key.remote().ip());
-        Leg { tcp, key: self.key, port: self.port, path, routes_generation: self.routes_generation }
+        Leg {
+            tcp,
+            key: self.key,
+            port: self.port,
+            path,
+            routes_generation: self.routes_generation,
+            rtt_due: now,
+        }
     }
 }

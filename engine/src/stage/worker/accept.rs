@@ -7,11 +7,11 @@ use super::{Outlet, Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::kernel::{NoPath, Path};
 use crate::limits::{IPV6_MTU_MIN, SOURCE_PORT_TRIES};
-use crate::proxy::{Fallback, Leg, LegPath, LinkPath, Pair, Phase, Side};
+use crate::proxy::{Fallback, Leg, LegPath, LinkPath, Milestones, Pair, Phase, Side};
 use crate::tcp::fast_open::Verdict;
 use crate::tcp::isn::{Secret, initial_sequence, timestamp_offset};
 use crate::tcp::{CloseReason, Connection, Disposition, Endpoints, Offer, State};
-use crate::telemetry::DropReason;
+use crate::telemetry::{DropReason, Measure};
 use crate::time::Instant;
 use crate::wire::ethernet::{VlanId, VlanTags};
 use crate::wire::tcp::{Flags, SeqNum};
@@ -65,8 +65,8 @@ impl Worker {
             && let Some(chunk) = payload
         {
             match client.tcp.open_early(&mut context!(self), chunk) {
-                Disposition::Dropped(reason) => self.telemetry.ledger.refused(reason),
-                Disposition::Consumed => self.telemetry.ledger.consumed += 1,
+                Disposition::Dropped(reason) => self.ledger.refused(reason),
+                Disposition::Consumed => self.ledger.consumed += 1,
                 Disposition::Queued => {
                     pair.fast_open_pending = true;
                     self.services[usize::from(service)].fast_opens.begin();
@@ -134,7 +134,8 @@ impl Worker {
     ) -> Option<u32> {
         let (key, came_by) = (arrival.key, self.way_back(arrival));
         let path = LegPath::along(&came_by, key.local().ip(), key.remote().ip());
-        let client = Leg { tcp, key, port: arrival.port, path, routes_generation: NEVER };
+        let port = arrival.port;
+        let client = Leg { tcp, key, port, path, routes_generation: NEVER, rtt_due: self.now };
         let pair = Pair {
             service,
             origin: 0,
@@ -149,6 +150,7 @@ impl Worker {
             stirred_at: self.now,
             queued_octets: 0,
             armed: Instant::FAR_FUTURE,
+            milestones: Milestones::opened(self.now),
         };
         let index = self.pairs.insert(pair).ok()?;
         let slot = Slot::Leg { pair: index, side: Side::Client };
@@ -210,6 +212,12 @@ impl Worker {
             self.half_open -= usize::from(pair.phase == Phase::ClientHandshake);
             pair.phase = Phase::OriginHandshake;
             pair.moved_at = self.now;
+            // What a client took that came by a cookie is not known.
+            if let Some(took) = pair.milestones.on_origin_asked(self.now)
+                && !took.is_zero()
+            {
+                self.recorders.record_duration(Measure::HandshakeClient, took);
+            }
             if self.connect(index, outlet) {
                 return;
             }
@@ -250,8 +258,9 @@ impl Worker {
         // Clamped in both directions: what the origin sends in one segment fits the client's.
         tcp.offer_mss_at_most(client.tcp.path_mss().min(advmss.unwrap_or(u16::MAX)));
         let awaited = matches!(path, LegPath::Awaited);
+        let (routes_generation, rtt_due) = (generation, self.now);
         pair.legs[Side::Origin as usize] =
-            Some(Leg { tcp, key, port, path, routes_generation: generation });
+            Some(Leg { tcp, key, port, path, routes_generation, rtt_due });
         if awaited {
             self.await_path(index);
         }
