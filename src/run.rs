@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ringroad_config::schema::{Config, DriverKind, Idle};
+use ringroad_config::schema::{Config, DriverKind, Histograms, Idle};
 use ringroad_ebpf::EgressRange;
 use ringroad_engine::flow::{Owner, Steering};
 use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes, read_once};
@@ -151,7 +151,7 @@ async fn serve<B: Backend>(
         proven_sources: backend.proven_sources(&plan)?,
         secret: secret::load(&config.admin.socket)?,
         owner: Owner::default(),
-        records: true,
+        records: config.telemetry.histograms == Histograms::On,
     };
     let owners = posts.owners()?;
     let steering = match cores.io {
