@@ -28,6 +28,7 @@ use crate::crew::Crew;
 use crate::histograms::Histograms;
 use crate::keeper::{Counted, INTERVAL, Keeper};
 use crate::metrics;
+use crate::recording::Tally;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
 
@@ -42,6 +43,8 @@ pub(crate) struct Admin {
     /// When the period of the key in use began, since 1970 [s]; 0: there is none.
     key_since: AtomicU64,
     refused: Mutex<Refused>,
+    /// Of what is recorded on disk.
+    recording: Option<Arc<Tally>>,
     paths: Paths,
     census: CensusTaker,
 }
@@ -52,6 +55,7 @@ impl Admin {
         shield: Box<dyn ShieldHandle>,
         names: Names,
         cookies: SynCookies,
+        recording: Option<Arc<Tally>>,
     ) -> Self {
         let (services, ports) = (names.services.len(), names.ports.len());
         Admin {
@@ -63,6 +67,7 @@ impl Admin {
             cookies,
             key_since: AtomicU64::new(0),
             refused: Mutex::new(Refused::new()),
+            recording,
             census: CensusTaker::new(),
         }
     }
@@ -127,9 +132,14 @@ impl Admin {
         let Counted { mut snapshot, kept } = self.keeper.count().await?;
         self.shield.add_to(&mut snapshot)?;
         let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
+        stats.sources = kept.sources.busiest();
         drop(kept);
         stats.cookies.mode = self.cookies.to_string();
         stats.cookies.key_age_s = self.key_age_s();
+        stats.recording = self
+            .recording
+            .as_deref()
+            .map(|tally| stats::Recording { written: tally.written(), lost: tally.lost() });
         let refused = self.refused()?;
         stats.refused = stats::Refused {
             samples: refused.seen(),
@@ -158,10 +168,15 @@ impl Admin {
         loop {
             ticks.tick().await;
             if self.keeper.is_heard() {
-                // Of a thread that does not answer the watchdog tells.
-                self.keeper.end_interval(self.stats().await.ok()).await;
+                self.end_interval().await;
             }
         }
+    }
+
+    /// Ends an interval now.
+    pub(crate) async fn end_interval(&self) {
+        // Of a thread that does not answer the watchdog tells.
+        self.keeper.end_interval(self.stats().await.ok()).await;
     }
 
     fn capture(&self) -> Result<Vec<u8>> {

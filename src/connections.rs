@@ -21,9 +21,9 @@ use anyhow::{Context, Result};
 use self::expression::Expression;
 use self::listing::Query;
 pub(crate) use self::paths::{Path, Paths};
+use self::shown::Connection;
 #[cfg(test)]
 pub(crate) use self::{paths::Seen, shown::Quality};
-use self::shown::Connection;
 use crate::client;
 
 /// List proxied connections, both legs of each

@@ -20,11 +20,15 @@ mod origin;
 mod plan;
 mod polling;
 mod privileges;
+mod recording;
 mod refused;
+mod report;
 mod run;
 mod secret;
 mod sim;
+mod sources;
 mod stats;
+mod top;
 
 use std::process::ExitCode;
 

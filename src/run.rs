@@ -33,6 +33,7 @@ use crate::cores::CorePlan;
 use crate::crew::Crew;
 use crate::plan::Plan;
 use crate::polling::{Parts, Polling, Posts};
+use crate::recording::{Recorder, Writer};
 use crate::stats::{Names, Stats};
 use crate::{cookies, cores, secret};
 
@@ -112,6 +113,7 @@ async fn serve<B: Backend>(
     };
     backend.check(config, &plan)?;
     refuse_clashes(&plan)?;
+    let writer = Writer::new(&config.telemetry)?;
 
     let mut socket = AdminSocket::bind(&config.admin.socket).await?;
     let metrics = match config.admin.metrics {
@@ -172,7 +174,8 @@ async fn serve<B: Backend>(
     };
     let mut polling = Polling::start(posts, parts, &plan)?;
 
-    let admin = Admin::new(crew.clone(), shield, names, config.shield.syn_cookies);
+    let tally = writer.as_ref().map(Writer::tally);
+    let admin = Admin::new(crew.clone(), shield, names, config.shield.syn_cookies, tally);
     if cookies.is_some() {
         admin.set_key_since(Cookies::keys_since());
     }
@@ -181,6 +184,8 @@ async fn serve<B: Backend>(
     if let Some(metrics) = metrics {
         metrics.serve(admin.clone());
     }
+    let recorder =
+        writer.map(|writer| Recorder::start(writer, admin.keeper.listen())).transpose()?;
     // Once they answer, all threads have shown a sign of life, and take connections.
     admin.stats().await?;
     eprintln!("ready");
@@ -202,6 +207,10 @@ async fn serve<B: Backend>(
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
         drain(&admin, config.engine.drain_timeout).await;
     }
+    if let Some(recorder) = recorder {
+        admin.end_interval().await;
+        recorder.end().await;
+    }
     let last = polling.stop().await?;
     backend.hand_over().await;
     drop(backend);
@@ -219,8 +228,11 @@ async fn drain(admin: &Admin, timeout: Duration) {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
     };
-    if tokio::time::timeout(timeout, open).await.is_err() {
-        tracing::warn!("connections are still open after {timeout:?}; they are reset");
+    tokio::select! {
+        over = tokio::time::timeout(timeout, open) => if over.is_err() {
+            tracing::warn!("connections are still open after {timeout:?}; they are reset");
+        },
+        () = admin.keep() => {}
     }
 }
 

@@ -465,6 +465,10 @@ pub const HOP_TX_ENTRIES: usize = 256;
 /// Packets on their way from one lane to another [packets]. More come only if a lane falls behind.
 pub const HAND_OVER_ENTRIES: usize = 1024;
 
+/// Clients by which a worker counts new connections, between two looks at its counts. Whoever opens
+/// more than one in this many is found; others take each other's places.
+pub const SOURCES_COUNTED: usize = 512;
+
 /// How often the core with the devices looks how its workers are.
 pub const WORKERS_LOOK: Duration = Duration::from_millis(1);
 

@@ -8,9 +8,12 @@ mod ledger;
 mod measures;
 mod quality;
 mod recorders;
+mod sources;
 mod space_saving;
 mod stages;
 mod sum;
+
+use std::mem::swap;
 
 use ringroad_ebpf::ShieldCounters;
 
@@ -18,6 +21,7 @@ pub use ledger::{DropReason, Ledger};
 pub use measures::{Measure, Unit};
 pub use quality::{PathQuality, PathSample, PathSums, Quality, Seen, aged};
 pub use recorders::Recorders;
+pub use sources::{Source, Sources};
 pub use space_saving::SpaceSaving;
 pub use stages::{CoreTimes, Ring, Stage, StageTimes};
 pub(crate) use sum::{add_counts, add_each};
@@ -95,6 +99,9 @@ pub struct Snapshot {
     /// What each core has recorded since they were taken from it last, in the order of `cores`. Who
     /// asks brings empty ones, or ones that are off, and then takes none.
     pub recorders: Vec<Recorders>,
+    /// Clients by the connections that they have opened on each worker since they were taken from it
+    /// last. Who asks brings an empty set, or none, and then takes none.
+    pub sources: Vec<Sources>,
 }
 
 impl Snapshot {
@@ -112,12 +119,17 @@ impl Snapshot {
             paths: Vec::new(),
             cores: vec![CoreTimes::new()],
             recorders: vec![Recorders::off()],
+            sources: Vec::new(),
         }
     }
 
     /// Room for what it has recorded as well.
     pub fn with_recorders(services: usize, ports: usize) -> Self {
-        Snapshot { recorders: vec![Recorders::new()], ..Snapshot::new(services, ports) }
+        Snapshot {
+            recorders: vec![Recorders::new()],
+            sources: vec![Sources::of_core()],
+            ..Snapshot::new(services, ports)
+        }
     }
 
     /// Room for so many paths too.
@@ -135,6 +147,13 @@ impl Snapshot {
     pub fn take_from(&mut self, recorders: &mut Recorders) {
         if let Some(empty) = self.recorders.first_mut() {
             recorders.exchange(empty);
+        }
+    }
+
+    /// Takes whom a worker has counted.
+    pub fn take_sources(&mut self, sources: &mut Sources) {
+        if let Some(empty) = self.sources.first_mut() {
+            swap(sources, empty);
         }
     }
 
@@ -161,6 +180,7 @@ impl Snapshot {
         }
         self.cores.extend(other.cores);
         self.recorders.extend(other.recorders);
+        self.sources.extend(other.sources);
     }
 }
 

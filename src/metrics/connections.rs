@@ -167,8 +167,7 @@ mod tests {
         let mut registry = Registry::with_prefix("ringroad");
         census(&mut registry, &Census { age_s: 2.5, legs: vec![kind] });
         let text = text_of(&registry);
-        let labels =
-            r#"{service="web",leg="client",congestion="bbr",phase="probe_bw_cruise"}"#;
+        let labels = r#"{service="web",leg="client",congestion="bbr",phase="probe_bw_cruise"}"#;
         for (name, value) in [
             ("congestion_connections", "4"),
             ("congestion_window_bytes", "60000"),

@@ -43,7 +43,7 @@ use crate::tcp::fast_open;
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
 use crate::tcp::{ChunkSlab, Connection, State, TcpCounters};
-use crate::telemetry::{FrameCounts, Ledger, Recorders, ServiceCounters, Snapshot};
+use crate::telemetry::{FrameCounts, Ledger, Recorders, ServiceCounters, Snapshot, Sources};
 use crate::time::Instant;
 
 pub use connections::{Page, Wanted};
@@ -147,6 +147,7 @@ pub struct Worker {
     ledger: Ledger,
     /// Of the whole core: the lane records what it sees of packets on their way.
     pub(super) recorders: Recorders,
+    sources: Sources,
 }
 
 impl Worker {
@@ -213,6 +214,7 @@ impl Worker {
             now,
             ledger: Ledger::default(),
             recorders: if records { Recorders::new() } else { Recorders::off() },
+            sources: Sources::of_core(),
         }
     }
 
@@ -322,6 +324,7 @@ impl Worker {
     /// Says what was counted, as of now; see [`Snapshot`].
     pub fn fill(&mut self, snapshot: &mut Snapshot) {
         snapshot.take_from(&mut self.recorders);
+        snapshot.take_sources(&mut self.sources);
         snapshot.ledger = self.ledger();
         snapshot.tcp = self.tcp_counters;
         let counters = self.services.iter().map(|service| service.counters);

@@ -11,7 +11,7 @@ use crate::proxy::{Fallback, Leg, LegAccount, LegPath, LinkPath, Milestones, Pai
 use crate::tcp::fast_open::Verdict;
 use crate::tcp::isn::{Secret, initial_sequence, timestamp_offset};
 use crate::tcp::{CloseReason, Connection, Disposition, Endpoints, Offer, State};
-use crate::telemetry::{DropReason, Measure};
+use crate::telemetry::{DropReason, Measure, Source};
 use crate::time::Instant;
 use crate::wire::ethernet::{VlanId, VlanTags};
 use crate::wire::tcp::{Flags, SeqNum};
@@ -214,6 +214,12 @@ impl Worker {
                     client.tcp.abort();
                 }
                 return;
+            }
+            // Whoever has got so far is who it says it is.
+            if pair.tries == 0
+                && let Some(client) = pair.leg(Side::Client)
+            {
+                self.sources.add(Source::of(client.key.remote().ip()));
             }
             pair.origin = match pair.tries {
                 0 => service.choose_origin() as u16,
