@@ -19,11 +19,14 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::stream;
 use ringroad_config::schema::{Metrics, SynCookies};
+use ringroad_engine::stage::monotonic;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::backend::ShieldHandle;
 use crate::capture::{Captures, Refusal, Request};
+use crate::connections::census::CensusTaker;
+use crate::connections::{Paths, listing};
 use crate::crew::Crew;
 use crate::events::Events;
 use crate::histograms::Histograms;
@@ -48,6 +51,8 @@ pub(crate) struct Admin {
     recording: Option<Arc<Tally>>,
     pub(crate) captures: Captures,
     pub(crate) events: Events,
+    paths: Paths,
+    census: CensusTaker,
 }
 
 impl Admin {
@@ -60,20 +65,20 @@ impl Admin {
         events: Events,
         recording: Option<Arc<Tally>>,
     ) -> Self {
-        let keeper = Keeper::new(crew.clone(), names.services.len(), names.ports.len());
-        let refused = Mutex::new(Refused::new());
-        let key_since = AtomicU64::new(0);
+        let (services, ports) = (names.services.len(), names.ports.len());
         Admin {
+            keeper: Keeper::new(crew.clone(), services, ports, names.paths()),
+            paths: Paths::new(&names),
             crew,
-            keeper,
             shield,
             names,
             cookies,
-            key_since,
-            refused,
+            key_since: AtomicU64::new(0),
+            refused: Mutex::new(Refused::new()),
+            recording,
             captures,
             events,
-            recording,
+            census: CensusTaker::new(),
         }
     }
 
@@ -96,6 +101,24 @@ impl Admin {
                 Err(error) => tracing::warn!("samples of refused packets: {error:#}"),
             }
         }
+    }
+
+    /// Has what is known of the paths grow old in time, also while nobody asks; never ends.
+    pub(crate) async fn keep_paths(&self) {
+        loop {
+            tokio::time::sleep(PATHS_INTERVAL).await;
+            match self.keeper.count().await {
+                Ok(Counted { snapshot, .. }) => {
+                    self.paths.update(&self.names, &snapshot.paths, monotonic());
+                }
+                Err(error) => tracing::debug!("paths: {error:#}"),
+            }
+        }
+    }
+
+    /// Counts connections whenever somebody asks; never ends.
+    pub(crate) async fn take_census(&self) {
+        self.census.run(&self.crew, &self.names.services).await
     }
 
     /// With the samples that have come since the last call.
@@ -133,7 +156,13 @@ impl Admin {
             lost: self.shield.samples_lost()?,
             worst: refused.worst(),
         };
+        stats.paths = self.paths.update(&self.names, &snapshot.paths, monotonic());
         Ok(stats)
+    }
+
+    /// The same with the latest census of the connections.
+    async fn stats_with_census(&self) -> Result<Stats> {
+        Ok(Stats { census: self.census.latest().await, ..self.stats().await? })
     }
 
     /// What was recorded since the start.
@@ -257,6 +286,7 @@ fn router(admin: Arc<Admin>) -> Router {
         .route("/capture", post(capture).delete(end_capture))
         .route("/events", get(events))
         .route("/stats", get(stats))
+        .route("/connections", get(listing::answer))
         .route("/histograms", get(histograms))
         .route("/refused", get(refused))
         .route("/metrics", get(prometheus))
@@ -299,7 +329,7 @@ fn unavailable(error: &anyhow::Error) -> Response {
 }
 
 async fn stats(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.stats().await {
+    match admin.stats_with_census().await {
         Ok(stats) => Json(stats).into_response(),
         Err(error) => unavailable(&error),
     }
@@ -313,7 +343,7 @@ async fn histograms(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn prometheus(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.stats().await {
+    match admin.stats_with_census().await {
         Ok(stats) => metrics::to_openmetrics(&stats).into_response(),
         Err(error) => unavailable(&error),
     }
@@ -321,6 +351,9 @@ async fn prometheus(State(admin): State<Arc<Admin>>) -> Response {
 
 /// How often waiting samples are taken: there is room for more than come meanwhile.
 const GATHER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often paths are looked at while nobody asks.
+const PATHS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What was refused so long ago counts half among the worst sources.
 const SAMPLES_HALF_LIFE: Duration = Duration::from_secs(60);

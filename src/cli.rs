@@ -7,7 +7,8 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    capture, check, doctor, events, histograms, lab, origin, refused, run, sim, stats, top,
+    capture, check, connections, doctor, events, histograms, lab, origin, refused, report, run,
+    sim, stats, top,
 };
 
 /// Exit code for a usage or a configuration that cannot be meant.
@@ -26,12 +27,14 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Capture(capture::Args),
     Check(check::Args),
+    Connections(connections::Args),
     Doctor(doctor::Args),
     Events(events::Args),
     Histograms(histograms::Args),
     Lab(lab::Args),
     Origin(origin::Args),
     Refused(refused::Args),
+    Report(report::Args),
     Run(run::Args),
     Sim(sim::Args),
     Stats(stats::Args),
@@ -43,12 +46,14 @@ impl Command {
         match self {
             Command::Capture(args) => capture::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::Connections(args) => connections::run(&args),
             Command::Doctor(args) => doctor::run(&args),
             Command::Events(args) => events::run(&args),
             Command::Histograms(args) => histograms::run(&args),
             Command::Lab(args) => lab::run(&args),
             Command::Origin(args) => origin::run(&args),
             Command::Refused(args) => refused::run(&args),
+            Command::Report(args) => report::run(&args),
             Command::Run(args) => run::run(&args),
             Command::Sim(args) => sim::run(&args),
             Command::Stats(args) => stats::run(&args),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ringroad_engine::kernel::Routes;
-use ringroad_engine::stage::{Command, Commands, monotonic};
+use ringroad_engine::stage::{Command, Commands, Page, monotonic};
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::telemetry::capture::Tap;
 use ringroad_engine::telemetry::events::{EventReader, events};
+use tokio::sync::Mutex;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -19,6 +20,8 @@ use crate::events::{Events, Happening};
 #[derive(Clone, Debug)]
 pub(crate) struct Crew {
     members: Arc<[Member]>,
+    /// Whoever looks at connections: one page is under way at a time, whoever asks.
+    showing: Arc<Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -44,7 +47,28 @@ impl Crew {
     /// Of threads by their names.
     pub(crate) fn of(members: impl IntoIterator<Item = (String, Commands)>) -> Self {
         let members = members.into_iter();
-        Crew { members: members.map(|(name, commands)| Member { name, commands }).collect() }
+        Crew {
+            members: members.map(|(name, commands)| Member { name, commands }).collect(),
+            showing: Arc::default(),
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// What comes next of one thread's connections.
+    pub(crate) async fn show(&self, member: usize, page: Box<Page>) -> Result<Box<Page>> {
+        let _alone = self.showing.lock().await;
+        let Member { name, commands } = &self.members[member];
+        let (reply, answer) = oneshot::channel();
+        if commands.send(Command::Connections(page, reply)).is_err() {
+            bail!("{name} takes no commands: it hangs, or is busy with earlier ones; try again");
+        }
+        let answer = timeout_at(Instant::now() + ANSWER_MAX, answer).await;
+        let answer = answer.ok().with_context(|| no_answer(name))?;
+        answer.ok().with_context(|| format!("{name} has ended"))
     }
 
     /// Tells all what Linux knows now.
@@ -65,10 +89,6 @@ impl Crew {
         for member in self.members.iter() {
             tell(&member.commands, command()).await;
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.members.len()
     }
 
     /// Asks one, by its place, what it has counted; `room` is for the answer. It says so as of one
@@ -150,9 +170,8 @@ impl Answer {
     /// Waits no longer than one may be busy. May be asked for again.
     pub(crate) async fn get(&mut self, until: Instant) -> Result<Snapshot> {
         let name = &self.name;
-        let answer = timeout_at(until, &mut self.answer).await.ok().with_context(|| {
-            format!("{name} has not answered within {ANSWER_MAX:?}: it hangs; try again")
-        })?;
+        let answer = timeout_at(until, &mut self.answer).await;
+        let answer = answer.ok().with_context(|| no_answer(name))?;
         Ok(*answer.ok().with_context(|| format!("{name} has ended"))?)
     }
 
@@ -165,6 +184,10 @@ impl Answer {
     pub(crate) fn is_open(&mut self) -> bool {
         matches!(self.answer.try_recv(), Err(TryRecvError::Empty))
     }
+}
+
+fn no_answer(name: &str) -> String {
+    format!("{name} has not answered within {ANSWER_MAX:?}: it hangs; try again")
 }
 
 /// Hands a command to a thread that may be busy; one that hangs is not waited for.

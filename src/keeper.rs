@@ -21,6 +21,7 @@ pub(crate) struct Keeper {
     crew: Crew,
     services: usize,
     ports: usize,
+    paths: usize,
     kept: Mutex<Kept>,
     intervals: broadcast::Sender<Arc<Interval>>,
 }
@@ -61,8 +62,8 @@ pub(crate) struct Counted<'a> {
 }
 
 impl Keeper {
-    /// For so many services and ports.
-    pub(crate) fn new(crew: Crew, services: usize, ports: usize) -> Self {
+    /// For so many services, ports and paths.
+    pub(crate) fn new(crew: Crew, services: usize, ports: usize, paths: usize) -> Self {
         let now = SystemTime::now();
         let kept = Kept {
             cores: vec![Recorders::off(); crew.len()],
@@ -74,7 +75,7 @@ impl Keeper {
             asked: (0..crew.len()).map(|_| VecDeque::new()).collect(),
         };
         let (intervals, _) = broadcast::channel(INTERVALS_WAITING_MAX);
-        Keeper { crew, services, ports, kept: Mutex::new(kept), intervals }
+        Keeper { crew, services, ports, paths, kept: Mutex::new(kept), intervals }
     }
 
     /// Asks all threads. Who reads meanwhile waits; who does not wait for the end loses nothing.
@@ -90,6 +91,7 @@ impl Keeper {
                 true => Snapshot::with_recorders(self.services, self.ports),
                 false => Snapshot::new(self.services, self.ports),
             };
+            let room = room.with_paths(self.paths);
             asked.push(self.crew.ask(core, room).map(|answer| late.push_back(answer)));
         }
         let mut sum = None;
@@ -201,7 +203,7 @@ mod tests {
     async fn what_comes_after_nobody_waits_any_more_is_kept() {
         let (commands, mailbox) = mailbox().unwrap();
         let mut recorders = Recorders::new();
-        let keeper = Keeper::new(Crew::of(vec![("lane-0".to_owned(), commands)]), 0, 0);
+        let keeper = Keeper::new(Crew::of([("lane-0".to_owned(), commands)]), 0, 0, 0);
         let hung = keeper.count().await.unwrap_err().to_string();
         assert!(hung.starts_with("lane-0 has not answered within"), "{hung}");
 

@@ -6,6 +6,7 @@ mod cores;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use self::cores::mhz;
 pub(crate) use self::cores::{Bottleneck, Core, Ring, Stage, bottleneck};
 use crate::client;
+use crate::connections::Path;
+use crate::connections::census::Census;
 use crate::cores::PollingThread;
 use crate::histograms::merged;
 
@@ -52,6 +55,12 @@ pub(crate) struct Stats {
     /// Who opened most connections of late, most first.
     #[serde(default)]
     pub(crate) sources: Vec<ClientSource>,
+    /// How good the ways to the clients and to the origins are.
+    #[serde(default)]
+    pub(crate) paths: Vec<Path>,
+    /// Connections by algorithm and phase; absent until they have been counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) census: Option<Census>,
 }
 
 /// Intervals [intervals], since the start.
@@ -213,8 +222,17 @@ pub(crate) struct KernelPath {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     pub(crate) services: Vec<String>,
+    /// Of each service.
+    pub(crate) origins: Vec<Vec<SocketAddr>>,
     pub(crate) ports: Vec<String>,
     pub(crate) threads: Vec<PollingThread>,
+}
+
+impl Names {
+    /// Paths that there are: of each service to the clients, and to each origin.
+    pub(crate) fn paths(&self) -> usize {
+        self.origins.iter().map(|origins| 1 + origins.len()).sum()
+    }
 }
 
 impl Stats {
@@ -303,6 +321,8 @@ impl Stats {
             refused: Refused::default(),
             recording: None,
             sources: Vec::new(),
+            paths: Vec::new(),
+            census: None,
         }
     }
 
@@ -385,6 +405,8 @@ impl Stats {
                 100.0 * share
             );
         }
+        self.paths.iter().for_each(|path| path.write(&mut out));
+        self.census.iter().for_each(|census| census.write(&mut out));
         self.write_shield(&mut out);
         self.cores.iter().for_each(|core| core.write(&mut out));
         if let Some(Bottleneck { core, why }) = &self.bottleneck {

@@ -8,6 +8,7 @@ pub mod capture;
 pub mod events;
 mod ledger;
 mod measures;
+mod quality;
 mod recorders;
 mod sources;
 mod space_saving;
@@ -20,6 +21,7 @@ use ringroad_ebpf::ShieldCounters;
 
 pub use ledger::{DropReason, Ledger};
 pub use measures::{Measure, Unit};
+pub use quality::{PathQuality, PathSample, PathSums, Quality, Seen, aged};
 pub use recorders::Recorders;
 pub use sources::{Source, Sources};
 pub use space_saving::SpaceSaving;
@@ -90,6 +92,9 @@ pub struct Snapshot {
     pub ports: Vec<crate::port::PortStats>,
     /// What crossed between each port and its interface in Linux, in the order of `ports`.
     pub kernel_paths: Vec<crate::shield::KernelPathCounts>,
+    /// What was seen of the paths of each service, to the clients and then to each origin, one service
+    /// behind the other; see [`Snapshot::with_paths`].
+    pub paths: Vec<PathSums>,
     /// What each core does with its time: of one core that fills this, one; of several that are added,
     /// one behind the other.
     pub cores: Vec<CoreTimes>,
@@ -113,6 +118,7 @@ impl Snapshot {
             frames: FrameCounts::default(),
             ports: vec![crate::port::PortStats::default(); ports],
             kernel_paths: vec![crate::shield::KernelPathCounts::default(); ports],
+            paths: Vec::new(),
             cores: vec![CoreTimes::new()],
             recorders: vec![Recorders::off()],
             sources: Vec::new(),
@@ -126,6 +132,11 @@ impl Snapshot {
             sources: vec![Sources::of_core()],
             ..Snapshot::new(services, ports)
         }
+    }
+
+    /// Room for so many paths too.
+    pub fn with_paths(self, paths: usize) -> Self {
+        Snapshot { paths: vec![PathSums::default(); paths], ..self }
     }
 
     /// Where a core says what it does with its time.
@@ -153,6 +164,9 @@ impl Snapshot {
         self.ledger.add(&other.ledger);
         for (sum, service) in self.services.iter_mut().zip(&other.services) {
             sum.add(service);
+        }
+        for (sum, path) in self.paths.iter_mut().zip(&other.paths) {
+            sum.add(path);
         }
         for (sum, verdicts) in self.verdicts.iter_mut().zip(&other.verdicts) {
             sum.add(verdicts);

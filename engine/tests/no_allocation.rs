@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use ringroad_engine::limits::SOURCES_COUNTED;
 use ringroad_engine::shield::Rates;
-use ringroad_engine::stage::{Command, Gate, Worker};
+use ringroad_engine::stage::{Command, Gate, Page, Wanted, Worker};
 use ringroad_engine::tcp::Keepalive;
-use ringroad_engine::telemetry::capture::{Filter, Points, Wanted, tap};
+use ringroad_engine::telemetry::capture::{self, Filter, Points, tap};
 use ringroad_engine::telemetry::{Source, Sources};
 use ringroad_simulation::appliance::apps::{echo, idle, respond, send};
 use ringroad_simulation::appliance::cookies;
@@ -218,7 +218,7 @@ fn nor_does_one_that_hands_linux_its_own() {
 
 #[test]
 fn nor_does_one_whose_packets_are_captured() {
-    let wanted = Wanted {
+    let wanted = capture::Wanted {
         filter: Filter::ALL,
         points: Points { rx: true, tx: true, drop: true },
         snaplen: 2048,
@@ -239,6 +239,29 @@ fn nor_does_one_whose_packets_are_captured() {
     });
     let lost: u64 = reader.counts().map(|counts| counts.lost).sum();
     assert!(taken > 10_000 && lost > 0, "{taken} taken, {lost} lost");
+}
+
+#[test]
+fn nor_does_one_that_shows_its_connections() {
+    let mut world = World::new(plan());
+    world.listen(origin(1), Settings::MODERN, echo);
+    let clients: Vec<_> = (0..300).map(|n| world.client(n, Settings::MODERN, idle())).collect();
+    world.run_for(secs(2));
+    // Half of them sleep.
+    clients.iter().step_by(2).for_each(|key| world.peer(*key).write(b"awake"));
+    world.run_for(ms(10));
+    assert_eq!(asleep(&world), 150);
+    let mut page = Page::new(Wanted::default());
+    let mut shown = 0;
+    while !page.is_last() {
+        let ((), allocations, frees) = counted(|| world.edge.worker().show(&mut page));
+        assert_eq!((allocations, frees), (0, 0));
+        shown += page.views().len();
+    }
+    assert_eq!(shown, 300);
+    clients.iter().for_each(|key| world.peer(*key).finish());
+    world.run_to_the_end(secs(5));
+    world.finish();
 }
 
 /// As far as it is Rust's: drivers have an allocator of their own.

@@ -87,7 +87,9 @@ impl Watch {
                 Ok(Event::Key(key)) => match self.view.on_key(key, self.rows()) {
                     Wish::Quit => return Ok(()),
                     // Its thread lives as long as this one.
-                    Wish::Interval(interval) => drop(self.intervals.send(interval)),
+                    Wish::Interval(interval) => {
+                        let _ = self.intervals.send(interval);
+                    }
                     Wish::Nothing => {}
                 },
                 Ok(Event::Resized) => {}

@@ -64,13 +64,14 @@ impl Widget for Page<'_> {
 impl Page<'_> {
     fn title(&self, area: Rect, buf: &mut Buffer) {
         let interval = self.view.interval.as_secs_f64();
-        let mut title = format!(" ringroad top   {}   every {interval} s", self.socket);
-        if let Some(screen) = self.screen {
-            title += &format!("   up {}", lasted(screen.up_s));
-        }
+        let mut title = format!(" ringroad top   every {interval} s");
         if self.view.paused {
             title += "   PAUSED";
         }
+        if let Some(screen) = self.screen {
+            title += &format!("   up {}", lasted(screen.up_s));
+        }
+        title += &format!("   {}", self.socket);
         buf.set_style(area, self.palette.title);
         Line::raw(title).render(area, buf);
     }
@@ -139,37 +140,38 @@ impl Page<'_> {
     fn trends(&self, area: Rect, buf: &mut Buffer) {
         let room = area.width.saturating_sub(LABEL + TREND_MOST).into();
         let payload = self.history.bits(room).into_iter().map(Some).collect();
+        let payload =
+            Trend { subject: "payload", values: payload, height: |bits| bits, text: bits };
         let p99 = self.history.p99_ns(room);
-        let [upper, lower] = [0, 1].map(|row| row_of(area, row));
-        self.trend("payload", payload, bits, upper, buf);
-        self.trend("p99 inside", p99, time, lower, buf);
+        // Between one day and another lie powers of ten.
+        let height = |nanos: f64| (nanos / 1e3).max(1.0).ln();
+        let p99 = Trend { subject: "p99 inside", values: p99, height, text: time };
+        for (row, trend) in (0..).zip([payload, p99]) {
+            self.trend(&trend, row_of(area, row), buf);
+        }
     }
 
     /// One line of what was, newest to the right, with the most that there was.
-    fn trend(
-        &self,
-        subject: &str,
-        values: Vec<Option<f64>>,
-        figure: fn(f64) -> String,
-        area: Rect,
-        buf: &mut Buffer,
-    ) {
-        let most = values.iter().flatten().copied().fold(0.0, f64::max);
-        Line::styled(label(subject), self.palette.label).render(area, buf);
+    fn trend(&self, trend: &Trend, area: Rect, buf: &mut Buffer) {
+        let most = trend.values.iter().flatten().copied().fold(0.0, f64::max);
+        // In thousandths of the most.
+        let unit = (trend.height)(most).max(f64::MIN_POSITIVE) / 1e3;
+        let height = |value: f64| ((trend.height)(value) / unit) as u64;
+        let newest_first = trend.values.iter().rev().map(|value| value.map(height));
         let (mut graph, mut end) = (area, area);
         graph.x += LABEL.min(area.width);
         graph.width = area.width.saturating_sub(LABEL + TREND_MOST);
         end.x = graph.right();
         end.width = area.right() - end.x;
-        let newest_first = values.into_iter().rev().map(|value| value.map(|value| value as u64));
+        Line::styled(label(trend.subject), self.palette.label).render(area, buf);
         Sparkline::default()
             .data(newest_first)
-            .max((most as u64).max(1))
+            .max(1_000)
             .absent_value_symbol(" ")
             .direction(RenderDirection::RightToLeft)
             .style(self.palette.trend)
             .render(graph, buf);
-        Line::raw(format!(" at most {}", figure(most))).render(end, buf);
+        Line::raw(format!(" at most {}", (trend.text)(most))).render(end, buf);
     }
 
     fn times_and_cores(&self, screen: &Screen, area: Rect, buf: &mut Buffer) {
@@ -231,22 +233,34 @@ fn help(area: Rect, buf: &mut Buffer) {
     Paragraph::new(lines).block(Block::bordered().title(" keys ")).render(area, buf);
 }
 
+/// What is drawn of the last minutes.
+struct Trend {
+    subject: &'static str,
+    /// Oldest first.
+    values: Vec<Option<f64>>,
+    /// What is drawn of a value, and how it is written.
+    height: fn(f64) -> f64,
+    text: fn(f64) -> String,
+}
+
 /// A part of the page, top to bottom.
 struct Part {
-    /// What it takes.
+    /// What it takes, and with what it is worth showing.
     rows: u16,
+    least: u16,
     /// The least goes first.
     importance: u8,
 }
 
 const PARTS: [Part; 7] = [
-    Part { rows: 1, importance: 6 },            // title
-    Part { rows: 4, importance: 5 },            // summary
-    Part { rows: 2, importance: 0 },            // trends
-    Part { rows: 7, importance: 3 },            // times and cores
-    Part { rows: 1, importance: 1 },            // bottleneck
-    Part { rows: TABLES_LEAST, importance: 4 }, // tables, which take what is left
-    Part { rows: 1, importance: 2 },            // footer
+    Part { rows: 1, least: 1, importance: 6 }, // title
+    Part { rows: 4, least: 1, importance: 5 }, // summary
+    Part { rows: 2, least: 1, importance: 0 }, // trends
+    Part { rows: 7, least: 2, importance: 3 }, // times and cores
+    Part { rows: 1, least: 1, importance: 1 }, // bottleneck
+    // Tables, which take what is left.
+    Part { rows: TABLES_LEAST, least: TABLE_FRAME + 1, importance: 4 },
+    Part { rows: 1, least: 1, importance: 2 }, // footer
 ];
 const TABLES_PART: usize = 5;
 
@@ -257,8 +271,10 @@ fn divide(area: Rect) -> [Rect; PARTS.len()] {
     let mut order: [usize; PARTS.len()] = std::array::from_fn(|part| part);
     order.sort_by_key(|part| std::cmp::Reverse(PARTS[*part].importance));
     for part in order {
-        rows[part] = PARTS[part].rows.min(left);
-        left -= rows[part];
+        if left >= PARTS[part].least {
+            rows[part] = PARTS[part].rows.min(left);
+            left -= rows[part];
+        }
     }
     rows[TABLES_PART] += left;
     let mut rest = area;
@@ -315,7 +331,7 @@ const TABLES_APART: u16 = TABLES as u16 * (TABLE_FRAME + 3);
 
 const KEYS: &str = "tab table  s order  ↑↓ rows  p pause  +/- interval  ? help  q quit";
 
-const HELP: [&str; 10] = [
+const HELP: [&str; 11] = [
     "tab ← →   another table",
     "↑ ↓       its rows",
     "s         its order: by the next column",
@@ -324,7 +340,8 @@ const HELP: [&str; 10] = [
     "q         quit",
     "",
     "Rates and times are those of the last interval; trends are of three",
-    "intervals a column. busy: turns that found something to do.",
+    "intervals a column, p99 by its logarithm.",
+    "busy: turns that found something to do.",
     "ring: packets in it at one look in a hundred (p99).",
 ];
 

@@ -9,13 +9,17 @@
 //!    another worker's in `hand_over.rs`);
 //! 2. [`Worker::on_time`]: what is due by itself (`timers.rs`), and who may sleep (`dormant.rs`);
 //! 3. [`Worker::flush`]: every pair that something happened to is looked at once: payload
-//!    crosses, segments leave (`progress.rs`).
+//!    crosses, segments leave (`progress.rs`), and paths are learnt about (`paths.rs`).
+//!
+//! [`Worker::show`] lets others look at the connections, between two turns (`connections.rs`).
 
 mod accept;
+mod connections;
 mod cookie;
 mod dormant;
 mod events;
 mod hand_over;
+mod paths;
 mod progress;
 mod receive;
 mod tapped;
@@ -46,6 +50,7 @@ use crate::telemetry::events::Teller;
 use crate::telemetry::{FrameCounts, Ledger, Recorders, ServiceCounters, Snapshot, Sources};
 use crate::time::Instant;
 
+pub use connections::{Page, Wanted};
 pub use dormant::idle_connection_octets;
 use dormant::{Dormitory, awake_for};
 pub use hand_over::Stray;
@@ -340,6 +345,10 @@ impl Worker {
         let counters = self.services.iter().map(|service| service.counters);
         for (slot, counters) in snapshot.services.iter_mut().zip(counters) {
             *slot = counters;
+        }
+        let paths = self.services.iter().flat_map(Service::paths);
+        for (slot, sums) in snapshot.paths.iter_mut().zip(paths) {
+            *slot = *sums;
         }
         snapshot.frames = FrameCounts::of(&self.pool);
     }

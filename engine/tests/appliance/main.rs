@@ -9,6 +9,7 @@ mod accept_cookie;
 mod capture;
 mod closing;
 mod congested;
+mod connections;
 mod dormant;
 mod events;
 mod fast_open;

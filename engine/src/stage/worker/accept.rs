@@ -7,7 +7,9 @@ use super::{Outlet, Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::kernel::{NoPath, Path};
 use crate::limits::{IPV6_MTU_MIN, SOURCE_PORT_TRIES};
-use crate::proxy::{Fallback, Leg, LegPath, LinkPath, Milestones, Pair, Phase, Service, Side};
+use crate::proxy::{
+    Fallback, Leg, LegAccount, LegPath, LinkPath, Milestones, Pair, Phase, Service, Side,
+};
 use crate::tcp::fast_open::Verdict;
 use crate::tcp::isn::{Secret, initial_sequence, timestamp_offset};
 use crate::tcp::{CloseReason, Connection, Disposition, Endpoints, Offer, State};
@@ -138,8 +140,15 @@ impl Worker {
     ) -> Option<u32> {
         let (key, came_by) = (arrival.key, self.way_back(arrival));
         let path = LegPath::along(&came_by, key.local().ip(), key.remote().ip());
-        let port = arrival.port;
-        let client = Leg { tcp, key, port, path, routes_generation: NEVER, rtt_due: self.now };
+        let client = Leg {
+            tcp,
+            key,
+            port: arrival.port,
+            path,
+            routes_generation: NEVER,
+            rtt_due: self.now,
+            account: LegAccount::default(),
+        };
         let pair = Pair {
             service,
             origin: 0,
@@ -150,6 +159,10 @@ impl Worker {
             awaiting_path: false,
             legs: [Some(client), None],
             came_by,
+            awake_since: self.now,
+            crossed_octets: [0; 2],
+            greeting_octets: 0,
+            sample_at: self.now,
             moved_at: self.now,
             stirred_at: self.now,
             queued_octets: 0,
@@ -272,9 +285,15 @@ impl Worker {
         // Clamped in both directions: what the origin sends in one segment fits the client's.
         tcp.offer_mss_at_most(client.tcp.path_mss().min(advmss.unwrap_or(u16::MAX)));
         let awaited = matches!(path, LegPath::Awaited);
-        let (routes_generation, rtt_due) = (generation, self.now);
-        pair.legs[Side::Origin as usize] =
-            Some(Leg { tcp, key, port, path, routes_generation, rtt_due });
+        pair.legs[Side::Origin as usize] = Some(Leg {
+            tcp,
+            key,
+            port,
+            path,
+            routes_generation: generation,
+            rtt_due: self.now,
+            account: LegAccount::default(),
+        });
         if awaited {
             self.await_path(index);
         }
