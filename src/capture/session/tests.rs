@@ -2,14 +2,13 @@ use ringroad_engine::tcp::OutgoingKind;
 use ringroad_engine::telemetry::capture::What;
 
 use super::*;
-use crate::cores::PollingThread;
 
 #[test]
 fn a_comment_says_where_whose_what_and_how_long() {
     let names = Names {
         services: vec!["web".to_owned()],
         ports: vec!["wan".to_owned()],
-        threads: Vec::<PollingThread>::new(),
+        ..Names::default()
     };
     let about = |what| describe(what, Some(0), Some(Side::Client), &names, 0);
     let waited = Some(Duration::from_nanos(12_340));

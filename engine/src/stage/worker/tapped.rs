@@ -37,7 +37,7 @@ impl Worker {
     ) {
         for (place, frame) in burst.drain().enumerate() {
             let at = received_at.get(place).copied();
-            self.show(port, at, &frame);
+            self.tell_received(port, at, &frame);
             if let (Came::ByHand, Some(tap)) = (came, &mut self.tap) {
                 tap.seen_elsewhere();
             }
@@ -51,7 +51,7 @@ impl Worker {
     }
 
     /// Shows the tap a packet that has come, before anything is done with it.
-    fn show(&mut self, port: u8, received_at: Option<Instant>, frame: &Frame) {
+    fn tell_received(&mut self, port: u8, received_at: Option<Instant>, frame: &Frame) {
         let Some(mut tap) = self.tap.take() else { return };
         let at = received_at.unwrap_or(self.now);
         let waited = received_at.map(|at| self.now.since(at));
