@@ -423,7 +423,7 @@ impl<P: Wire, G: Gate> World<P, G> {
         let found = self.edge.turn(self.now);
         self.assert_accounts();
         let waiting = self.hosts.all().any(|side| side.cable.waiting() > 0);
-        let busy = moved > 0 || found > 0 || waiting || self.edge.is_busy();
+        let busy = moved > 0 || found > 0 || waiting || self.edge.is_busy(self.now);
         let next = if busy { self.now + TICK } else { self.next_due() };
         self.now = next.max(self.now + TICK).min(limit.max(self.now));
         busy
@@ -492,7 +492,7 @@ impl<P: Wire, G: Gate> World<P, G> {
     pub fn finish(mut self) -> Ended {
         self.run_for(ms(1));
         self.run_until(secs(300), |world| {
-            !world.edge.is_busy()
+            world.edge.is_at_rest(world.now)
                 && world.edge.active() == 0
                 && world.edge.ports_mut().iter().all(|port| port.held() == 0)
                 && world.hosts.all().all(|side| side.under_way() == 0)
