@@ -17,11 +17,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use ringroad_config::schema::{Metrics, SynCookies};
+use ringroad_engine::stage::monotonic;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::backend::ShieldHandle;
+use crate::connections::census::CensusTaker;
+use crate::connections::{Paths, listing};
 use crate::crew::Crew;
+use crate::histograms::Histograms;
+use crate::keeper::{Counted, INTERVAL, Keeper};
 use crate::metrics;
+use crate::recording::Tally;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
 
@@ -29,12 +36,17 @@ use crate::stats::{self, Names, Stats};
 #[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) crew: Crew,
+    pub(crate) keeper: Keeper,
     pub(crate) shield: Box<dyn ShieldHandle>,
     pub(crate) names: Names,
     pub(crate) cookies: SynCookies,
     /// When the period of the key in use began, since 1970 [s]; 0: there is none.
     key_since: AtomicU64,
     refused: Mutex<Refused>,
+    /// Of what is recorded on disk.
+    recording: Option<Arc<Tally>>,
+    paths: Paths,
+    census: CensusTaker,
 }
 
 impl Admin {
@@ -43,9 +55,21 @@ impl Admin {
         shield: Box<dyn ShieldHandle>,
         names: Names,
         cookies: SynCookies,
+        recording: Option<Arc<Tally>>,
     ) -> Self {
-        let refused = Mutex::new(Refused::new());
-        Admin { crew, shield, names, cookies, key_since: AtomicU64::new(0), refused }
+        let (services, ports) = (names.services.len(), names.ports.len());
+        Admin {
+            keeper: Keeper::new(crew.clone(), services, ports, names.paths()),
+            paths: Paths::new(&names),
+            crew,
+            shield,
+            names,
+            cookies,
+            key_since: AtomicU64::new(0),
+            refused: Mutex::new(Refused::new()),
+            recording,
+            census: CensusTaker::new(),
+        }
     }
 
     /// The key in use is that of the period which began then, since 1970 [s].
@@ -69,6 +93,24 @@ impl Admin {
         }
     }
 
+    /// Has what is known of the paths grow old in time, also while nobody asks; never ends.
+    pub(crate) async fn keep_paths(&self) {
+        loop {
+            tokio::time::sleep(PATHS_INTERVAL).await;
+            match self.keeper.count().await {
+                Ok(Counted { snapshot, .. }) => {
+                    self.paths.update(&self.names, &snapshot.paths, monotonic());
+                }
+                Err(error) => tracing::debug!("paths: {error:#}"),
+            }
+        }
+    }
+
+    /// Counts connections whenever somebody asks; never ends.
+    pub(crate) async fn take_census(&self) {
+        self.census.run(&self.crew, &self.names.services).await
+    }
+
     /// With the samples that have come since the last call.
     fn refused(&self) -> Result<MutexGuard<'_, Refused>> {
         let samples = self.shield.take_samples()?;
@@ -87,19 +129,54 @@ impl Admin {
 
     /// Asks the polling threads and the shield for their counts.
     pub(crate) async fn stats(&self) -> Result<Stats> {
-        let mut snapshot =
-            self.crew.count(self.names.services.len(), self.names.ports.len()).await?;
+        let Counted { mut snapshot, kept } = self.keeper.count().await?;
         self.shield.add_to(&mut snapshot)?;
-        let mut stats = Stats::new(&self.names, &snapshot);
+        let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
+        stats.sources = kept.sources.busiest();
+        drop(kept);
         stats.cookies.mode = self.cookies.to_string();
         stats.cookies.key_age_s = self.key_age_s();
+        stats.recording = self
+            .recording
+            .as_deref()
+            .map(|tally| stats::Recording { written: tally.written(), lost: tally.lost() });
         let refused = self.refused()?;
         stats.refused = stats::Refused {
             samples: refused.seen(),
             lost: self.shield.samples_lost()?,
             worst: refused.worst(),
         };
+        stats.paths = self.paths.update(&self.names, &snapshot.paths, monotonic());
         Ok(stats)
+    }
+
+    /// The same with the latest census of the connections.
+    async fn stats_with_census(&self) -> Result<Stats> {
+        Ok(Stats { census: self.census.latest().await, ..self.stats().await? })
+    }
+
+    /// What was recorded since the start.
+    async fn histograms(&self) -> Result<Histograms> {
+        let Counted { kept, .. } = self.keeper.count().await?;
+        Histograms::new(kept.started, &kept.cores)
+    }
+
+    /// Ends an interval whenever it is time, while anybody listens; never ends itself.
+    pub(crate) async fn keep(&self) {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            ticks.tick().await;
+            if self.keeper.is_heard() {
+                self.end_interval().await;
+            }
+        }
+    }
+
+    /// Ends an interval now.
+    pub(crate) async fn end_interval(&self) {
+        // Of a thread that does not answer the watchdog tells.
+        self.keeper.end_interval(self.stats().await.ok()).await;
     }
 
     fn capture(&self) -> Result<Vec<u8>> {
@@ -197,6 +274,8 @@ impl MetricsSocket {
 fn router(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/stats", get(stats))
+        .route("/connections", get(listing::answer))
+        .route("/histograms", get(histograms))
         .route("/refused", get(refused))
         .route("/metrics", get(prometheus))
         .with_state(admin)
@@ -214,14 +293,21 @@ fn unavailable(error: &anyhow::Error) -> Response {
 }
 
 async fn stats(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.stats().await {
+    match admin.stats_with_census().await {
         Ok(stats) => Json(stats).into_response(),
         Err(error) => unavailable(&error),
     }
 }
 
+async fn histograms(State(admin): State<Arc<Admin>>) -> Response {
+    match admin.histograms().await {
+        Ok(histograms) => Json(histograms).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}
+
 async fn prometheus(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.stats().await {
+    match admin.stats_with_census().await {
         Ok(stats) => metrics::to_openmetrics(&stats).into_response(),
         Err(error) => unavailable(&error),
     }
@@ -229,6 +315,9 @@ async fn prometheus(State(admin): State<Arc<Admin>>) -> Response {
 
 /// How often waiting samples are taken: there is room for more than come meanwhile.
 const GATHER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often paths are looked at while nobody asks.
+const PATHS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What was refused so long ago counts half among the worst sources.
 const SAMPLES_HALF_LIFE: Duration = Duration::from_secs(60);

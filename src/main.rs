@@ -7,21 +7,28 @@ mod backend;
 mod check;
 mod cli;
 mod client;
+mod connections;
 mod cookies;
 mod cores;
 mod crew;
 mod doctor;
+mod histograms;
+mod keeper;
 mod lab;
 mod metrics;
 mod origin;
 mod plan;
 mod polling;
 mod privileges;
+mod recording;
 mod refused;
+mod report;
 mod run;
 mod secret;
 mod sim;
+mod sources;
 mod stats;
+mod top;
 
 use std::process::ExitCode;
 

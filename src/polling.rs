@@ -132,7 +132,7 @@ impl Polling {
                 })?;
                 match &mut sum {
                     None => sum = Some(last),
-                    Some(sum) => sum.add(&last),
+                    Some(sum) => sum.add(last),
                 }
             }
         }
@@ -213,6 +213,7 @@ where
             says: plan.cookies.clone(),
             mailbox: io.mailbox,
             idle: self.idle,
+            records: self.worker.records,
         };
         let mut stage = IoStage::new(pool, settings);
         stage.set_cookies(self.cookies);

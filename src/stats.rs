@@ -6,23 +6,26 @@ mod cores;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use hdrhistogram::Histogram;
 use ringroad_ebpf::ShieldCounters;
 use ringroad_engine::shield::KernelPathCounts;
 use ringroad_engine::stage::monotonic;
-use ringroad_engine::telemetry::{Handshakes, Snapshot};
+use ringroad_engine::telemetry::{Handshakes, Measure, Recorders, Snapshot};
 use ringroad_engine::wire::Malformed;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::cores::{Bottleneck, Core};
-#[cfg(test)]
-pub(crate) use self::cores::{Ring, Stage};
-use self::cores::{bottleneck, mhz};
+use self::cores::mhz;
+pub(crate) use self::cores::{Bottleneck, Core, Ring, Stage, bottleneck};
 use crate::client;
+use crate::connections::Path;
+use crate::connections::census::Census;
 use crate::cores::PollingThread;
+use crate::histograms::merged;
 
 /// Everything that `ringroad stats --json` prints.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -46,6 +49,38 @@ pub(crate) struct Stats {
     pub(crate) buckets_evicted: u64,
     pub(crate) cookies: Cookies,
     pub(crate) refused: Refused,
+    /// What became of records on disk; absent where there are to be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recording: Option<Recording>,
+    /// Who opened most connections of late, most first.
+    #[serde(default)]
+    pub(crate) sources: Vec<ClientSource>,
+    /// How good the ways to the clients and to the origins are.
+    #[serde(default)]
+    pub(crate) paths: Vec<Path>,
+    /// Connections by algorithm and phase; absent until they have been counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) census: Option<Census>,
+}
+
+/// Intervals [intervals], since the start.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Recording {
+    pub(crate) written: u64,
+    /// That could not be written.
+    pub(crate) lost: u64,
+}
+
+/// Whose connections of the last seconds were how many; those that were opened, whatever became of
+/// them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ClientSource {
+    /// An IPv4 address, or a /64 of IPv6.
+    pub(crate) source: String,
+    pub(crate) connections: u64,
+    pub(crate) per_second: f64,
+    /// Of all that were opened, from 0 to 1.
+    pub(crate) share: f64,
 }
 
 /// Whether new connections are answered by SYN cookies.
@@ -187,14 +222,24 @@ pub(crate) struct KernelPath {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     pub(crate) services: Vec<String>,
+    /// Of each service.
+    pub(crate) origins: Vec<Vec<SocketAddr>>,
     pub(crate) ports: Vec<String>,
     pub(crate) threads: Vec<PollingThread>,
 }
 
+impl Names {
+    /// Paths that there are: of each service to the clients, and to each origin.
+    pub(crate) fn paths(&self) -> usize {
+        self.origins.iter().map(|origins| 1 + origins.len()).sum()
+    }
+}
+
 impl Stats {
-    /// Puts together what a lane and the shield counted.
-    pub(crate) fn new(names: &Names, snapshot: &Snapshot) -> Self {
-        let lane = &snapshot.telemetry.ledger;
+    /// Puts together what the cores and the shield counted, and what each core has recorded since the
+    /// start.
+    pub(crate) fn new(names: &Names, snapshot: &Snapshot, recorded: &[Recorders]) -> Self {
+        let lane = &snapshot.ledger;
         let lost: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
         let mut dropped: BTreeMap<String, u64> =
             lane.drops().map(|(reason, count)| (reason.to_owned(), count)).collect();
@@ -238,9 +283,7 @@ impl Stats {
                 from_kernel_dropped: crossed.from_kernel_dropped,
             }),
         });
-        let histogram = &snapshot.telemetry.latency;
-        let cores = cores(names, snapshot);
-        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
+        let cores = cores(names, snapshot, recorded);
         Stats {
             ledger: Ledger {
                 received: lane.received + lost + damaged + early,
@@ -262,14 +305,10 @@ impl Stats {
             },
             services: services.collect(),
             tcp: snapshot.tcp.events().map(|(what, count)| (what.to_owned(), count)).collect(),
-            latency: Latency {
-                count: histogram.len(),
-                p50_us: at(0.5),
-                p90_us: at(0.9),
-                p99_us: at(0.99),
-                p999_us: at(0.999),
-                max_us: histogram.max() as f64 / 1_000.0,
-            },
+            latency: merged(recorded, Measure::Inside)
+                .as_ref()
+                .map(Latency::of)
+                .unwrap_or_default(),
             ports: ports.collect(),
             bottleneck: bottleneck(&cores),
             cores,
@@ -280,6 +319,10 @@ impl Stats {
                 ..Cookies::default()
             },
             refused: Refused::default(),
+            recording: None,
+            sources: Vec::new(),
+            paths: Vec::new(),
+            census: None,
         }
     }
 
@@ -352,6 +395,18 @@ impl Stats {
             "time inside [µs]  p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1}  ({} segments)",
             t.p50_us, t.p90_us, t.p99_us, t.p999_us, t.max_us, t.count
         );
+        if let Some(Recording { written, lost }) = &self.recording {
+            let _ = writeln!(out, "recording  {written} intervals written, {lost} lost");
+        }
+        for ClientSource { source, connections, per_second, share } in &self.sources {
+            let _ = writeln!(
+                out,
+                "source {source}  {connections} connections of late, {per_second:.1} a second, {:.1} %",
+                100.0 * share
+            );
+        }
+        self.paths.iter().for_each(|path| path.write(&mut out));
+        self.census.iter().for_each(|census| census.write(&mut out));
         self.write_shield(&mut out);
         self.cores.iter().for_each(|core| core.write(&mut out));
         if let Some(Bottleneck { core, why }) = &self.bottleneck {
@@ -405,6 +460,20 @@ impl Stats {
     }
 }
 
+impl Latency {
+    fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1_000.0;
+        Latency {
+            count: histogram.len(),
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p99_us: at(0.99),
+            p999_us: at(0.999),
+            max_us: histogram.max() as f64 / 1_000.0,
+        }
+    }
+}
+
 impl LaneCookies {
     fn new(handshakes: &Handshakes) -> Self {
         let Handshakes { half_open, cookies, since } = *handshakes;
@@ -414,11 +483,12 @@ impl LaneCookies {
 }
 
 /// What the polling threads said, in their order.
-fn cores(names: &Names, snapshot: &Snapshot) -> Vec<Core> {
+fn cores(names: &Names, snapshot: &Snapshot, recorded: &[Recorders]) -> Vec<Core> {
     // Not everywhere does Linux say.
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let threads = names.threads.iter().zip(&snapshot.cores).map(|(thread, times)| {
-        let mut core = Core::new(&thread.name, thread.role, times);
+    let threads = names.threads.iter().zip(&snapshot.cores).zip(recorded);
+    let threads = threads.map(|((thread, times), recorded)| {
+        let mut core = Core::new(&thread.name, thread.role, times, recorded);
         if let Some(mhz) = mhz(&cpuinfo, thread.core.id) {
             core.set_clock(mhz);
         }
@@ -463,12 +533,12 @@ mod tests {
         for (handed_over, taken_over, shown) in [(5, 3, (10, 2)), (3, 5, (12, 0)), (4, 4, (10, 0))]
         {
             let mut snapshot = Snapshot::new(0, 0);
-            let ledger = &mut snapshot.telemetry.ledger;
+            let ledger = &mut snapshot.ledger;
             (ledger.received, ledger.handed_over, ledger.taken_over) =
                 (10, handed_over, taken_over);
             ledger.consumed = ledger.received + taken_over - handed_over;
             ledger.assert_balanced();
-            let stats = Stats::new(&names, &snapshot);
+            let stats = Stats::new(&names, &snapshot, &[]);
             let shows = &stats.ledger;
             assert_eq!((shows.received, shows.held), shown);
             assert_eq!(shows.received, shows.consumed + shows.held);

@@ -22,6 +22,7 @@ pub struct Config {
     pub services: Vec<Service>,
     pub shield: Shield,
     pub admin: Admin,
+    pub telemetry: Telemetry,
 }
 
 impl Config {
@@ -362,6 +363,29 @@ pub struct Metrics {
     pub required: bool,
 }
 
+/// What is recorded, and what of it on disk: histograms and counts, in pairs of files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    pub histograms: Histograms,
+    /// Where to; `None`: nothing goes to disk.
+    pub directory: Option<PathBuf>,
+    /// Time between two records, in whole seconds.
+    pub interval: Duration,
+    /// Size of a pair after which the next begins \[octets\].
+    pub rotate: u64,
+    /// Pairs that are kept, with the one that is being written.
+    pub keep: u32,
+}
+
+impl Default for Telemetry {
+    /// A gibibyte in all: a day or so of an edge with work to do.
+    fn default() -> Self {
+        let interval = Duration::from_secs(1);
+        let histograms = Histograms::On;
+        Telemetry { histograms, directory: None, interval, rotate: 64 << 20, keep: 16 }
+    }
+}
+
 /// A setting that takes one of a few words.
 pub trait Word: Copy + PartialEq + fmt::Debug + 'static {
     /// Every word with its meaning, in the order in which they are shown.
@@ -398,6 +422,12 @@ words! {
     DriverKind {
         AfXdp = "af_xdp",
         Dpdk = "dpdk",
+    }
+
+    /// Whether each core records times and sizes as histograms.
+    Histograms {
+        On = "on",
+        Off = "off",
     }
 
     /// How the stages are laid out over cores.

@@ -39,6 +39,11 @@ pub trait Port {
         &[]
     }
 
+    /// How many more wait in the ring that they came by.
+    fn waiting(&self) -> usize {
+        0
+    }
+
     /// Takes frames off the front of `burst` and sends them in order. Frames that the device has
     /// no room for stay in the burst: the caller tries again later, or frees and counts them.
     fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst);

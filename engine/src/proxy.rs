@@ -7,9 +7,11 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+mod account;
 mod dormant;
 mod envelope;
 mod fast_opens;
+mod milestones;
 mod pair;
 pub mod proxy_protocol;
 mod service;
@@ -18,10 +20,13 @@ mod source_ports;
 mod spent_cookies;
 mod table;
 mod time_wait;
+mod view;
 
+pub use account::{LegAccount, LegPast};
 pub use dormant::{DormantLeg, DormantPair};
 pub use envelope::{Envelope, LinkPath};
 pub use fast_opens::FastOpens;
+pub use milestones::Milestones;
 pub use pair::{Leg, LegPath, Pair, Phase, Side};
 pub use service::{Fallback, Origin, OriginSettings, Service, ServiceSettings, cookie_service};
 pub use shares::{NoSourcePort, require_source_ports};
@@ -29,6 +34,7 @@ pub use source_ports::SourcePorts;
 pub use spent_cookies::{Fingerprint, SpentCookies};
 pub use table::{DormantTable, PairTable, Table};
 pub use time_wait::{TimeWaitTable, Waiting};
+pub use view::{ConnectionView, LegView};
 
 /// An IPv4 address as an IPv4-mapped one (RFC 4291 §2.5.5.2).
 fn as_v6(address: IpAddr) -> Ipv6Addr {

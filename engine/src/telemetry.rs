@@ -1,78 +1,34 @@
 //! What the engine counts, and how others read it without slowing it down.
 //!
-//! A worker owns its [`Telemetry`] and adds to plain integers. A reader sends a [`Snapshot`] of
-//! its own to the worker, which fills it between two bursts: what is read is of one instant, so
-//! the ledger balances in every snapshot, also under load.
+//! A worker owns its [`Ledger`], its other counts and its [`Recorders`], and adds to plain integers. A
+//! reader sends a [`Snapshot`] of its own to the worker, which fills it between two bursts: what is read
+//! is of one instant, so the ledger balances in every snapshot, also under load.
 
 mod ledger;
+mod measures;
+mod quality;
+mod recorders;
+mod sources;
 mod space_saving;
-mod spread;
 mod stages;
 mod sum;
 
-use std::fmt;
+use std::mem::swap;
 
-use hdrhistogram::Histogram;
 use ringroad_ebpf::ShieldCounters;
 
 pub use ledger::{DropReason, Ledger};
+pub use measures::{Measure, Unit};
+pub use quality::{PathQuality, PathSample, PathSums, Quality, Seen, aged};
+pub use recorders::Recorders;
+pub use sources::{Source, Sources};
 pub use space_saving::SpaceSaving;
-pub use spread::Spread;
-pub use stages::{CoreTimes, Ring, RingTimes, Stage, StageTimes};
+pub use stages::{CoreTimes, Ring, Stage, StageTimes};
 pub(crate) use sum::{add_counts, add_each};
 
 use crate::frame::FramePool;
 use crate::tcp::TcpCounters;
 use crate::time::Instant;
-
-/// Everything one worker counts.
-#[derive(Clone)]
-pub struct Telemetry {
-    pub ledger: Ledger,
-    /// Time of forwarded payload inside the engine, from the RX burst that brought it to the TX
-    /// burst that first took it out [ns].
-    pub latency: Histogram<u64>,
-}
-
-impl Telemetry {
-    pub fn new() -> Self {
-        let latency = Histogram::new_with_bounds(1, LATENCY_NANOS_MAX, SIGNIFICANT_DIGITS)
-            .expect("constant bounds that hdrhistogram accepts");
-        Telemetry { ledger: Ledger::default(), latency }
-    }
-
-    /// Records how long a payload was inside. Takes no memory: the histogram's range is fixed,
-    /// and what lies above it counts as its end.
-    #[inline]
-    pub fn record_latency(&mut self, nanos: u64) {
-        self.latency.saturating_record(nanos.max(1));
-    }
-
-    /// Takes over the counts of `other`, which has the same shape, without allocating.
-    pub fn copy_from(&mut self, other: &Telemetry) {
-        self.ledger = other.ledger.clone();
-        self.latency.reset();
-        self.latency.add(&other.latency).expect("both histograms have the same bounds");
-    }
-
-    /// Adds what another core counted.
-    pub fn add(&mut self, other: &Telemetry) {
-        self.ledger.add(&other.ledger);
-        self.latency.add(&other.latency).expect("both histograms have the same bounds");
-    }
-}
-
-impl Default for Telemetry {
-    fn default() -> Self {
-        Telemetry::new()
-    }
-}
-
-impl fmt::Debug for Telemetry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Telemetry").field("ledger", &self.ledger).finish_non_exhaustive()
-    }
-}
 
 /// One service's counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,7 +77,7 @@ impl ServiceCounters {
 /// Room for a core to say what it has counted; made by the reader.
 #[derive(Debug)]
 pub struct Snapshot {
-    pub telemetry: Telemetry,
+    pub ledger: Ledger,
     pub services: Vec<ServiceCounters>,
     /// What the shield decided on packets for each service, in the same order; without those of
     /// connections that it knew.
@@ -134,16 +90,25 @@ pub struct Snapshot {
     pub ports: Vec<crate::port::PortStats>,
     /// What crossed between each port and its interface in Linux, in the order of `ports`.
     pub kernel_paths: Vec<crate::shield::KernelPathCounts>,
+    /// What was seen of the paths of each service, to the clients and then to each origin, one service
+    /// behind the other; see [`Snapshot::with_paths`].
+    pub paths: Vec<PathSums>,
     /// What each core does with its time: of one core that fills this, one; of several that are added,
     /// one behind the other.
     pub cores: Vec<CoreTimes>,
+    /// What each core has recorded since they were taken from it last, in the order of `cores`. Who
+    /// asks brings empty ones, or ones that are off, and then takes none.
+    pub recorders: Vec<Recorders>,
+    /// Clients by the connections that they have opened on each worker since they were taken from it
+    /// last. Who asks brings an empty set, or none, and then takes none.
+    pub sources: Vec<Sources>,
 }
 
 impl Snapshot {
-    /// Room for one core.
+    /// Room for one core's counts.
     pub fn new(services: usize, ports: usize) -> Self {
         Snapshot {
-            telemetry: Telemetry::new(),
+            ledger: Ledger::default(),
             services: vec![ServiceCounters::default(); services],
             verdicts: vec![ShieldCounters::default(); services],
             handshakes: Vec::with_capacity(1),
@@ -151,8 +116,25 @@ impl Snapshot {
             frames: FrameCounts::default(),
             ports: vec![crate::port::PortStats::default(); ports],
             kernel_paths: vec![crate::shield::KernelPathCounts::default(); ports],
+            paths: Vec::new(),
             cores: vec![CoreTimes::new()],
+            recorders: vec![Recorders::off()],
+            sources: Vec::new(),
         }
+    }
+
+    /// Room for what it has recorded as well.
+    pub fn with_recorders(services: usize, ports: usize) -> Self {
+        Snapshot {
+            recorders: vec![Recorders::new()],
+            sources: vec![Sources::of_core()],
+            ..Snapshot::new(services, ports)
+        }
+    }
+
+    /// Room for so many paths too.
+    pub fn with_paths(self, paths: usize) -> Self {
+        Snapshot { paths: vec![PathSums::default(); paths], ..self }
     }
 
     /// Where a core says what it does with its time.
@@ -161,11 +143,28 @@ impl Snapshot {
         &mut self.cores[0]
     }
 
+    /// Takes what a core has recorded.
+    pub fn take_from(&mut self, recorders: &mut Recorders) {
+        if let Some(empty) = self.recorders.first_mut() {
+            recorders.exchange(empty);
+        }
+    }
+
+    /// Takes whom a worker has counted.
+    pub fn take_sources(&mut self, sources: &mut Sources) {
+        if let Some(empty) = self.sources.first_mut() {
+            swap(sources, empty);
+        }
+    }
+
     /// Adds what another core of the same engine counted.
-    pub fn add(&mut self, other: &Snapshot) {
-        self.telemetry.add(&other.telemetry);
+    pub fn add(&mut self, other: Snapshot) {
+        self.ledger.add(&other.ledger);
         for (sum, service) in self.services.iter_mut().zip(&other.services) {
             sum.add(service);
+        }
+        for (sum, path) in self.paths.iter_mut().zip(&other.paths) {
+            sum.add(path);
         }
         for (sum, verdicts) in self.verdicts.iter_mut().zip(&other.verdicts) {
             sum.add(verdicts);
@@ -179,7 +178,9 @@ impl Snapshot {
         for (sum, path) in self.kernel_paths.iter_mut().zip(&other.kernel_paths) {
             sum.add(path);
         }
-        self.cores.extend(other.cores.iter().cloned());
+        self.cores.extend(other.cores);
+        self.recorders.extend(other.recorders);
+        self.sources.extend(other.sources);
     }
 }
 
@@ -219,8 +220,3 @@ impl FrameCounts {
         add_counts!(self, other; FrameCounts { capacity, free, held, with_devices });
     }
 }
-
-/// One minute: nothing that still matters stays longer.
-const LATENCY_NANOS_MAX: u64 = 60_000_000_000;
-/// Relative error of a recorded value is at most 0.1 %.
-const SIGNIFICANT_DIGITS: u8 = 3;

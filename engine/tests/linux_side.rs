@@ -52,6 +52,7 @@ fn lane(tap: Tap, mailbox: Mailbox) -> (Lane<SimPort, TwinGate<Tap>, Nobody>, Si
         proven_sources: None,
         secret: [7; 16],
         owner: Owner::default(),
+        records: true,
     };
     let pool = FramePool::in_memory(1024, 2048);
     let worker = Worker::new(settings, pool, Arc::new(Routes::default()), monotonic());
@@ -105,10 +106,10 @@ fn hosts_on_the_wire_and_linux_reach_each_other() {
         }
         assert!(commands.send(Command::Stop).is_ok());
         let last = running.join().expect("the lane to end");
-        last.telemetry.ledger.assert_balanced();
+        last.ledger.assert_balanced();
         assert_eq!((last.frames.free, last.ports[0].received), (last.frames.capacity, 1));
         assert_eq!(last.kernel_paths[0].to_kernel, 1);
         assert_eq!(last.kernel_paths[0].from_kernel, last.ports[0].sent);
-        assert_eq!(last.telemetry.ledger.sent, 0);
+        assert_eq!(last.ledger.sent, 0);
     });
 }

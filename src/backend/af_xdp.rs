@@ -189,7 +189,7 @@ impl ShieldHandle for XdpShield {
     fn add_to(&self, snapshot: &mut Snapshot) -> Result<()> {
         let shield = self.counters.read()?;
         let lost: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
-        let ledger = &mut snapshot.telemetry.ledger;
+        let ledger = &mut snapshot.ledger;
         let in_rings = shield.to_engine().saturating_sub(ledger.received + lost);
         ledger.received += shield.passed() + shield.dropped() + shield.answered() + in_rings;
         ledger.consumed += shield.answered();

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use ringroad_engine::telemetry::{CoreTimes, Ring as RingKind, Stage as StageKind};
+use hdrhistogram::Histogram;
+use ringroad_engine::telemetry::{
+    CoreTimes, Measure, Recorders, Ring as RingKind, Stage as StageKind,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::cores::Role;
@@ -73,9 +76,9 @@ pub(crate) struct Bottleneck {
 }
 
 impl Core {
-    pub(crate) fn new(name: &str, role: Role, times: &CoreTimes) -> Self {
+    pub(crate) fn new(name: &str, role: Role, times: &CoreTimes, recorded: &Recorders) -> Self {
         let stages = StageKind::ALL.into_iter().map(|stage| Stage::new(stage, times));
-        let rings = RingKind::ALL.into_iter().map(|ring| Ring::new(ring, times));
+        let rings = RingKind::ALL.into_iter().map(|ring| Ring::new(ring, times, recorded));
         Core {
             name: name.to_owned(),
             role,
@@ -133,7 +136,7 @@ impl Core {
     }
 
     /// The ring that packets wait in for this core.
-    fn way_in(&self) -> Option<&Ring> {
+    pub(crate) fn way_in(&self) -> Option<&Ring> {
         self.rings.iter().find(|ring| ring.name == self.role.way_in().name() && ring.packets > 0)
     }
 
@@ -159,22 +162,27 @@ impl Stage {
 }
 
 impl Ring {
-    fn new(ring: RingKind, times: &CoreTimes) -> Self {
-        let (name, capacity) = (ring.name().to_owned(), ring.capacity() as u64);
-        let times = times.ring(ring);
-        let micros = |nanos: u64| nanos as f64 / 1e3;
+    fn new(ring: RingKind, times: &CoreTimes, recorded: &Recorders) -> Self {
+        let depth = recorded.histogram(Measure::depth(ring));
+        let wait = recorded.histogram(Measure::wait(ring));
+        let capacity = ring.capacity() as u64;
+        let at = |histogram: Option<&Histogram<u64>>, quantile| {
+            histogram.map_or(0, |histogram| histogram.value_at_quantile(quantile))
+        };
+        // Values are known by the upper ends of their steps.
+        let packets = |quantile| at(depth, quantile).min(capacity);
+        let micros = |quantile| at(wait, quantile) as f64 / 1e3;
         Ring {
-            name,
-            packets: times.wait.count(),
+            name: ring.name().to_owned(),
+            packets: wait.map_or(0, Histogram::len),
             capacity,
-            // Counted in steps of a few percent, by their upper ends.
-            depth_p50: times.depth.quantile(0.5).min(capacity),
-            depth_p99: times.depth.quantile(0.99).min(capacity),
-            depth_max: times.depth.max().min(capacity),
-            wait_p50_us: micros(times.wait.quantile(0.5)),
-            wait_p99_us: micros(times.wait.quantile(0.99)),
-            wait_max_us: micros(times.wait.max()),
-            full: times.full,
+            depth_p50: packets(0.5),
+            depth_p99: packets(0.99),
+            depth_max: packets(1.0),
+            wait_p50_us: micros(0.5),
+            wait_p99_us: micros(0.99),
+            wait_max_us: micros(1.0),
+            full: times.full(ring),
         }
     }
 }
@@ -337,8 +345,9 @@ mod tests {
         let stage = times.stage_mut(StageKind::Worker);
         (stage.packets, stage.sampled_packets, stage.sampled_ns) = (8, 2, 400);
         let at = ringroad_engine::time::Instant::from_nanos;
-        times.ring_mut(RingKind::Rx).popped(at(2_000), &[at(0), at(0)], 0);
-        let mut core = Core::new("worker-0", Role::Worker, &times);
+        let mut recorded = Recorders::new();
+        recorded.popped(RingKind::Rx, at(2_000), &[at(0), at(0)], 0);
+        let mut core = Core::new("worker-0", Role::Worker, &times, &recorded);
         core.set_clock(2_500.0);
         let mut out = String::new();
         core.write(&mut out);

@@ -171,6 +171,7 @@ fn pipeline([io, worker]: [CoreId; 2]) -> Vec<Core> {
         says: Vec::new(),
         mailbox: io_mailbox,
         idle: IdlePolicy::Spin,
+        records: true,
     };
     let stage = IoStage::new(io_pool, settings);
     vec![

@@ -66,6 +66,7 @@ pub fn worker_settings(owner: Owner, verified: bool) -> WorkerSettings {
         proven_sources: None,
         secret: *b"not much of one.",
         owner,
+        records: true,
     }
 }
 

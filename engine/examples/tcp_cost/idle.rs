@@ -232,6 +232,7 @@ impl Edge {
             proven_sources: None,
             secret: *b"not much of one.",
             owner: Owner::default(),
+            records: true,
         };
         let pool = FramePool::in_memory(16_384, 2048);
         let worker = Worker::new(settings, pool, linux.snapshot(), now);

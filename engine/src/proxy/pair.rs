@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Envelope, LinkPath, ServiceSettings};
+use super::{Envelope, LegAccount, LinkPath, Milestones, ServiceSettings};
 use crate::flow::FlowKey;
 use crate::limits::{SEND_QUEUE_OCTETS_MAX, SEND_QUEUE_SHARE, WINDOW_STEP};
 use crate::planted::{self, Fault};
@@ -40,6 +40,9 @@ pub struct Leg {
     pub path: LegPath,
     /// Generation of the routes that `path` was found in.
     pub routes_generation: u64,
+    pub account: LegAccount,
+    /// When its round-trip time is next recorded.
+    pub rtt_due: Instant,
 }
 
 /// How far a leg knows its way.
@@ -86,6 +89,14 @@ pub struct Pair {
     pub legs: [Option<Leg>; 2],
     /// The way the client's SYN came: the way back while Linux knows none.
     pub came_by: LinkPath,
+    /// Since when the pair has been awake.
+    pub awake_since: Instant,
+    /// Payload that has crossed to the client, and to the origin [octets].
+    pub crossed_octets: [u64; 2],
+    /// What the origin was told before that [octets].
+    pub greeting_octets: u8,
+    /// When the paths next hear what the legs have seen of them.
+    pub sample_at: Instant,
     /// When payload last crossed, or what had crossed was acknowledged.
     pub moved_at: Instant,
     /// When a segment last came or left.
@@ -94,6 +105,7 @@ pub struct Pair {
     pub queued_octets: u32,
     /// When the worker's wheel will look at this pair.
     pub armed: Instant,
+    pub milestones: Milestones,
 }
 
 impl Pair {
@@ -106,17 +118,23 @@ impl Pair {
     }
 
     /// Moves what has arrived on each leg to the other's send queue, and lets each leg advertise
-    /// what the other can still take: backpressure is TCP's own (DESIGN §5).
-    pub fn shuttle(&mut self, cx: &mut Context<'_>, counters: &mut ServiceCounters) {
+    /// what the other can still take: backpressure is TCP's own (DESIGN §5). Returns how long the origin
+    /// took for its first payload, if that has just come.
+    pub fn shuttle(
+        &mut self,
+        cx: &mut Context<'_>,
+        counters: &mut ServiceCounters,
+    ) -> Option<Duration> {
         if self.phase != Phase::Open {
-            return;
+            return None;
         }
         // A slow reader with a long queue before it is not idle.
         if self.queued() < self.queued_octets {
             self.moved_at = cx.now;
         }
-        self.cross_both(cx, counters);
+        let first_byte = self.cross_both(cx, counters);
         self.queued_octets = self.queued();
+        first_byte
     }
 
     /// What is still to be acknowledged, by either end [octets].
@@ -124,17 +142,25 @@ impl Pair {
         self.legs.iter().flatten().map(|leg| leg.tcp.queued_octets()).sum()
     }
 
-    fn cross_both(&mut self, cx: &mut Context<'_>, counters: &mut ServiceCounters) {
+    fn cross_both(
+        &mut self,
+        cx: &mut Context<'_>,
+        counters: &mut ServiceCounters,
+    ) -> Option<Duration> {
         let [Some(client), Some(origin)] = &mut self.legs else {
-            return;
+            return None;
         };
         let to_origin = cross(cx, &mut client.tcp, &mut origin.tcp);
         let to_client = cross(cx, &mut origin.tcp, &mut client.tcp);
         counters.to_origin_octets += to_origin;
         counters.to_client_octets += to_client;
-        if to_origin + to_client > 0 {
-            self.moved_at = cx.now;
+        if to_origin + to_client == 0 {
+            return None;
         }
+        self.crossed_octets[Side::Origin as usize] += to_origin;
+        self.crossed_octets[Side::Client as usize] += to_client;
+        self.moved_at = cx.now;
+        self.milestones.on_crossed(cx.now, to_origin, to_client)
     }
 
     /// When a leg ended before its time, ends the other the same way (RST crosses with it). An

@@ -446,7 +446,7 @@ fn syns_are_answered_by_the_port_that_they_came_by_and_accounted_for() {
 
     let mut snapshot = Snapshot::new(2, 2);
     gate.fill(&mut snapshot);
-    let ledger = &snapshot.telemetry.ledger;
+    let ledger = &snapshot.ledger;
     ledger.assert_balanced();
     let answered = 10 + 2 * BURST as u64;
     assert_eq!((ledger.shield.answered(), ledger.received), (answered, answered));

@@ -20,7 +20,7 @@ use super::stamped::{Stamped, Stamps};
 use super::worker::{Stray, Worker};
 use crate::frame::{Burst, Frame, FramePool, Transit};
 use crate::limits::{BURST, HAND_OVER_ENTRIES, WORKERS_LOOK};
-use crate::telemetry::{CoreTimes, Ring, RingTimes};
+use crate::telemetry::{CoreTimes, Ring};
 use crate::time::Instant;
 
 /// One lane's side of the rings to the others; none for a lane that is alone.
@@ -32,7 +32,8 @@ pub struct HandOver {
     taken: Vec<Taken>,
     /// `None` where new connections come to their owners.
     together: Option<Together>,
-    times: RingTimes,
+    /// Packets that there was no room for.
+    full: u64,
     /// Of the packets that were just taken from a ring.
     received_at: Stamps,
 }
@@ -169,7 +170,7 @@ impl HandOver {
             }
             let received_at = self.received_at.as_slice();
             if !received_at.is_empty() {
-                self.times.popped(now, received_at, other.from.len());
+                worker.recorders.popped(Ring::HandOver, now, received_at, other.from.len());
             }
         }
         for (port, taken) in (0..).zip(&mut self.taken) {
@@ -208,7 +209,7 @@ impl HandOver {
                 Ok(())
             }
             _ => {
-                self.times.full += 1;
+                self.full += 1;
                 Err(frame)
             }
         }
@@ -216,7 +217,7 @@ impl HandOver {
 
     /// Adds what was seen of the rings.
     pub(super) fn fill(&self, times: &mut CoreTimes) {
-        times.ring_mut(Ring::HandOver).add(&self.times);
+        *times.full_mut(Ring::HandOver) += self.full;
     }
 
     /// Takes what has come, when the lane ends.
@@ -258,7 +259,7 @@ impl Default for HandOver {
             others: Vec::new(),
             taken: Vec::new(),
             together: None,
-            times: RingTimes::new(Ring::HandOver),
+            full: 0,
             received_at: Stamps::new(),
         }
     }

@@ -19,7 +19,7 @@ use super::stamped::{Stamped, Stamps};
 use crate::frame::{Burst, FramePool, Loan, Transit};
 use crate::limits::{BURST, HOP_RX_ENTRIES, HOP_TX_ENTRIES};
 use crate::port::{Port, PortStats};
-use crate::telemetry::{CoreTimes, Ring, RingTimes};
+use crate::telemetry::{CoreTimes, Ring};
 use crate::time::Instant;
 
 /// What is in a ring. When neither end is left, which is at the end of the engine alone, it is lost
@@ -35,8 +35,8 @@ pub struct Hop {
     now: Instant,
     /// Of the last burst.
     received_at: Stamps,
-    rx_times: RingTimes,
-    tx_times: RingTimes,
+    /// How often there was no room for what was to be sent.
+    tx_full: u64,
     /// Of this core, and of the one with the devices.
     own_bell: Bell,
     far_bell: Bell,
@@ -91,8 +91,7 @@ pub fn hops(ports: usize, pool: &FramePool, own_bell: &Bell, far_bell: &Bell) ->
                 home: home.take(),
                 now: Instant::ZERO,
                 received_at: Stamps::new(),
-                rx_times: RingTimes::new(Ring::Rx),
-                tx_times: RingTimes::new(Ring::Tx),
+                tx_full: 0,
                 own_bell: own_bell.clone(),
                 far_bell: far_bell.clone(),
                 unheard: false,
@@ -152,9 +151,6 @@ impl Port for Hop {
                 pool.free(frame);
             }
         }
-        if !burst.is_empty() {
-            self.rx_times.popped(self.now, self.received_at.as_slice(), self.rx.len());
-        }
     }
 
     #[inline]
@@ -163,12 +159,17 @@ impl Port for Hop {
     }
 
     #[inline]
+    fn waiting(&self) -> usize {
+        self.rx.len()
+    }
+
+    #[inline]
     fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
         let at = self.now;
         let lend = |frame| Crossing::new(Stamped { item: pool.lend(frame), at });
         let sent = self.tx.push_burst(&mut burst.drain().map(lend));
         self.unheard |= sent > 0;
-        self.tx_times.full += u64::from(!burst.is_empty());
+        self.tx_full += u64::from(!burst.is_empty());
     }
 
     #[inline]
@@ -199,8 +200,7 @@ impl Port for Hop {
     }
 
     fn fill(&self, times: &mut CoreTimes) {
-        times.ring_mut(Ring::Rx).add(&self.rx_times);
-        times.ring_mut(Ring::Tx).add(&self.tx_times);
+        *times.full_mut(Ring::Tx) += self.tx_full;
     }
 
     fn wait_fd(&self) -> Option<BorrowedFd<'_>> {

@@ -23,7 +23,7 @@ use crate::flow::{FlowHasher, Steering};
 use crate::frame::{Burst, FramePool};
 use crate::limits::{BURST, WORKERS_LOOK};
 use crate::port::Port;
-use crate::telemetry::{FrameCounts, Ring, RingTimes, Snapshot, Stage};
+use crate::telemetry::{FrameCounts, Recorders, Ring, Snapshot, Stage};
 use crate::time::Instant;
 
 /// See the module.
@@ -50,7 +50,7 @@ pub struct IoStage<P: Port, G: Gate> {
     mailbox: Mailbox,
     idle: Idle,
     watch: Stopwatch,
-    tx_times: RingTimes,
+    recorders: Recorders,
     /// Since when packets were in the ring that they were just taken from.
     sent_at: Stamps,
 }
@@ -71,6 +71,8 @@ pub struct IoSettings<P, G> {
     pub says: Vec<CookieService>,
     pub mailbox: Mailbox,
     pub idle: IdlePolicy,
+    /// Whether times and sizes are recorded as histograms.
+    pub records: bool,
 }
 
 /// A worker, seen from the core with the devices.
@@ -85,7 +87,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     /// `pool` is that of the ports.
     pub fn new(pool: FramePool, settings: IoSettings<P, G>) -> Self {
         let IoSettings { ports, gate, steering, hasher, workers, stalled_after, .. } = settings;
-        let IoSettings { says, mailbox, idle, .. } = settings;
+        let IoSettings { says, mailbox, idle, records, .. } = settings;
         assert_eq!(usize::from(steering.owners()), workers.len(), "each owner is a worker");
         let verified = ports.iter().map(Port::verifies_checksums).collect();
         IoStage {
@@ -105,7 +107,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             mailbox,
             idle: Idle::new(idle),
             watch: Stopwatch::new(),
-            tx_times: RingTimes::new(Ring::Tx),
+            recorders: if records { Recorders::new() } else { Recorders::off() },
             sent_at: Stamps::new(),
         }
     }
@@ -146,18 +148,20 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             port.rx_burst(&mut self.pool, &mut self.received);
             let received = self.received.len();
             found += received;
-            self.watch.burst(received);
+            self.watch.burst(received, &mut self.recorders);
             self.watch.lap(Stage::Rx, received, clock);
             self.gate.screen(now, index as u8, &mut self.pool, &mut self.received);
             self.watch.lap(Stage::Gate, received, clock);
             self.rx.on_burst(now, &mut self.pool, index, &mut self.received, &mut self.workers);
             self.watch.lap(Stage::Rx, 0, clock);
+            self.watch.passed_on(received, &mut self.recorders);
         }
         let now = clock();
+        self.watch.begin_to_send(now);
         let sent = self.send(now);
         self.bring_home();
         self.watch.lap(Stage::Tx, sent, clock);
-        self.watch.end(found + sent);
+        self.watch.end(found + sent, sent, &mut self.recorders);
         found + sent
     }
 
@@ -207,7 +211,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             }
             let sent_at = self.sent_at.as_slice();
             if !sent_at.is_empty() {
-                self.tx_times.popped(now, sent_at, tx.len());
+                self.recorders.popped(Ring::Tx, now, sent_at, tx.len());
             }
         }
         out.len() - waiting
@@ -278,6 +282,10 @@ impl<P: Port, G: Gate> IoStage<P, G> {
                     // A reader that has gone away wants no answer.
                     let _ = reply.send(snapshot);
                 }
+                Command::Connections(mut page, reply) => {
+                    page.end();
+                    let _ = reply.send(page);
+                }
                 Command::CookieKeys(keys) => self.gate.set_cookie_keys(keys),
                 // The workers' business.
                 Command::Routes(_) | Command::Drain => {}
@@ -296,8 +304,9 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     }
 
     /// Says what was counted here; see [`Snapshot`].
-    pub fn fill(&self, snapshot: &mut Snapshot) {
-        snapshot.telemetry.ledger = self.rx.ledger.clone();
+    pub fn fill(&mut self, snapshot: &mut Snapshot) {
+        snapshot.take_from(&mut self.recorders);
+        snapshot.ledger = self.rx.ledger.clone();
         for (slot, port) in snapshot.ports.iter_mut().zip(&self.ports) {
             *slot = port.stats();
         }
@@ -305,9 +314,8 @@ impl<P: Port, G: Gate> IoStage<P, G> {
         snapshot.handshakes.clear();
         snapshot.handshakes.push(self.cookies.handshakes(half_open(&self.workers)));
         let times = snapshot.core_mut();
-        times.copy_from(self.watch.times());
-        times.ring_mut(Ring::Tx).add(&self.tx_times);
-        times.ring_mut(Ring::Rx).full += self.rx.full;
+        *times = *self.watch.times();
+        *times.full_mut(Ring::Rx) += self.rx.full;
         self.gate.fill(snapshot);
     }
 

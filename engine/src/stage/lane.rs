@@ -12,7 +12,7 @@ use crate::frame::{Burst, Frame, FramePool};
 use crate::kernel::NextHop;
 use crate::limits::STOP_TURNS_MAX;
 use crate::port::Port;
-use crate::telemetry::{Handshakes, Snapshot, Stage};
+use crate::telemetry::{Handshakes, Ring, Snapshot, Stage};
 use crate::time::Instant;
 
 /// See the module. Generic in what surrounds it, so that a simulation runs this very code.
@@ -140,12 +140,14 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             port.rx_burst(&mut self.worker.pool, &mut self.received);
             let received = self.received.len();
             found += received;
-            self.watch.burst(received);
+            self.watch.burst(received, &mut self.worker.recorders);
             self.watch.lap(Stage::Rx, received, clock);
             self.gate.screen(now, index as u8, &mut self.worker.pool, &mut self.received);
             self.watch.lap(Stage::Gate, received, clock);
+            self.watch.passed_on(received, &mut self.worker.recorders);
             let screened = self.received.len();
             let received_at = port.received_at();
+            self.worker.recorders.popped(Ring::Rx, now, received_at, port.waiting());
             self.worker.on_burst_of(now, index as u8, received_at, &mut self.received);
             self.watch.lap(Stage::Worker, screened, clock);
         }
@@ -155,6 +157,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         self.worker.on_time(now);
         let now = clock();
         self.watch.lap_at(Stage::Worker, handed_over, now);
+        self.watch.begin_to_send(now);
         let before = self.worker.sent();
         self.io.set_now(now);
         self.worker.flush(now, &mut self.io);
@@ -163,7 +166,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         self.io.flush(&mut self.worker.pool);
         self.watch.lap(Stage::Tx, sent, clock);
         self.report(now);
-        self.watch.end(found + sent);
+        self.watch.end(found + sent, sent, &mut self.worker.recorders);
         found
     }
 
@@ -176,7 +179,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
     }
 
     /// Says what was counted; see [`Snapshot`].
-    pub fn fill(&self, snapshot: &mut Snapshot) {
+    pub fn fill(&mut self, snapshot: &mut Snapshot) {
         self.worker.fill(snapshot);
         for (slot, port) in snapshot.ports.iter_mut().zip(&self.io.ports) {
             *slot = port.stats();
@@ -187,7 +190,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             snapshot.handshakes.push(self.cookies.handshakes(self.worker.half_open()));
         }
         let times = snapshot.core_mut();
-        times.copy_from(self.watch.times());
+        *times = *self.watch.times();
         self.others.fill(times);
         self.io.ports.iter().for_each(|port| port.fill(times));
         self.gate.fill(snapshot);
@@ -240,6 +243,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
                     self.fill(&mut snapshot);
                     // A reader that has gone away wants no answer.
                     let _ = reply.send(snapshot);
+                }
+                Command::Connections(mut page, reply) => {
+                    self.worker.show(&mut page);
+                    let _ = reply.send(page);
                 }
                 Command::CookieKeys(keys) => {
                     self.worker.set_cookie_keys(keys);

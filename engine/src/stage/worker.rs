@@ -9,12 +9,16 @@
 //!    another worker's in `hand_over.rs`);
 //! 2. [`Worker::on_time`]: what is due by itself (`timers.rs`), and who may sleep (`dormant.rs`);
 //! 3. [`Worker::flush`]: every pair that something happened to is looked at once: payload
-//!    crosses, segments leave (`progress.rs`).
+//!    crosses, segments leave (`progress.rs`), and paths are learnt about (`paths.rs`).
+//!
+//! [`Worker::show`] lets others look at the connections, between two turns (`connections.rs`).
 
 mod accept;
+mod connections;
 mod cookie;
 mod dormant;
 mod hand_over;
+mod paths;
 mod progress;
 mod receive;
 mod timers;
@@ -39,9 +43,10 @@ use crate::tcp::fast_open;
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
 use crate::tcp::{ChunkSlab, Connection, State, TcpCounters};
-use crate::telemetry::{FrameCounts, Ledger, ServiceCounters, Snapshot, Telemetry};
+use crate::telemetry::{FrameCounts, Ledger, Recorders, ServiceCounters, Snapshot, Sources};
 use crate::time::Instant;
 
+pub use connections::{Page, Wanted};
 pub use dormant::idle_connection_octets;
 use dormant::{Dormitory, awake_for};
 pub use hand_over::Stray;
@@ -62,6 +67,8 @@ pub struct WorkerSettings {
     pub secret: [u8; 16],
     /// Which of them this one is.
     pub owner: Owner,
+    /// Whether times and sizes are recorded as histograms.
+    pub records: bool,
 }
 
 /// What the worker knows of a port.
@@ -137,7 +144,10 @@ pub struct Worker {
     reclaimed_to: u32,
     draining: bool,
     now: Instant,
-    telemetry: Telemetry,
+    ledger: Ledger,
+    /// Of the whole core: the lane records what it sees of packets on their way.
+    pub(super) recorders: Recorders,
+    sources: Sources,
 }
 
 impl Worker {
@@ -148,8 +158,9 @@ impl Worker {
         routes: Arc<Routes>,
         now: Instant,
     ) -> Self {
-        let WorkerSettings { ports, services, known_flows, proven_sources, secret, owner } =
+        let WorkerSettings { ports, services, known_flows, proven_sources, secret, owner, .. } =
             settings;
+        let records = settings.records;
         let hasher = flow_hasher(&secret);
         let pairs = pairs_for(&services);
         let awake = awake_for(pairs, pool.capacity_max());
@@ -201,7 +212,9 @@ impl Worker {
             reclaimed_to: 0,
             draining: false,
             now,
-            telemetry: Telemetry::new(),
+            ledger: Ledger::default(),
+            recorders: if records { Recorders::new() } else { Recorders::off() },
+            sources: Sources::of_core(),
         }
     }
 
@@ -309,13 +322,18 @@ impl Worker {
     }
 
     /// Says what was counted, as of now; see [`Snapshot`].
-    pub fn fill(&self, snapshot: &mut Snapshot) {
-        snapshot.telemetry.copy_from(&self.telemetry);
-        snapshot.telemetry.ledger = self.ledger();
+    pub fn fill(&mut self, snapshot: &mut Snapshot) {
+        snapshot.take_from(&mut self.recorders);
+        snapshot.take_sources(&mut self.sources);
+        snapshot.ledger = self.ledger();
         snapshot.tcp = self.tcp_counters;
         let counters = self.services.iter().map(|service| service.counters);
         for (slot, counters) in snapshot.services.iter_mut().zip(counters) {
             *slot = counters;
+        }
+        let paths = self.services.iter().flat_map(Service::paths);
+        for (slot, sums) in snapshot.paths.iter_mut().zip(paths) {
+            *slot = *sums;
         }
         snapshot.frames = FrameCounts::of(&self.pool);
     }
@@ -323,12 +341,12 @@ impl Worker {
     /// Frames given to ports, since the start.
     #[inline]
     pub fn sent(&self) -> u64 {
-        self.telemetry.ledger.sent
+        self.ledger.sent
     }
 
     /// The ledger as of now, for tests.
     pub fn ledger(&self) -> Ledger {
-        let mut ledger = self.telemetry.ledger.clone();
+        let mut ledger = self.ledger.clone();
         ledger.settle(&self.tcp_counters);
         ledger.held += self.strays.len() as u64;
         ledger

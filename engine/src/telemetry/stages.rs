@@ -1,15 +1,14 @@
-//! What a core does with its time, and how long packets wait for it.
+//! What a core does with its time.
 //!
 //! Plain integers that the core adds to, like everything that is counted. Turns are timed by the
 //! clock that they read anyway; what each stage takes of them is measured in a few turns of many, by
 //! readings of their own.
 
-use super::{Spread, add_counts};
+use super::add_counts;
 use crate::limits::{BURST, HAND_OVER_ENTRIES, HOP_RX_ENTRIES, HOP_TX_ENTRIES};
-use crate::time::Instant;
 
 /// Of one core, since it started.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct CoreTimes {
     /// Turns of its loop, and those among them that received or sent something.
     pub turns: u64,
@@ -20,7 +19,7 @@ pub struct CoreTimes {
     /// Looks at a port, by how many packets there were.
     pub bursts: [u64; BURST + 1],
     stages: [StageTimes; Stage::ALL.len()],
-    rings: [RingTimes; Ring::ALL.len()],
+    full: [u64; Ring::ALL.len()],
 }
 
 /// What is done with a packet, in this order.
@@ -59,18 +58,6 @@ pub enum Ring {
     HandOver,
 }
 
-/// What was seen of all rings of a kind, at one end or the other.
-#[derive(Clone, Debug)]
-pub struct RingTimes {
-    /// Packets found at each look that found any. Of who takes them.
-    pub depth: Spread,
-    /// How long each packet had waited [ns]. Of who takes them.
-    pub wait: Spread,
-    /// How often there was no room for what was to go in: of rx and hand-over rings each packet that
-    /// was dropped for that, of tx rings each time that a worker had to wait. Of who fills them.
-    pub full: u64,
-}
-
 impl CoreTimes {
     pub fn new() -> Self {
         CoreTimes {
@@ -80,7 +67,7 @@ impl CoreTimes {
             idle_ns: 0,
             bursts: [0; BURST + 1],
             stages: [StageTimes::default(); _],
-            rings: Ring::ALL.map(RingTimes::new),
+            full: [0; _],
         }
     }
 
@@ -93,13 +80,15 @@ impl CoreTimes {
         &mut self.stages[stage as usize]
     }
 
-    pub fn ring(&self, ring: Ring) -> &RingTimes {
-        &self.rings[ring as usize]
+    /// How often this core found no room in rings of a kind for what was to go in: of rx and hand-over
+    /// rings each packet that was dropped for that, of tx rings each time that a worker had to wait.
+    pub fn full(&self, ring: Ring) -> u64 {
+        self.full[ring as usize]
     }
 
     #[inline]
-    pub fn ring_mut(&mut self, ring: Ring) -> &mut RingTimes {
-        &mut self.rings[ring as usize]
+    pub fn full_mut(&mut self, ring: Ring) -> &mut u64 {
+        &mut self.full[ring as usize]
     }
 
     /// Which part of its time the core was busy, from 0 to 1.
@@ -113,17 +102,6 @@ impl CoreTimes {
         let looks: u64 = self.bursts[1..].iter().sum();
         let packets: u64 = (0..).zip(&self.bursts).map(|(size, looks)| size * looks).sum();
         (looks > 0).then(|| packets as f64 / looks as f64)
-    }
-
-    /// Takes over what another counted, without allocating.
-    pub fn copy_from(&mut self, other: &CoreTimes) {
-        let CoreTimes { turns, busy_turns, busy_ns, idle_ns, bursts, stages, rings } = self;
-        (*turns, *busy_turns) = (other.turns, other.busy_turns);
-        (*busy_ns, *idle_ns) = (other.busy_ns, other.idle_ns);
-        (*bursts, *stages) = (other.bursts, other.stages);
-        for (ring, other) in rings.iter_mut().zip(&other.rings) {
-            ring.copy_from(other);
-        }
     }
 }
 
@@ -178,86 +156,25 @@ impl Ring {
     }
 }
 
-impl RingTimes {
-    pub fn new(ring: Ring) -> Self {
-        RingTimes {
-            depth: Spread::new(ring.capacity() as u64),
-            wait: Spread::new(WAIT_NS_MAX),
-            full: 0,
-        }
-    }
-
-    /// Packets were taken out now that were put in `since` then, each; so many more are in there.
-    #[inline]
-    pub fn popped(&mut self, now: Instant, since: &[Instant], left: usize) {
-        if since.is_empty() {
-            return;
-        }
-        self.depth.record((since.len() + left) as u64, 1);
-        // What was put in at a time bears one stamp.
-        for together in since.chunk_by(|one, next| one == next) {
-            let wait = now.since(together[0]).as_nanos() as u64;
-            self.wait.record(wait, together.len() as u64);
-        }
-    }
-
-    /// Adds what was seen of other rings of the kind.
-    pub fn add(&mut self, other: &RingTimes) {
-        let RingTimes { depth, wait, full } = other;
-        self.depth.add(depth);
-        self.wait.add(wait);
-        self.full += full;
-    }
-
-    fn copy_from(&mut self, other: &RingTimes) {
-        let RingTimes { depth, wait, full } = self;
-        depth.copy_from(&other.depth);
-        wait.copy_from(&other.wait);
-        *full = other.full;
-    }
-}
-
-/// As for the latency of payload: one minute.
-const WAIT_NS_MAX: u64 = super::LATENCY_NANOS_MAX;
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn packets_of_one_ring_wait_each_for_its_own_time() {
-        let mut ring = RingTimes::new(Ring::Rx);
-        let at = Instant::from_nanos;
-        // Put in at a time: three, then one, which is later than the look.
-        ring.popped(at(1_000), &[at(0), at(0), at(0), at(1_010)], 2);
-        ring.popped(at(1_000), &[], 7);
-        assert_eq!((ring.depth.count(), ring.depth.max()), (1, 6));
-        assert_eq!(ring.wait.count(), 4);
-        assert_eq!((ring.wait.quantile(0.25), ring.wait.max()), (0, ring.wait.quantile(1.0)));
-        assert!((1_000..1_100).contains(&ring.wait.max()), "{}", ring.wait.max());
+    fn a_core_that_has_not_turned_was_not_busy() {
+        assert_eq!(CoreTimes::new().utilisation(), 0.0);
+        assert_eq!(CoreTimes::new().mean_burst(), None);
+        assert_eq!(CoreTimes::new().stage(Stage::Worker).nanos_per_packet(), None);
     }
 
     #[test]
-    fn a_copy_says_the_same_and_adding_says_both() {
+    fn shares_and_means_are_of_what_was_counted() {
         let mut times = CoreTimes::new();
         (times.turns, times.busy_turns, times.busy_ns, times.idle_ns) = (4, 3, 60, 20);
         (times.bursts[0], times.bursts[2], times.bursts[64]) = (9, 1, 1);
-        let work = StageTimes { packets: 66, sampled_packets: 2, sampled_ns: 300 };
-        *times.stage_mut(Stage::Worker) = work;
-        times.ring_mut(Ring::Tx).popped(Instant::from_nanos(5), &[Instant::ZERO], 0);
-        times.ring_mut(Ring::Tx).full = 7;
+        *times.stage_mut(Stage::Worker) =
+            StageTimes { packets: 66, sampled_packets: 2, sampled_ns: 300 };
         assert_eq!((times.utilisation(), times.mean_burst()), (0.75, Some(33.0)));
-
-        let mut copy = CoreTimes::new();
-        copy.ring_mut(Ring::Rx).popped(Instant::from_nanos(5), &[Instant::ZERO], 0);
-        copy.copy_from(&times);
-        assert_eq!((copy.utilisation(), copy.turns, copy.busy_turns), (0.75, 4, 3));
-        assert_eq!(*copy.stage(Stage::Worker), work);
-        assert_eq!(copy.stage(Stage::Worker).nanos_per_packet(), Some(150.0));
-        assert_eq!(copy.ring(Ring::Rx).wait.count(), 0, "the copy's own are gone");
-        copy.ring_mut(Ring::Tx).add(times.ring(Ring::Tx));
-        assert_eq!((copy.ring(Ring::Tx).wait.count(), copy.ring(Ring::Tx).full), (2, 14));
-        assert_eq!(CoreTimes::new().utilisation(), 0.0);
-        assert_eq!(CoreTimes::new().mean_burst(), None);
+        assert_eq!(times.stage(Stage::Worker).nanos_per_packet(), Some(150.0));
     }
 }

@@ -182,6 +182,7 @@ impl Bench {
             proven_sources: None,
             secret: [7; 16],
             owner: Owner::default(),
+            records: true,
         };
         let mut pool = FramePool::in_memory(160, 2048);
         pool.add_device_reserve(16);

@@ -205,8 +205,6 @@ fn every_frame_is_home_when_the_lane_stops_in_the_middle() {
     });
     assert!(world.edge.worker().pool.held_count() > 0, "in the middle of it");
     let (last, _) = stop(world);
-    assert!(
-        last.kernel_paths[CLIENTS].to_kernel > 70 && last.telemetry.ledger.shield.passed() > 70
-    );
-    assert_eq!(last.telemetry.ledger.received, last.telemetry.ledger.shield.received);
+    assert!(last.kernel_paths[CLIENTS].to_kernel > 70 && last.ledger.shield.passed() > 70);
+    assert_eq!(last.ledger.received, last.ledger.shield.received);
 }

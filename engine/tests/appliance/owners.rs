@@ -105,6 +105,7 @@ impl Crew {
                 proven_sources: None,
                 secret: SECRET,
                 owner: Owner::new(steering.clone(), index),
+                records: true,
             };
             let pool = FramePool::in_memory(4096, 2048);
             Worker::new(settings, pool, linux.snapshot(), now)

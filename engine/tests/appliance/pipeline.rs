@@ -6,7 +6,7 @@ use ringroad_engine::limits::{HOP_RX_ENTRIES, HOP_RX_FOR_KNOWN};
 use ringroad_engine::port::sim::{self, Completion};
 use ringroad_engine::shield::Rates;
 use ringroad_engine::stage::Gate;
-use ringroad_engine::telemetry::{DropReason, Ring, Snapshot};
+use ringroad_engine::telemetry::{DropReason, Measure, Recorders, Snapshot};
 use ringroad_simulation::faults::stop;
 
 use crate::apps::{echo, idle, respond, send, send_then_wait};
@@ -106,7 +106,7 @@ fn a_worker_that_stands_still_costs_the_others_nothing() {
     let key = world.client(200, Settings::MODERN, send_then_wait(pattern(7, 500)));
     world.run_until(secs(10), |world| world.peer(key).received.len() == 500);
     let (last, hosts) = stop(world);
-    last.telemetry.ledger.assert_balanced();
+    last.ledger.assert_balanced();
     assert!(hosts.0[ORIGINS].peers.values().all(|peer| peer.status == Status::Reset));
 }
 
@@ -150,21 +150,24 @@ fn a_worker_that_falls_behind_is_sent_what_its_ring_holds_and_no_more() {
     world.run_for(ms(80));
     let mut snapshot = Snapshot::new(1, 2);
     world.edge.fill(&mut snapshot);
-    let dropped = snapshot.telemetry.ledger.dropped[DropReason::WorkerBehind as usize];
+    let dropped = snapshot.ledger.dropped[DropReason::WorkerBehind as usize];
     assert!(dropped >= HOP_RX_FOR_KNOWN as u64 - 1, "{dropped}: room is left for who is known");
     world.run_for(secs(5));
     stop(world);
 }
 
 /// The longest wait in a worker's rx ring, and the longest that payload was inside.
-fn longest(world: &World<impl Wire, impl Gate>) -> (Duration, Duration) {
-    let mut snapshot = Snapshot::new(1, 2);
+fn longest(world: &mut World<impl Wire, impl Gate>) -> (Duration, Duration) {
+    let mut snapshot = Snapshot::with_recorders(1, 2);
     world.edge.fill(&mut snapshot);
-    let [io, worker] = &snapshot.cores[..] else { panic!("{:?}", snapshot.cores) };
-    let (rx, tx) = (worker.ring(Ring::Rx), io.ring(Ring::Tx));
-    assert!(rx.wait.count() > 0 && tx.wait.count() > 0, "{rx:?} {tx:?}");
-    let inside = Duration::from_nanos(snapshot.telemetry.latency.max());
-    (Duration::from_nanos(rx.wait.max()), inside)
+    let [io, worker] = &snapshot.recorders[..] else { panic!("{:?}", snapshot.recorders) };
+    let longest = |core: &Recorders, measure| {
+        let histogram = core.histogram(measure).expect("all cores record");
+        assert!(!histogram.is_empty(), "{core:?}");
+        Duration::from_nanos(histogram.max())
+    };
+    longest(io, Measure::RingWaitTx);
+    (longest(worker, Measure::RingWaitRx), longest(worker, Measure::Inside))
 }
 
 #[test]
@@ -173,14 +176,14 @@ fn what_waits_for_a_worker_is_seen_to_wait_and_counts_as_time_inside() {
     world.listen(origin(1), Settings::MODERN, echo);
     let key = world.client(1, Settings::MODERN, send_then_wait(pattern(1, 3_000_000)));
     world.run_until(secs(20), |world| world.peer(key).received.len() > 100_000);
-    let (waited, _) = longest(&world);
+    let (waited, _) = longest(&mut world);
     assert!(waited < ms(1), "{waited:?}: everybody turns in every round");
 
     let stall = ms(80);
     let until = world.now + stall;
     world.edge.stall(0, world.now..until);
     world.run_until(secs(20), |world| world.peer(key).received.len() == 3_000_000);
-    let (waited, inside) = longest(&world);
+    let (waited, inside) = longest(&mut world);
     // A bucket of the histogram is a tenth wide.
     assert!((stall * 8 / 10..stall * 11 / 10).contains(&waited), "{waited:?}");
     assert!(inside >= waited * 9 / 10, "{inside:?} inside, of it {waited:?} in the ring");

@@ -43,10 +43,10 @@ fn is_on(world: &TwinWorld) -> bool {
     matches!(world.edge.cookies(), Cookies::UnderPressure(pressure) if pressure.is_on())
 }
 
-fn answered(world: &TwinWorld) -> u64 {
+fn answered(world: &mut TwinWorld) -> u64 {
     let mut snapshot = Snapshot::new(1, 2);
     world.edge.fill(&mut snapshot);
-    snapshot.telemetry.ledger.shield.answered()
+    snapshot.ledger.shield.answered()
 }
 
 /// A SYN from nowhere; `number` tells them apart.
@@ -116,14 +116,14 @@ fn a_flood_turns_cookies_on_within_milliseconds_and_its_end_off() {
     let mut world = under_pressure(10_000, 1_000_000);
     let before = serve(&mut world, 1);
     world.run_until(secs(1), |world| world.peer(before).is_over());
-    assert_eq!((is_on(&world), answered(&world)), (false, 0));
+    assert_eq!((is_on(&world), answered(&mut world)), (false, 0));
 
     let mut flood = Flood { per_ms: 1000, sent: 0 };
     let took = flood.run(&mut world, 100, is_on_mut);
     assert!((1..=3).contains(&took), "cookies after {took} ms");
     let half_open = world.edge.worker().half_open();
     serve_in(&mut world, &mut flood, 100..150);
-    assert!(answered(&world) > u64::from(flood.sent) / 2);
+    assert!(answered(&mut world) > u64::from(flood.sent) / 2);
     assert_eq!(world.edge.worker().half_open(), half_open, "not one more is remembered");
     assert!(world.edge.worker().active() <= half_open + 1, "{half_open} of them from before");
 
@@ -133,11 +133,11 @@ fn a_flood_turns_cookies_on_within_milliseconds_and_its_end_off() {
     assert!(is_on(&world));
     (0..10).for_each(|_| world.run_for(ms(1)));
     assert!(!is_on(&world), "it was calm for long enough");
-    let before = answered(&world);
+    let before = answered(&mut world);
     let after = serve(&mut world, 2);
     world.run_until(secs(1), |world| world.peer(after).is_over());
     assert_eq!(world.peer(after).status, Status::Finished);
-    assert_eq!(answered(&world), before, "the engine answers again");
+    assert_eq!(answered(&mut world), before, "the engine answers again");
     let accepted = world.counters().accepted;
     world.hosts.0[CLIENTS].cable.send(&late.build());
     world.run_for(ms(5));
@@ -195,7 +195,7 @@ fn clients_in_earnest_are_no_pressure() {
             .run_until(secs(1), |world| clients.iter().all(|client| world.peer(*client).is_over()));
     }
     assert!(!is_on(&world));
-    assert_eq!(answered(&world), 0);
+    assert_eq!(answered(&mut world), 0);
     assert_eq!(world.finish().service.accepted, 1000);
 }
 
@@ -217,7 +217,7 @@ fn answers_offer_no_more_than_the_origins_take() {
             let answers = segments.filter(|segment| segment.has(SYN));
             let offered: Vec<_> = answers.filter_map(|answer| answer.options.mss).collect();
             assert_eq!(offered, [1460, mss, mss], "as soon as it is known");
-            assert_eq!(answered(&world), 3);
+            assert_eq!(answered(&mut world), 3);
             world.run_to_the_end(secs(5));
             world.finish();
         }

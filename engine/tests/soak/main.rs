@@ -80,7 +80,7 @@ impl Soak {
         loop {
             let count = self.threads.count();
             let at_home = count.frames.free == FRAMES as u64;
-            if at_home && count.services[0].active == 0 && count.telemetry.ledger.held == 0 {
+            if at_home && count.services[0].active == 0 && count.ledger.held == 0 {
                 break;
             }
             assert!(self.turn() < late, "{}: not home: {:?}", self.shape, count.frames);
@@ -110,7 +110,7 @@ impl Soak {
     fn compare(&self, count: &Snapshot) {
         assert_ended(count);
         assert_eq!(count.frames.capacity, FRAMES as u64, "none is lost between two pools");
-        let (ledger, service) = (&count.telemetry.ledger, count.services[0]);
+        let (ledger, service) = (&count.ledger, count.services[0]);
         assert_eq!(ledger.handed_over, ledger.taken_over);
         assert_eq!(ledger.handed_over > 0, matches!(self.shape, Shape::Lanes(2..)));
         let tally = self.hosts.tally;
@@ -126,9 +126,7 @@ impl Soak {
 fn described(count: &Snapshot) -> String {
     format!(
         "{} handed over, {} segments sent again, {} of {FRAMES} frames free",
-        count.telemetry.ledger.handed_over,
-        count.services[0].segments_retransmitted,
-        count.frames.free
+        count.ledger.handed_over, count.services[0].segments_retransmitted, count.frames.free
     )
 }
 

@@ -75,6 +75,7 @@ impl Threads {
                 proven_sources: None,
                 secret: *b"not much of one.",
                 owner: Owner::default(),
+                records: true,
             },
             routes: linux(&plan).snapshot(),
             random: Random::new(seed),
@@ -96,10 +97,10 @@ impl Threads {
             let question = Command::Snapshot(Box::new(Snapshot::new(1, 2)), reply);
             assert!(working.commands.send(question).is_ok(), "a thread takes no commands");
             let counted = answer.blocking_recv().expect("a thread has ended; see above");
-            counted.telemetry.ledger.assert_balanced();
+            counted.ledger.assert_balanced();
             let frames = counted.frames;
             assert_eq!(frames.free + frames.held, frames.capacity);
-            sum.add(&counted);
+            sum.add(*counted);
         }
         sum
     }
@@ -112,7 +113,7 @@ impl Threads {
                 assert!(working.commands.send(Command::Stop).is_ok(), "a thread takes no commands");
             }
             for working in threads {
-                sum.add(&working.thread.join().expect("a thread has panicked; see above"));
+                sum.add(working.thread.join().expect("a thread has panicked; see above"));
             }
         }
         sum
@@ -190,6 +191,7 @@ impl Parts {
             says: Vec::new(),
             mailbox: io_mailbox,
             idle: IdlePolicy::Adaptive,
+            records: true,
         };
         let (stage, clock) = (IoStage::new(io_pool, settings), self.clock());
         let io = spawn("io".to_owned(), io_commands, |last| stage.run(clock, last));

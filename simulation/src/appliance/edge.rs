@@ -19,7 +19,7 @@ use ringroad_engine::stage::{
     Board, Command, Commands, Cookies, Gate, Hop, IdlePolicy, IoSettings, IoStage, Lane, Worker,
     WorkerEnd, WorkerSettings, flow_hasher, hops, mailbox,
 };
-use ringroad_engine::telemetry::Snapshot;
+use ringroad_engine::telemetry::{Recorders, Snapshot};
 use ringroad_engine::time::Instant;
 
 use super::rig::{Asked, Wire};
@@ -144,6 +144,7 @@ impl<P: Wire, G: Gate> Edge<P, G> {
                 says,
                 mailbox: io_mailbox,
                 idle: IdlePolicy::Spin,
+                records: true,
             },
         );
         io.set_cookies(cookies);
@@ -311,16 +312,21 @@ impl<P: Wire, G: Gate> Edge<P, G> {
         io.into_iter().chain(self.workers().map(|worker| &worker.pool))
     }
 
-    /// What all have counted together.
-    pub fn fill(&self, snapshot: &mut Snapshot) {
-        match &self.stages {
+    /// What all have counted together; and what each has recorded, if that is asked for.
+    pub fn fill(&mut self, snapshot: &mut Snapshot) {
+        match &mut self.stages {
             Stages::Lane(lane) => lane.fill(snapshot),
             Stages::Pipeline(pipeline) => {
+                let (services, ports) = (snapshot.services.len(), snapshot.ports.len());
+                let room = match snapshot.recorders.iter().any(Recorders::is_on) {
+                    true => Snapshot::with_recorders,
+                    false => Snapshot::new,
+                };
                 pipeline.io.fill(snapshot);
-                for worker in &pipeline.workers {
-                    let mut own = Snapshot::new(snapshot.services.len(), snapshot.ports.len());
+                for worker in &mut pipeline.workers {
+                    let mut own = room(services, ports);
                     worker.fill(&mut own);
-                    snapshot.add(&own);
+                    snapshot.add(own);
                 }
             }
         }

@@ -330,6 +330,7 @@ impl<P: Wire, G: Gate> World<P, G> {
             proven_sources: plan.proven_sources,
             secret,
             owner: Owner::default(),
+            records: true,
         };
         let asked = Asked::default();
         let (ports, sides): (Vec<P>, Vec<Side>) = [CLIENTS, ORIGINS]
@@ -514,7 +515,7 @@ impl<P: Wire, G: Gate> World<P, G> {
         self.run_for(TIME_WAIT + secs(1));
         assert_eq!(self.known_flows.count(), 0, "nothing is left");
         Ended {
-            ledger: snapshot.telemetry.ledger,
+            ledger: snapshot.ledger,
             service: snapshot.services[0],
             kernel_paths: snapshot.kernel_paths,
         }
@@ -558,8 +559,8 @@ pub struct Ended {
 }
 
 pub fn assert_ended(snapshot: &Snapshot) {
-    snapshot.telemetry.ledger.assert_balanced();
-    assert_eq!(snapshot.telemetry.ledger.held, 0, "payload waits, but nobody is there");
+    snapshot.ledger.assert_balanced();
+    assert_eq!(snapshot.ledger.held, 0, "payload waits, but nobody is there");
     assert_eq!(snapshot.frames.free, snapshot.frames.capacity, "{:?}", snapshot.frames);
     assert_eq!(snapshot.frames.with_devices, 0);
     assert_eq!(snapshot.services[0].active, 0);

@@ -49,6 +49,7 @@ impl Edge {
             proven_sources: None,
             secret,
             owner: Owner::default(),
+            records: true,
         };
         let now = Instant::from_millis(1000);
         let pool = FramePool::in_memory(FRAMES, 2048);
@@ -103,7 +104,7 @@ impl Edge {
         median((0..100).map(|_| hundred()).collect())
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(&mut self) -> Snapshot {
         let mut snapshot = Snapshot::new(1, 2);
         self.lane.fill(&mut snapshot);
         snapshot

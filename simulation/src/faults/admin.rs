@@ -142,7 +142,7 @@ fn ask_for_snapshots<P: Wire, G: Gate>(world: &mut World<P, G>, readers: usize) 
     for mut answer in answers {
         let snapshot =
             answer.try_recv().expect("a thread answers in the turn in which it is asked");
-        snapshot.telemetry.ledger.assert_balanced();
+        snapshot.ledger.assert_balanced();
         assert!(snapshot.frames.free + snapshot.frames.held == snapshot.frames.capacity);
     }
 }

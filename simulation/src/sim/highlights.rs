@@ -148,7 +148,7 @@ impl Seen<'_> {
              connections reclaimed, {} left to Linux",
             self.frames_free_least,
             self.case.frames,
-            self.snapshot.telemetry.ledger.refused[scarce],
+            self.snapshot.ledger.refused[scarce],
             self.snapshot.tcp.pool_empty,
             self.snapshot.services[0].reclaimed,
             self.snapshot.services[0].fell_back

@@ -51,7 +51,7 @@ impl Report {
             packets: watch.packets(),
             octets: watch.octets(),
             fingerprint: watch.fingerprint(),
-            ledger: snapshot.telemetry.ledger.clone(),
+            ledger: snapshot.ledger.clone(),
             service: snapshot.services[0],
             tcp: snapshot.tcp,
             frames: case.frames,

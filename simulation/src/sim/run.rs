@@ -247,7 +247,7 @@ impl<'a> Run<'a> {
     }
 
     /// Nothing is open any more.
-    fn finish(self) -> Result<Report, Failure> {
+    fn finish(mut self) -> Result<Report, Failure> {
         let lasted = self.turned_at - self.began;
         let mut snapshot = Snapshot::new(1, 2);
         self.world.edge.fill(&mut snapshot);

@@ -150,7 +150,7 @@ impl<K: Port> Gate for TwinGate<K> {
         for (counts, path) in snapshot.kernel_paths.iter_mut().zip(&self.paths) {
             *counts = path.counts();
         }
-        let ledger = &mut snapshot.telemetry.ledger;
+        let ledger = &mut snapshot.ledger;
         let counts = || self.paths.iter().map(KernelPath::counts);
         let limited: u64 = counts().map(|path| path.limited).sum();
         let full: u64 = counts().map(|path| path.full).sum();

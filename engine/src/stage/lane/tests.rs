@@ -64,6 +64,7 @@ fn lane() -> Lane<SimPort, Told, Nobody> {
         proven_sources: None,
         secret: [7; 16],
         owner: Owner::default(),
+        records: true,
     };
     let pool = FramePool::in_memory(FRAMES, CHUNK_SIZE_MIN);
     let worker = Worker::new(settings, pool, Arc::new(Routes::default()), Instant::ZERO);

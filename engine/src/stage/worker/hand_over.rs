@@ -46,13 +46,13 @@ impl Worker {
         received_at: &[Instant],
         burst: &mut Burst,
     ) {
-        self.telemetry.ledger.taken_over += burst.len() as u64;
+        self.ledger.taken_over += burst.len() as u64;
         self.take_in(now, port, Came::ByHand, received_at, burst);
     }
 
     /// What others have handed over to a worker that ends.
     pub fn refuse_handed_over(&mut self, frame: Frame) {
-        self.telemetry.ledger.taken_over += 1;
+        self.ledger.taken_over += 1;
         self.drop_frame(frame, DropReason::HandOverFull);
     }
 
@@ -62,7 +62,7 @@ impl Worker {
         let mut strays = std::mem::take(&mut self.strays);
         for stray in strays.drain(..) {
             match give(&mut self.pool, stray) {
-                Ok(()) => self.telemetry.ledger.handed_over += 1,
+                Ok(()) => self.ledger.handed_over += 1,
                 Err(frame) => self.drop_frame(frame, DropReason::HandOverFull),
             }
         }

@@ -2,14 +2,16 @@
 //! ended is taken down.
 
 use super::accept::{NoWay, Way};
+use super::paths::hear;
 use super::receive::mss_for;
 use super::{Outlet, Slot, Worker, context};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::NoPath;
 use crate::limits::{ORIGIN_PATH_INTERVAL, SEGMENTS_PER_TURN_MAX};
 use crate::planted::{self, Fault};
-use crate::proxy::{Leg, LegPath, Phase, Side, Waiting};
+use crate::proxy::{Leg, LegPath, Pair, Phase, Side, Waiting};
 use crate::tcp::{OutgoingKind, State};
+use crate::telemetry::{Measure, Recorders};
 use crate::time::Instant;
 use crate::wire::ip::Ecn;
 
@@ -23,8 +25,8 @@ impl Worker {
         for (port, frame) in self.replies.drain(..) {
             if outlet.has_room(&mut self.pool, port) {
                 outlet.send(&mut self.pool, port, frame);
-                self.telemetry.ledger.sent += 1;
-                self.telemetry.ledger.originated += 1;
+                self.ledger.sent += 1;
+                self.ledger.originated += 1;
             } else {
                 self.pool.free(frame);
             }
@@ -49,13 +51,17 @@ impl Worker {
         let Some(pair) = self.pairs.get_mut(index) else { return Sent::All };
         pair.carry_reset();
         let counters = &mut self.services[usize::from(pair.service)].counters;
-        pair.shuttle(&mut context!(self), counters);
+        if let Some(took) = pair.shuttle(&mut context!(self), counters) {
+            self.recorders.record_duration(Measure::FirstByte, took);
+        }
+        record_round_trips(pair, self.now, &mut self.recorders);
         let mut sent = Sent::All;
         for side in Side::BOTH {
             if self.transmit(index, side, outlet) == Sent::More {
                 sent = Sent::More;
             }
         }
+        self.take_samples(index);
         self.take_down(index, sent);
         self.arm(index);
         sent
@@ -83,6 +89,9 @@ impl Worker {
                 let state = origin.tcp.state();
                 if state.is_synchronized() {
                     pair.phase = Phase::Open;
+                    if let Some(took) = pair.milestones.on_open(self.now) {
+                        self.recorders.record_duration(Measure::HandshakeOrigin, took);
+                    }
                     self.greet_origin(index);
                 } else if state == State::Closed && client_is_here {
                     // Refused or unreachable before anything was sent: another origin may do.
@@ -107,9 +116,10 @@ impl Worker {
         let len =
             proxy_protocol::write(version, client.key.remote(), client.key.local(), &mut header);
         let header = &header[..len];
-        if !origin.tcp.send_copy(&mut context!(self), header) {
+        match origin.tcp.send_copy(&mut context!(self), header) {
+            true => pair.greeting_octets = len as u8,
             // An origin that expects the header must not see data without it.
-            origin.tcp.abort();
+            false => origin.tcp.abort(),
         }
     }
 
@@ -138,18 +148,19 @@ impl Worker {
             };
             outlet.send(&mut self.pool, port, outgoing.frame);
             *stirred_at = self.now;
-            let ledger = &mut self.telemetry.ledger;
+            let ledger = &mut self.ledger;
             ledger.sent += 1;
             match outgoing.kind {
                 OutgoingKind::Forwarded => ledger.forwarded += 1,
                 OutgoingKind::Originated => ledger.originated += 1,
                 OutgoingKind::Retransmitted => {
                     ledger.retransmitted += 1;
+                    leg.account.past.retransmitted += 1;
                     counters.segments_retransmitted += u64::from(outgoing.payload_len > 0);
                 }
             }
             if let Some(received_at) = outgoing.received_at {
-                self.telemetry.record_latency(self.now.since(received_at).as_nanos() as u64);
+                self.recorders.record_since(Measure::Inside, received_at, self.now);
             }
         };
         let after = &self.tcp_counters;
@@ -244,6 +255,8 @@ impl Worker {
             }
             self.services[usize::from(pair.service)].counters.active -= 1;
             self.half_open -= usize::from(pair.phase == Phase::ClientHandshake);
+            let opened_at = pair.milestones.opened_at;
+            self.recorders.record_since(Measure::Duration, opened_at, self.now);
             self.wheel.cancel(index);
             self.pairs.remove(index);
         }
@@ -284,11 +297,31 @@ impl Worker {
     fn release_leg(&mut self, index: u32, side: Side) -> Option<Leg> {
         let pair = self.pairs.get_mut(index)?;
         let mut leg = pair.legs[side as usize].take()?;
+        let (service, origin) = (usize::from(pair.service), pair.origin);
+        hear(self.services[service].path_mut(side, origin), &mut leg);
         leg.tcp.release(&mut context!(self));
         if side == Side::Origin && !planted::is(Fault::SourcePortNotGivenBack) {
             self.give_back_source_port(index, leg.key.local().port());
         }
         Some(leg)
+    }
+}
+
+/// Records how long round trips take, each leg's once in one.
+#[inline]
+fn record_round_trips(pair: &mut Pair, now: Instant, recorders: &mut Recorders) {
+    for side in Side::BOTH {
+        if let Some(leg) = pair.leg_mut(side)
+            && leg.rtt_due <= now
+            && let Some(srtt) = leg.tcp.srtt()
+        {
+            leg.rtt_due = now + srtt;
+            let measure = match side {
+                Side::Client => Measure::RttClient,
+                Side::Origin => Measure::RttOrigin,
+            };
+            recorders.record_duration(measure, srtt);
+        }
     }
 }
 

@@ -79,7 +79,7 @@ impl Worker {
         received_at: &[Instant],
         burst: &mut Burst,
     ) {
-        self.telemetry.ledger.received += burst.len() as u64;
+        self.ledger.received += burst.len() as u64;
         self.take_in(now, port, Came::ByPort, received_at, burst);
     }
 
@@ -150,7 +150,7 @@ impl Worker {
         let (packet, payload_sum) = match parsed {
             Ok(parsed) => parsed,
             Err(malformed) => {
-                self.telemetry.ledger.malformed(malformed);
+                self.ledger.malformed(malformed);
                 self.pool.free(frame);
                 return None;
             }
@@ -222,8 +222,8 @@ impl Worker {
         match leg.tcp.on_segment(&mut cx, &header, congestion_experienced, chunk) {
             // Counted by the connection from here on; see `Ledger::settle`.
             Disposition::Queued => {}
-            Disposition::Consumed => self.telemetry.ledger.consumed += 1,
-            Disposition::Dropped(reason) => self.telemetry.ledger.refused(reason),
+            Disposition::Consumed => self.ledger.consumed += 1,
+            Disposition::Dropped(reason) => self.ledger.refused(reason),
         }
         self.enqueue(index);
     }
@@ -369,12 +369,12 @@ impl Worker {
     }
 
     pub(super) fn consume(&mut self, frame: Frame) {
-        self.telemetry.ledger.consumed += 1;
+        self.ledger.consumed += 1;
         self.pool.free(frame);
     }
 
     pub(super) fn drop_frame(&mut self, frame: Frame, reason: DropReason) {
-        self.telemetry.ledger.dropped(reason);
+        self.ledger.dropped(reason);
         self.pool.free(frame);
     }
 }
