@@ -318,6 +318,16 @@ pub const KERNEL_CONNECTIONS_PER_SECOND: u32 = 30_000;
 /// All else: 120 Mbit/s of full packets to what listens in Linux.
 pub const KERNEL_REST_PER_SECOND: u32 = 10_000;
 
+/// How long a segment of no connection may wait for its worker, on a core of its own. A core that does not
+/// turn is given nothing new after a tenth of a second (`engine.heartbeat_limit`), while a client waits
+/// for a second before it sends its SYN again (RFC 6298 §2): to Linux, which has the connection then.
+pub const UNKNOWN_WAIT_MAX: Duration = Duration::from_millis(100);
+
+/// Questions per second to Linux whether it has a connection still, which take two system calls each: a
+/// fiftieth of a core. Only who sends SYNs between the ends of Linux's connections makes it so many; what
+/// is beyond is taken for Linux's.
+pub const KERNEL_QUESTIONS_PER_SECOND: u32 = 10_000;
+
 /// How long a class that was quiet may exceed its rate, by as much as it would have had in this
 /// time.
 pub const KERNEL_PATH_BURST: Duration = Duration::from_millis(50);

@@ -347,10 +347,11 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             || hops().any(|hops| hops.ports.iter().any(|port| !port.tx.is_empty()))
     }
 
-    /// Whether anything is on its way between this core and a worker, either way.
-    pub fn has_under_way(&self) -> bool {
-        let hops = || self.workers.iter().map(|worker| &worker.hops);
-        self.has_waiting() || hops().any(Hops::has_under_way)
+    /// Whether anything is on its way between this core and a worker that `turns`, either way.
+    pub fn has_under_way(&self, turns: impl Fn(usize) -> bool) -> bool {
+        let mut workers = self.workers.iter().enumerate();
+        self.has_waiting()
+            || workers.any(|(index, worker)| turns(index) && worker.hops.has_under_way())
     }
 
     /// Takes every frame back that is not a worker's.

@@ -12,7 +12,7 @@ use super::hand_over::Came;
 use super::{Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::frame::{Burst, Frame, FramePool};
-use crate::limits::{BURST, CACHED_PAIRS, IPV6_MTU_MIN, RESETS_PER_SECOND_MAX};
+use crate::limits::{BURST, CACHED_PAIRS, IPV6_MTU_MIN, RESETS_PER_SECOND_MAX, UNKNOWN_WAIT_MAX};
 use crate::proxy::{Envelope, LinkPath, Side};
 use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::{
@@ -265,7 +265,13 @@ impl Worker {
     }
 
     /// RFC 9293 §3.10.7.1: a segment for a connection that does not exist; or a new connection.
+    ///
+    /// What has waited while we stood still opens nothing any more: it has been sent again since, and
+    /// Linux may have the connection.
     fn on_unknown(&mut self, arrival: Arrival) {
+        if self.now.since(arrival.received_at) > UNKNOWN_WAIT_MAX {
+            return self.drop_frame(arrival.frame, DropReason::WorkerBehind);
+        }
         let flags = arrival.header.flags;
         if flags.contains(Flags::SYN) && !flags.contains(Flags::ACK) {
             return self.on_new(arrival, None);
