@@ -12,7 +12,7 @@ SOAK_SECONDS ?= 600
 BENCH ?=
 TESTS ?=
 
-SCRIPTS := .ci/run fuzz/run scripts/deps scripts/demo scripts/members
+SCRIPTS := .ci/run fuzz/run scripts/deps scripts/demo scripts/members scripts/prometheus
 
 .PHONY: help deps build demo test lint bench goodput fuzz soak clean
 

@@ -23,27 +23,36 @@ SERVICES = (
 class Proxy:
     """One of the edges that end-to-end tests know, pinned.
 
-    `engine`: how ringroad lays itself out, if not on the edge's one core.
+    `engine`: how ringroad lays itself out, if not on the edge's one core. `telemetry`: what it records.
     """
 
     address = EDGE_V4
 
-    def __init__(self, kind, needs, name=None, shield=None, engine=None):
+    def __init__(self, kind, needs, name=None, shield=None, engine=None, telemetry=None):
         self.name = name or kind.name
         self.needs = needs
         self._kind = kind
         self._shield = shield
         self._engine = engine or {"cores": [EDGE_CORE]}
+        self._telemetry = telemetry or {}
 
     def start(self, ground):
-        folder = ground.new_folder()
+        self._folder = ground.new_folder()
         pin = ("taskset", "-c", ",".join(map(str, self._engine["cores"])))
-        self._edge = self._kind(ground.lab, folder, SERVICES, self._engine, self._shield, pin)
+        telemetry = {**self._telemetry}
+        if telemetry.get("directory"):
+            telemetry["directory"] = str(self._folder / telemetry["directory"])
+        settings = (self._engine, self._shield, telemetry, pin)
+        self._edge = self._kind(ground.lab, self._folder, SERVICES, *settings)
         self._edge.start()
 
     @property
     def pid(self):
         return self._edge.pid
+
+    @property
+    def socket(self):
+        return self._edge.socket
 
     @property
     def frames_held(self):

@@ -15,6 +15,7 @@ import flood
 import linux
 import ring
 import shield
+import telemetry
 from measures import FIGURES
 from text import aligned
 
@@ -76,6 +77,9 @@ class Results:
         self.tcp = {}
         # Of the ring between cores: one a kind, burst and contender.
         self.ring = []
+        # Of ringroad with and without telemetry, in the lab, and of recording a value.
+        self.telemetry = Samples(telemetry.BASE)
+        self.recording = []
 
     def add_failure(self, contender, measure, error):
         self.failures.append({"contender": contender, "measure": measure, "error": str(error)})
@@ -89,6 +93,8 @@ class Results:
         tables += [shield.table(self.shield)] if self.shield else []
         tables += [cost.table(self.tcp)] if self.tcp else []
         tables += [ring.table(self.ring)] if self.ring else []
+        tables += [self.telemetry.table()] if self.telemetry.by_contender else []
+        tables += [telemetry.table_of_recording(self.recording)] if self.recording else []
         tables += [flood.table(self.floods)] if self.floods else []
         tables += [linux.table(self.linux)] if self.linux else []
         return "\n\n".join(tables)
@@ -112,6 +118,11 @@ class Results:
             "shield": self.shield,
             "tcp": self.tcp,
             "ring": self.ring,
+            "telemetry": {
+                "medians": self.telemetry.medians(),
+                "samples": self.telemetry.by_contender,
+                "recording": self.recording,
+            },
             "floods": self.floods,
             "linux": self.linux,
             "failures": self.failures,

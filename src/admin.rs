@@ -17,10 +17,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use ringroad_config::schema::{Metrics, SynCookies};
+use ringroad_engine::stage::monotonic;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::backend::ShieldHandle;
+use crate::connections::census::CensusTaker;
+use crate::connections::{Paths, listing};
 use crate::crew::Crew;
 use crate::histograms::Histograms;
 use crate::keeper::{Counted, INTERVAL, Keeper};
@@ -42,6 +45,8 @@ pub(crate) struct Admin {
     refused: Mutex<Refused>,
     /// Of what is recorded on disk.
     recording: Option<Arc<Tally>>,
+    paths: Paths,
+    census: CensusTaker,
 }
 
 impl Admin {
@@ -52,10 +57,19 @@ impl Admin {
         cookies: SynCookies,
         recording: Option<Arc<Tally>>,
     ) -> Self {
-        let keeper = Keeper::new(crew.clone(), names.services.len(), names.ports.len());
-        let refused = Mutex::new(Refused::new());
-        let key_since = AtomicU64::new(0);
-        Admin { crew, keeper, shield, names, cookies, key_since, refused, recording }
+        let (services, ports) = (names.services.len(), names.ports.len());
+        Admin {
+            keeper: Keeper::new(crew.clone(), services, ports, names.paths()),
+            paths: Paths::new(&names),
+            crew,
+            shield,
+            names,
+            cookies,
+            key_since: AtomicU64::new(0),
+            refused: Mutex::new(Refused::new()),
+            recording,
+            census: CensusTaker::new(),
+        }
     }
 
     /// The key in use is that of the period which began then, since 1970 [s].
@@ -79,6 +93,24 @@ impl Admin {
         }
     }
 
+    /// Has what is known of the paths grow old in time, also while nobody asks; never ends.
+    pub(crate) async fn keep_paths(&self) {
+        loop {
+            tokio::time::sleep(PATHS_INTERVAL).await;
+            match self.keeper.count().await {
+                Ok(Counted { snapshot, .. }) => {
+                    self.paths.update(&self.names, &snapshot.paths, monotonic());
+                }
+                Err(error) => tracing::debug!("paths: {error:#}"),
+            }
+        }
+    }
+
+    /// Counts connections whenever somebody asks; never ends.
+    pub(crate) async fn take_census(&self) {
+        self.census.run(&self.crew, &self.names.services).await
+    }
+
     /// With the samples that have come since the last call.
     fn refused(&self) -> Result<MutexGuard<'_, Refused>> {
         let samples = self.shield.take_samples()?;
@@ -100,6 +132,7 @@ impl Admin {
         let Counted { mut snapshot, kept } = self.keeper.count().await?;
         self.shield.add_to(&mut snapshot)?;
         let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
+        stats.sources = kept.sources.busiest();
         drop(kept);
         stats.cookies.mode = self.cookies.to_string();
         stats.cookies.key_age_s = self.key_age_s();
@@ -113,7 +146,13 @@ impl Admin {
             lost: self.shield.samples_lost()?,
             worst: refused.worst(),
         };
+        stats.paths = self.paths.update(&self.names, &snapshot.paths, monotonic());
         Ok(stats)
+    }
+
+    /// The same with the latest census of the connections.
+    async fn stats_with_census(&self) -> Result<Stats> {
+        Ok(Stats { census: self.census.latest().await, ..self.stats().await? })
     }
 
     /// What was recorded since the start.
@@ -235,6 +274,7 @@ impl MetricsSocket {
 fn router(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/stats", get(stats))
+        .route("/connections", get(listing::answer))
         .route("/histograms", get(histograms))
         .route("/refused", get(refused))
         .route("/metrics", get(prometheus))
@@ -253,7 +293,7 @@ fn unavailable(error: &anyhow::Error) -> Response {
 }
 
 async fn stats(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.stats().await {
+    match admin.stats_with_census().await {
         Ok(stats) => Json(stats).into_response(),
         Err(error) => unavailable(&error),
     }
@@ -267,7 +307,7 @@ async fn histograms(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 async fn prometheus(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.stats().await {
+    match admin.stats_with_census().await {
         Ok(stats) => metrics::to_openmetrics(&stats).into_response(),
         Err(error) => unavailable(&error),
     }
@@ -275,6 +315,9 @@ async fn prometheus(State(admin): State<Arc<Admin>>) -> Response {
 
 /// How often waiting samples are taken: there is room for more than come meanwhile.
 const GATHER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often paths are looked at while nobody asks.
+const PATHS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What was refused so long ago counts half among the worst sources.
 const SAMPLES_HALF_LIFE: Duration = Duration::from_secs(60);

@@ -7,6 +7,7 @@ mod backend;
 mod check;
 mod cli;
 mod client;
+mod connections;
 mod cookies;
 mod cores;
 mod crew;
@@ -25,7 +26,9 @@ mod report;
 mod run;
 mod secret;
 mod sim;
+mod sources;
 mod stats;
+mod top;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,7 @@
 //! The counts in OpenMetrics text, for Prometheus to scrape.
 
+mod connections;
+
 use std::sync::atomic::AtomicU64;
 
 use axum::http::header::CONTENT_TYPE;
@@ -102,6 +104,10 @@ fn registry(stats: &Stats) -> Registry {
     ports(&mut registry, stats);
     time_inside(&mut registry, stats);
     cores(&mut registry, stats);
+    connections::paths(&mut registry, &stats.paths);
+    if let Some(census) = &stats.census {
+        connections::census(&mut registry, census);
+    }
     registry
 }
 

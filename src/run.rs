@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ringroad_config::schema::{Config, DriverKind, Idle};
+use ringroad_config::schema::{Config, DriverKind, Histograms, Idle};
 use ringroad_ebpf::EgressRange;
 use ringroad_engine::flow::{Owner, Steering};
 use ringroad_engine::kernel::{ReservedPorts, Watcher, clashes, read_once};
@@ -133,6 +133,7 @@ async fn serve<B: Backend>(
     }
     let names = Names {
         services: config.services.iter().map(|service| service.name.clone()).collect(),
+        origins: config.services.iter().map(|service| service.origins.clone()).collect(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
         threads: cores.threads().collect(),
     };
@@ -150,7 +151,7 @@ async fn serve<B: Backend>(
         proven_sources: backend.proven_sources(&plan)?,
         secret: secret::load(&config.admin.socket)?,
         owner: Owner::default(),
-        records: true,
+        records: config.telemetry.histograms == Histograms::On,
     };
     let owners = posts.owners()?;
     let steering = match cores.io {
@@ -197,6 +198,8 @@ async fn serve<B: Backend>(
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
         _ = admin.gather() => false,
+        _ = admin.keep_paths() => false,
+        _ = admin.take_census() => false,
         _ = admin.keep() => false,
         _ = crew.watch(config.engine.heartbeat_limit) => false,
     };

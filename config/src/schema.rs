@@ -363,10 +363,11 @@ pub struct Metrics {
     pub required: bool,
 }
 
-/// What is recorded on disk: histograms and counts, in pairs of files.
+/// What is recorded, and what of it on disk: histograms and counts, in pairs of files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Telemetry {
-    /// Where to; `None`: nothing is recorded.
+    pub histograms: Histograms,
+    /// Where to; `None`: nothing goes to disk.
     pub directory: Option<PathBuf>,
     /// Time between two records, in whole seconds.
     pub interval: Duration,
@@ -380,7 +381,8 @@ impl Default for Telemetry {
     /// A gibibyte in all: a day or so of an edge with work to do.
     fn default() -> Self {
         let interval = Duration::from_secs(1);
-        Telemetry { directory: None, interval, rotate: 64 << 20, keep: 16 }
+        let histograms = Histograms::On;
+        Telemetry { histograms, directory: None, interval, rotate: 64 << 20, keep: 16 }
     }
 }
 
@@ -420,6 +422,12 @@ words! {
     DriverKind {
         AfXdp = "af_xdp",
         Dpdk = "dpdk",
+    }
+
+    /// Whether each core records times and sizes as histograms.
+    Histograms {
+        On = "on",
+        Off = "off",
     }
 
     /// How the stages are laid out over cores.

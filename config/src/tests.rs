@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use crate::exercise::{exercise, survives_a_round_trip};
 use crate::schema::{
-    Algorithm, Driver, Ecn, Fallback, FastOpen, Idle, Keepalive, Metrics, MtuProbing, Pacing,
-    ProxyProtocol, RateLimit, Shield, Telemetry, XdpMode,
+    Algorithm, Driver, Ecn, Fallback, FastOpen, Histograms, Idle, Keepalive, Metrics, MtuProbing,
+    Pacing, ProxyProtocol, RateLimit, Shield, Telemetry, XdpMode,
 };
 use crate::{load, parse};
 
@@ -114,6 +114,7 @@ admin:
   socket: /run/ringroad.sock
   metrics: \"127.0.0.1:9464\"
 telemetry:
+  histograms: on
   directory: off
   interval: 1s
   rotate: 64MiB
@@ -212,7 +213,7 @@ services:
     idle_timeout: 2h
 ports: [{ name: edge, interface: eth0, xdp_mode: copy, busy_poll: 20us }]
 shield: # all as it was
-telemetry: { directory: /var/lib/ring road, interval: 1m, rotate: 1024KiB, keep: 3 }
+telemetry: { histograms: off, directory: /var/lib/ring road, interval: 1m, rotate: 1024KiB, keep: 3 }
 ",
     )
     .unwrap();
@@ -259,7 +260,8 @@ telemetry: { directory: /var/lib/ring road, interval: 1m, rotate: 1024KiB, keep:
     assert_eq!(config.admin.metrics, Some(metrics));
     let directory = Some("/var/lib/ring road".into());
     let interval = seconds(60);
-    let telemetry = Telemetry { directory, interval, rotate: 1 << 20, keep: 3 };
+    let histograms = Histograms::Off;
+    let telemetry = Telemetry { histograms, directory, interval, rotate: 1 << 20, keep: 3 };
     assert_eq!(config.telemetry, telemetry);
     survives_a_round_trip(&config);
 }

@@ -3,7 +3,9 @@
 
 use std::fmt::{Display, Write};
 
-use crate::schema::{Config, Driver, Keepalive, Leg, Pressure, RateLimit, Service, Telemetry};
+use crate::schema::{
+    Config, Driver, Keepalive, Leg, Pressure, RateLimit, Service, Telemetry, Word,
+};
 use crate::value::{show_duration, show_size};
 
 /// The whole of `config` as YAML.
@@ -64,9 +66,10 @@ fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "admin:")?;
     writeln!(out, "  socket: {}", text(&admin.socket.to_string_lossy()))?;
     writeln!(out, "  metrics: {}", or_word(&admin.metrics.map(|metrics| metrics.address), "off"))?;
-    let Telemetry { directory, interval, rotate, keep } = telemetry;
+    let Telemetry { histograms, directory, interval, rotate, keep } = telemetry;
     let directory = directory.as_ref().map(|path| path.display());
     writeln!(out, "telemetry:")?;
+    writeln!(out, "  histograms: {}", histograms.word())?;
     writeln!(out, "  directory: {}", or_word(&directory, "off"))?;
     writeln!(out, "  interval: {}", show_duration(*interval))?;
     writeln!(out, "  rotate: {}", show_size(*rotate))?;

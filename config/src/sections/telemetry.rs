@@ -13,6 +13,7 @@ use crate::value;
 pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<Telemetry> {
     let mut fields = Fields::of(node, "telemetry", problems)?;
     let default = Telemetry::default();
+    let histograms = fields.word("histograms", problems);
     let directory =
         fields.value("directory", |text| value::or_word(text, "off", value::file_path), problems);
     let interval = fields.value("interval", interval, problems);
@@ -20,6 +21,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Option<Telemetry> {
     let keep = fields.value("keep", |text| value::integer(text, RECORDING_PAIRS), problems);
     fields.finish(problems);
     Some(Telemetry {
+        histograms: or(histograms, default.histograms),
         directory: or(directory, default.directory),
         interval: or(interval, default.interval),
         rotate: or(rotate, default.rotate),

@@ -772,7 +772,7 @@ fn telemetry() {
         &[
             "10:24: \"interval\" cannot be \"2500ms\"; give whole seconds",
             "10:40: \"rotate\" cannot be \"2GiB\"; give a size with its unit (KiB, MiB or GiB) from 256KiB to 1GiB",
-            "10:46: unknown key \"dir\" in telemetry; known are directory, interval, rotate, keep",
+            "10:46: unknown key \"dir\" in telemetry; known are histograms, directory, interval, rotate, keep",
         ],
     );
 }
