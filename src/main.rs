@@ -4,6 +4,7 @@
 
 mod admin;
 mod backend;
+mod capacity;
 mod check;
 mod cli;
 mod client;
