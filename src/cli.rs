@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Histograms(histograms::Args),
     Lab(lab::Args),
     Origin(origin::Args),
-    Plan(capacity::Args),
+    Plan(Box<capacity::Args>),
     Refused(refused::Args),
     Report(report::Args),
     Run(run::Args),

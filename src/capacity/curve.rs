@@ -280,7 +280,11 @@ mod tests {
         let elsewhere =
             points((1..9).map(|n| f64::from(n) / 30.0), |u| 40.0 + 10.0 * u / (0.3 - u));
         assert!(matches!(through(&elsewhere), Doubt::LimitElsewhere { .. }));
-        let jumps = points(tenths(1, 9), |u| if (u * 10.0) as u32 % 2 == 0 { 10.0 } else { 90.0 });
+        let jumps =
+            points(
+                tenths(1, 9),
+                |u| if ((u * 10.0) as u32).is_multiple_of(2) { 10.0 } else { 90.0 },
+            );
         let doubt = through(&jumps);
         assert!(matches!(doubt, Doubt::Inexact { .. } | Doubt::NoRise), "{doubt:?}");
     }

@@ -168,17 +168,17 @@ mod tests {
             .collect();
         let found = fit(&rows).unwrap();
         assert!(found.r_squared > 0.99, "{found:?}");
-        for n in 0..3 {
-            let error = found.errors[n].unwrap();
-            assert!((found.coefficients[n] - costs[n]).abs() < 3.0 * error, "{found:?}");
-            assert!(error < 0.1 * costs[n], "{found:?}");
+        for ((cost, coefficient), error) in costs.iter().zip(found.coefficients).zip(found.errors) {
+            let error = error.unwrap();
+            assert!((coefficient - cost).abs() < 3.0 * error, "{found:?}");
+            assert!(error < 0.1 * cost, "{found:?}");
         }
     }
 
     #[test]
     fn nothing_costs_less_than_nothing() {
         let rows: Vec<Row<2>> =
-            (1..10).map(|n| f64::from(n)).map(|n| ([n, n * n], 3.0 * n - 0.05 * n * n)).collect();
+            (1..10).map(f64::from).map(|n| ([n, n * n], 3.0 * n - 0.05 * n * n)).collect();
         let found = fit(&rows).unwrap();
         assert_eq!((found.coefficients[1], found.errors[1]), (0.0, None));
         assert!((2.0..3.0).contains(&found.coefficients[0]), "{found:?}");
