@@ -123,6 +123,15 @@ mod usage {
                  satellite, flood, slow-origin, origin-flap, memory-pressure, middlebox, long-fat, \
                  million-idle",
             ),
+            (
+                vec!["histograms", "--out", "d", "--in", "d", "--from", "noon"],
+                "invalid value 'noon' for '--from <TIME>': give a time as 2026-11-22T03:15:00Z \
+                 (UTC), or seconds since 1970",
+            ),
+            (
+                vec!["histograms", "--out", "d", "--to", "1"],
+                "the following required arguments were not provided: --in <DIR>",
+            ),
             (vec!["sim", "--seed", "-1"], "unexpected argument '-1' found"),
             (
                 vec!["sim", "--seed", "seven"],
@@ -135,6 +144,43 @@ mod usage {
         ] {
             let output = ringroad(&arguments).output().unwrap();
             assert_ends(&output, 2, &format!("ringroad: {said}; see ringroad --help\n"));
+        }
+    }
+}
+
+mod histograms {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_said_in_one_line() {
+        let out = tempfile::tempdir().unwrap();
+        let directory = out.path().to_str().unwrap();
+        for (source, said) in [
+            (
+                ["--socket", "/nonexistent.sock"],
+                "no engine answers at /nonexistent.sock; is one running, or is it at another \
+                 --socket?: No such file or directory (os error 2)"
+                    .to_owned(),
+            ),
+            (
+                ["--in", "/nonexistent"],
+                "cannot read /nonexistent; give the directory that telemetry.directory names: No \
+                 such file or directory (os error 2)"
+                    .to_owned(),
+            ),
+            (
+                ["--in", directory],
+                format!(
+                    "{directory} holds no recording (ringroad-*.hlog); give the directory that \
+                     telemetry.directory names"
+                ),
+            ),
+        ] {
+            let command = [&["histograms", "--out", directory], &source[..]].concat();
+            let output = ringroad(&command).output().unwrap();
+            assert_ends(&output, 1, &format!("ringroad: {said}\n"));
+            assert!(output.stdout.is_empty());
+            assert_eq!(out.path().read_dir().unwrap().count(), 0, "nothing is half done");
         }
     }
 }

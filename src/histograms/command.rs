@@ -229,6 +229,63 @@ impl Drop for NewFile {
 mod tests {
     use super::*;
 
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    fn summed(count: u64) -> Summed {
+        let mut recorded = Recorders::new();
+        recorded.record_n(Measure::Inside, 12_345, count);
+        recorded.record(Measure::Burst, 64);
+        let mut summed = Summed::new(1_795_317_300.0, 1_795_317_301.0);
+        for measure in [Measure::Inside, Measure::Burst] {
+            summed.add(measure, recorded.histogram(measure).unwrap()).unwrap();
+        }
+        summed
+    }
+
+    #[test]
+    fn files_take_the_place_of_older_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("tables");
+        for count in [3, 5] {
+            summed(count).write_files(&out).unwrap();
+            assert_eq!(names(&out).len(), 1 + Measure::ALL.len());
+            let table = fs::read_to_string(out.join("inside.hgrm")).unwrap();
+            assert!(table.contains(&format!("Total count    =            {count}]")), "{table}");
+            let log = fs::read_to_string(out.join("histograms.hlog")).unwrap();
+            assert_eq!(log.matches("Tag=").count(), 2, "{log}");
+        }
+    }
+
+    #[test]
+    fn where_one_file_cannot_be_written_all_stay_as_they_were() {
+        let directory = tempfile::tempdir().unwrap();
+        summed(3).write_files(directory.path()).unwrap();
+        let before = fs::read(directory.path().join("inside.hgrm")).unwrap();
+        // The last that is written.
+        let last = directory.path().join(".ring_depth_hand_over.hgrm.new");
+        fs::create_dir(&last).unwrap();
+        let error = format!("{:#}", summed(5).write_files(directory.path()).unwrap_err());
+        assert_eq!(error, format!("cannot write {}: Is a directory (os error 21)", last.display()));
+        assert_eq!(fs::read(directory.path().join("inside.hgrm")).unwrap(), before);
+        assert_eq!(names(directory.path()).len(), 1 + Measure::ALL.len() + 1, "and that directory");
+    }
+
+    #[test]
+    fn the_short_table_has_units() {
+        let text = summed(3).to_text();
+        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
+        let words = |name| line(name).split_whitespace().collect::<Vec<_>>();
+        assert_eq!(
+            words("inside "),
+            ["inside", "[µs]", "3", "12.3", "12.3", "12.3", "12.3", "12.3"]
+        );
+        assert_eq!(words("burst ")[1..4], ["[packets]", "1", "64"]);
+        assert_eq!(words("duration ")[2..], ["0", "-", "-", "-", "-", "-"]);
+    }
+
     #[test]
     fn times_are_read_as_people_write_them() {
         for text in ["1795317300", "1795317300.0", "2026-11-22T03:15:00Z", "2026-11-22 03:15:00"] {
