@@ -80,7 +80,7 @@ impl Reasons {
 /// Packets that came from clients, and that the engine has not seen: lost by the device, or for want of
 /// room in the ring of a worker that stood still.
 fn lost_inside(snapshot: &Snapshot) -> u64 {
-    let ledger = &snapshot.telemetry.ledger;
+    let ledger = &snapshot.ledger;
     snapshot.ports[CLIENTS].rx_dropped + ledger.dropped[DropReason::WorkerBehind as usize]
 }
 
