@@ -10,21 +10,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::stream;
 use ringroad_config::schema::{Metrics, SynCookies};
 use ringroad_engine::stage::monotonic;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::backend::ShieldHandle;
+use crate::capture::{Captures, Refusal, Request};
 use crate::connections::census::CensusTaker;
 use crate::connections::{Paths, listing};
 use crate::crew::Crew;
+use crate::events::Events;
 use crate::histograms::Histograms;
 use crate::keeper::{Counted, INTERVAL, Keeper};
 use crate::metrics;
@@ -45,6 +49,8 @@ pub(crate) struct Admin {
     refused: Mutex<Refused>,
     /// Of what is recorded on disk.
     recording: Option<Arc<Tally>>,
+    pub(crate) captures: Captures,
+    pub(crate) events: Events,
     paths: Paths,
     census: CensusTaker,
 }
@@ -55,6 +61,8 @@ impl Admin {
         shield: Box<dyn ShieldHandle>,
         names: Names,
         cookies: SynCookies,
+        captures: Captures,
+        events: Events,
         recording: Option<Arc<Tally>>,
     ) -> Self {
         let (services, ports) = (names.services.len(), names.ports.len());
@@ -68,6 +76,8 @@ impl Admin {
             key_since: AtomicU64::new(0),
             refused: Mutex::new(Refused::new()),
             recording,
+            captures,
+            events,
             census: CensusTaker::new(),
         }
     }
@@ -273,12 +283,38 @@ impl MetricsSocket {
 
 fn router(admin: Arc<Admin>) -> Router {
     Router::new()
+        .route("/capture", post(capture).delete(end_capture))
+        .route("/events", get(events))
         .route("/stats", get(stats))
         .route("/connections", get(listing::answer))
         .route("/histograms", get(histograms))
         .route("/refused", get(refused))
         .route("/metrics", get(prometheus))
         .with_state(admin)
+}
+
+/// The answer grows with the capture, and ends with it.
+async fn capture(State(admin): State<Arc<Admin>>, Json(request): Json<Request>) -> Response {
+    let session = match admin.captures.begin(&request).await {
+        Ok(session) => session,
+        Err(Refusal::Wrong(why)) => return (StatusCode::BAD_REQUEST, why).into_response(),
+        Err(Refusal::Busy) => {
+            let why = "a capture runs already; it ends when its reader does: try again then";
+            return (StatusCode::CONFLICT, why).into_response();
+        }
+        Err(Refusal::Failed(error)) => return unavailable(&error),
+    };
+    let pieces =
+        stream::unfold(session, async |mut session| Some((session.next().await?, session)));
+    ([(CONTENT_TYPE, "application/x-pcapng")], Body::from_stream(Box::pin(pieces))).into_response()
+}
+
+async fn end_capture(State(admin): State<Arc<Admin>>) {
+    admin.captures.end();
+}
+
+async fn events(State(admin): State<Arc<Admin>>) -> Response {
+    Json(admin.events.latest()).into_response()
 }
 
 async fn refused(State(admin): State<Arc<Admin>>) -> Response {

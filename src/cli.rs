@@ -7,7 +7,8 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    check, connections, doctor, histograms, lab, origin, refused, report, run, sim, stats, top,
+    capture, check, connections, doctor, events, histograms, lab, origin, refused, report, run,
+    sim, stats, top,
 };
 
 /// Exit code for a usage or a configuration that cannot be meant.
@@ -24,9 +25,11 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Capture(capture::Args),
     Check(check::Args),
     Connections(connections::Args),
     Doctor(doctor::Args),
+    Events(events::Args),
     Histograms(histograms::Args),
     Lab(lab::Args),
     Origin(origin::Args),
@@ -41,9 +44,11 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
+            Command::Capture(args) => capture::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Connections(args) => connections::run(&args),
             Command::Doctor(args) => doctor::run(&args),
+            Command::Events(args) => events::run(&args),
             Command::Histograms(args) => histograms::run(&args),
             Command::Lab(args) => lab::run(&args),
             Command::Origin(args) => origin::run(&args),

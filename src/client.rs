@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
@@ -44,18 +45,7 @@ fn runtime() -> Result<Runtime> {
 
 /// The body of a good answer.
 async fn request(socket: &Path, path: &str) -> Result<Incoming> {
-    let stream = UnixStream::connect(socket).await.with_context(|| {
-        format!(
-            "no engine answers at {}; is one running, or is it at another --socket?",
-            socket.display()
-        )
-    })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let request =
-        hyper::Request::get(path).header("host", "ringroad").body(Empty::<Bytes>::new())?;
-    let response = sender.send_request(request).await?;
+    let response = ask(socket, Method::GET, path, Bytes::new()).await?;
     let status = response.status();
     let body = response.into_body();
     if !status.is_success() {
@@ -65,4 +55,29 @@ async fn request(socket: &Path, path: &str) -> Result<Incoming> {
         bail!("the engine at {} answered {status}: {}", socket.display(), reason.trim_end());
     }
     Ok(body)
+}
+
+/// The answer of the engine behind `socket`, whose body may still be on its way.
+pub(crate) async fn ask(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> Result<Response<Incoming>> {
+    let stream = UnixStream::connect(socket).await.with_context(|| {
+        format!(
+            "no engine answers at {}; is one running, or is it at another --socket?",
+            socket.display()
+        )
+    })?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request = hyper::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "ringroad")
+        .header("content-type", "application/json")
+        .body(Full::new(body))?;
+    Ok(sender.send_request(request).await?)
 }

@@ -7,11 +7,14 @@ use anyhow::{Context, Result, bail};
 use ringroad_engine::kernel::Routes;
 use ringroad_engine::stage::{Command, Commands, Page, monotonic};
 use ringroad_engine::telemetry::Snapshot;
+use ringroad_engine::telemetry::capture::Tap;
+use ringroad_engine::telemetry::events::{EventReader, events};
 use tokio::sync::Mutex;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cores::CorePlan;
+use crate::events::{Events, Happening};
 
 /// See the module. There is at least one.
 #[derive(Clone, Debug)]
@@ -101,8 +104,42 @@ impl Crew {
         }
     }
 
-    /// Says when a thread stands still and when it turns again; never ends.
-    pub(crate) async fn watch(&self, limit: Duration) {
+    /// Gives each thread a tap to capture packets with, in their order.
+    pub(crate) async fn tap(&self, taps: Vec<Box<Tap>>) {
+        for (member, tap) in self.members.iter().zip(taps) {
+            let (reply, _) = oneshot::channel();
+            tell(&member.commands, Command::Capture(Some(tap), reply)).await;
+        }
+    }
+
+    /// Takes the taps back from all threads, and frees their memory here. One that hangs keeps its own, and
+    /// captures nothing with it once the reader is gone.
+    pub(crate) async fn untap(&self) {
+        let mut answers = Vec::with_capacity(self.members.len());
+        for member in self.members.iter() {
+            let (reply, answer) = oneshot::channel();
+            tell(&member.commands, Command::Capture(None, reply)).await;
+            answers.push(answer);
+        }
+        let until = Instant::now() + ANSWER_MAX;
+        for answer in answers {
+            drop(timeout_at(until, answer).await);
+        }
+    }
+
+    /// Has each thread tell its events by an end of its own.
+    pub(crate) async fn listen(&self) -> Vec<EventReader> {
+        let mut readers = Vec::with_capacity(self.members.len());
+        for member in self.members.iter() {
+            let (teller, reader) = events();
+            tell(&member.commands, Command::Events(teller)).await;
+            readers.push(reader);
+        }
+        readers
+    }
+
+    /// Tells when a thread stands still and when it turns again; never ends.
+    pub(crate) async fn watch(&self, limit: Duration, events: &Events) {
         let mut stands = vec![false; self.members.len()];
         loop {
             sleep(WATCH_INTERVAL).await;
@@ -111,11 +148,16 @@ impl Crew {
                 let silent = now.since(commands.last_beat());
                 let still = silent > limit.max(WATCH_INTERVAL);
                 match (still, *stands) {
-                    (true, false) => tracing::error!(
-                        "{name} has not turned for {silent:?}; its new connections are left to \
-                         Linux until it does"
-                    ),
-                    (false, true) => tracing::warn!("{name} turns again"),
+                    (true, false) => events.tell(Happening::new(
+                        "watchdog",
+                        format!(
+                            "{name} has not turned for {silent:?}; its new connections are left \
+                             to Linux until it does"
+                        ),
+                    )),
+                    (false, true) => {
+                        events.tell(Happening::new("watchdog_over", format!("{name} turns again")));
+                    }
                     _ => {}
                 }
                 *stands = still;

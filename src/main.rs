@@ -4,6 +4,7 @@
 
 mod admin;
 mod backend;
+mod capture;
 mod check;
 mod cli;
 mod client;
@@ -12,11 +13,13 @@ mod cookies;
 mod cores;
 mod crew;
 mod doctor;
+mod events;
 mod histograms;
 mod keeper;
 mod lab;
 mod metrics;
 mod origin;
+mod pcapng;
 mod plan;
 mod polling;
 mod privileges;

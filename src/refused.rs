@@ -1,8 +1,6 @@
 //! What the shield refuses, as people can look at it: the latest samples, who sends most of them,
 //! and the command that writes them down.
 
-mod pcapng;
-
 use std::collections::VecDeque;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,11 +9,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use ipnet::IpNet;
+use ringroad_ebpf::limits::SAMPLE_OCTETS_MAX;
 use ringroad_ebpf::{Sample, Verdict};
 use ringroad_engine::telemetry::SpaceSaving;
+use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::{EtherType, EthernetHeader, TAG_LEN};
 
 use crate::client;
+use crate::pcapng::{Direction, Packet, Pcapng};
 use crate::stats::{Names, Source};
 
 /// What is kept of the samples.
@@ -70,8 +71,26 @@ impl Refused {
 
     /// The latest samples as a capture file.
     pub(crate) fn to_pcapng(&self, names: &Names) -> Result<Vec<u8>> {
-        pcapng::write(self.latest.iter(), names)
+        let mut file = Pcapng::new(&names.ports, SAMPLE_OCTETS_MAX as u32)?;
+        for sample in &self.latest {
+            file.add(Packet {
+                port: sample.port_index,
+                at: Instant::from_nanos(sample.at_ns),
+                octets: sample.head(),
+                original_len: sample.octets,
+                direction: Direction::Inbound,
+                comment: comment(sample, names),
+            })?;
+        }
+        Ok(file.take())
     }
+}
+
+/// Verdict and service.
+fn comment(sample: &Sample, names: &Names) -> String {
+    let verdict = sample.verdict.name();
+    let service = sample.service_index.and_then(|index| names.services.get(index as usize));
+    service.map_or(verdict.to_owned(), |service| format!("{verdict}, service {service}"))
 }
 
 /// The prefix of one host, or of one host's network, that a packet says it comes from.

@@ -27,15 +27,17 @@ use crate::backend::af_xdp::AfXdpBackend;
 use crate::backend::dpdk;
 #[cfg(feature = "dpdk")]
 use crate::backend::dpdk::DpdkBackend;
+use crate::capture::Captures;
 use crate::cli::EXIT_USAGE;
 use crate::cookies::Cookies;
 use crate::cores::CorePlan;
 use crate::crew::Crew;
+use crate::events::Events;
 use crate::plan::Plan;
 use crate::polling::{Parts, Polling, Posts};
 use crate::recording::{Recorder, Writer};
 use crate::stats::{Names, Stats};
-use crate::{cookies, cores, secret};
+use crate::{cookies, cores, events, secret};
 
 /// Run the engine in the foreground
 ///
@@ -62,7 +64,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         eprintln!("ringroad: {error}");
         return Ok(ExitCode::from(EXIT_USAGE));
     }
-    start_log();
+    if let Err(error) = start_log() {
+        eprintln!("ringroad: {error}");
+        return Ok(ExitCode::from(EXIT_USAGE));
+    }
     let plan = CorePlan::new(&config, &cores::usable())?;
     tracing::info!("{}", plan.why);
     cores::warn_of_concerns(&config);
@@ -87,11 +92,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Warnings and errors go to standard error; `RINGROAD_LOG` asks for more or less.
-fn start_log() {
+/// Warnings and errors go to standard error; `RINGROAD_LOG` asks for more or less, and
+/// `RINGROAD_LOG_FORMAT` for lines of JSON.
+fn start_log() -> Result<()> {
     let filter =
         EnvFilter::try_from_env("RINGROAD_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match std::env::var("RINGROAD_LOG_FORMAT").as_deref() {
+        Err(_) | Ok("" | "text") => log.init(),
+        Ok("json") => log.json().flatten_event(true).init(),
+        Ok(other) => bail!("RINGROAD_LOG_FORMAT: {other:?} is no format; text or json"),
+    }
+    Ok(())
 }
 
 async fn serve<B: Backend>(
@@ -175,7 +187,11 @@ async fn serve<B: Backend>(
     let mut polling = Polling::start(posts, parts, &plan)?;
 
     let tally = writer.as_ref().map(Writer::tally);
-    let admin = Admin::new(crew.clone(), shield, names, config.shield.syn_cookies, tally);
+    let listening = plan.services.iter().map(|service| &service.listen[..]);
+    let captures = Captures::new(crew.clone(), names.clone(), listening, plan.mtu());
+    let events = Events::new(plan.services.iter().map(events::Names::of).collect());
+    let mode = config.shield.syn_cookies;
+    let admin = Admin::new(crew.clone(), shield, names, mode, captures, events, tally);
     if cookies.is_some() {
         admin.set_key_since(Cookies::keys_since());
     }
@@ -201,7 +217,8 @@ async fn serve<B: Backend>(
         _ = admin.keep_paths() => false,
         _ = admin.take_census() => false,
         _ = admin.keep() => false,
-        _ = crew.watch(config.engine.heartbeat_limit) => false,
+        _ = crew.watch(config.engine.heartbeat_limit, &admin.events) => false,
+        _ = admin.events.attend(&admin) => false,
     };
     if !died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);

@@ -25,22 +25,36 @@ static __always_inline struct bpf_sock *find_socket(PACKET *ctx, const struct fl
 }
 
 /*
- * Whether a listener would have a SYN of this flow, and nothing that is there already. By itself,
- * away from what every packet runs through.
+ * The state of what Linux has for a segment of this flow; zero, if it has nothing. By itself, away from
+ * what every packet runs through.
  */
-__noinline int kernel_listens(PACKET *ctx, const struct flow_key *flow)
+__noinline int kernel_state(PACKET *ctx, const struct flow_key *flow)
 {
 	struct bpf_sock *found;
-	int listens;
+	int state;
 
 	if (!flow)
 		return 0;
 	found = find_socket(ctx, flow);
 	if (!found)
 		return 0;
-	listens = found->state == BPF_TCP_LISTEN;
+	state = found->state;
 	bpf_sk_release(found);
-	return listens;
+	return state;
+}
+
+/* Whether a listener would have a SYN of this flow, and nothing that is there already. */
+static __always_inline int kernel_listens(PACKET *ctx, const struct flow_key *flow)
+{
+	return kernel_state(ctx, flow) == BPF_TCP_LISTEN;
+}
+
+/* Whether Linux has a connection of this flow that may still have something to say. */
+static __always_inline int kernel_has(PACKET *ctx, const struct flow_key *flow)
+{
+	int state = kernel_state(ctx, flow);
+
+	return state && state != BPF_TCP_LISTEN && state != BPF_TCP_TIME_WAIT;
 }
 
 #endif

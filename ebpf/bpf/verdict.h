@@ -135,6 +135,24 @@ static __always_inline enum verdict fall_open(struct control *control, const str
 	return why;
 }
 
+/*
+ * Whether a connection between the ends of a SYN was given to the kernel and is still there: then it is
+ * the kernel that says what becomes of it (RFC 5961 section 4), whoever has sent the SYN. One that has
+ * ended makes room for the engine's. Who was given none costs no question.
+ */
+static __always_inline int remains_kernels(struct xdp_md *ctx, struct control *control,
+					   const struct flow_key *flow)
+{
+	if (!bpf_map_lookup_elem(&kernel_flows, flow))
+		return 0;
+	if (kernel_has(ctx, flow)) {
+		kernel_flow_seen(control);
+		return 1;
+	}
+	bpf_map_delete_elem(&kernel_flows, flow);
+	return 0;
+}
+
 static __always_inline enum verdict to_engine(__u32 socket, int *action)
 {
 	*action = bpf_redirect_map(&xsks, socket, XDP_PASS);
@@ -188,9 +206,8 @@ static __always_inline enum verdict new_connection(struct xdp_md *ctx, struct co
 			return VERDICT_ANSWERED;
 		return fall_open(control, flow, service_index, why);
 	}
-	/* An earlier connection with these addresses and ports may have been the kernel's. */
-	if (kernel_flows_live(control, heartbeat))
-		bpf_map_delete_elem(&kernel_flows, flow);
+	if (kernel_flows_live(control, heartbeat) && remains_kernels(ctx, control, flow))
+		return VERDICT_KERNEL_FLOW;
 	count_new_connection(control, socket);
 	return answers ? VERDICT_ANSWERED : to_engine(socket, action);
 }

@@ -7,7 +7,7 @@
 //! Linux is asked to resolve ([`Resolver`]); this room never sends ARP or NDP of its own.
 //!
 //! Also here: keeping Linux off the ports that we connect from ([`ReservedPorts`], [`clashes`]),
-//! the connections that Linux itself serves ([`connections`]),
+//! the connections that Linux itself serves ([`connections`], [`SocketLookup`]),
 //! and finding an interface by its name ([`interface`]), its queues ([`receive_queues`]), how packets
 //! are spread over them ([`receive_side_scaling`]), its offloads ([`offloads`]) and what it can do with
 //! XDP ([`xdp_support`]).
@@ -36,6 +36,7 @@ mod route;
 mod routes;
 mod rss;
 mod simulated;
+mod socket_lookup;
 mod sockets;
 #[cfg(test)]
 mod tests;
@@ -50,5 +51,6 @@ pub use reserved_ports::{Clash, ReservedPorts, ReservedPortsError, clashes};
 pub use routes::{NoPath, Path, Routes};
 pub use rss::receive_side_scaling;
 pub use simulated::{Neighbour, RouteMetrics, SimulatedHost};
+pub use socket_lookup::SocketLookup;
 pub use sockets::{KernelConnection, connections};
 pub use watcher::{KernelError, Resolver, Watcher, read_once};

@@ -318,6 +318,16 @@ pub const KERNEL_CONNECTIONS_PER_SECOND: u32 = 30_000;
 /// All else: 120 Mbit/s of full packets to what listens in Linux.
 pub const KERNEL_REST_PER_SECOND: u32 = 10_000;
 
+/// How long a segment of no connection may wait for its worker, on a core of its own. A core that does not
+/// turn is given nothing new after a tenth of a second (`engine.heartbeat_limit`), while a client waits
+/// for a second before it sends its SYN again (RFC 6298 §2): to Linux, which has the connection then.
+pub const UNKNOWN_WAIT_MAX: Duration = Duration::from_millis(100);
+
+/// Questions per second to Linux whether it has a connection still, which take two system calls each: a
+/// fiftieth of a core. Only who sends SYNs between the ends of Linux's connections makes it so many; what
+/// is beyond is taken for Linux's.
+pub const KERNEL_QUESTIONS_PER_SECOND: u32 = 10_000;
+
 /// How long a class that was quiet may exceed its rate, by as much as it would have had in this
 /// time.
 pub const KERNEL_PATH_BURST: Duration = Duration::from_millis(50);
@@ -471,6 +481,22 @@ pub const SOURCES_COUNTED: usize = 512;
 
 /// How often the core with the devices looks how its workers are.
 pub const WORKERS_LOOK: Duration = Duration::from_millis(1);
+
+/// Alternatives of a capture's filter, and tests in each of them. A longer one is refused, and can be two
+/// captures.
+pub const CAPTURE_ALTERNATIVES_MAX: usize = 16;
+pub const CAPTURE_TESTS_MAX: usize = 8;
+
+/// Handshakes with an origin that fail in a row before it counts as down.
+pub const ORIGIN_DOWN_AFTER: u32 = 3;
+
+/// Events of one kind that a worker tells in one [`EVENTS_WINDOW`]; of the others it tells how many they were.
+pub const EVENTS_PER_WINDOW: u32 = 5;
+pub const EVENTS_WINDOW: Duration = Duration::from_secs(5);
+
+/// Events of a worker that wait for their reader: all that it tells in some windows. Further ones count as held
+/// back.
+pub const EVENTS_MAX: usize = 64;
 
 const _: () = assert!(RTO_MIN.as_micros() <= RTO_INITIAL.as_micros());
 const _: () = assert!(RTO_INITIAL.as_micros() < RTO_MAX.as_micros());

@@ -28,6 +28,7 @@ pub mod cookie;
 mod kernel_flows;
 mod kernel_path;
 mod limits;
+mod linux;
 mod lists;
 mod parse;
 mod recent;
@@ -39,6 +40,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use class::Class;
 pub use kernel_path::{KernelPath, KernelPathCounts, Rates};
+pub use linux::LinuxSockets;
 use ringroad_ebpf::{
     CookieMode, CookieService, EgressRange, Known, KnownFlows, Lists, ProvenSources, RateLimits,
     Sample, ServiceAddress, ShieldCounters, Verdict,
@@ -49,6 +51,7 @@ use self::answer::Answer;
 use self::cookie::Keys;
 use self::kernel_flows::KernelFlows;
 use self::limits::Limits;
+use self::linux::Linux;
 use self::lists::{ListMaps, Listed};
 use self::parse::{NoSegment, RST, Segment};
 use self::samples::Sampler;
@@ -113,6 +116,7 @@ pub struct Twin {
     lists: ListMaps,
     limits: Option<Limits>,
     kernel_flows: KernelFlows,
+    linux: Linux,
     known_flows: KnownFlows,
     proven_flows: ProvenFlows,
     cookie_keys: Keys,
@@ -183,6 +187,7 @@ impl Twin {
             limits: (settings.limits.as_ref())
                 .map(|(limits, proven)| Limits::new(limits, proven.clone())),
             kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, secret),
+            linux: Linux::unknown(),
             known_flows: settings.known_flows.clone(),
             proven_flows: ProvenFlows::new(secret),
             cookie_keys: Keys { slots: [[0; 16]; 2], current: 0 },
@@ -272,6 +277,12 @@ impl Twin {
     /// Changes who is denied and who is allowed. Takes memory: for between two bursts.
     pub fn set_lists(&mut self, lists: &Lists) {
         self.lists = ListMaps::new(lists);
+    }
+
+    /// Whom to ask for the connections that Linux has. Unless this is said, each SYN opens a new
+    /// connection, whatever Linux has between its ends.
+    pub fn ask_linux(&mut self, sockets: Box<dyn LinuxSockets>) {
+        self.linux.ask(sockets);
     }
 
     /// A connection that Linux had before the start stays Linux's, as if it had been given its SYN.
@@ -411,6 +422,20 @@ impl Twin {
         Verdict::NotAccepting
     }
 
+    /// Whether a connection between the ends of a SYN was given to Linux and is still there: then it is
+    /// Linux that says what becomes of it (RFC 5961 §4), whoever has sent the SYN. One that has ended
+    /// makes room for the engine's.
+    fn remains_linuxs(&mut self, now: Instant, port: u8, flow: &FlowKey) -> bool {
+        if !self.kernel_flows.has(port, flow) {
+            return false;
+        }
+        if self.linux.has(now, flow) {
+            return self.kernel_flows.contains(now, port, flow);
+        }
+        self.kernel_flows.remove(port, flow);
+        false
+    }
+
     #[inline]
     fn known(&self, port: u8, flow: &FlowKey) -> Known {
         self.known_flows.find(port.into(), &flow.to_octets())
@@ -462,9 +487,8 @@ impl Twin {
         if !self.services[service].accepting {
             return self.fall_open(now, port, segment.flow(), service);
         }
-        // An earlier connection with these addresses and ports may have been Linux's.
-        if self.kernel_flows.are_live(now) {
-            self.kernel_flows.remove(port, &segment.flow());
+        if self.kernel_flows.are_live(now) && self.remains_linuxs(now, port, &segment.flow()) {
+            return Verdict::KernelFlow;
         }
         self.new_connections += 1;
         let cookies = &self.services[service].cookies;

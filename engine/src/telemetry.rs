@@ -4,6 +4,8 @@
 //! reader sends a [`Snapshot`] of its own to the worker, which fills it between two bursts: what is read
 //! is of one instant, so the ledger balances in every snapshot, also under load.
 
+pub mod capture;
+pub mod events;
 mod ledger;
 mod measures;
 mod quality;

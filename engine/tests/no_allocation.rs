@@ -10,12 +10,15 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use ringroad_engine::limits::SOURCES_COUNTED;
 use ringroad_engine::shield::Rates;
-use ringroad_engine::stage::{Gate, Page, Wanted, Worker};
+use ringroad_engine::stage::{Command, Gate, Page, Wanted, Worker};
 use ringroad_engine::tcp::Keepalive;
+use ringroad_engine::telemetry::capture::{self, Filter, Points, tap};
 use ringroad_engine::telemetry::{Source, Sources};
 use ringroad_simulation::appliance::apps::{echo, idle, respond, send};
 use ringroad_simulation::appliance::cookies;
@@ -23,6 +26,7 @@ use ringroad_simulation::appliance::peer::{self, Settings};
 use ringroad_simulation::appliance::rig::{
     CLIENTS, Ended, Listener, Plan, Wire, World, address, ms, origin, pattern, secs, seed,
 };
+use tokio::sync::oneshot;
 
 /// The system's allocator, with a count of the calls that a thread makes while it wants to know.
 struct Counting;
@@ -210,6 +214,31 @@ fn nor_does_one_that_hands_linux_its_own() {
     assert!(ended.service.fell_back > 100, "{:?}", ended.service);
     let path = ended.kernel_paths[CLIENTS];
     assert!(path.limited > 100 && path.to_kernel > 1_000 && path.from_kernel > 1_000, "{path:?}");
+}
+
+#[test]
+fn nor_does_one_whose_packets_are_captured() {
+    let wanted = capture::Wanted {
+        filter: Filter::ALL,
+        points: Points { rx: true, tx: true, drop: true },
+        snaplen: 2048,
+        listening: HashMap::new(),
+    };
+    let (tap, mut reader) = tap(Arc::new(wanted), 2, 1024);
+    let mut world = World::new(plan());
+    let (reply, _) = oneshot::channel();
+    let commands = world.edge.commands()[0].clone();
+    commands.send(Command::Capture(Some(tap), reply)).expect("room for a command");
+    world.edge.obey();
+    let mut taken = 0;
+    assert_no_calls(world, |_, _| {
+        while let Some(captured) = reader.take() {
+            taken += 1;
+            reader.give_back(captured);
+        }
+    });
+    let lost: u64 = reader.counts().map(|counts| counts.lost).sum();
+    assert!(taken > 10_000 && lost > 0, "{taken} taken, {lost} lost");
 }
 
 #[test]

@@ -25,6 +25,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use ringroad_ebpf::{Lists, RateLimit, RateLimits, ShieldSettings, Verdict};
 use ringroad_engine::flow::FlowKey;
+use ringroad_engine::kernel::SocketLookup;
 use ringroad_engine::random::Random;
 use ringroad_engine::shield::cookie::{self, Keys};
 use ringroad_engine::wire::packet::{self, Transport};
@@ -35,7 +36,7 @@ use packets::{
     ACK, CWR, ECE, ICMPV4, ICMPV6, SYN, TCP, ethernet, extension, icmp, ip, ipv4, ipv6, segment,
     tagged, tcp,
 };
-use rig::{in_namespace, settings};
+use rig::{LinuxConnection, in_namespace, settings};
 use traffic::{
     LOCAL_V4, LOCAL_V6, MODES, USUAL, acknowledgment, any_new_connection, at, damaged, ends,
     ends_of, icmp_about, pick, plausible,
@@ -336,6 +337,32 @@ fn what_linux_had_before_is_its_own_to_both() {
         both.know(service, client);
         assert_eq!(both.verdict("data", &data), Verdict::ToEngine);
         assert_eq!(both.verdict("its SYN once more", &syn), Verdict::ToEngine);
+        both.finish();
+    });
+}
+
+/// Real connections, of which the program asks from within Linux and the twin from without.
+#[test]
+fn a_connection_that_linux_still_has_is_its_own_to_both() {
+    in_namespace(|| {
+        let mut both = Both::new();
+        both.twin.ask_linux(Box::new(SocketLookup::open().expect("a Linux that answers")));
+        for (client, service) in
+            [(at("192.0.2.7:51234"), at(LOCAL_V4[0])), (at("[2001:db8::7]:51234"), at(LOCAL_V6[0]))]
+        {
+            let [syn, data] = [SYN, ACK].map(|flags| segment(client, service, flags, 0));
+            both.set_accepting(0, false);
+            assert_eq!(both.verdict("left to Linux", &syn), Verdict::NotAccepting);
+            both.set_accepting(0, true);
+            let linux = LinuxConnection::between(service, client);
+            assert_eq!(both.verdict("its SYN once more", &syn), Verdict::KernelFlow);
+            assert_eq!(both.verdict("data", &data), Verdict::KernelFlow);
+            drop(linux.client);
+            assert_eq!(both.verdict("a SYN, half closed", &syn), Verdict::KernelFlow);
+            drop(linux.server);
+            assert_eq!(both.verdict("the same ports again", &syn), Verdict::Answered);
+            assert_eq!(both.verdict("data", &data), Verdict::Unknown);
+        }
         both.finish();
     });
 }

@@ -3,7 +3,7 @@
 //!
 //! [`packet`] is how hosts write and read packets, [`peer`] one connection of a host and [`apps`]
 //! what a host does with it, [`ecn`] its ECN, [`cookies`] a shield that answers for the engine.
-//! [`side`] has all hosts of one side, [`rig`] joins them: hosts, devices, the engine and a clock
+//! [`side`] has all hosts of one side, [`linux`] what is known of those that stand for Linux, [`rig`] joins them: hosts, devices, the engine and a clock
 //! that jumps.
 
 #![expect(missing_debug_implementations, reason = "hosts hold closures")]
@@ -12,6 +12,7 @@ pub mod apps;
 pub mod cookies;
 pub mod ecn;
 pub mod edge;
+pub mod linux;
 pub mod packet;
 pub mod peer;
 pub mod rig;

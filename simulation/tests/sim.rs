@@ -41,17 +41,12 @@ fn what_was_found_once_is_not_there_again() {
     }
 }
 
-/// One seed in some ninety still finds a reset behind a cookie that nobody has accounted for: until it
-/// is, what is found is told and does not fail a change that has nothing to do with it.
 #[test]
-fn a_fresh_run_is_played() {
+fn a_fresh_run_holds() {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is set");
     let seed = u64::from(since.subsec_nanos());
-    let again = format!("ringroad sim --scenario mixed --seed {seed}");
-    match run(&Scenario::Mixed.case(seed), &Watch::default()) {
-        Ok(_) => eprintln!("\na fresh run holds: {again}"),
-        Err(failure) => eprintln!("\nSKIP a fresh run found something ({again}): {failure}"),
-    }
+    eprintln!("\na fresh run: ringroad sim --scenario mixed --seed {seed}");
+    play(&Scenario::Mixed.case(seed));
 }
 
 #[test]

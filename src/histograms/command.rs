@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// A time, since 1970 [s].
-fn time(text: &str) -> Result<f64, String> {
+pub(crate) fn time(text: &str) -> Result<f64, String> {
     if let Ok(seconds) = text.parse::<f64>()
         && seconds.is_finite()
     {

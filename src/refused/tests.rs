@@ -91,7 +91,12 @@ fn a_capture_says_why_each_packet_was_refused() {
     let [.., limited, flags] = &packets[..] else { panic!("{} packets", packets.len()) };
     assert_eq!((limited.interface_id, limited.original_len as usize), (1, long.len()));
     assert_eq!(&limited.data[..], &long[..128]);
-    let comment = |text: &str| vec![EnhancedPacketOption::Comment(text.to_owned().into())];
+    let comment = |text: &str| {
+        vec![
+            EnhancedPacketOption::Comment(text.to_owned().into()),
+            EnhancedPacketOption::Flags(Direction::Inbound as u32),
+        ]
+    };
     assert_eq!(limited.options, comment("rate_limited, service web"));
     assert_eq!(flags.options, comment("bad_flags"));
     let now = std::time::UNIX_EPOCH.elapsed().unwrap();

@@ -3,12 +3,13 @@
 #![allow(unsafe_code, reason = "AF_XDP sockets are made with libc")]
 
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd as _, FromRawFd as _, OwnedFd};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect};
 use nix::time::{ClockId, clock_gettime};
 use ringroad_ebpf::{
     AttachMode, Control, CookieService, EgressRange, FLOW_OCTETS, PortSettings, ServiceAddress,
@@ -81,6 +82,32 @@ pub(crate) fn socket() -> OwnedFd {
     assert!(fd >= 0, "AF_XDP socket: {}", std::io::Error::last_os_error());
     // SAFETY: `fd` is open, and nobody else's.
     unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// A connection that Linux has with itself, over the loopback of the namespace: both of its ends.
+pub(crate) struct LinuxConnection {
+    pub(crate) client: OwnedFd,
+    pub(crate) server: TcpStream,
+}
+
+impl LinuxConnection {
+    pub(crate) fn between(service: SocketAddr, client: SocketAddr) -> Self {
+        ip_command("link set lo up");
+        for address in [service.ip(), client.ip()] {
+            let (bits, nodad) = if address.is_ipv4() { (32, "") } else { (128, " nodad") };
+            ip_command(&format!("addr replace {address}/{bits} dev lo{nodad}"));
+        }
+        let listener = TcpListener::bind(service).expect("listen");
+        let [from, to] = [client, service].map(SockaddrStorage::from);
+        let family = if client.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let client = nix::sys::socket::socket(family, SockType::Stream, flags, None);
+        let client = client.expect("a socket");
+        bind(client.as_raw_fd(), &from).expect("the client's address");
+        connect(client.as_raw_fd(), &to).expect("connect");
+        let (server, _) = listener.accept().expect("the connection");
+        LinuxConnection { client, server }
+    }
 }
 
 pub(crate) fn now_ns() -> u64 {

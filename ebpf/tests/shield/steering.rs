@@ -8,8 +8,8 @@ use ringroad_ebpf::{Shield, ShieldError, ShieldSettings, Verdict};
 
 use crate::packets::{ACK, ICMPV4, RST, SYN, TCP, ethernet, icmp, ip, segment, tcp};
 use crate::rig::{
-    HEARTBEAT_LIMIT, Rig, XDP_PASS, XDP_REDIRECT, egress, in_namespace, now_ns, service, settings,
-    socket, veth_pair,
+    HEARTBEAT_LIMIT, LinuxConnection, Rig, XDP_PASS, XDP_REDIRECT, egress, in_namespace, now_ns,
+    service, settings, socket, veth_pair,
 };
 
 fn client(port: u16) -> SocketAddr {
@@ -98,6 +98,35 @@ fn what_linux_had_before_stays_its_own() {
         assert_eq!(rig.verdict(&syn(1)), Verdict::ToEngine, "the same ports again");
         assert_eq!(rig.control.fell_back(0), 0, "nothing fell back");
         assert!(rig.shield.keep_with_kernel(1, web(), client(1)).is_err(), "no such port");
+    });
+}
+
+/// Anybody may have sent it, as nobody has looked at its number.
+#[test]
+fn a_syn_between_the_ends_of_a_connection_that_linux_has_is_linuxs() {
+    in_namespace(|| {
+        let rig = Rig::new();
+        let six = |port| SocketAddr::new("fd00:1::2".parse().unwrap(), port);
+        let web_six = SocketAddr::new("fd00:1::1".parse().unwrap(), 80);
+        for (service, client) in [(web(), client as fn(u16) -> _), (web_six, six)] {
+            let packet = |port, flags| segment(client(port), service, flags, 0);
+            rig.control.set_accepting(0, 0, false);
+            assert_eq!(rig.verdict(&packet(1, SYN)), Verdict::NotAccepting);
+            assert_eq!(rig.verdict(&packet(2, SYN)), Verdict::NotAccepting);
+            let linux = LinuxConnection::between(service, client(1));
+            rig.control.set_accepting(0, 0, true);
+            assert_eq!(rig.verdict(&packet(1, SYN)), Verdict::KernelFlow);
+            assert_eq!(rig.verdict(&packet(1, ACK)), Verdict::KernelFlow, "as before");
+            assert_eq!(rig.verdict(&packet(2, SYN)), Verdict::ToEngine, "Linux had it refused");
+            drop(linux.server);
+            assert_eq!(rig.verdict(&packet(1, SYN)), Verdict::KernelFlow, "half closed");
+            drop(linux.client);
+            assert_eq!(rig.verdict(&packet(1, SYN)), Verdict::ToEngine, "in TIME-WAIT");
+            assert_eq!(rig.verdict(&packet(1, ACK)), Verdict::Unknown);
+            assert_eq!(rig.shield.kernel_flow_count(), 0);
+            let _unasked = LinuxConnection::between(service, client(3));
+            assert_eq!(rig.verdict(&packet(3, SYN)), Verdict::ToEngine, "it was not left to Linux");
+        }
     });
 }
 

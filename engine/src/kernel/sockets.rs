@@ -26,6 +26,15 @@ impl State {
     const CLOSED: State = State(7);
     const LISTEN: State = State(10);
 
+    pub(super) fn of(number: u8) -> Self {
+        State(number)
+    }
+
+    /// Of a connection; one in TIME-WAIT has nothing left to say.
+    pub(super) fn is_connected(self) -> bool {
+        ![State::LISTEN, State::CLOSED, State::TIME_WAIT].contains(&self)
+    }
+
     /// As `ss` calls it.
     pub(super) fn name(self) -> &'static str {
         match self.0 {
@@ -53,8 +62,8 @@ pub struct KernelConnection {
     pub remote: SocketAddr,
 }
 
-/// The connections that Linux has from those local addresses and ports that `wanted` says yes to.
-/// Those in TIME-WAIT are left out: they have nothing left to say.
+/// The connections that Linux has from those local addresses and ports that `wanted` says yes to, but
+/// for those in TIME-WAIT.
 pub fn connections(wanted: impl Fn(SocketAddr) -> bool) -> io::Result<Vec<KernelConnection>> {
     connections_in(&TABLES.map(Path::new), wanted)
 }
@@ -65,7 +74,7 @@ fn connections_in(
 ) -> io::Result<Vec<KernelConnection>> {
     let mut connections = Vec::new();
     each(tables, |Socket { local, remote, state }| {
-        if ![State::LISTEN, State::CLOSED, State::TIME_WAIT].contains(&state) && wanted(local) {
+        if state.is_connected() && wanted(local) {
             connections.push(KernelConnection { local, remote });
         }
         ControlFlow::Continue(())

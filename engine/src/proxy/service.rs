@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringroad_ebpf::{CookieMode, CookieService};
 
 use super::proxy_protocol::Version;
-use super::{FastOpens, Side, SourcePorts};
+use super::{FastOpens, Health, Side, SourcePorts};
 use crate::flow::{FlowHasher, Owner};
 use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::{EcnPolicy, LegSettings};
@@ -92,6 +92,7 @@ pub struct Origin {
     /// The MSS it offered last [octets]; what clients are offered follows it, so that their
     /// segments fit and need no copying.
     pub mss: u16,
+    pub health: Health,
     /// What was seen of the way to it.
     pub path: PathSums,
 }
@@ -108,6 +109,7 @@ impl Service {
                 seed ^ index as u64,
             ),
             mss: u16::MAX,
+            health: Health::default(),
             path: PathSums::default(),
         });
         let origins = origins.collect();

@@ -27,9 +27,15 @@ impl KernelFlows {
         self.seen_at.is_some_and(|seen_at| now.since(seen_at) < KERNEL_FLOW_MEMORY)
     }
 
+    /// Whether a connection was given to Linux, and is not known to have ended.
+    #[inline]
+    pub(super) fn has(&self, port: u8, key: &FlowKey) -> bool {
+        self.flows.get(key).is_some_and(|ports| ports & bit(port) != 0)
+    }
+
     /// Whether a connection is Linux's; if so, it was used now.
     pub(super) fn contains(&mut self, now: Instant, port: u8, key: &FlowKey) -> bool {
-        let found = self.flows.get(key).is_some_and(|ports| ports & bit(port) != 0);
+        let found = self.has(port, key);
         if found {
             self.seen_at = Some(now);
             self.flows.use_or_add(key);

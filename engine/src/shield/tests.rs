@@ -1,13 +1,15 @@
 //! Where new connections go and that each stays there; what crosses to Linux and back. That single
 //! packets are judged as by the XDP program is shown in `tests/twin.rs`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ringroad_ebpf::{FingerprintKey, RateLimit};
 
 use super::*;
 use crate::frame::{Burst, FramePool};
-use crate::limits::{BURST, KERNEL_FLOW_MEMORY, KERNEL_LOOK_INTERVAL};
+use crate::limits::{BURST, KERNEL_FLOW_MEMORY, KERNEL_LOOK_INTERVAL, KERNEL_QUESTIONS_PER_SECOND};
 use crate::port::sim::{self, SimPeer, SimPort};
 use crate::stage::{Gate as _, TwinGate};
 use crate::telemetry::Snapshot;
@@ -129,6 +131,38 @@ fn ports_are_told_apart() {
         assert_eq!(twin.judge(START, 0, &reply(port)), expected, "port {port}");
         assert_eq!(twin.judge(START, 1, &reply(port)), Verdict::NotOurs, "no egress there");
     }
+}
+
+/// A Linux that has whatever comes from port 1.
+#[derive(Debug)]
+struct HasPortOne(Arc<AtomicUsize>);
+
+impl LinuxSockets for HasPortOne {
+    fn has(&mut self, flow: &FlowKey) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        flow.remote().port() == 1
+    }
+}
+
+#[test]
+fn a_syn_between_the_ends_of_a_connection_that_linux_has_is_linuxs() {
+    let mut twin = twin();
+    let asked = Arc::new(AtomicUsize::new(0));
+    twin.ask_linux(Box::new(HasPortOne(asked.clone())));
+    for port in 1..=2 {
+        assert_eq!(twin.judge(START, 0, &from_client(port, SYN)), Verdict::NotAccepting);
+    }
+    twin.set_accepting(0, true);
+    assert_eq!(twin.judge(START, 0, &from_client(1, SYN)), Verdict::KernelFlow);
+    assert_eq!(twin.judge(START, 0, &from_client(2, SYN)), Verdict::ToEngine, "it has ended");
+    assert_eq!(twin.judge(START, 0, &from_client(2, SYN)), Verdict::ToEngine);
+    assert_eq!(twin.judge(START, 0, &from_client(3, SYN)), Verdict::ToEngine);
+    assert_eq!(asked.load(Ordering::Relaxed), 2, "of no connection that it was not given");
+    let flood =
+        (0..100_000).all(|_| twin.judge(START, 0, &from_client(1, SYN)) == Verdict::KernelFlow);
+    assert!(flood, "and of none oftener than it may be");
+    let burst = KERNEL_QUESTIONS_PER_SECOND as usize / 20;
+    assert_eq!(asked.load(Ordering::Relaxed), burst);
 }
 
 #[test]
@@ -386,7 +420,7 @@ fn syns_are_answered_by_the_port_that_they_came_by_and_accounted_for() {
     let (mut burst, mut out) = (Burst::new(), Burst::new());
 
     receive_syns(&mut pool, &mut burst, 1..11);
-    gate.screen(START, 0, &mut pool, &mut burst);
+    gate.screen(START, 0, &mut pool, &mut burst, None);
     assert!(burst.is_empty(), "nothing of it is the engine's");
     gate.relay(START, 1, &mut pool, &mut out);
     assert!(out.is_empty(), "not by the other port");
@@ -402,13 +436,13 @@ fn syns_are_answered_by_the_port_that_they_came_by_and_accounted_for() {
 
     // A port that sends nothing: what is on its way stays, a burst of it; Linux comes first.
     receive_syns(&mut pool, &mut burst, 100..100 + BURST as u16);
-    gate.screen(START, 0, &mut pool, &mut burst);
+    gate.screen(START, 0, &mut pool, &mut burst, None);
     (0..4).for_each(|_| linux[0].send(&arp()));
     gate.relay(START + KERNEL_LOOK_INTERVAL, 0, &mut pool, &mut out);
     assert_eq!(out.len(), BURST);
     assert_eq!(out.iter().filter(|frame| pool.bytes(frame) == arp()).count(), 4);
     receive_syns(&mut pool, &mut burst, 200..200 + BURST as u16);
-    gate.screen(START, 0, &mut pool, &mut burst);
+    gate.screen(START, 0, &mut pool, &mut burst, None);
 
     let mut snapshot = Snapshot::new(2, 2);
     gate.fill(&mut snapshot);

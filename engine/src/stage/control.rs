@@ -13,6 +13,8 @@ use crate::kernel::{NextHop, Resolver, Routes};
 use crate::limits::COMMANDS_MAX;
 use crate::shield::cookie::Keys;
 use crate::telemetry::Snapshot;
+use crate::telemetry::capture::Tap;
+use crate::telemetry::events::Teller;
 use crate::time::Instant;
 
 /// What a lane can be told.
@@ -29,6 +31,10 @@ pub enum Command {
     /// cookies are off. The shield is given new keys after the lanes, or its first cookies would be
     /// refused.
     CookieKeys(Keys),
+    /// Capture packets with this tap, or with none any more, and send back the one that was there.
+    Capture(Option<Box<Tap>>, oneshot::Sender<Option<Box<Tap>>>),
+    /// Tell events here from now on.
+    Events(Teller),
     /// Take no new connections.
     Drain,
     /// Reset what is open, give everything back, and end.

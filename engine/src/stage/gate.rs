@@ -12,6 +12,7 @@ pub use twin::TwinGate;
 use crate::frame::{Burst, FramePool};
 use crate::shield::cookie::Keys;
 use crate::telemetry::Snapshot;
+use crate::telemetry::capture::Tap;
 use crate::time::Instant;
 
 /// What stands ahead of the engine: the shield. Where it is an XDP program, what is not the
@@ -49,9 +50,17 @@ pub trait Gate {
     }
 
     /// Takes out of a burst that `port` received what is not the engine's. What stays keeps its
-    /// order. Called once a turn for each port, also when it received nothing.
+    /// order. Called once a turn for each port, also when it received nothing. Shows what it drops to `tap`.
     #[inline]
-    fn screen(&mut self, _now: Instant, _port: u8, _pool: &mut FramePool, _burst: &mut Burst) {}
+    fn screen(
+        &mut self,
+        _now: Instant,
+        _port: u8,
+        _pool: &mut FramePool,
+        _burst: &mut Burst,
+        _tap: Option<&mut Tap>,
+    ) {
+    }
 
     /// Appends what Linux sends by `port`, and answers to what was taken out, as far as there is
     /// room. Called once a turn.

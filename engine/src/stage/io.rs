@@ -23,6 +23,7 @@ use crate::flow::{FlowHasher, Steering};
 use crate::frame::{Burst, FramePool};
 use crate::limits::{BURST, WORKERS_LOOK};
 use crate::port::Port;
+use crate::telemetry::capture::Tap;
 use crate::telemetry::{FrameCounts, Recorders, Ring, Snapshot, Stage};
 use crate::time::Instant;
 
@@ -53,6 +54,8 @@ pub struct IoStage<P: Port, G: Gate> {
     recorders: Recorders,
     /// Since when packets were in the ring that they were just taken from.
     sent_at: Stamps,
+    /// Where packets that are dropped here are captured, if they are.
+    tap: Option<Box<Tap>>,
 }
 
 /// What an [`IoStage`] is made from.
@@ -109,6 +112,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             watch: Stopwatch::new(),
             recorders: if records { Recorders::new() } else { Recorders::off() },
             sent_at: Stamps::new(),
+            tap: None,
         }
     }
 
@@ -150,9 +154,12 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             found += received;
             self.watch.burst(received, &mut self.recorders);
             self.watch.lap(Stage::Rx, received, clock);
-            self.gate.screen(now, index as u8, &mut self.pool, &mut self.received);
+            let tap = self.tap.as_deref_mut();
+            self.gate.screen(now, index as u8, &mut self.pool, &mut self.received, tap);
             self.watch.lap(Stage::Gate, received, clock);
-            self.rx.on_burst(now, &mut self.pool, index, &mut self.received, &mut self.workers);
+            let tap = self.tap.as_deref_mut();
+            let arrived = (now, index, &mut self.received);
+            self.rx.on_burst(&mut self.pool, arrived, &mut self.workers, tap);
             self.watch.lap(Stage::Rx, 0, clock);
             self.watch.passed_on(received, &mut self.recorders);
         }
@@ -287,8 +294,12 @@ impl<P: Port, G: Gate> IoStage<P, G> {
                     let _ = reply.send(page);
                 }
                 Command::CookieKeys(keys) => self.gate.set_cookie_keys(keys),
+                Command::Capture(tap, reply) => {
+                    // A reader that has gone away has no use for its memory.
+                    let _ = reply.send(std::mem::replace(&mut self.tap, tap));
+                }
                 // The workers' business.
-                Command::Routes(_) | Command::Drain => {}
+                Command::Routes(_) | Command::Events(_) | Command::Drain => {}
                 Command::Stop => return false,
             }
         }
@@ -336,10 +347,11 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             || hops().any(|hops| hops.ports.iter().any(|port| !port.tx.is_empty()))
     }
 
-    /// Whether anything is on its way between this core and a worker, either way.
-    pub fn has_under_way(&self) -> bool {
-        let hops = || self.workers.iter().map(|worker| &worker.hops);
-        self.has_waiting() || hops().any(Hops::has_under_way)
+    /// Whether anything is on its way between this core and a worker that `turns`, either way.
+    pub fn has_under_way(&self, turns: impl Fn(usize) -> bool) -> bool {
+        let mut workers = self.workers.iter().enumerate();
+        self.has_waiting()
+            || workers.any(|(index, worker)| turns(index) && worker.hops.has_under_way())
     }
 
     /// Takes every frame back that is not a worker's.

@@ -142,7 +142,8 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             found += received;
             self.watch.burst(received, &mut self.worker.recorders);
             self.watch.lap(Stage::Rx, received, clock);
-            self.gate.screen(now, index as u8, &mut self.worker.pool, &mut self.received);
+            let (pool, tap) = self.worker.pool_and_tap();
+            self.gate.screen(now, index as u8, pool, &mut self.received, tap);
             self.watch.lap(Stage::Gate, received, clock);
             self.watch.passed_on(received, &mut self.worker.recorders);
             let screened = self.received.len();
@@ -252,6 +253,11 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
                     self.worker.set_cookie_keys(keys);
                     self.gate.set_cookie_keys(keys);
                 }
+                Command::Capture(tap, reply) => {
+                    // A reader that has gone away has no use for its memory.
+                    let _ = reply.send(self.worker.set_tap(tap));
+                }
+                Command::Events(teller) => self.worker.set_events(teller),
                 Command::Drain => self.worker.drain(),
                 Command::Stop => return false,
             }

@@ -6,6 +6,7 @@ use super::stamped::Stamped;
 use crate::flow::{FlowHasher, FlowKey, Steering};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::HOP_RX_FOR_KNOWN;
+use crate::telemetry::capture::{Sight, Tap};
 use crate::telemetry::{DropReason, Ledger};
 use crate::time::Instant;
 use crate::wire::Malformed;
@@ -51,22 +52,28 @@ impl Rx {
         }
     }
 
-    /// Hands a burst that `port` received `now` to the workers. Empties `burst`.
+    /// Hands a burst that `port` received `now` to the workers. Empties `burst`. Shows what is dropped to
+    /// `tap`.
     ///
     /// A worker that falls behind is sent no more than its ring holds: waiting for it would starve
     /// the others. New connections are the first to find no room: who has one is served before who
     /// wants one.
     pub(super) fn on_burst(
         &mut self,
-        now: Instant,
         pool: &mut FramePool,
-        port: usize,
-        burst: &mut Burst,
+        (now, port, burst): (Instant, usize, &mut Burst),
         workers: &mut [WorkerEnd],
+        mut tap: Option<&mut Tap>,
     ) {
         if burst.is_empty() {
             return;
         }
+        let mut tell = |pool: &FramePool, frame: &Frame, reason: &'static str| {
+            if let Some(tap) = &mut tap {
+                let sight = Sight { at: now, port: port as u8, octets: pool.bytes(frame) };
+                tap.turned_away(sight, reason);
+            }
+        };
         burst.iter().for_each(|frame| pool.prefetch(frame));
         for (room, worker) in self.room.iter_mut().zip(&*workers) {
             *room = worker.hops.ports[port].rx.room();
@@ -78,14 +85,19 @@ impl Rx {
                     let sorted = &mut self.sorted[worker];
                     if self.room[worker] < sorted.len() + least {
                         self.full += 1;
+                        tell(pool, &frame, DropReason::WorkerBehind.as_str());
                         self.drop_frame(pool, frame, DropReason::WorkerBehind);
                     } else if let Err(frame) = sorted.push(frame) {
                         debug_assert!(false, "no burst is longer than another");
                         self.drop_frame(pool, frame, DropReason::WorkerBehind);
                     }
                 }
-                Ok(None) => self.drop_frame(pool, frame, DropReason::NotOurs),
+                Ok(None) => {
+                    tell(pool, &frame, DropReason::NotOurs.as_str());
+                    self.drop_frame(pool, frame, DropReason::NotOurs);
+                }
                 Err(malformed) => {
+                    tell(pool, &frame, malformed.as_str());
                     self.ledger.received += 1;
                     self.ledger.malformed(malformed);
                     pool.free(frame);

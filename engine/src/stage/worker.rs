@@ -17,10 +17,12 @@ mod accept;
 mod connections;
 mod cookie;
 mod dormant;
+mod events;
 mod hand_over;
 mod paths;
 mod progress;
 mod receive;
+mod tapped;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};
@@ -43,6 +45,8 @@ use crate::tcp::fast_open;
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
 use crate::tcp::{ChunkSlab, Connection, State, TcpCounters};
+use crate::telemetry::capture::Tap;
+use crate::telemetry::events::Teller;
 use crate::telemetry::{FrameCounts, Ledger, Recorders, ServiceCounters, Snapshot, Sources};
 use crate::time::Instant;
 
@@ -51,6 +55,7 @@ pub use dormant::idle_connection_octets;
 use dormant::{Dormitory, awake_for};
 pub use hand_over::Stray;
 use receive::Arrival;
+pub use tapped::Departure;
 
 /// What a worker is told once, at its start.
 #[derive(Clone, Debug)]
@@ -89,6 +94,10 @@ pub trait Outlet {
 
     /// Takes a complete packet. Called only after [`Outlet::has_room`] said so.
     fn send(&mut self, pool: &mut FramePool, port: u8, packet: Frame);
+
+    /// Told what goes with a segment, right before it is sent. Only who captures packets wants to know.
+    #[inline]
+    fn departs(&mut self, _departure: impl FnOnce() -> Departure) {}
 
     /// Asks Linux to find the link-layer address of a neighbour.
     fn resolve(&mut self, next_hop: NextHop);
@@ -148,6 +157,10 @@ pub struct Worker {
     /// Of the whole core: the lane records what it sees of packets on their way.
     pub(super) recorders: Recorders,
     sources: Sources,
+    /// Where packets are captured, if they are.
+    tap: Option<Box<Tap>>,
+    /// Where events are told, if somebody listens.
+    events: Option<Teller>,
 }
 
 impl Worker {
@@ -215,6 +228,8 @@ impl Worker {
             ledger: Ledger::default(),
             recorders: if records { Recorders::new() } else { Recorders::off() },
             sources: Sources::of_core(),
+            tap: None,
+            events: None,
         }
     }
 

@@ -462,6 +462,15 @@ impl Connection {
         self.discard(cx);
     }
 
+    /// Gives up what waits behind a gap, for want of memory; it is sent again. Of what the peer was told
+    /// by SACK it learns when its retransmission timer expires (RFC 2018 §8). Whether there was any.
+    pub fn give_up_out_of_order(&mut self, cx: &mut Context<'_>) -> bool {
+        let waited = !self.cold.out_of_order.is_empty();
+        self.cold.out_of_order.clear(cx.pool, cx.chunks, cx.counters);
+        self.note_disorder();
+        waited
+    }
+
     /// Frees everything that is queued, in all directions.
     pub(super) fn discard(&mut self, cx: &mut Context<'_>) {
         self.queue.clear(cx.pool, cx.chunks, cx.counters);

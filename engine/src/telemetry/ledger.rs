@@ -173,13 +173,15 @@ drop_reasons! {
     AnswersFull = "answers_full",
     /// A segment of a connection that slept, while all those awake were busy; it is sent again.
     AllAwakeBusy = "all_awake_busy",
-    /// A packet for a worker that had fallen behind, on a core of its own.
+    /// A packet for a worker that had fallen behind, on a core of its own: for want of room in its ring,
+    /// or of no connection and taken out of it too late.
     WorkerBehind = "worker_behind",
     /// A packet of another lane's flow that found no room on its way there.
     HandOverFull = "hand_over_full",
     /// A packet that another lane took for ours, of a flow that we take for another's.
     Misdirected = "misdirected",
-    /// Payload that was waiting for a connection which has ended meanwhile.
+    /// Payload that was waiting for a connection which has ended meanwhile, or behind a gap when packet
+    /// memory ran out.
     ConnectionEnded = "connection_ended",
 }
 

@@ -6,10 +6,12 @@
 #![allow(unreachable_pub, reason = "modules of a test have no other public")]
 
 mod accept_cookie;
+mod capture;
 mod closing;
 mod congested;
 mod connections;
 mod dormant;
+mod events;
 mod fast_open;
 mod hostile;
 mod kernel_path;

@@ -9,9 +9,11 @@ use ringroad_engine::stage::Gate;
 use ringroad_engine::telemetry::{DropReason, Measure, Recorders, Snapshot};
 use ringroad_simulation::faults::stop;
 
-use crate::apps::{echo, respond, send, send_then_wait};
+use crate::apps::{echo, idle, respond, send, send_then_wait};
 use crate::peer::{Settings, Status};
-use crate::rig::{ORIGINS, Plan, Wire, World, ms, origin, pattern, secs, seeds, service};
+use crate::rig::{
+    CLIENTS, Listener, ORIGINS, Plan, Wire, World, ms, origin, pattern, secs, seeds, service,
+};
 
 fn plan(seed: u64, workers: u8) -> Plan {
     Plan { workers, ..Plan::new(seed) }
@@ -106,6 +108,30 @@ fn a_worker_that_stands_still_costs_the_others_nothing() {
     let (last, hosts) = stop(world);
     last.ledger.assert_balanced();
     assert!(hosts.0[ORIGINS].peers.values().all(|peer| peer.status == Status::Reset));
+}
+
+/// The SYN waits for the worker; the same SYN once more is Linux's, as the worker stands still.
+#[test]
+fn a_connection_that_linux_took_meanwhile_is_not_taken_by_a_worker_that_wakes() {
+    let mut world = World::behind_twin(plan(5, 1), Rates::default());
+    world.listen(origin(1), Settings::MODERN, echo);
+    let listener = Listener::Accept(Settings::MODERN, Box::new(echo));
+    world.hosts.1[CLIENTS].listeners.insert(service(), listener);
+    let until = world.now + secs(1);
+    world.edge.stall(0, world.now..until);
+    let key = world.client(1, Settings::MODERN, idle());
+    world.run_until(secs(1), |world| world.peer(key).status == Status::Open);
+    assert!(world.now < until, "by Linux");
+    world.run_until(secs(2), |world| world.now > until + ms(50));
+    let peer = world.peer(key);
+    peer.write(&pattern(1, 50_000));
+    peer.finish();
+    world.run_to_the_end(secs(10));
+    assert_eq!(world.peer(key).status, Status::Finished);
+    assert_eq!(world.peer(key).received, pattern(1, 50_000));
+    let ended = world.finish();
+    assert_eq!(ended.service.accepted, 0);
+    assert_eq!(ended.ledger.dropped[DropReason::WorkerBehind as usize], 1, "its first SYN");
 }
 
 #[test]

@@ -253,13 +253,18 @@ impl<P: Wire, G: Gate> Edge<P, G> {
         self.workers().map(Worker::active).sum()
     }
 
-    /// Whether there is something to do before time goes on.
-    pub fn is_busy(&self) -> bool {
-        let queued = |worker: &Worker| worker.has_queued();
+    /// Whether there is something to do before time goes on, for those who do not stand still.
+    pub fn is_busy(&self, now: Instant) -> bool {
+        let queued = self.turning(now, Duration::ZERO).any(Worker::has_queued);
         match &self.stages {
-            Stages::Lane(lane) => queued(lane.worker()),
-            Stages::Pipeline(pipeline) => self.workers().any(queued) || pipeline.io.has_under_way(),
+            Stages::Lane(_) => queued,
+            Stages::Pipeline(pipeline) => queued || pipeline.has_under_way(now),
         }
+    }
+
+    /// Whether nobody has anything to do, nor will have when it goes on.
+    pub fn is_at_rest(&self, now: Instant) -> bool {
+        !self.is_busy(now) && !self.stalls().iter().any(|stall| stall.lasts(now))
     }
 
     /// When somebody has something to do by itself: a timer is due, or one who stands still goes on.
@@ -382,6 +387,11 @@ impl<P: Wire, G: Gate> Pipeline<P, G> {
         let found = order.drain(..).map(turn).sum();
         self.order = order;
         found
+    }
+
+    /// Whether something is in a ring to or from a worker that does not stand still.
+    fn has_under_way(&self, now: Instant) -> bool {
+        self.io.has_under_way(|worker| !self.stalls[worker].lasts(now))
     }
 
     fn turn_worker(&mut self, worker: usize, now: Instant) -> usize {

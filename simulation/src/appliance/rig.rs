@@ -34,6 +34,7 @@ use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::MacAddr;
 
 use super::edge::{Edge, Parts};
+use super::linux::LinuxServes;
 use super::packet::{Link, Tags};
 use super::peer::{App, Peer, Settings};
 pub use super::side::{Hosts, Key, Listener, Side, SideStats};
@@ -213,6 +214,7 @@ pub struct World<P: Wire, G: Gate = NoGate> {
     /// All that there are.
     frames: usize,
     known_flows: KnownFlows,
+    linux_serves: LinuxServes,
     _replay: Option<Replay>,
 }
 
@@ -257,12 +259,14 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
                 port_index: ORIGINS as u32,
             })
             .collect();
-        let twin = Twin::new(&shield::Settings {
+        let mut twin = Twin::new(&shield::Settings {
             services,
             egress,
             cookies: vec![plan.cookie_service()],
             ..shield::Settings::new(2, plan.known_flows.clone(), [7; 16])
         });
+        let linux_serves = LinuxServes::default();
+        twin.ask_linux(Box::new(linux_serves.clone()));
         let (kernels, linux): (Vec<_>, Vec<_>) = [CLIENTS, ORIGINS]
             .map(|_| {
                 let device = sim::Settings { reserve: 0, ..plan.device };
@@ -273,6 +277,7 @@ impl<P: Wire> World<P, TwinGate<SimPort>> {
             .unzip();
         let gate = TwinGate::new(twin, kernels, rates);
         let mut world = World::with(plan, pool, wrap, gate, linux);
+        world.linux_serves = linux_serves;
         for side in world.hosts.all_mut() {
             side.others = Some(Vec::new());
         }
@@ -358,6 +363,7 @@ impl<P: Wire, G: Gate> World<P, G> {
             random,
             frames,
             known_flows: plan.known_flows,
+            linux_serves: LinuxServes::default(),
             _replay,
         }
     }
@@ -421,10 +427,11 @@ impl<P: Wire, G: Gate> World<P, G> {
     /// to when something is due, at most to `limit`. Returns whether anything moved.
     pub fn step(&mut self, limit: Instant) -> bool {
         let moved = self.hosts.turn(self.now);
+        self.linux_serves.update(&self.hosts.1);
         let found = self.edge.turn(self.now);
         self.assert_accounts();
         let waiting = self.hosts.all().any(|side| side.cable.waiting() > 0);
-        let busy = moved > 0 || found > 0 || waiting || self.edge.is_busy();
+        let busy = moved > 0 || found > 0 || waiting || self.edge.is_busy(self.now);
         let next = if busy { self.now + TICK } else { self.next_due() };
         self.now = next.max(self.now + TICK).min(limit.max(self.now));
         busy
@@ -493,7 +500,7 @@ impl<P: Wire, G: Gate> World<P, G> {
     pub fn finish(mut self) -> Ended {
         self.run_for(ms(1));
         self.run_until(secs(300), |world| {
-            !world.edge.is_busy()
+            world.edge.is_at_rest(world.now)
                 && world.edge.active() == 0
                 && world.edge.ports_mut().iter().all(|port| port.held() == 0)
                 && world.hosts.all().all(|side| side.under_way() == 0)

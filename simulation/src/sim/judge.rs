@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use ringroad_engine::proxy::proxy_protocol::Version;
-use ringroad_engine::telemetry::ServiceCounters;
+use ringroad_engine::telemetry::{DropReason, ServiceCounters, Snapshot};
 
 use super::case::{Case, Client, CookieUse, INTRUDERS_FROM, service_for};
 use super::failure::{Failure, Oracle};
 use crate::actors::{Expectation, Role, Script, proxy_header};
 use crate::appliance::peer::{Peer, Status};
-use crate::appliance::rig::{CLIENTS, Hosts, Key, ORIGINS};
+use crate::appliance::rig::{CLIENTS, Hosts, ORIGINS};
 use crate::faults::{AdminFault, AdminFaultKind};
 use crate::internet::NetworkSettings;
 use crate::link::Loss;
@@ -29,12 +29,10 @@ pub struct Tally {
 
 /// Looks at every connection of a run that is over. The engine's own counts give some a reason: those
 /// that were reclaimed, as packet memory was short and they did not move, and those left to Linux.
-pub(super) fn judge(
-    case: &Case,
-    hosts: &Hosts,
-    counters: ServiceCounters,
-) -> Result<Tally, Failure> {
-    let mut reclaimed = counters.reclaimed;
+pub(super) fn judge(case: &Case, hosts: &Hosts, snapshot: &Snapshot) -> Result<Tally, Failure> {
+    let counters = snapshot.services[0];
+    let mut reclaimed = Reasons(counters.reclaimed);
+    let mut lost = Reasons(lost_inside(snapshot));
     let proxy_protocol = case.service.proxy_protocol;
     let by_origins = Served::by(&hosts.0[ORIGINS].all_peers(), case, proxy_protocol)?;
     let by_linux = Served::by(&hosts.1[CLIENTS].all_peers(), case, None)?;
@@ -51,27 +49,44 @@ pub(super) fn judge(
             tally.by_linux += u64::from(of_linux);
             continue;
         }
-        let excuses = Excuses { case, hosts, counters };
-        let excused = excuses.refused(peer) || excuses.unproven(client, peer) || excuses.taken(key);
-        match case.expectation(client) {
-            Expectation::Whole if !excused => {
-                let Some(left) = reclaimed.checked_sub(1) else {
-                    return Err(unjustified(client, peer));
-                };
-                reclaimed = left;
-                tally.cut_short += 1;
-            }
-            _ if peer.received.is_empty() => tally.refused += 1,
-            _ => tally.cut_short += 1,
+        let excuses = Excuses { case, counters };
+        let accounted_for = case.expectation(client) != Expectation::Whole
+            || excuses.refused(peer)
+            || excuses.unproven(client, peer)
+            || excuses.lacks_proof(peer) && lost.take_one()
+            || reclaimed.take_one();
+        if !accounted_for {
+            return Err(unjustified(client, peer));
+        }
+        match peer.received.is_empty() {
+            true => tally.refused += 1,
+            false => tally.cut_short += 1,
         }
     }
     Ok(tally)
 }
 
+/// Events each of which is a reason for one connection to end early.
+struct Reasons(u64);
+
+impl Reasons {
+    fn take_one(&mut self) -> bool {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+/// Packets that came from clients, and that the engine has not seen: lost by the device, or for want of
+/// room in the ring of a worker that stood still.
+fn lost_inside(snapshot: &Snapshot) -> u64 {
+    let ledger = &snapshot.ledger;
+    snapshot.ports[CLIENTS].rx_dropped + ledger.dropped[DropReason::WorkerBehind as usize]
+}
+
 /// Why a connection may be cut short though nobody meant it.
 struct Excuses<'a> {
     case: &'a Case,
-    hosts: &'a Hosts,
     counters: ServiceCounters,
 }
 
@@ -89,19 +104,15 @@ impl Excuses<'_> {
         let network = &self.case.networks[CLIENTS][client.network];
         let loses_keys =
             |fault: &AdminFault| matches!(fault.kind, AdminFaultKind::Keys(periods) if periods > 1);
-        self.case.cookies != CookieUse::Off
-            && peer.received.is_empty()
+        self.lacks_proof(peer)
             && (overtakes(network)
                 || self.counters.fell_back > 0
                 || self.case.admin_faults.iter().any(loses_keys))
     }
 
-    /// A SYN between the ends of a connection that was left to Linux makes it the engine's, when that has
-    /// room again: be it the same SYN once more, or one that somebody has forged. What Linux has is cut
-    /// off. The shield does not see whether Linux still has anything (docs/operations.md, Fallback).
-    fn taken(&self, (client, service): Key) -> bool {
-        let linux = &self.hosts.1[CLIENTS];
-        linux.all_peers().iter().any(|peer| (peer.remote, peer.local) == (client, service))
+    /// Whether it may be that it was not opened, as the segment that was to prove a cookie is lost.
+    fn lacks_proof(&self, peer: &Peer) -> bool {
+        self.case.cookies != CookieUse::Off && peer.received.is_empty()
     }
 }
 

@@ -276,7 +276,7 @@ impl Onlooker<'_> {
         snapshot: &Snapshot,
         lasted: Duration,
     ) -> Result<Report, Failure> {
-        let tally = judge::judge(self.case, hosts, snapshot.services[0])?;
+        let tally = judge::judge(self.case, hosts, snapshot)?;
         let figures = |internet: &Rc<RefCell<Internet>>| {
             internet.borrow().figures().map(|(_, figures)| figures).collect()
         };

@@ -17,7 +17,7 @@ use ringroad_ebpf::{
     ShieldSettings,
 };
 use ringroad_engine::flow::Rss;
-use ringroad_engine::kernel::KernelConnection;
+use ringroad_engine::kernel::{KernelConnection, SocketLookup};
 use ringroad_engine::limits::DEVICE_RESERVE;
 use ringroad_engine::port::dpdk::{self, Dpdk};
 use ringroad_engine::port::tap::{self, Carrier, Tap};
@@ -241,6 +241,13 @@ impl Backend for DpdkBackend {
             twin.keep_with_kernel(monotonic(), u8::try_from(port)?, local, remote);
             Ok(())
         })?;
+        match SocketLookup::open() {
+            Ok(lookup) => twin.ask_linux(Box::new(lookup)),
+            Err(error) => tracing::warn!(
+                "Linux does not say which connections it has ({error}): a SYN between the ends of one \
+                 is taken for a new connection"
+            ),
+        }
         Ok(vec![TwinGate::new(twin, std::mem::take(&mut self.taps), Rates::default())])
     }
 

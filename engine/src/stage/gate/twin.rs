@@ -10,6 +10,7 @@ use crate::limits::BURST;
 use crate::port::Port;
 use crate::shield::cookie::Keys;
 use crate::shield::{KernelPath, Rates, Twin};
+use crate::telemetry::capture::{Sight, Tap};
 use crate::telemetry::{DropReason, Snapshot};
 use crate::time::Instant;
 
@@ -59,6 +60,7 @@ impl<K: Port> TwinGate<K> {
         pool: &mut FramePool,
         burst: &mut Burst,
         verdicts: &[Verdict; BURST],
+        mut tap: Option<&mut Tap>,
     ) {
         let path = &mut self.paths[usize::from(port)];
         for (frame, verdict) in burst.drain().zip(*verdicts) {
@@ -75,7 +77,13 @@ impl<K: Port> TwinGate<K> {
                         pool.free(frame);
                     }
                 }
-                dropped if dropped.is_drop() => pool.free(frame),
+                dropped if dropped.is_drop() => {
+                    if let Some(tap) = &mut tap {
+                        let sight = Sight { at: now, port, octets: pool.bytes(&frame) };
+                        tap.turned_away(sight, dropped.name());
+                    }
+                    pool.free(frame);
+                }
                 _ => path.take(now, pool, verdict, frame),
             }
         }
@@ -108,7 +116,14 @@ impl<K: Port> Gate for TwinGate<K> {
     }
 
     #[inline]
-    fn screen(&mut self, now: Instant, port: u8, pool: &mut FramePool, burst: &mut Burst) {
+    fn screen(
+        &mut self,
+        now: Instant,
+        port: u8,
+        pool: &mut FramePool,
+        burst: &mut Burst,
+        tap: Option<&mut Tap>,
+    ) {
         burst.iter().for_each(|frame| pool.prefetch(frame));
         let mut verdicts = [Verdict::ToEngine; BURST];
         for (frame, verdict) in burst.iter_mut().zip(&mut verdicts) {
@@ -119,7 +134,7 @@ impl<K: Port> Gate for TwinGate<K> {
         }
         // Under load whole bursts are the engine's, and stay where they are.
         if verdicts.iter().any(|verdict| *verdict != Verdict::ToEngine) {
-            self.take_apart(now, port, pool, burst, &verdicts);
+            self.take_apart(now, port, pool, burst, &verdicts, tap);
         }
         self.paths[usize::from(port)].flush(now, pool);
     }

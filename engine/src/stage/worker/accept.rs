@@ -7,10 +7,13 @@ use super::{Outlet, Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::kernel::{NoPath, Path};
 use crate::limits::{IPV6_MTU_MIN, SOURCE_PORT_TRIES};
-use crate::proxy::{Fallback, Leg, LegAccount, LegPath, LinkPath, Milestones, Pair, Phase, Side};
+use crate::proxy::{
+    Fallback, Leg, LegAccount, LegPath, LinkPath, Milestones, Pair, Phase, Service, Side,
+};
 use crate::tcp::fast_open::Verdict;
 use crate::tcp::isn::{Secret, initial_sequence, timestamp_offset};
 use crate::tcp::{CloseReason, Connection, Disposition, Endpoints, Offer, State};
+use crate::telemetry::events::EventKind;
 use crate::telemetry::{DropReason, Measure, Source};
 use crate::time::Instant;
 use crate::wire::ethernet::{VlanId, VlanTags};
@@ -65,7 +68,10 @@ impl Worker {
             && let Some(chunk) = payload
         {
             match client.tcp.open_early(&mut context!(self), chunk) {
-                Disposition::Dropped(reason) => self.ledger.refused(reason),
+                Disposition::Dropped(reason) => {
+                    self.ledger.refused(reason);
+                    self.tell_dropped(reason.as_str());
+                }
                 Disposition::Consumed => self.ledger.consumed += 1,
                 Disposition::Queued => {
                     pair.fast_open_pending = true;
@@ -184,19 +190,23 @@ impl Worker {
     /// it: it is told by a reset, and its next SYN gets there.
     pub(super) fn turn_away(&mut self, service: u16, arrival: Arrival) {
         let opens = arrival.header.flags.contains(Flags::SYN);
-        let service = &mut self.services[usize::from(service)];
-        match service.settings.fallback {
+        let client = arrival.key.remote();
+        let Service { settings, counters, .. } = &mut self.services[usize::from(service)];
+        match settings.fallback {
             Fallback::Kernel if opens => {
-                service.counters.fell_back += 1;
+                counters.fell_back += 1;
+                self.tell_of_client(EventKind::FellBack, service, client, None);
                 self.drop_frame(arrival.frame, DropReason::NotAccepting);
             }
             Fallback::Kernel | Fallback::Reset => {
-                service.counters.refused += 1;
+                counters.refused += 1;
+                self.tell_of_client(EventKind::Refused, service, client, None);
                 self.answer_with_reset(&arrival);
                 self.drop_frame(arrival.frame, DropReason::Refused);
             }
             Fallback::Drop => {
-                service.counters.refused += 1;
+                counters.refused += 1;
+                self.tell_of_client(EventKind::Refused, service, client, None);
                 self.drop_frame(arrival.frame, DropReason::Refused);
             }
         }
@@ -213,7 +223,7 @@ impl Worker {
                 if let Some(client) = pair.leg_mut(Side::Client) {
                     client.tcp.abort();
                 }
-                return;
+                return self.tell_of_no_origin(index);
             }
             // Whoever has got so far is who it says it is.
             if pair.tries == 0
@@ -235,41 +245,41 @@ impl Worker {
             {
                 self.recorders.record_duration(Measure::HandshakeClient, took);
             }
-            if self.connect(index, outlet) {
-                return;
+            match self.connect(index, outlet) {
+                Ok(()) => return,
+                Err(Unconnected(reason)) => self.origin_failed(index, reason),
             }
         }
     }
 
-    /// CLOSED → SYN-SENT towards the pair's chosen origin; `false` when there is no source port
-    /// or no route.
-    fn connect(&mut self, index: u32, outlet: &mut impl Outlet) -> bool {
+    /// CLOSED → SYN-SENT towards the pair's chosen origin, if there are a source port and a route.
+    fn connect(&mut self, index: u32, outlet: &mut impl Outlet) -> Result<(), Unconnected> {
         let Some((key, hash)) = self.free_source_port(index) else {
-            return false;
+            return Err(Unconnected("no_source_port"));
         };
         let Way { path, mtu, advmss } = match self.path_of(&key, outlet) {
             Ok(found) => found,
             Err(NoWay) => {
                 self.give_back_source_port(index, key.local().port());
-                return false;
+                return Err(Unconnected("no_route"));
             }
         };
-        let Some(pair) = self.pairs.get(index) else { return false };
+        let Some(pair) = self.pairs.get(index) else { return Err(Unconnected::GONE) };
         let origins = &self.services[usize::from(pair.service)].origins;
         let port = origins[usize::from(pair.origin)].egress_port;
         let slot = Slot::Leg { pair: index, side: Side::Origin };
         if self.add_flow(&key, hash, port, slot).is_err() {
             self.give_back_source_port(index, key.local().port());
-            return false;
+            return Err(Unconnected("flow_table_full"));
         }
         let sequence = initial_sequence(&self.secret, &key, self.now);
         let endpoints = endpoints(&self.secret, &key, mss_for(mtu, &key));
         let generation = self.routes.generation();
-        let Some(pair) = self.pairs.get_mut(index) else { return false };
+        let Some(pair) = self.pairs.get_mut(index) else { return Err(Unconnected::GONE) };
         let settings = &self.services[usize::from(pair.service)].settings.origin_leg;
         // Headers of equal length on both legs let payload cross without being copied: the
         // origin is offered the options that the client uses.
-        let Some(client) = pair.leg(Side::Client) else { return false };
+        let Some(client) = pair.leg(Side::Client) else { return Err(Unconnected::GONE) };
         let offer = Offer { timestamps: client.tcp.options_in_force().timestamps, ..Offer::ALL };
         let mut tcp = Connection::connect(settings, endpoints, offer, sequence, self.now);
         // Clamped in both directions: what the origin sends in one segment fits the client's.
@@ -287,7 +297,7 @@ impl Worker {
         if awaited {
             self.await_path(index);
         }
-        true
+        Ok(())
     }
 
     /// A source port whose flow is free: not in use, nor in a TIME-WAIT too young to reuse.
@@ -372,6 +382,15 @@ pub(super) struct Way {
 /// No route, or none by a port of this lane.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoWay;
+
+/// Why no segment was sent to an origin.
+#[derive(Clone, Copy, Debug)]
+struct Unconnected(&'static str);
+
+impl Unconnected {
+    /// The pair, or its client, which nobody has taken away.
+    const GONE: Unconnected = Unconnected("gone");
+}
 
 fn endpoints(secret: &Secret, key: &FlowKey, mss: u16) -> Endpoints {
     Endpoints {

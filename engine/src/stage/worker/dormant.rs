@@ -156,6 +156,12 @@ impl Worker {
         false
     }
 
+    /// The service of a sleeping pair, and the flows of its legs.
+    pub(super) fn flows_of_sleeper(&self, index: u32) -> Option<(u16, [FlowKey; 2])> {
+        let sleeper = self.dormitory.sleepers.get(index)?;
+        Some((sleeper.service, sleeper.legs.each_ref().map(|leg| leg.key)))
+    }
+
     /// Resets all that sleep: they are woken as there is room, by this flush and those that follow.
     pub(super) fn abort_sleepers(&mut self) {
         self.dormitory.aborting_from = Some(0);

@@ -61,9 +61,14 @@ impl Worker {
     pub fn hand_over(&mut self, mut give: impl FnMut(&mut FramePool, Stray) -> Result<(), Frame>) {
         let mut strays = std::mem::take(&mut self.strays);
         for stray in strays.drain(..) {
+            let port = stray.port;
             match give(&mut self.pool, stray) {
                 Ok(()) => self.ledger.handed_over += 1,
-                Err(frame) => self.drop_frame(frame, DropReason::HandOverFull),
+                Err(frame) => {
+                    let reason = DropReason::HandOverFull;
+                    self.tell_turned_away(port, &frame, reason.as_str());
+                    self.drop_frame(frame, reason);
+                }
             }
         }
         self.strays = strays;

@@ -2,8 +2,10 @@
 //! ended is taken down.
 
 use super::accept::{NoWay, Way};
+use super::events::why_closed;
 use super::paths::hear;
 use super::receive::mss_for;
+use super::tapped::{Departure, TappedOutlet};
 use super::{Outlet, Slot, Worker, context};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::NoPath;
@@ -19,6 +21,17 @@ impl Worker {
     /// Sends what is due, as far as `outlet` has room. What did not fit stays queued for the next
     /// turn: a full device slows its connections down, it loses nothing.
     pub fn flush(&mut self, now: Instant, outlet: &mut impl Outlet) {
+        match self.tap.take() {
+            None => self.send_due(now, outlet),
+            Some(mut tap) => {
+                let mut tapped = TappedOutlet { outlet, tap: &mut tap, now, departure: None };
+                self.send_due(now, &mut tapped);
+                self.tap = Some(tap);
+            }
+        }
+    }
+
+    fn send_due(&mut self, now: Instant, outlet: &mut impl Outlet) {
         self.now = now;
         self.look_after_origins(outlet);
         self.go_on_aborting();
@@ -92,9 +105,12 @@ impl Worker {
                     if let Some(took) = pair.milestones.on_open(self.now) {
                         self.recorders.record_duration(Measure::HandshakeOrigin, took);
                     }
+                    self.origin_answered(index);
                     self.greet_origin(index);
                 } else if state == State::Closed && client_is_here {
                     // Refused or unreachable before anything was sent: another origin may do.
+                    let reason = why_closed(&origin.tcp);
+                    self.origin_failed(index, reason);
                     self.forget_leg(index, Side::Origin);
                     self.open_origin(index, outlet);
                 }
@@ -128,6 +144,7 @@ impl Worker {
         let Some(pair) = self.pairs.get_mut(index) else { return Sent::All };
         let service = usize::from(pair.service);
         let stirred_at = &mut pair.stirred_at;
+        let other = pair.legs[side.other() as usize].as_ref().map(|leg| leg.key);
         let Some(leg) = pair.legs[side as usize].as_mut() else { return Sent::All };
         let LegPath::Known(envelope) = &leg.path else { return Sent::All };
         let port = envelope.path().port;
@@ -146,6 +163,13 @@ impl Worker {
             let Some(outgoing) = leg.tcp.poll_transmit(&mut cx, seal) else {
                 break Sent::All;
             };
+            outlet.departs(|| Departure {
+                service: service as u16,
+                side,
+                other,
+                kind: outgoing.kind,
+                received_at: outgoing.received_at,
+            });
             outlet.send(&mut self.pool, port, outgoing.frame);
             *stirred_at = self.now;
             let ledger = &mut self.ledger;

@@ -12,7 +12,7 @@ use super::hand_over::Came;
 use super::{Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::frame::{Burst, Frame, FramePool};
-use crate::limits::{BURST, CACHED_PAIRS, IPV6_MTU_MIN, RESETS_PER_SECOND_MAX};
+use crate::limits::{BURST, CACHED_PAIRS, IPV6_MTU_MIN, RESETS_PER_SECOND_MAX, UNKNOWN_WAIT_MAX};
 use crate::proxy::{Envelope, LinkPath, Side};
 use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::{
@@ -94,6 +94,9 @@ impl Worker {
     ) {
         debug_assert!(received_at.is_empty() || received_at.len() == burst.len());
         self.now = now;
+        if self.tap.is_some() {
+            return self.take_in_tapped(now, port, came, received_at, burst);
+        }
         burst.iter().for_each(|frame| self.pool.prefetch(frame));
         let mut arrivals = std::mem::take(&mut self.arrivals);
         for (place, frame) in burst.drain().enumerate() {
@@ -130,7 +133,7 @@ impl Worker {
     }
 
     /// Verifies a packet; `None` when it was accounted for here and is gone.
-    fn classify(
+    pub(super) fn classify(
         &mut self,
         port: u8,
         came: Came,
@@ -151,6 +154,7 @@ impl Worker {
             Ok(parsed) => parsed,
             Err(malformed) => {
                 self.ledger.malformed(malformed);
+                self.tell_dropped(malformed.as_str());
                 self.pool.free(frame);
                 return None;
             }
@@ -182,7 +186,7 @@ impl Worker {
         }
     }
 
-    fn dispatch(&mut self, came: Came, arrival: Arrival) {
+    pub(super) fn dispatch(&mut self, came: Came, arrival: Arrival) {
         match self.flows.lookup(&arrival.key, arrival.hash).map(Slot::decode) {
             Some(Slot::Leg { pair, side }) => self.on_leg(pair, side, arrival),
             Some(Slot::Dormant { index, side }) => match self.wake(index) {
@@ -223,7 +227,10 @@ impl Worker {
             // Counted by the connection from here on; see `Ledger::settle`.
             Disposition::Queued => {}
             Disposition::Consumed => self.ledger.consumed += 1,
-            Disposition::Dropped(reason) => self.ledger.refused(reason),
+            Disposition::Dropped(reason) => {
+                self.ledger.refused(reason);
+                self.tell_dropped(reason.as_str());
+            }
         }
         self.enqueue(index);
     }
@@ -258,7 +265,13 @@ impl Worker {
     }
 
     /// RFC 9293 §3.10.7.1: a segment for a connection that does not exist; or a new connection.
+    ///
+    /// What has waited while we stood still opens nothing any more: it has been sent again since, and
+    /// Linux may have the connection.
     fn on_unknown(&mut self, arrival: Arrival) {
+        if self.now.since(arrival.received_at) > UNKNOWN_WAIT_MAX {
+            return self.drop_frame(arrival.frame, DropReason::WorkerBehind);
+        }
         let flags = arrival.header.flags;
         if flags.contains(Flags::SYN) && !flags.contains(Flags::ACK) {
             return self.on_new(arrival, None);
@@ -369,6 +382,7 @@ impl Worker {
 
     pub(super) fn drop_frame(&mut self, frame: Frame, reason: DropReason) {
         self.ledger.dropped(reason);
+        self.tell_dropped(reason.as_str());
         self.pool.free(frame);
     }
 }

@@ -6,6 +6,7 @@ use crate::limits::{
     BURST, RECLAIM_AFTER, RECLAIM_PAIRS_PER_TURN, RECLAIMED_PER_TURN_MAX, TIMER_STEPS_PER_TURN_MAX,
 };
 use crate::proxy::{Phase, Side};
+use crate::telemetry::events::Teller;
 use crate::time::Instant;
 
 impl Worker {
@@ -19,14 +20,18 @@ impl Worker {
         self.wake_due(&mut budget);
         self.doze();
         self.expire_time_wait();
+        if let Some(events) = &mut self.events {
+            events.look(now);
+        }
         if self.pool.spare_count() < BURST {
             self.reclaim();
         }
     }
 
     /// Packet memory has run out, so that nobody gets on. Who holds some that has not moved for a
-    /// while, because the reader has stopped or has shut its window for good, is reset. Looks at a
-    /// few pairs in each turn, all in turn.
+    /// while gives it up: what waits behind a gap, as the segment in front may find no frame as long as
+    /// it does; then what waits for a reader that has stopped or has shut its window for good, with a
+    /// reset. Looks at a few pairs in each turn, all in turn.
     fn reclaim(&mut self) {
         let indices = self.pairs.indices();
         let mut reclaimed = 0;
@@ -34,10 +39,17 @@ impl Worker {
             let index = self.reclaimed_to;
             self.reclaimed_to = if index + 1 < indices.end { index + 1 } else { indices.start };
             let Some(pair) = self.pairs.get_mut(index) else { continue };
-            let still = self.now.since(pair.moved_at) >= RECLAIM_AFTER;
+            if self.now.since(pair.moved_at) < RECLAIM_AFTER {
+                continue;
+            }
+            let mut cx = context!(self);
+            let mut gave_up = false;
+            for leg in pair.legs.iter_mut().flatten() {
+                gave_up |= leg.tcp.give_up_out_of_order(&mut cx);
+            }
             // What is looked at again has been reset already.
             let is_client = pair.leg(Side::Client).is_some_and(|leg| leg.tcp.state().can_send());
-            if pair.queued_octets > 0 && still && is_client {
+            if !gave_up && pair.queued_octets > 0 && is_client {
                 pair.legs.iter_mut().flatten().for_each(|leg| leg.tcp.abort());
                 self.services[usize::from(pair.service)].counters.reclaimed += 1;
                 self.enqueue(index);
@@ -55,6 +67,7 @@ impl Worker {
             .next_deadline_hint()
             .min(self.dormitory.next_deadline())
             .min(self.waiting.deadline())
+            .min(self.events.as_ref().map_or(Instant::FAR_FUTURE, Teller::due))
     }
 
     pub(super) fn on_deadline(&mut self, index: u32) {

@@ -105,6 +105,21 @@ fn scarce_frames_are_left_to_the_devices() {
 }
 
 #[test]
+fn what_waits_behind_a_gap_can_be_given_up_and_comes_again() {
+    let mut host = Host::established(PLAIN);
+    host.gets_payload(seg(501, 1), &pattern(500, 500));
+    host.gets_payload(seg(1501, 1), &pattern(1500, 500));
+    assert_eq!(host.held(), 2);
+    assert!(host.with(|connection, cx| connection.give_up_out_of_order(cx)));
+    assert_eq!((host.held(), host.counters.discarded), (0, 2));
+    assert!(!host.with(|connection, cx| connection.give_up_out_of_order(cx)), "there is no more");
+    for at in [0, 500, 1000, 1500] {
+        host.gets_payload(seg(at + 1, 1), &pattern(at as usize, 500));
+    }
+    assert_eq!(host.reads(), pattern(0, 2000));
+}
+
+#[test]
 fn release_gives_back_what_every_queue_holds() {
     let mut host = Host::established(PLAIN);
     host.writes(&pattern(0, 1000));

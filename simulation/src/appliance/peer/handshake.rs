@@ -85,8 +85,15 @@ impl Peer {
                     self.end(Status::Refused);
                 }
             }
-            // Of another connection in our name.
-            Status::Open if self.may_have_double() && !self.is_near(segment.seq) => {}
+            // Of another connection in our name, or of none: the very next number is believed, and one
+            // near it asked about (RFC 5961 §3.2).
+            Status::SynReceived | Status::Open
+                if self.may_have_double() && !self.is_next(segment.seq) =>
+            {
+                if self.is_near(segment.seq) {
+                    self.challenge();
+                }
+            }
             Status::SynReceived | Status::Open => {
                 self.judge_reset(segment);
                 self.end(Status::Reset);

@@ -44,6 +44,11 @@ impl Peer {
             && self.iss.wrapping_add(self.max as u32).wrapping_sub(segment.ack) as i32 >= 0
     }
 
+    /// Whether a number is that of what is to arrive next.
+    pub(super) fn is_next(&self, seq: u32) -> bool {
+        seq == self.irs.wrapping_add(self.rcv_nxt() as u32)
+    }
+
     /// Whether a number is one that the engine may use.
     pub(super) fn is_near(&self, seq: u32) -> bool {
         is_near(seq, self.irs, self.rcv_nxt())
@@ -79,9 +84,6 @@ impl Peer {
     }
 
     pub(super) fn judge_reset(&self, segment: &Segment) {
-        if self.may_have_double() && !self.is_near(segment.seq) {
-            return;
-        }
         // RFC 9293 §3.10.7.4, RFC 5961 §3: believed at the very next number.
         let position = self.position_of(segment.seq);
         let next = self.rcv_nxt();
