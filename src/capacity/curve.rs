@@ -95,8 +95,10 @@ impl Curve {
             return Err(Doubt::LimitElsewhere { utilisation: curve.to });
         }
         let misses = without_each(points).zip(points).filter_map(|(others, point)| {
-            let seen = Curve::best(&others, saturation)?.at(point.load);
-            Some((seen - point.time_us).abs() / point.time_us)
+            let curve = Curve::best(&others, saturation)?;
+            // What lies beyond all others is another question.
+            let is_between = (curve.from..=curve.to).contains(&point.load);
+            is_between.then(|| (curve.at(point.load) - point.time_us).abs() / point.time_us)
         });
         let misses: Vec<f64> = misses.collect();
         let error = misses.iter().sum::<f64>() / misses.len().max(1) as f64;
