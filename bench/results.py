@@ -13,6 +13,7 @@ import cores
 import cost
 import flood
 import linux
+import plan
 import ring
 import shield
 import telemetry
@@ -80,6 +81,8 @@ class Results:
         # Of ringroad with and without telemetry, in the lab, and of recording a value.
         self.telemetry = Samples(telemetry.BASE)
         self.recording = []
+        # Of predicted knees: one a round.
+        self.plan = []
 
     def add_failure(self, contender, measure, error):
         self.failures.append({"contender": contender, "measure": measure, "error": str(error)})
@@ -97,6 +100,7 @@ class Results:
         tables += [telemetry.table_of_recording(self.recording)] if self.recording else []
         tables += [flood.table(self.floods)] if self.floods else []
         tables += [linux.table(self.linux)] if self.linux else []
+        tables += [plan.table(self.plan)] if self.plan else []
         return "\n\n".join(tables)
 
     def write(self, folder, settings):
@@ -125,6 +129,7 @@ class Results:
             },
             "floods": self.floods,
             "linux": self.linux,
+            "plan": self.plan,
             "failures": self.failures,
         }
         path.write_text(json.dumps(content, indent=2) + "\n")

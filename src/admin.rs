@@ -185,8 +185,10 @@ impl Admin {
 
     /// Ends an interval now.
     pub(crate) async fn end_interval(&self) {
-        // Of a thread that does not answer the watchdog tells.
-        self.keeper.end_interval(self.stats().await.ok()).await;
+        // As long as a thread does not answer, of which the watchdog tells, the interval goes on.
+        if let Ok(stats) = self.stats().await {
+            self.keeper.end_interval(stats).await;
+        }
     }
 
     fn capture(&self) -> Result<Vec<u8>> {

@@ -7,8 +7,8 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    capture, check, connections, doctor, events, histograms, lab, origin, refused, report, run,
-    sim, stats, top,
+    capacity, capture, check, connections, doctor, events, histograms, lab, origin, refused,
+    report, run, sim, stats, top,
 };
 
 /// Exit code for a usage or a configuration that cannot be meant.
@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Histograms(histograms::Args),
     Lab(lab::Args),
     Origin(origin::Args),
+    Plan(Box<capacity::Args>),
     Refused(refused::Args),
     Report(report::Args),
     Run(run::Args),
@@ -52,6 +53,7 @@ impl Command {
             Command::Histograms(args) => histograms::run(&args),
             Command::Lab(args) => lab::run(&args),
             Command::Origin(args) => origin::run(&args),
+            Command::Plan(args) => capacity::run(&args),
             Command::Refused(args) => refused::run(&args),
             Command::Report(args) => report::run(&args),
             Command::Run(args) => run::run(&args),

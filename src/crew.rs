@@ -105,7 +105,7 @@ impl Crew {
     }
 
     /// Gives each thread a tap to capture packets with, in their order.
-    pub(crate) async fn tap(&self, taps: Vec<Box<Tap>>) {
+    pub(crate) async fn tap(&self, taps: impl IntoIterator<Item = Box<Tap>>) {
         for (member, tap) in self.members.iter().zip(taps) {
             let (reply, _) = oneshot::channel();
             tell(&member.commands, Command::Capture(Some(tap), reply)).await;

@@ -16,7 +16,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use ringroad_engine::telemetry::{Measure, Recorders};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::command::{Args, run};
+pub(crate) use self::command::{Args, run, time};
 use crate::client;
 
 /// A histogram of each measure that anything was recorded of, of all cores together.

@@ -122,16 +122,13 @@ impl Keeper {
         self.intervals.receiver_count() > 0
     }
 
-    /// Ends an interval, and tells those who listen. The first that is heard begins now.
-    pub(crate) async fn end_interval(&self, stats: Option<Stats>) {
+    /// Ends an interval as of these counts, and tells those who listen. The first that is heard begins now.
+    pub(crate) async fn end_interval(&self, stats: Stats) {
         let mut kept = self.kept.lock().await;
         let ended = SystemTime::now();
         let recorded = std::mem::replace(&mut kept.interval, Recorders::off());
         let began = std::mem::replace(&mut kept.interval_began, ended);
-        let was_heard = std::mem::replace(&mut kept.is_heard, self.is_heard());
-        if let Some(stats) = stats
-            && was_heard
-        {
+        if std::mem::replace(&mut kept.is_heard, self.is_heard()) {
             // Nobody may listen any more.
             let _ = self.intervals.send(Arc::new(Interval { began, ended, recorded, stats }));
         }

@@ -4,6 +4,7 @@
 
 mod admin;
 mod backend;
+mod capacity;
 mod capture;
 mod check;
 mod cli;

@@ -41,14 +41,12 @@ pub(crate) struct RecordedInterval {
     /// What was recorded within it.
     pub(crate) histograms: PackedHistograms,
     /// Counts since the engine's start, as of its end.
-    #[allow(dead_code, reason = "for `ringroad report` and `ringroad plan`, which are to come")]
     pub(crate) stats: Stats,
 }
 
 impl Recording {
     /// Reads all that `directory` holds. Where a file ends in the middle of a line, what is whole is
     /// taken, and standard error says where it ends.
-    #[allow(dead_code, reason = "for `ringroad report` and `ringroad plan`, which are to come")]
     pub(crate) fn open(directory: &Path) -> Result<Self> {
         Recording::of(directory, f64::NEG_INFINITY..f64::INFINITY)
     }

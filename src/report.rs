@@ -22,6 +22,7 @@ use std::{fs, io};
 use anyhow::{Context, Result};
 
 use self::history::History;
+use crate::histograms;
 use crate::recording::Recording;
 
 /// Draw a recording
@@ -36,10 +37,18 @@ pub(crate) struct Args {
     /// Where to
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// What began then or later: 2026-11-22T03:15:00Z, or seconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = histograms::time)]
+    from: Option<f64>,
+    /// What began before then
+    #[arg(long, value_name = "TIME", value_parser = histograms::time)]
+    to: Option<f64>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let recording = Recording::open(&args.recording)?;
+    let from = args.from.unwrap_or(f64::NEG_INFINITY);
+    let to = args.to.unwrap_or(f64::INFINITY);
+    let recording = Recording::of(&args.recording, from..to)?;
     let history = History::new(&recording.intervals)
         .with_context(|| format!("{} holds no interval", args.recording.display()))?;
     replace(&args.out, &page::render(&history)?)

@@ -102,10 +102,12 @@ fn timers(timers: &Timers) -> Option<String> {
 }
 
 fn seconds(seconds: f64) -> String {
-    match seconds {
-        ..60.0 => format!("{seconds:.1}s"),
-        ..3600.0 => format!("{:.1}m", seconds / 60.0),
-        _ => format!("{:.1}h", seconds / 3600.0),
+    if seconds < 60.0 {
+        format!("{seconds:.1}s")
+    } else if seconds < 3600.0 {
+        format!("{:.1}m", seconds / 60.0)
+    } else {
+        format!("{:.1}h", seconds / 3600.0)
     }
 }
 
@@ -123,11 +125,9 @@ fn bps(rate: u64) -> String {
 }
 
 fn multiple(value: u64, unit: &str) -> String {
-    let (factor, prefix) = match value {
-        ..100_000 => return format!("{value}{unit}"),
-        ..10_000_000 => (1e3, "k"),
-        ..10_000_000_000 => (1e6, "M"),
-        _ => (1e9, "G"),
-    };
-    format!("{:.1}{prefix}{unit}", value as f64 / factor)
+    let scales = [(100_000, 1e3, "k"), (10_000_000, 1e6, "M"), (10_000_000_000, 1e9, "G")];
+    match scales.iter().rev().find(|(from, _, _)| value >= *from) {
+        Some((_, factor, prefix)) => format!("{:.1}{prefix}{unit}", value as f64 / factor),
+        None => format!("{value}{unit}"),
+    }
 }

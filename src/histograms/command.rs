@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// A time, since 1970 [s].
-fn time(text: &str) -> Result<f64, String> {
+pub(crate) fn time(text: &str) -> Result<f64, String> {
     if let Ok(seconds) = text.parse::<f64>()
         && seconds.is_finite()
     {
@@ -280,7 +280,7 @@ mod tests {
         let words = |name| line(name).split_whitespace().collect::<Vec<_>>();
         assert_eq!(
             words("inside "),
-            ["inside", "[µs]", "3", "12.3", "12.3", "12.3", "12.3", "12.3"]
+            ["inside", "[µs]", "3", "12.4", "12.4", "12.4", "12.4", "12.4"]
         );
         assert_eq!(words("burst ")[1..4], ["[packets]", "1", "64"]);
         assert_eq!(words("duration ")[2..], ["0", "-", "-", "-", "-", "-"]);

@@ -1,15 +1,21 @@
 //! What is known of paths, and how many connections there are of each kind.
 
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{Gauges, Seconds, gauges, labels, set};
+use super::{Gauges, Labels, gauges, labels, set};
 use crate::connections::Path;
 use crate::connections::census::Census;
+
+type Values = Family<Labels, Gauge<f64, AtomicU64>>;
 
 /// A path of which nothing is known has no samples.
 pub(super) fn paths(registry: &mut Registry, paths: &[Path]) {
     let mut ratios = |name, help| {
-        let family = Seconds::default();
+        let family = Values::default();
         registry.register_with_unit(name, help, Unit::Other("ratio".to_owned()), family.clone());
         family
     };
@@ -19,15 +25,15 @@ pub(super) fn paths(registry: &mut Registry, paths: &[Path]) {
     );
     let loss = ratios("path_loss", "Of what is sent on a path, what is presumed lost");
     let mut times = |name, help| {
-        let family = Seconds::default();
+        let family = Values::default();
         registry.register_with_unit(name, help, Unit::Seconds, family.clone());
         family
     };
     let rtt = times("path_rtt", "Smoothed round trip on a path, the mean of its connections");
     let jitter = times("path_jitter", "Mean deviation of the round trip on a path");
-    let score = Seconds::default();
+    let score = Values::default();
     registry.register("path_score", "Quality of a path, from 0 to 100", score.clone());
-    let bandwidth = Seconds::default();
+    let bandwidth = Values::default();
     registry.register_with_unit(
         "path_bandwidth",
         "What a path delivers to one connection, where it is the limit",
@@ -67,7 +73,7 @@ pub(super) fn census(registry: &mut Registry, census: &Census) {
     let in_flight = octets("congestion_in_flight", help, Unit::Bytes);
     let help = "What these connections delivered when last measured, added up";
     let rates = octets("congestion_delivery_rate", help, per_second());
-    let rtts = Seconds::default();
+    let rtts = Values::default();
     registry.register_with_unit(
         "congestion_rtt",
         "Smoothed round trips of these connections, added up",
@@ -93,7 +99,7 @@ pub(super) fn census(registry: &mut Registry, census: &Census) {
         rtts.get_or_create(&labels(&pairs)).set(kind.rtt_us as f64 / 1e6);
         set(&measured, &pairs, kind.with_rtt);
     }
-    let age = Seconds::default();
+    let age = Values::default();
     registry.register_with_unit(
         "congestion_census_age",
         "Since these connections were counted",

@@ -22,7 +22,6 @@ impl PackedHistograms {
     }
 
     /// The measures of which something was recorded.
-    #[allow(dead_code, reason = "for `ringroad report` and `ringroad plan`, which are to come")]
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.keys().copied()
     }

@@ -177,4 +177,4 @@ const FONT: u32 = 26;
 const LINE: u32 = 4;
 
 /// Where many lie one over the other, it is darker.
-const DOT_OPACITY: f64 = 0.5;
+const DOT_OPACITY: f64 = 0.6;

@@ -24,7 +24,12 @@ pub(super) fn between(before: &Sample, now: &Sample) -> Cores {
     let columns = ["core", "busy", "rx ns", "work ns", "tx ns", "ring"];
     let mut table = Table::new("cores", &columns);
     table.rows = cores.iter().map(row).collect();
-    Cores { table: table.without_empty_columns(), bottleneck }
+    // Not where there never was one.
+    if now.stats.cores.iter().all(|core| core.way_in().is_none()) {
+        table.columns.pop();
+        table.rows.iter_mut().for_each(|row| drop(row.pop()));
+    }
+    Cores { table, bottleneck }
 }
 
 /// A core as it would be if it had begun with the interval.

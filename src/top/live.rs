@@ -83,7 +83,7 @@ impl Watch {
             terminal
                 .draw(|frame| frame.render_widget(self.page(), frame.area()))
                 .context("cannot draw on this terminal")?;
-            match inbox.recv_timeout(self.view.interval + PATIENCE) {
+            match inbox.recv_timeout(LOOK_INTERVAL) {
                 Ok(Event::Key(key)) => match self.view.on_key(key, self.rows()) {
                     Wish::Quit => return Ok(()),
                     // Its thread lives as long as this one.
@@ -95,13 +95,9 @@ impl Watch {
                 Ok(Event::Resized) => {}
                 Ok(Event::Sample(sample)) => self.take(sample),
                 Ok(Event::End) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => {
-                    let silent = self.heard_at.elapsed().as_secs();
-                    let socket = &self.socket;
-                    self.trouble =
-                        Some(format!("the engine at {socket} has said nothing for {silent} s"));
-                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
+            self.notice_silence();
         }
     }
 
@@ -124,6 +120,15 @@ impl Watch {
                     self.screen = Some(screen);
                 }
             }
+        }
+    }
+
+    /// The engine neither answers nor goes.
+    fn notice_silence(&mut self) {
+        let silent = self.heard_at.elapsed();
+        if silent > self.view.interval + PATIENCE {
+            let (socket, seconds) = (&self.socket, silent.as_secs());
+            self.trouble = Some(format!("the engine at {socket} has said nothing for {seconds} s"));
         }
     }
 
@@ -197,6 +202,9 @@ fn tell_samples(socket: PathBuf, interval: Duration, events: Sender<Event>) -> S
 /// How much later than it is due an answer may come: a hung core alone takes the engine two seconds
 /// to say so.
 const PATIENCE: Duration = Duration::from_millis(2_500);
+
+/// How often is looked whether it is late.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

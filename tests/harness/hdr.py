@@ -45,7 +45,8 @@ def _install(folder):
     beside = folder.with_name(folder.name + ".new")
     shutil.rmtree(beside, ignore_errors=True)
     make = [sys.executable, "-m", "venv", str(beside)]
-    pip = ["bin/python", "-m", "pip", "--quiet", "install", f"hdrhistogram=={VERSION}"]
+    pip = ["bin/python", "-m", "pip", "--quiet", "--retries=1", "--timeout=20"]
+    pip += ["install", f"hdrhistogram=={VERSION}"]
     for command, where in ((make, "."), (pip, beside)):
         done = subprocess.run(command, cwd=where, capture_output=True, text=True, **as_caller())
         if done.returncode != 0:

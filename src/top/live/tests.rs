@@ -50,6 +50,18 @@ fn a_restart_that_nobody_saw_begins_anew() {
 }
 
 #[test]
+fn an_engine_that_hangs_is_told_of() {
+    let (mut watch, engine) = (watch(), Made::new());
+    (10..12).for_each(|seconds| hear(&mut watch, engine, seconds));
+    watch.notice_silence();
+    assert_eq!(watch.trouble, None);
+    watch.heard_at -= Duration::from_secs(5);
+    watch.notice_silence();
+    let trouble = watch.trouble.take().unwrap();
+    assert_eq!(trouble, "the engine at /run/ringroad.sock has said nothing for 5 s");
+}
+
+#[test]
 fn what_is_shown_stands_still_in_a_pause() {
     let (mut watch, engine) = (watch(), Made::new());
     (10..12).for_each(|seconds| hear(&mut watch, engine, seconds));

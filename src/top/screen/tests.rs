@@ -42,8 +42,9 @@ fn times_are_those_of_the_interval() {
 #[test]
 fn a_core_is_busy_with_work_and_not_with_looking_for_some() {
     let Cores { table, bottleneck } = screen().cores;
-    assert_eq!(table.columns, ["core", "busy", "work ns"], "nothing is known of the others");
-    assert_eq!(rows(&table), [["lane-0", "25.0 %", "500"], ["lane-1", "95.0 %", "500"]]);
+    assert_eq!(table.columns, ["core", "busy", "rx ns", "work ns", "tx ns"]);
+    let lanes = [["lane-0", "25.0 %", "–", "500", "–"], ["lane-1", "95.0 %", "–", "500", "–"]];
+    assert_eq!(rows(&table), lanes);
     assert!(bottleneck.starts_with("lane-1, 95 % busy"), "{bottleneck}");
 }
 

@@ -90,7 +90,8 @@ impl Peer {
             Status::SynReceived | Status::Open
                 if self.may_have_double() && !self.is_next(segment.seq) =>
             {
-                if self.is_near(segment.seq) {
+                let near = self.is_near(segment.seq);
+                if near {
                     self.challenge();
                 }
             }
