@@ -23,11 +23,13 @@ pub(super) type Row<const N: usize> = ([f64; N], f64);
 /// Fits all rows. `None`: there are not enough, or no coefficient can be told from them.
 ///
 /// The best of all choices of coefficients that come out positive by themselves; with the few that are
-/// asked for here, trying each choice is simplest, and exact.
+/// asked for here, trying each choice is simplest, and exact. Where two explain as much, as they do when
+/// all packets are of one size, it is the one with the sooner coefficients.
 pub(super) fn fit<const N: usize>(rows: &[Row<N>]) -> Option<Fit<N>> {
     let choices = (1..1_u32 << N).map(|bits| std::array::from_fn(|n| bits & (1 << n) != 0));
-    let fits = choices.filter_map(|chosen| fit_chosen(rows, &chosen));
-    fits.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, fit)| fit)
+    let fits: Vec<_> = choices.filter_map(|chosen| fit_chosen(rows, &chosen)).collect();
+    let least = fits.iter().map(|(left, _)| *left).min_by(f64::total_cmp)?;
+    fits.into_iter().find(|(left, _)| *left <= least * ALIKE).map(|(_, fit)| fit)
 }
 
 /// The same without the few rows that are far from all others': a second in which something else had
@@ -141,6 +143,9 @@ const OUTLIERS_ONE_IN: usize = 5;
 
 /// Of columns of length 1: what is left of one when the others are taken away.
 const SINGULAR: f64 = 1e-6;
+
+/// Sums of squares that differ by less are alike.
+const ALIKE: f64 = 1.0 + 1e-6;
 
 #[cfg(test)]
 mod tests {
