@@ -1,5 +1,5 @@
-//! Where the running engine is reached: HTTP on a Unix socket for the commands, and Prometheus'
-//! text format on TCP.
+//! Where the running engine is reached: HTTP on a Unix socket for the commands, and on TCP for
+//! Prometheus.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use ringroad_config::schema::{Metrics, SynCookies};
+use ringroad_engine::telemetry::Recorders;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -24,7 +25,7 @@ use crate::backend::ShieldHandle;
 use crate::crew::Crew;
 use crate::histograms::Histograms;
 use crate::keeper::{Counted, INTERVAL, Keeper};
-use crate::metrics;
+use crate::metrics::{self, Exporter};
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
 
@@ -92,9 +93,18 @@ impl Admin {
 
     /// Asks the polling threads and the shield for their counts.
     pub(crate) async fn stats(&self) -> Result<Stats> {
+        Ok(self.stats_with(|_| ()).await?.0)
+    }
+
+    /// The same, with what is made of what each thread has recorded until then.
+    pub(crate) async fn stats_with<T>(
+        &self,
+        make: impl FnOnce(&[Recorders]) -> T,
+    ) -> Result<(Stats, T)> {
         let Counted { mut snapshot, kept } = self.keeper.count().await?;
         self.shield.add_to(&mut snapshot)?;
         let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
+        let made = make(&kept.cores);
         drop(kept);
         stats.cookies.mode = self.cookies.to_string();
         stats.cookies.key_age_s = self.key_age_s();
@@ -104,7 +114,7 @@ impl Admin {
             lost: self.shield.samples_lost()?,
             worst: refused.worst(),
         };
-        Ok(stats)
+        Ok((stats, made))
     }
 
     /// What was recorded since the start.
@@ -166,9 +176,9 @@ impl AdminSocket {
     }
 
     /// Serves until the runtime ends.
-    pub(crate) fn serve(&mut self, admin: Arc<Admin>) {
+    pub(crate) fn serve(&mut self, admin: Arc<Admin>, exporter: Arc<Exporter>) {
         if let Some(listener) = self.listener.take() {
-            let router = router(admin);
+            let router = router(admin).merge(metrics::router(exporter));
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
     }
@@ -203,10 +213,10 @@ impl MetricsSocket {
     }
 
     /// Serves until the runtime ends, or says why it cannot.
-    pub(crate) fn serve(self, admin: Arc<Admin>) {
+    pub(crate) fn serve(self, exporter: Arc<Exporter>) {
         match self.listener {
             Ok(listener) => {
-                let router = Router::new().route("/metrics", get(prometheus)).with_state(admin);
+                let router = metrics::router(exporter);
                 tokio::spawn(async move { axum::serve(listener, router).await });
             }
             Err(error) => tracing::warn!(
@@ -223,7 +233,6 @@ fn router(admin: Arc<Admin>) -> Router {
         .route("/stats", get(stats))
         .route("/histograms", get(histograms))
         .route("/refused", get(refused))
-        .route("/metrics", get(prometheus))
         .with_state(admin)
 }
 
@@ -248,13 +257,6 @@ async fn stats(State(admin): State<Arc<Admin>>) -> Response {
 async fn histograms(State(admin): State<Arc<Admin>>) -> Response {
     match admin.histograms().await {
         Ok(histograms) => Json(histograms).into_response(),
-        Err(error) => unavailable(&error),
-    }
-}
-
-async fn prometheus(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.stats().await {
-        Ok(stats) => metrics::to_openmetrics(&stats).into_response(),
         Err(error) => unavailable(&error),
     }
 }

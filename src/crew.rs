@@ -1,6 +1,7 @@
 //! The threads that poll, as the control plane sees them: told together, asked together.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -23,6 +24,8 @@ struct Member {
     /// As Linux shows it.
     name: String,
     commands: Commands,
+    /// How often it has stood still.
+    stalls: AtomicU64,
 }
 
 impl Crew {
@@ -31,7 +34,11 @@ impl Crew {
         let members = cores.threads().zip(commands);
         Crew {
             members: members
-                .map(|(thread, commands)| Member { name: thread.name, commands })
+                .map(|(thread, commands)| Member {
+                    name: thread.name,
+                    commands,
+                    stalls: AtomicU64::new(0),
+                })
                 .collect(),
         }
     }
@@ -79,20 +86,29 @@ impl Crew {
         counts
     }
 
+    /// How often each thread has stood still.
+    pub(crate) fn stalls(&self) -> impl Iterator<Item = u64> {
+        self.members.iter().map(|member| member.stalls.load(Ordering::Relaxed))
+    }
+
     /// Says when a thread stands still and when it turns again; never ends.
     pub(crate) async fn watch(&self, limit: Duration) {
         let mut stands = vec![false; self.members.len()];
         loop {
             sleep(WATCH_INTERVAL).await;
             let now = monotonic();
-            for (Member { name, commands }, stands) in self.members.iter().zip(&mut stands) {
+            for (member, stands) in self.members.iter().zip(&mut stands) {
+                let Member { name, commands, stalls } = member;
                 let silent = now.since(commands.last_beat());
                 let still = silent > limit.max(WATCH_INTERVAL);
                 match (still, *stands) {
-                    (true, false) => tracing::error!(
-                        "{name} has not turned for {silent:?}; its new connections are left to \
-                         Linux until it does"
-                    ),
+                    (true, false) => {
+                        stalls.fetch_add(1, Ordering::Relaxed);
+                        tracing::error!(
+                            "{name} has not turned for {silent:?}; its new connections are left to \
+                             Linux until it does"
+                        );
+                    }
                     (false, true) => tracing::warn!("{name} turns again"),
                     _ => {}
                 }

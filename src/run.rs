@@ -31,6 +31,7 @@ use crate::cli::EXIT_USAGE;
 use crate::cookies::Cookies;
 use crate::cores::CorePlan;
 use crate::crew::Crew;
+use crate::metrics::Exporter;
 use crate::plan::Plan;
 use crate::polling::{Parts, Polling, Posts};
 use crate::stats::{Names, Stats};
@@ -176,9 +177,10 @@ async fn serve<B: Backend>(
         admin.set_key_since(Cookies::keys_since());
     }
     let admin = Arc::new(admin);
-    socket.serve(admin.clone());
+    let exporter = Arc::new(Exporter::new(admin.clone(), config));
+    socket.serve(admin.clone(), exporter.clone());
     if let Some(metrics) = metrics {
-        metrics.serve(admin.clone());
+        metrics.serve(exporter);
     }
     // Once they answer, all threads have shown a sign of life, and take connections.
     admin.stats().await?;
