@@ -17,15 +17,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use ringroad_config::schema::{Metrics, SynCookies};
+use ringroad_engine::stage::monotonic;
 use ringroad_engine::telemetry::Recorders;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::backend::ShieldHandle;
+use crate::connections::census::{Census, CensusTaker};
+use crate::connections::{Paths, listing};
 use crate::crew::Crew;
 use crate::histograms::Histograms;
 use crate::keeper::{Counted, INTERVAL, Keeper};
 use crate::metrics::{self, Exporter};
+use crate::recording::Tally;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
 
@@ -40,6 +44,10 @@ pub(crate) struct Admin {
     /// When the period of the key in use began, since 1970 [s]; 0: there is none.
     key_since: AtomicU64,
     refused: Mutex<Refused>,
+    /// Of what is recorded on disk.
+    recording: Option<Arc<Tally>>,
+    paths: Paths,
+    census: CensusTaker,
 }
 
 impl Admin {
@@ -48,10 +56,21 @@ impl Admin {
         shield: Box<dyn ShieldHandle>,
         names: Names,
         cookies: SynCookies,
+        recording: Option<Arc<Tally>>,
     ) -> Self {
-        let keeper = Keeper::new(crew.clone(), names.services.len(), names.ports.len());
-        let refused = Mutex::new(Refused::new());
-        Admin { crew, keeper, shield, names, cookies, key_since: AtomicU64::new(0), refused }
+        let (services, ports) = (names.services.len(), names.ports.len());
+        Admin {
+            keeper: Keeper::new(crew.clone(), services, ports, names.paths()),
+            paths: Paths::new(&names),
+            crew,
+            shield,
+            names,
+            cookies,
+            key_since: AtomicU64::new(0),
+            refused: Mutex::new(Refused::new()),
+            recording,
+            census: CensusTaker::new(),
+        }
     }
 
     /// The key in use is that of the period which began then, since 1970 [s].
@@ -73,6 +92,24 @@ impl Admin {
                 Err(error) => tracing::warn!("samples of refused packets: {error:#}"),
             }
         }
+    }
+
+    /// Has what is known of the paths grow old in time, also while nobody asks; never ends.
+    pub(crate) async fn keep_paths(&self) {
+        loop {
+            tokio::time::sleep(PATHS_INTERVAL).await;
+            match self.keeper.count().await {
+                Ok(Counted { snapshot, .. }) => {
+                    self.paths.update(&self.names, &snapshot.paths, monotonic());
+                }
+                Err(error) => tracing::debug!("paths: {error:#}"),
+            }
+        }
+    }
+
+    /// Counts connections whenever somebody asks; never ends.
+    pub(crate) async fn take_census(&self) {
+        self.census.run(&self.crew, &self.names.services).await
     }
 
     /// With the samples that have come since the last call.
@@ -105,16 +142,27 @@ impl Admin {
         self.shield.add_to(&mut snapshot)?;
         let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
         let made = make(&kept.cores);
+        stats.sources = kept.sources.busiest();
         drop(kept);
         stats.cookies.mode = self.cookies.to_string();
         stats.cookies.key_age_s = self.key_age_s();
+        stats.recording = self
+            .recording
+            .as_deref()
+            .map(|tally| stats::Recording { written: tally.written(), lost: tally.lost() });
         let refused = self.refused()?;
         stats.refused = stats::Refused {
             samples: refused.seen(),
             lost: self.shield.samples_lost()?,
             worst: refused.worst(),
         };
+        stats.paths = self.paths.update(&self.names, &snapshot.paths, monotonic());
         Ok((stats, made))
+    }
+
+    /// The latest census of the connections.
+    pub(crate) async fn census(&self) -> Option<Census> {
+        self.census.latest().await
     }
 
     /// What was recorded since the start.
@@ -130,10 +178,15 @@ impl Admin {
         loop {
             ticks.tick().await;
             if self.keeper.is_heard() {
-                // Of a thread that does not answer the watchdog tells.
-                self.keeper.end_interval(self.stats().await.ok()).await;
+                self.end_interval().await;
             }
         }
+    }
+
+    /// Ends an interval now.
+    pub(crate) async fn end_interval(&self) {
+        // Of a thread that does not answer the watchdog tells.
+        self.keeper.end_interval(self.stats().await.ok()).await;
     }
 
     fn capture(&self) -> Result<Vec<u8>> {
@@ -231,6 +284,7 @@ impl MetricsSocket {
 fn router(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/stats", get(stats))
+        .route("/connections", get(listing::answer))
         .route("/histograms", get(histograms))
         .route("/refused", get(refused))
         .with_state(admin)
@@ -249,7 +303,7 @@ fn unavailable(error: &anyhow::Error) -> Response {
 
 async fn stats(State(admin): State<Arc<Admin>>) -> Response {
     match admin.stats().await {
-        Ok(stats) => Json(stats).into_response(),
+        Ok(stats) => Json(Stats { census: admin.census().await, ..stats }).into_response(),
         Err(error) => unavailable(&error),
     }
 }
@@ -263,6 +317,9 @@ async fn histograms(State(admin): State<Arc<Admin>>) -> Response {
 
 /// How often waiting samples are taken: there is room for more than come meanwhile.
 const GATHER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often paths are looked at while nobody asks.
+const PATHS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What was refused so long ago counts half among the worst sources.
 const SAMPLES_HALF_LIFE: Duration = Duration::from_secs(60);

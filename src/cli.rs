@@ -6,7 +6,9 @@ use anyhow::Result;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::{check, doctor, lab, origin, refused, run, sim, stats};
+use crate::{
+    check, connections, doctor, histograms, lab, origin, refused, report, run, sim, stats, top,
+};
 
 /// Exit code for a usage or a configuration that cannot be meant.
 pub(crate) const EXIT_USAGE: u8 = 2;
@@ -23,26 +25,34 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(check::Args),
+    Connections(connections::Args),
     Doctor(doctor::Args),
+    Histograms(histograms::Args),
     Lab(lab::Args),
     Origin(origin::Args),
     Refused(refused::Args),
+    Report(report::Args),
     Run(run::Args),
     Sim(sim::Args),
     Stats(stats::Args),
+    Top(top::Args),
 }
 
 impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             Command::Check(args) => check::run(&args),
+            Command::Connections(args) => connections::run(&args),
             Command::Doctor(args) => doctor::run(&args),
+            Command::Histograms(args) => histograms::run(&args),
             Command::Lab(args) => lab::run(&args),
             Command::Origin(args) => origin::run(&args),
             Command::Refused(args) => refused::run(&args),
+            Command::Report(args) => report::run(&args),
             Command::Run(args) => run::run(&args),
             Command::Sim(args) => sim::run(&args),
             Command::Stats(args) => stats::run(&args),
+            Command::Top(args) => top::run(&args),
         }
     }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
 use ringroad_engine::kernel::Routes;
-use ringroad_engine::stage::{Command, Commands, monotonic};
+use ringroad_engine::stage::{Command, Commands, Page, monotonic};
 use ringroad_engine::telemetry::Snapshot;
-use tokio::sync::oneshot;
+use tokio::sync::Mutex;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::cores::CorePlan;
@@ -17,6 +18,8 @@ use crate::cores::CorePlan;
 #[derive(Clone, Debug)]
 pub(crate) struct Crew {
     members: Arc<[Member]>,
+    /// Whoever looks at connections: one page is under way at a time, whoever asks.
+    showing: Arc<Mutex<()>>,
 }
 
 #[derive(Debug)]
@@ -28,19 +31,46 @@ struct Member {
     stalls: AtomicU64,
 }
 
+/// What a thread was asked for, and is still to say.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    name: String,
+    answer: oneshot::Receiver<Box<Snapshot>>,
+}
+
 impl Crew {
     /// `commands`: of the threads that `cores` names, in their order.
     pub(crate) fn new(cores: &CorePlan, commands: Vec<Commands>) -> Self {
-        let members = cores.threads().zip(commands);
+        Crew::of(cores.threads().map(|thread| thread.name).zip(commands))
+    }
+
+    /// Of threads by their names.
+    pub(crate) fn of(members: impl IntoIterator<Item = (String, Commands)>) -> Self {
+        let members = members.into_iter();
         Crew {
             members: members
-                .map(|(thread, commands)| Member {
-                    name: thread.name,
-                    commands,
-                    stalls: AtomicU64::new(0),
-                })
+                .map(|(name, commands)| Member { name, commands, stalls: AtomicU64::new(0) })
                 .collect(),
+            showing: Arc::default(),
         }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// What comes next of one thread's connections.
+    pub(crate) async fn show(&self, member: usize, page: Box<Page>) -> Result<Box<Page>> {
+        let _alone = self.showing.lock().await;
+        let Member { name, commands, .. } = &self.members[member];
+        let (reply, answer) = oneshot::channel();
+        if commands.send(Command::Connections(page, reply)).is_err() {
+            bail!("{name} takes no commands: it hangs, or is busy with earlier ones; try again");
+        }
+        let answer = timeout_at(Instant::now() + ANSWER_MAX, answer).await;
+        let answer = answer.ok().with_context(|| no_answer(name))?;
+        answer.ok().with_context(|| format!("{name} has ended"))
     }
 
     /// Tells all what Linux knows now.
@@ -63,27 +93,17 @@ impl Crew {
         }
     }
 
-    /// What each has counted, and what it has recorded since it was asked last. Each says so at one
-    /// instant; between those of two lie microseconds.
-    pub(crate) async fn count(&self, services: usize, ports: usize) -> Vec<Result<Snapshot>> {
-        let until = Instant::now() + ANSWER_MAX;
-        let ask = |member: &Member| {
-            let (reply, answer) = oneshot::channel();
-            let empty = Box::new(Snapshot::with_recorders(services, ports));
-            let asked = member.commands.send(Command::Snapshot(empty, reply));
-            asked.map(|()| answer).map_err(drop)
-        };
-        let asked: Vec<_> = self.members.iter().map(ask).collect();
-        let mut counts = Vec::with_capacity(asked.len());
-        for (Member { name, .. }, asked) in self.members.iter().zip(asked) {
-            counts.push(match asked {
-                Ok(answer) => await_count(name, answer, until).await,
-                Err(()) => Err(anyhow!(
-                    "{name} takes no commands: it hangs, or is busy with earlier ones; try again"
-                )),
-            });
+    /// Asks one, by its place, what it has counted; `room` is for the answer. It says so as of one
+    /// instant; between those of two who are asked one after the other lie microseconds.
+    pub(crate) fn ask(&self, member: usize, room: Snapshot) -> Result<Answer> {
+        let Member { name, commands, .. } = &self.members[member];
+        let (reply, answer) = oneshot::channel();
+        match commands.send(Command::Snapshot(Box::new(room), reply)) {
+            Ok(()) => Ok(Answer { name: name.clone(), answer }),
+            Err(_) => {
+                bail!("{name} takes no commands: it hangs, or is busy with earlier ones; try again")
+            }
         }
-        counts
     }
 
     /// How often each thread has stood still.
@@ -118,15 +138,28 @@ impl Crew {
     }
 }
 
-async fn await_count(
-    name: &str,
-    answer: oneshot::Receiver<Box<Snapshot>>,
-    until: Instant,
-) -> Result<Snapshot> {
-    let answer = timeout_at(until, answer).await.ok().with_context(|| {
-        format!("{name} has not answered within {ANSWER_MAX:?}: it hangs; try again")
-    })?;
-    Ok(*answer.ok().with_context(|| format!("{name} has ended"))?)
+impl Answer {
+    /// Waits no longer than one may be busy. May be asked for again.
+    pub(crate) async fn get(&mut self, until: Instant) -> Result<Snapshot> {
+        let name = &self.name;
+        let answer = timeout_at(until, &mut self.answer).await;
+        let answer = answer.ok().with_context(|| no_answer(name))?;
+        Ok(*answer.ok().with_context(|| format!("{name} has ended"))?)
+    }
+
+    /// What has come; `None`: nothing has, or will.
+    pub(crate) fn has_come(&mut self) -> Option<Snapshot> {
+        self.answer.try_recv().ok().map(|snapshot| *snapshot)
+    }
+
+    /// Whether it is still to come.
+    pub(crate) fn is_open(&mut self) -> bool {
+        matches!(self.answer.try_recv(), Err(TryRecvError::Empty))
+    }
+}
+
+fn no_answer(name: &str) -> String {
+    format!("{name} has not answered within {ANSWER_MAX:?}: it hangs; try again")
 }
 
 /// Hands a command to a thread that may be busy; one that hangs is not waited for.
@@ -144,7 +177,7 @@ pub(crate) async fn tell(member: &Commands, command: Command) {
 
 /// How long a thread may take to say what it has counted: many times what one takes that is kept
 /// from its core by others.
-const ANSWER_MAX: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 /// How often is looked whether all threads turn.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);

@@ -1,4 +1,8 @@
-//! What the running engine has recorded, as it crosses the admin socket.
+//! What the running engine has recorded, as it crosses the admin socket, and the command that writes
+//! it, or a recording, to files.
+
+mod command;
+mod percentiles;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,6 +16,7 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 use ringroad_engine::telemetry::{Measure, Recorders};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::command::{Args, run};
 use crate::client;
 
 /// A histogram of each measure that anything was recorded of, of all cores together.

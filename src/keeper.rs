@@ -1,14 +1,18 @@
 //! Keeps what the polling threads have recorded. They give it away, so there is one who takes it and
 //! from whom everybody else has it: since the start, and in intervals.
 
+use std::collections::VecDeque;
+use std::mem::take;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ringroad_engine::telemetry::{Recorders, Snapshot};
 use tokio::sync::{Mutex, MutexGuard, broadcast};
+use tokio::time::Instant;
 
-use crate::crew::Crew;
+use crate::crew::{ANSWER_MAX, Answer, Crew};
+use crate::sources::RecentSources;
 use crate::stats::Stats;
 
 /// See the module.
@@ -17,6 +21,7 @@ pub(crate) struct Keeper {
     crew: Crew,
     services: usize,
     ports: usize,
+    paths: usize,
     kept: Mutex<Kept>,
     intervals: broadcast::Sender<Arc<Interval>>,
 }
@@ -27,11 +32,15 @@ pub(crate) struct Kept {
     /// By core, in the order of the threads; since `started`.
     pub(crate) cores: Vec<Recorders>,
     pub(crate) started: SystemTime,
+    /// Who opened connections of late.
+    pub(crate) sources: RecentSources,
     /// By all cores; since `interval_began`.
     interval: Recorders,
     interval_began: SystemTime,
     /// Whether anybody listened when the interval began.
     is_heard: bool,
+    /// By core, what it was asked for and is still to say, the newest last.
+    asked: Vec<VecDeque<Answer>>,
 }
 
 /// A stretch of time.
@@ -53,44 +62,55 @@ pub(crate) struct Counted<'a> {
 }
 
 impl Keeper {
-    /// For so many services and ports.
-    pub(crate) fn new(crew: Crew, services: usize, ports: usize) -> Self {
+    /// For so many services, ports and paths.
+    pub(crate) fn new(crew: Crew, services: usize, ports: usize, paths: usize) -> Self {
         let now = SystemTime::now();
         let kept = Kept {
-            cores: Vec::new(),
+            cores: vec![Recorders::off(); crew.len()],
             started: now,
+            sources: RecentSources::new(Instant::now().into_std()),
             interval: Recorders::off(),
             interval_began: now,
             is_heard: false,
+            asked: (0..crew.len()).map(|_| VecDeque::new()).collect(),
         };
         let (intervals, _) = broadcast::channel(INTERVALS_WAITING_MAX);
-        Keeper { crew, services, ports, kept: Mutex::new(kept), intervals }
+        Keeper { crew, services, ports, paths, kept: Mutex::new(kept), intervals }
     }
 
-    /// Asks all threads. Who reads meanwhile waits.
+    /// Asks all threads. Who reads meanwhile waits; who does not wait for the end loses nothing.
     pub(crate) async fn count(&self) -> Result<Counted<'_>> {
         let mut kept = self.kept.lock().await;
-        let counts = self.crew.count(self.services, self.ports).await;
-        // What those have given that did answer is kept, even if one did not.
-        let kept_now = &mut *kept;
-        kept_now.cores.resize_with(counts.len(), Recorders::off);
-        for (core, count) in counts.iter().enumerate() {
-            let Ok(snapshot) = count else { continue };
-            for recorded in &snapshot.recorders {
-                kept_now.cores[core].add(recorded);
-                kept_now.interval.add(recorded);
-            }
+        kept.take_late();
+        let until = Instant::now() + ANSWER_MAX;
+        let mut asked = Vec::with_capacity(self.crew.len());
+        for core in 0..self.crew.len() {
+            let late = &mut kept.asked[core];
+            // One that hangs is not given a set of histograms with each question.
+            let room = match late.is_empty() {
+                true => Snapshot::with_recorders(self.services, self.ports),
+                false => Snapshot::new(self.services, self.ports),
+            };
+            let room = room.with_paths(self.paths);
+            asked.push(self.crew.ask(core, room).map(|answer| late.push_back(answer)));
         }
         let mut sum = None;
-        for count in counts {
-            let count = count?;
-            match &mut sum {
-                None => sum = Some(count),
-                Some(sum) => sum.add(count),
+        let mut failed = None;
+        for (core, asked) in asked.into_iter().enumerate() {
+            let count = match asked {
+                Ok(()) => kept.await_newest(core, until).await,
+                Err(error) => Err(error),
+            };
+            match (count, &mut sum) {
+                (Err(error), _) => failed = failed.or(Some(error)),
+                (Ok(count), None) => sum = Some(count),
+                (Ok(count), Some(sum)) => Snapshot::add(sum, count),
             }
         }
-        let snapshot = sum.expect("at least one thread polls");
-        Ok(Counted { snapshot, kept })
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(Counted { snapshot: sum.context("nothing polls")?, kept }),
+        }
     }
 
     /// From now on; one that falls behind misses some.
@@ -118,8 +138,90 @@ impl Keeper {
     }
 }
 
+impl Kept {
+    /// Takes what came after whoever asked had stopped waiting.
+    fn take_late(&mut self) {
+        for core in 0..self.asked.len() {
+            let mut answers = take(&mut self.asked[core]);
+            for answer in &mut answers {
+                if let Some(snapshot) = answer.has_come() {
+                    self.take(core, &snapshot);
+                }
+            }
+            answers.retain_mut(Answer::is_open);
+            self.asked[core] = answers;
+        }
+    }
+
+    /// The answer stays where it is until it has come, so that it is not lost with who waits for it.
+    async fn await_newest(&mut self, core: usize, until: Instant) -> Result<Snapshot> {
+        let answer = self.asked[core].back_mut().context("nothing was asked")?;
+        let snapshot = answer.get(until).await?;
+        self.asked[core].pop_back();
+        self.take(core, &snapshot);
+        Ok(snapshot)
+    }
+
+    fn take(&mut self, core: usize, snapshot: &Snapshot) {
+        for recorded in &snapshot.recorders {
+            self.cores[core].add(recorded);
+            self.interval.add(recorded);
+        }
+        self.sources.add(Instant::now().into_std(), snapshot.sources.iter());
+    }
+}
+
 /// Intervals that one who listens may be behind.
 const INTERVALS_WAITING_MAX: usize = 8;
 
 /// How long an interval is.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use ringroad_engine::stage::{Command, Mailbox, mailbox};
+    use ringroad_engine::telemetry::Measure;
+
+    use super::*;
+
+    /// What a thread does that polls: answers what it was asked so far.
+    fn answer(mailbox: &Mailbox, recorders: &mut Recorders) {
+        while let Some(command) = mailbox.take() {
+            if let Command::Snapshot(mut snapshot, reply) = command {
+                snapshot.take_from(recorders);
+                let _ = reply.send(snapshot);
+            }
+        }
+    }
+
+    fn inside(kept: &Kept) -> u64 {
+        kept.cores[0].histogram(Measure::Inside).map_or(0, hdrhistogram::Histogram::len)
+    }
+
+    /// As when a client hangs up, or a thread hangs for a while.
+    #[tokio::test]
+    async fn what_comes_after_nobody_waits_any_more_is_kept() {
+        let (commands, mailbox) = mailbox().unwrap();
+        let mut recorders = Recorders::new();
+        let keeper = Keeper::new(Crew::of([("lane-0".to_owned(), commands)]), 0, 0, 0);
+        let hung = keeper.count().await.unwrap_err().to_string();
+        assert!(hung.starts_with("lane-0 has not answered within"), "{hung}");
+
+        recorders.record(Measure::Inside, 10);
+        answer(&mailbox, &mut recorders);
+        recorders.record(Measure::Inside, 20);
+        let late = tokio::join!(keeper.count(), async { answer(&mailbox, &mut recorders) }).0;
+        assert_eq!(inside(&late.unwrap().kept), 2);
+
+        // Dropped half-way.
+        recorders.record(Measure::Inside, 30);
+        tokio::select! {
+            biased;
+            _ = keeper.count() => unreachable!("nobody has answered"),
+            () = std::future::ready(()) => {}
+        }
+        answer(&mailbox, &mut recorders);
+        let last = tokio::join!(keeper.count(), async { answer(&mailbox, &mut recorders) }).0;
+        assert_eq!(inside(&last.unwrap().kept), 3);
+    }
+}

@@ -7,6 +7,7 @@ mod backend;
 mod check;
 mod cli;
 mod client;
+mod connections;
 mod cookies;
 mod cores;
 mod crew;
@@ -19,11 +20,15 @@ mod origin;
 mod plan;
 mod polling;
 mod privileges;
+mod recording;
 mod refused;
+mod report;
 mod run;
 mod secret;
 mod sim;
+mod sources;
 mod stats;
+mod top;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,7 @@
 
 mod about;
 mod classic;
+mod connections;
 mod cores;
 mod counts;
 mod histograms;
@@ -41,7 +42,7 @@ use crate::stats::Stats;
 type Section = fn(&mut Page<'_>, &Scrape) -> fmt::Result;
 
 /// The parts of a page, in their order.
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 13] = [
     about::write,
     counts::ledger,
     counts::frames,
@@ -50,7 +51,10 @@ const SECTIONS: [Section; 10] = [
     counts::shield,
     counts::cookies,
     counts::ports,
+    counts::recording,
     cores::write,
+    connections::paths,
+    connections::census,
     histograms::write,
 ];
 
@@ -110,6 +114,7 @@ impl Exporter {
         let threads = self.about.threads();
         let measure = |recorded: &[Recorders]| Measured::of(threads, recorded);
         let (stats, measured) = self.admin.stats_with(measure).await?;
+        let stats = Stats { census: self.admin.census().await, ..stats };
         let stalls = self.admin.crew.stalls().collect();
         Ok(Scrape { about: self.about.clone(), stats, measured, stalls })
     }

@@ -34,6 +34,7 @@ use crate::crew::Crew;
 use crate::metrics::Exporter;
 use crate::plan::Plan;
 use crate::polling::{Parts, Polling, Posts};
+use crate::recording::{Recorder, Writer};
 use crate::stats::{Names, Stats};
 use crate::{cookies, cores, secret};
 
@@ -113,6 +114,7 @@ async fn serve<B: Backend>(
     };
     backend.check(config, &plan)?;
     refuse_clashes(&plan)?;
+    let writer = Writer::new(&config.telemetry)?;
 
     let mut socket = AdminSocket::bind(&config.admin.socket).await?;
     let metrics = match config.admin.metrics {
@@ -132,6 +134,7 @@ async fn serve<B: Backend>(
     }
     let names = Names {
         services: config.services.iter().map(|service| service.name.clone()).collect(),
+        origins: config.services.iter().map(|service| service.origins.clone()).collect(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
         threads: cores.threads().collect(),
     };
@@ -172,7 +175,8 @@ async fn serve<B: Backend>(
     };
     let mut polling = Polling::start(posts, parts, &plan)?;
 
-    let admin = Admin::new(crew.clone(), shield, names, config.shield.syn_cookies);
+    let tally = writer.as_ref().map(Writer::tally);
+    let admin = Admin::new(crew.clone(), shield, names, config.shield.syn_cookies, tally);
     if cookies.is_some() {
         admin.set_key_since(Cookies::keys_since());
     }
@@ -182,6 +186,8 @@ async fn serve<B: Backend>(
     if let Some(metrics) = metrics {
         metrics.serve(exporter);
     }
+    let recorder =
+        writer.map(|writer| Recorder::start(writer, admin.keeper.listen())).transpose()?;
     // Once they answer, all threads have shown a sign of life, and take connections.
     admin.stats().await?;
     eprintln!("ready");
@@ -194,12 +200,18 @@ async fn serve<B: Backend>(
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
         _ = admin.gather() => false,
+        _ = admin.keep_paths() => false,
+        _ = admin.take_census() => false,
         _ = admin.keep() => false,
         _ = crew.watch(config.engine.heartbeat_limit) => false,
     };
     if !died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
         drain(&admin, config.engine.drain_timeout).await;
+    }
+    if let Some(recorder) = recorder {
+        admin.end_interval().await;
+        recorder.end().await;
     }
     let last = polling.stop().await?;
     backend.hand_over().await;
@@ -218,8 +230,11 @@ async fn drain(admin: &Admin, timeout: Duration) {
             tokio::time::sleep(DRAIN_LOOK).await;
         }
     };
-    if tokio::time::timeout(timeout, open).await.is_err() {
-        tracing::warn!("connections are still open after {timeout:?}; they are reset");
+    tokio::select! {
+        over = tokio::time::timeout(timeout, open) => if over.is_err() {
+            tracing::warn!("connections are still open after {timeout:?}; they are reset");
+        },
+        () = admin.keep() => {}
     }
 }
 

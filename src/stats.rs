@@ -6,6 +6,7 @@ mod cores;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,11 +19,11 @@ use ringroad_engine::telemetry::{Handshakes, Measure, Recorders, Snapshot};
 use ringroad_engine::wire::Malformed;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::cores::{Bottleneck, Core};
-#[cfg(test)]
-pub(crate) use self::cores::{Ring, Stage};
-use self::cores::{bottleneck, mhz};
+use self::cores::mhz;
+pub(crate) use self::cores::{Bottleneck, Core, Ring, Stage, bottleneck};
 use crate::client;
+use crate::connections::Path;
+use crate::connections::census::Census;
 use crate::cores::PollingThread;
 use crate::histograms::merged;
 
@@ -48,6 +49,38 @@ pub(crate) struct Stats {
     pub(crate) buckets_evicted: u64,
     pub(crate) cookies: Cookies,
     pub(crate) refused: Refused,
+    /// What became of records on disk; absent where there are to be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recording: Option<Recording>,
+    /// Who opened most connections of late, most first.
+    #[serde(default)]
+    pub(crate) sources: Vec<ClientSource>,
+    /// How good the ways to the clients and to the origins are.
+    #[serde(default)]
+    pub(crate) paths: Vec<Path>,
+    /// Connections by algorithm and phase; absent until they have been counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) census: Option<Census>,
+}
+
+/// Intervals [intervals], since the start.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Recording {
+    pub(crate) written: u64,
+    /// That could not be written.
+    pub(crate) lost: u64,
+}
+
+/// Whose connections of the last seconds were how many; those that were opened, whatever became of
+/// them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ClientSource {
+    /// An IPv4 address, or a /64 of IPv6.
+    pub(crate) source: String,
+    pub(crate) connections: u64,
+    pub(crate) per_second: f64,
+    /// Of all that were opened, from 0 to 1.
+    pub(crate) share: f64,
 }
 
 /// Whether new connections are answered by SYN cookies.
@@ -189,8 +222,17 @@ pub(crate) struct KernelPath {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     pub(crate) services: Vec<String>,
+    /// Of each service.
+    pub(crate) origins: Vec<Vec<SocketAddr>>,
     pub(crate) ports: Vec<String>,
     pub(crate) threads: Vec<PollingThread>,
+}
+
+impl Names {
+    /// Paths that there are: of each service to the clients, and to each origin.
+    pub(crate) fn paths(&self) -> usize {
+        self.origins.iter().map(|origins| 1 + origins.len()).sum()
+    }
 }
 
 impl Stats {
@@ -277,6 +319,10 @@ impl Stats {
                 ..Cookies::default()
             },
             refused: Refused::default(),
+            recording: None,
+            sources: Vec::new(),
+            paths: Vec::new(),
+            census: None,
         }
     }
 
@@ -349,6 +395,18 @@ impl Stats {
             "time inside [µs]  p50 {:.1}  p90 {:.1}  p99 {:.1}  p99.9 {:.1}  max {:.1}  ({} segments)",
             t.p50_us, t.p90_us, t.p99_us, t.p999_us, t.max_us, t.count
         );
+        if let Some(Recording { written, lost }) = &self.recording {
+            let _ = writeln!(out, "recording  {written} intervals written, {lost} lost");
+        }
+        for ClientSource { source, connections, per_second, share } in &self.sources {
+            let _ = writeln!(
+                out,
+                "source {source}  {connections} connections of late, {per_second:.1} a second, {:.1} %",
+                100.0 * share
+            );
+        }
+        self.paths.iter().for_each(|path| path.write(&mut out));
+        self.census.iter().for_each(|census| census.write(&mut out));
         self.write_shield(&mut out);
         self.cores.iter().for_each(|core| core.write(&mut out));
         if let Some(Bottleneck { core, why }) = &self.bottleneck {

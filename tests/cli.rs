@@ -139,6 +139,40 @@ mod usage {
     }
 }
 
+mod report {
+    use super::*;
+
+    #[test]
+    fn without_a_recording_there_is_no_page() {
+        let directory = tempfile::tempdir().unwrap();
+        let page = directory.path().join("report.html");
+        let missing = directory.path().join("missing");
+        for (from, said) in [
+            (
+                &*missing,
+                format!(
+                    "ringroad: cannot read {}; give the directory that telemetry.directory names: \
+                     No such file or directory (os error 2)\n",
+                    missing.display()
+                ),
+            ),
+            (
+                directory.path(),
+                format!(
+                    "ringroad: {} holds no recording (ringroad-*.hlog); give the directory that \
+                     telemetry.directory names\n",
+                    directory.path().display()
+                ),
+            ),
+        ] {
+            let (from, out) = (from.to_str().unwrap(), page.to_str().unwrap());
+            let output = ringroad(&["report", "--in", from, "--out", out]).output().unwrap();
+            assert_ends(&output, 1, &said);
+            assert!(!page.exists());
+        }
+    }
+}
+
 mod sim {
     use super::*;
 

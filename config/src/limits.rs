@@ -124,6 +124,19 @@ pub const CONNECT_TIMEOUT: RangeInclusive<Duration> =
 pub const IDLE_TIMEOUT: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(604_800);
 
+/// Times between two records on disk. The engine's counts are read once a second; after more than an
+/// hour a curve shows nothing any more.
+pub const RECORDING_INTERVAL: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(3600);
+
+/// Sizes after which a pair of recorded files is followed by the next \[octets\]: a record of all
+/// measures fits several times, and one file fits into the memory of who reads it.
+pub const RECORDING_SIZE: RangeInclusive<u64> = 256 << 10..=1 << 30;
+
+/// Pairs of recorded files that are kept: the one that is being written, and no more than a directory
+/// takes in its stride.
+pub const RECORDING_PAIRS: RangeInclusive<u32> = 1..=10_000;
+
 /// Longest file that is read \[octets\].
 pub const FILE_MAX: u64 = 8 << 20;
 

@@ -22,6 +22,7 @@ pub struct Config {
     pub services: Vec<Service>,
     pub shield: Shield,
     pub admin: Admin,
+    pub telemetry: Telemetry,
 }
 
 impl Config {
@@ -360,6 +361,27 @@ pub struct Metrics {
     /// Whether the file asks for it. Then the engine does not start without; if it is the default,
     /// and something else listens there, it does.
     pub required: bool,
+}
+
+/// What is recorded on disk: histograms and counts, in pairs of files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Where to; `None`: nothing is recorded.
+    pub directory: Option<PathBuf>,
+    /// Time between two records, in whole seconds.
+    pub interval: Duration,
+    /// Size of a pair after which the next begins \[octets\].
+    pub rotate: u64,
+    /// Pairs that are kept, with the one that is being written.
+    pub keep: u32,
+}
+
+impl Default for Telemetry {
+    /// A gibibyte in all: a day or so of an edge with work to do.
+    fn default() -> Self {
+        let interval = Duration::from_secs(1);
+        Telemetry { directory: None, interval, rotate: 64 << 20, keep: 16 }
+    }
 }
 
 /// A setting that takes one of a few words.

@@ -3,6 +3,8 @@
 //! Ports are read first: services name them, and the frames are counted by them. A section with
 //! a problem still counts as far as it could be read, so that one mistake is one message.
 
+mod telemetry;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::Display;
@@ -42,6 +44,7 @@ pub(crate) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
     );
     let shield = fields.node("shield").and_then(|node| shield(node, problems));
     let admin = fields.node("admin").and_then(|node| admin(node, problems));
+    let telemetry = fields.node("telemetry").and_then(|node| telemetry::read(node, problems));
     fields.finish(problems);
 
     let ports = ports(port_nodes.unwrap_or_default(), problems);
@@ -52,6 +55,7 @@ pub(crate) fn config(root: &Node, problems: &mut Problems) -> Option<Config> {
         services,
         shield: shield.unwrap_or_default(),
         admin: admin.unwrap_or_default(),
+        telemetry: telemetry.unwrap_or_default(),
     })
 }
 

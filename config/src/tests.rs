@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::exercise::{exercise, survives_a_round_trip};
 use crate::schema::{
     Algorithm, Driver, Ecn, Fallback, FastOpen, Idle, Keepalive, Metrics, MtuProbing, Pacing,
-    ProxyProtocol, RateLimit, Shield, XdpMode,
+    ProxyProtocol, RateLimit, Shield, Telemetry, XdpMode,
 };
 use crate::{load, parse};
 
@@ -113,6 +113,11 @@ shield:
 admin:
   socket: /run/ringroad.sock
   metrics: \"127.0.0.1:9464\"
+telemetry:
+  directory: off
+  interval: 1s
+  rotate: 64MiB
+  keep: 16
 "
     );
 }
@@ -207,6 +212,7 @@ services:
     idle_timeout: 2h
 ports: [{ name: edge, interface: eth0, xdp_mode: copy, busy_poll: 20us }]
 shield: # all as it was
+telemetry: { directory: /var/lib/ring road, interval: 1m, rotate: 1024KiB, keep: 3 }
 ",
     )
     .unwrap();
@@ -251,6 +257,10 @@ shield: # all as it was
     assert_eq!(config.admin.socket, Path::new("/tmp/a b.sock"));
     let metrics = Metrics { address: "[::]:9464".parse().unwrap(), required: true };
     assert_eq!(config.admin.metrics, Some(metrics));
+    let directory = Some("/var/lib/ring road".into());
+    let interval = seconds(60);
+    let telemetry = Telemetry { directory, interval, rotate: 1 << 20, keep: 3 };
+    assert_eq!(config.telemetry, telemetry);
     survives_a_round_trip(&config);
 }
 
@@ -309,6 +319,7 @@ fn fragment() -> impl Strategy<Value = String> {
             "services:",
             "shield:",
             "admin:",
+            "telemetry:",
             "name:",
             "interface:",
             "listen:",

@@ -87,6 +87,36 @@ pub(crate) fn show_duration(duration: Duration) -> String {
     }
 }
 
+/// Units of size with their octets, largest first.
+const SIZE_UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+
+/// A size with its unit, such as `64MiB` [octets].
+pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Result<u64, Expected> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let factor = SIZE_UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+    digits::<u64>(number)
+        .zip(factor)
+        .and_then(|(number, factor)| number.checked_mul(factor))
+        .filter(|size| range.contains(size))
+        .ok_or_else(|| {
+            format!(
+                "give a size with its unit (KiB, MiB or GiB) from {} to {}",
+                show_size(*range.start()),
+                show_size(*range.end())
+            )
+        })
+}
+
+/// A size of whole kibibytes in the largest unit that is exact.
+pub(crate) fn show_size(octets: u64) -> String {
+    let exact = SIZE_UNITS.iter().find(|(_, unit)| octets != 0 && octets.is_multiple_of(*unit));
+    match exact {
+        Some((unit, factor)) => format!("{}{unit}", octets / factor),
+        None => octets.to_string(),
+    }
+}
+
 /// A name of a port or service: it labels metrics, so letters, digits and a few marks.
 pub(crate) fn name(text: &str) -> Result<String, Expected> {
     let good = text.len() <= NAME_MAX

@@ -3,8 +3,8 @@
 
 use std::fmt::{Display, Write};
 
-use crate::schema::{Config, Driver, Keepalive, Leg, Pressure, RateLimit, Service};
-use crate::value::show_duration;
+use crate::schema::{Config, Driver, Keepalive, Leg, Pressure, RateLimit, Service, Telemetry};
+use crate::value::{show_duration, show_size};
 
 /// The whole of `config` as YAML.
 pub(crate) fn write(config: &Config) -> String {
@@ -15,7 +15,7 @@ pub(crate) fn write(config: &Config) -> String {
 }
 
 fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
-    let Config { engine, ports, services, shield, admin } = config;
+    let Config { engine, ports, services, shield, admin, telemetry } = config;
     writeln!(out, "engine:")?;
     writeln!(out, "  arrangement: {}", engine.arrangement)?;
     writeln!(out, "  cores: {}", list(&engine.cores))?;
@@ -63,7 +63,14 @@ fn write_all(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "  unproven_syn_per_second: {unproven}")?;
     writeln!(out, "admin:")?;
     writeln!(out, "  socket: {}", text(&admin.socket.to_string_lossy()))?;
-    writeln!(out, "  metrics: {}", or_word(&admin.metrics.map(|metrics| metrics.address), "off"))
+    writeln!(out, "  metrics: {}", or_word(&admin.metrics.map(|metrics| metrics.address), "off"))?;
+    let Telemetry { directory, interval, rotate, keep } = telemetry;
+    let directory = directory.as_ref().map(|path| path.display());
+    writeln!(out, "telemetry:")?;
+    writeln!(out, "  directory: {}", or_word(&directory, "off"))?;
+    writeln!(out, "  interval: {}", show_duration(*interval))?;
+    writeln!(out, "  rotate: {}", show_size(*rotate))?;
+    writeln!(out, "  keep: {keep}")
 }
 
 fn write_service(out: &mut String, service: &Service) -> std::fmt::Result {

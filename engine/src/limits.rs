@@ -277,6 +277,15 @@ pub const WAKE_RETRY: Duration = Duration::from_millis(10);
 /// What an idle connection takes at most, both of its legs and its share of every table [octets].
 pub const IDLE_CONNECTION_OCTETS_MAX: usize = 1024;
 
+/// Connections that one look at them passes, asked for by an operator [pairs]. In so many words: what
+/// traffic waits for at most, as long as a burst takes and no longer. A table of 100,000 is so shown in
+/// some 800 pages.
+pub const CONNECTIONS_PER_PAGE: usize = 128;
+
+/// Least time between two samples that the legs of a pair give of their paths, where round trips are
+/// shorter.
+pub const PATH_SAMPLE_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Connections in TIME-WAIT on one lane. Full, the oldest goes early.
 pub const TIME_WAIT_MAX: usize = 1 << 17;
 
@@ -455,6 +464,10 @@ pub const HOP_TX_ENTRIES: usize = 256;
 
 /// Packets on their way from one lane to another [packets]. More come only if a lane falls behind.
 pub const HAND_OVER_ENTRIES: usize = 1024;
+
+/// Clients by which a worker counts new connections, between two looks at its counts. Whoever opens
+/// more than one in this many is found; others take each other's places.
+pub const SOURCES_COUNTED: usize = 512;
 
 /// How often the core with the devices looks how its workers are.
 pub const WORKERS_LOOK: Duration = Duration::from_millis(1);

@@ -7,6 +7,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+mod account;
 mod dormant;
 mod envelope;
 mod fast_opens;
@@ -19,7 +20,9 @@ mod source_ports;
 mod spent_cookies;
 mod table;
 mod time_wait;
+mod view;
 
+pub use account::{LegAccount, LegPast};
 pub use dormant::{DormantLeg, DormantPair};
 pub use envelope::{Envelope, LinkPath};
 pub use fast_opens::FastOpens;
@@ -31,6 +34,7 @@ pub use source_ports::SourcePorts;
 pub use spent_cookies::{Fingerprint, SpentCookies};
 pub use table::{DormantTable, PairTable, Table};
 pub use time_wait::{TimeWaitTable, Waiting};
+pub use view::{ConnectionView, LegView};
 
 /// An IPv4 address as an IPv4-mapped one (RFC 4291 §2.5.5.2).
 fn as_v6(address: IpAddr) -> Ipv6Addr {

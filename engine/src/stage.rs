@@ -33,6 +33,6 @@ pub use io::{IoSettings, IoStage, WorkerEnd};
 pub use lane::{Cookies, Lane};
 pub use pressure::{Load, Pressure, Thresholds};
 pub use worker::{
-    Outlet, PortIdentity, Stray, Worker, WorkerSettings, flow_hasher, flows_for,
+    Outlet, Page, PortIdentity, Stray, Wanted, Worker, WorkerSettings, flow_hasher, flows_for,
     idle_connection_octets,
 };

@@ -41,6 +41,7 @@ mod send_queue;
 pub mod settings;
 pub mod state;
 pub mod time_wait;
+mod view;
 pub mod wheel;
 mod window;
 
@@ -55,6 +56,7 @@ pub use path_mtu::plateau_below;
 pub use settings::{Endpoints, Keepalive, LegSettings, MtuProbing, Offer};
 pub use state::{CloseReason, State};
 pub use time_wait::{TimeWait, TimeWaitVerdict};
+pub use view::{AgreedView, CongestionView, Limit, RoundTripView, TcpView, TimersView};
 
 use crate::frame::{Frame, FramePool};
 use crate::time::Instant;

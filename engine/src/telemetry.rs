@@ -6,16 +6,22 @@
 
 mod ledger;
 mod measures;
+mod quality;
 mod recorders;
+mod sources;
 mod space_saving;
 mod stages;
 mod sum;
+
+use std::mem::swap;
 
 use ringroad_ebpf::ShieldCounters;
 
 pub use ledger::{DropReason, Ledger};
 pub use measures::{Measure, Unit};
+pub use quality::{PathQuality, PathSample, PathSums, Quality, Seen, aged};
 pub use recorders::Recorders;
+pub use sources::{Source, Sources};
 pub use space_saving::SpaceSaving;
 pub use stages::{CoreTimes, Ring, Stage, StageTimes};
 pub(crate) use sum::{add_counts, add_each};
@@ -84,12 +90,18 @@ pub struct Snapshot {
     pub ports: Vec<crate::port::PortStats>,
     /// What crossed between each port and its interface in Linux, in the order of `ports`.
     pub kernel_paths: Vec<crate::shield::KernelPathCounts>,
+    /// What was seen of the paths of each service, to the clients and then to each origin, one service
+    /// behind the other; see [`Snapshot::with_paths`].
+    pub paths: Vec<PathSums>,
     /// What each core does with its time: of one core that fills this, one; of several that are added,
     /// one behind the other.
     pub cores: Vec<CoreTimes>,
     /// What each core has recorded since they were taken from it last, in the order of `cores`. Who
     /// asks brings empty ones, or ones that are off, and then takes none.
     pub recorders: Vec<Recorders>,
+    /// Clients by the connections that they have opened on each worker since they were taken from it
+    /// last. Who asks brings an empty set, or none, and then takes none.
+    pub sources: Vec<Sources>,
 }
 
 impl Snapshot {
@@ -104,14 +116,25 @@ impl Snapshot {
             frames: FrameCounts::default(),
             ports: vec![crate::port::PortStats::default(); ports],
             kernel_paths: vec![crate::shield::KernelPathCounts::default(); ports],
+            paths: Vec::new(),
             cores: vec![CoreTimes::new()],
             recorders: vec![Recorders::off()],
+            sources: Vec::new(),
         }
     }
 
     /// Room for what it has recorded as well.
     pub fn with_recorders(services: usize, ports: usize) -> Self {
-        Snapshot { recorders: vec![Recorders::new()], ..Snapshot::new(services, ports) }
+        Snapshot {
+            recorders: vec![Recorders::new()],
+            sources: vec![Sources::of_core()],
+            ..Snapshot::new(services, ports)
+        }
+    }
+
+    /// Room for so many paths too.
+    pub fn with_paths(self, paths: usize) -> Self {
+        Snapshot { paths: vec![PathSums::default(); paths], ..self }
     }
 
     /// Where a core says what it does with its time.
@@ -127,11 +150,21 @@ impl Snapshot {
         }
     }
 
+    /// Takes whom a worker has counted.
+    pub fn take_sources(&mut self, sources: &mut Sources) {
+        if let Some(empty) = self.sources.first_mut() {
+            swap(sources, empty);
+        }
+    }
+
     /// Adds what another core of the same engine counted.
     pub fn add(&mut self, other: Snapshot) {
         self.ledger.add(&other.ledger);
         for (sum, service) in self.services.iter_mut().zip(&other.services) {
             sum.add(service);
+        }
+        for (sum, path) in self.paths.iter_mut().zip(&other.paths) {
+            sum.add(path);
         }
         for (sum, verdicts) in self.verdicts.iter_mut().zip(&other.verdicts) {
             sum.add(verdicts);
@@ -147,6 +180,7 @@ impl Snapshot {
         }
         self.cores.extend(other.cores);
         self.recorders.extend(other.recorders);
+        self.sources.extend(other.sources);
     }
 }
 

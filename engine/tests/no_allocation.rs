@@ -10,10 +10,13 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::Ipv4Addr;
 
+use ringroad_engine::limits::SOURCES_COUNTED;
 use ringroad_engine::shield::Rates;
-use ringroad_engine::stage::{Gate, Worker};
+use ringroad_engine::stage::{Gate, Page, Wanted, Worker};
 use ringroad_engine::tcp::Keepalive;
+use ringroad_engine::telemetry::{Source, Sources};
 use ringroad_simulation::appliance::apps::{echo, idle, respond, send};
 use ringroad_simulation::appliance::cookies;
 use ringroad_simulation::appliance::peer::{self, Settings};
@@ -77,6 +80,17 @@ fn the_counter_counts() {
     assert_eq!((allocations, frees), (1, 0));
     let ((), allocations, frees) = counted(|| drop(boxed));
     assert_eq!((allocations, frees), (0, 1));
+}
+
+/// Far more of them than there is room for, each of which takes the place of another.
+#[test]
+fn clients_that_come_but_once_take_no_memory() {
+    let mut sources = Sources::of_core();
+    let clients = 0..20 * SOURCES_COUNTED as u32;
+    let ((), allocations, frees) = counted(|| {
+        clients.clone().for_each(|n| sources.add(Source::of(Ipv4Addr::from_bits(n).into())));
+    });
+    assert_eq!((sources.total(), allocations, frees), (clients.end.into(), 0, 0));
 }
 
 /// Uploads and downloads without end, and connections that come and go.
@@ -196,6 +210,29 @@ fn nor_does_one_that_hands_linux_its_own() {
     assert!(ended.service.fell_back > 100, "{:?}", ended.service);
     let path = ended.kernel_paths[CLIENTS];
     assert!(path.limited > 100 && path.to_kernel > 1_000 && path.from_kernel > 1_000, "{path:?}");
+}
+
+#[test]
+fn nor_does_one_that_shows_its_connections() {
+    let mut world = World::new(plan());
+    world.listen(origin(1), Settings::MODERN, echo);
+    let clients: Vec<_> = (0..300).map(|n| world.client(n, Settings::MODERN, idle())).collect();
+    world.run_for(secs(2));
+    // Half of them sleep.
+    clients.iter().step_by(2).for_each(|key| world.peer(*key).write(b"awake"));
+    world.run_for(ms(10));
+    assert_eq!(asleep(&world), 150);
+    let mut page = Page::new(Wanted::default());
+    let mut shown = 0;
+    while !page.is_last() {
+        let ((), allocations, frees) = counted(|| world.edge.worker().show(&mut page));
+        assert_eq!((allocations, frees), (0, 0));
+        shown += page.views().len();
+    }
+    assert_eq!(shown, 300);
+    clients.iter().for_each(|key| world.peer(*key).finish());
+    world.run_to_the_end(secs(5));
+    world.finish();
 }
 
 /// As far as it is Rust's: drivers have an allocator of their own.

@@ -206,3 +206,11 @@ pub(super) fn ports(page: &mut Page<'_>, Scrape { stats, .. }: &Scrape) -> fmt::
 fn by_port<'a>(name: &'a str, direction: &'a str) -> [(&'static str, &'a str); 2] {
     [("port", name), ("direction", direction)]
 }
+
+/// Nothing, where nothing is to be recorded.
+pub(super) fn recording(page: &mut Page<'_>, Scrape { stats, .. }: &Scrape) -> fmt::Result {
+    let fates = stats.recording.iter().flat_map(|recording| {
+        [([("fate", "written")], recording.written), ([("fate", "lost")], recording.lost)]
+    });
+    page.counters("recording_intervals", "Intervals that were to be recorded on disk", fates)
+}

@@ -150,7 +150,8 @@ fn sample(
 
 /// What stands before the unit in a name, and the unit.
 fn with_unit(name: &str) -> (&str, Option<Unit>) {
-    for unit in [Unit::Bytes, Unit::Seconds] {
+    let other = |unit: &str| Unit::Other(unit.to_owned());
+    for unit in [Unit::Bytes, Unit::Seconds, other("ratio"), other("bytes_per_second")] {
         let before = name.strip_suffix(unit.as_str()).and_then(|name| name.strip_suffix('_'));
         if let Some(before) = before {
             return (before, Some(unit));

@@ -54,6 +54,7 @@ services:
         rings: vec![Ring { name: "tx".to_owned(), capacity: 256, full: 2, ..Default::default() }],
         ..Default::default()
     });
+    stats.recording = Some(Recording { written: 9, lost: 1 });
     let mut recorders = Recorders::new();
     recorders.record_n(Measure::Inside, 250_000, 9);
     recorders.record(Measure::RingDepthTx, 12);
@@ -63,6 +64,11 @@ services:
         stats,
         stalls: vec![0, 2],
     }
+}
+
+/// The page of an engine with these figures.
+pub(super) fn page_of(stats: Stats) -> String {
+    Scrape { stats, ..scrape() }.into_page()
 }
 
 #[test]
@@ -83,6 +89,7 @@ fn names_and_units_are_conventional() {
         "ringroad_syn_cookies_on{lane=\"0\"} 1\n",
         "ringroad_connections_half_open{lane=\"0\"} 3\n",
         "ringroad_cookie_key_age_seconds 12\n",
+        "ringroad_recording_intervals_total{fate=\"lost\"} 1\n",
         "ringroad_core_info{core=\"io\",role=\"io\",cpu=\"2\"} 1\n",
         "ringroad_core_busy_seconds_total{core=\"io\"} 1.5\n",
         "ringroad_core_stalls_total{core=\"worker-0\"} 2\n",

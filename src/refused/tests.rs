@@ -10,7 +10,7 @@ fn names() -> Names {
     Names {
         services: vec!["web".to_owned()],
         ports: vec!["wan".to_owned(), "lan".to_owned()],
-        threads: Vec::new(),
+        ..Names::default()
     }
 }
 

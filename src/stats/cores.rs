@@ -136,7 +136,7 @@ impl Core {
     }
 
     /// The ring that packets wait in for this core.
-    fn way_in(&self) -> Option<&Ring> {
+    pub(crate) fn way_in(&self) -> Option<&Ring> {
         self.rings.iter().find(|ring| ring.name == self.role.way_in().name() && ring.packets > 0)
     }
 

@@ -157,7 +157,9 @@ class RealPrometheus(MetricsCase):
     time_limit = 120
 
     def test_each_query_of_the_dashboard_and_of_the_alerts_has_an_answer(self):
-        with self.edge(service(80)) as edge:
+        with self.edge(service(80), telemetry={"directory": f"{self.folder}/record"}) as edge:
+            # The census of connections is to find one.
+            idle = self.connect(80)
             prometheus = Prometheus(self, self.configuration())
             for _ in range(4):
                 self.some_traffic()
@@ -181,6 +183,7 @@ class RealPrometheus(MetricsCase):
             self.wait_for_scrape(prometheus)
             counted = prometheus.query('ringroad_connections_total{outcome="accepted"}')
             self.assertEqual([int(each["value"][1]) for each in counted], [accepted])
+            idle.close()
 
     def configuration(self):
         """The shipped one, in a hurry."""

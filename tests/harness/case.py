@@ -78,20 +78,23 @@ class EdgeCase(unittest.TestCase):
         return self.lab.driver.lacks | self.arrangement.lacks
 
     @contextmanager
-    def edge(self, *services, shield=None, **engine):
-        """An edge that serves `services`, with settings of its shield and of its engine.
+    def edge(self, *services, shield=None, telemetry=None, pin=(), **engine):
+        """An edge that serves `services`, with settings of its shield, of what it records and of its
+        engine, started by the command `pin` if there is one.
 
         At the end of the block it must come to rest with its books balanced and stop cleanly.
         """
-        with self.doomed_edge(*services, shield=shield, **engine) as edge:
+        settings = {"shield": shield, "telemetry": telemetry, "pin": pin}
+        with self.doomed_edge(*services, **settings, **engine) as edge:
             yield edge
             edge.stop()
 
     @contextmanager
-    def doomed_edge(self, *services, shield=None, **engine):
+    def doomed_edge(self, *services, shield=None, telemetry=None, pin=(), **engine):
         """An edge that the test treats so badly that nothing is asked of its end."""
         engine = {**self.arrangement.engine, **engine}
-        edge = EDGES[self.edge_name](self.lab, self.folder, services, engine, shield)
+        make = EDGES[self.edge_name]
+        edge = make(self.lab, self.folder, services, engine, shield, telemetry, pin)
         try:
             edge.start()
             yield edge

@@ -51,7 +51,7 @@ def service_v6(port, name="six", source_ports="20000-59999"):
     )
 
 
-def configuration(services, socket, ports, engine=None, shield=None):
+def configuration(services, socket, ports, engine=None, shield=None, telemetry=None):
     """A configuration as data; written as JSON, which is YAML."""
     return {
         "engine": {"drain_timeout": "2s", **(engine or {})},
@@ -73,6 +73,7 @@ def configuration(services, socket, ports, engine=None, shield=None):
         ],
         "shield": shield or {},
         "admin": {"socket": str(socket)},
+        "telemetry": telemetry or {},
     }
 
 
@@ -97,12 +98,15 @@ class Ringroad:
         }
     )
 
-    def __init__(self, lab, folder, services, engine=None, shield=None, pin=()):
+    def __init__(
+        self, lab, folder, services, engine=None, shield=None, telemetry=None, pin=()
+    ):
         self._lab = lab
         self._pin = pin
         self._socket = Path(folder) / "ringroad.sock"
         self._config = Path(folder) / "edge.yaml"
-        config = configuration(services, self._socket, lab.driver.ports(), engine, shield)
+        ports = lab.driver.ports()
+        config = configuration(services, self._socket, ports, engine, shield, telemetry)
         self._config.write_text(json.dumps(config, indent=2))
         self._process = None
         self._traces_before = None
@@ -135,6 +139,11 @@ class Ringroad:
         """Has samples of what the shield refused written to a file."""
         command = [str(RINGROAD), "refused", "--out", str(path), "--socket", str(self._socket)]
         self._lab.run("edge", *command)
+
+    def histograms(self, out, *arguments):
+        """Has what was recorded written to a directory; the short table."""
+        arguments = arguments or ("--socket", str(self._socket))
+        return self._lab.run("edge", str(RINGROAD), "histograms", "--out", str(out), *arguments)
 
     def signal(self, number):
         self._process.signal(number)
@@ -216,8 +225,10 @@ class Haproxy:
     name = "haproxy"
     traits = frozenset({"ports without an engine"})
 
-    def __init__(self, lab, folder, services, engine=None, shield=None, pin=()):
-        del engine, shield  # Settings of ringroad's own.
+    def __init__(
+        self, lab, folder, services, engine=None, shield=None, telemetry=None, pin=()
+    ):
+        del engine, shield, telemetry  # Settings of ringroad's own.
         self._lab = lab
         self._pin = pin
         self._config = Path(folder) / "haproxy.cfg"

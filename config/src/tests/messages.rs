@@ -144,12 +144,14 @@ fn keys() {
     assert_says_behind(
         &format!("{}: 7\n", "x".repeat(100)),
         &[
-            "10:1: unknown key \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\" in the file; known are engine, ports, services, shield, admin",
+            "10:1: unknown key \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\" in the file; known are engine, ports, services, shield, admin, telemetry",
         ],
     );
     assert_says_behind(
         "<<: { burst: 1 }\n",
-        &["10:1: unknown key \"<<\" in the file; known are engine, ports, services, shield, admin"],
+        &[
+            "10:1: unknown key \"<<\" in the file; known are engine, ports, services, shield, admin, telemetry",
+        ],
     );
     assert_says_after(
         "interface: lan0",
@@ -754,6 +756,27 @@ fn shield_and_admin() {
     );
 }
 
+#[test]
+fn telemetry() {
+    assert_says_behind(
+        "telemetry: { directory: recordings, interval: 500ms, rotate: 64MB, keep: 0 }\n",
+        &[
+            "10:25: \"directory\" cannot be \"recordings\"; give an absolute path, or off",
+            "10:47: \"interval\" cannot be \"500ms\"; give a time with its unit (us, ms, s, m or h) from 1s to 1h",
+            "10:62: \"rotate\" cannot be \"64MB\"; give a size with its unit (KiB, MiB or GiB) from 256KiB to 1GiB",
+            "10:74: \"keep\" cannot be \"0\"; give a whole number from 1 to 10000",
+        ],
+    );
+    assert_says_behind(
+        "telemetry: { interval: 2500ms, rotate: 2GiB, dir: /var/tmp }\n",
+        &[
+            "10:24: \"interval\" cannot be \"2500ms\"; give whole seconds",
+            "10:40: \"rotate\" cannot be \"2GiB\"; give a size with its unit (KiB, MiB or GiB) from 256KiB to 1GiB",
+            "10:46: unknown key \"dir\" in telemetry; known are directory, interval, rotate, keep",
+        ],
+    );
+}
+
 /// So many ports, or services, each with its number for `#` in `form`.
 fn numbered(count: usize, form: &str) -> String {
     (1..=count).map(|number| form.replace('#', &number.to_string())).collect()
@@ -862,26 +885,26 @@ fn many_problems() {
     assert_says_behind(
         &(0..30).map(|i| format!("key{i}: 1\n")).collect::<String>(),
         &[
-            "10:1: unknown key \"key0\" in the file; known are engine, ports, services, shield, admin",
-            "11:1: unknown key \"key1\" in the file; known are engine, ports, services, shield, admin",
-            "12:1: unknown key \"key2\" in the file; known are engine, ports, services, shield, admin",
-            "13:1: unknown key \"key3\" in the file; known are engine, ports, services, shield, admin",
-            "14:1: unknown key \"key4\" in the file; known are engine, ports, services, shield, admin",
-            "15:1: unknown key \"key5\" in the file; known are engine, ports, services, shield, admin",
-            "16:1: unknown key \"key6\" in the file; known are engine, ports, services, shield, admin",
-            "17:1: unknown key \"key7\" in the file; known are engine, ports, services, shield, admin",
-            "18:1: unknown key \"key8\" in the file; known are engine, ports, services, shield, admin",
-            "19:1: unknown key \"key9\" in the file; known are engine, ports, services, shield, admin",
-            "20:1: unknown key \"key10\" in the file; known are engine, ports, services, shield, admin",
-            "21:1: unknown key \"key11\" in the file; known are engine, ports, services, shield, admin",
-            "22:1: unknown key \"key12\" in the file; known are engine, ports, services, shield, admin",
-            "23:1: unknown key \"key13\" in the file; known are engine, ports, services, shield, admin",
-            "24:1: unknown key \"key14\" in the file; known are engine, ports, services, shield, admin",
-            "25:1: unknown key \"key15\" in the file; known are engine, ports, services, shield, admin",
-            "26:1: unknown key \"key16\" in the file; known are engine, ports, services, shield, admin",
-            "27:1: unknown key \"key17\" in the file; known are engine, ports, services, shield, admin",
-            "28:1: unknown key \"key18\" in the file; known are engine, ports, services, shield, admin",
-            "29:1: unknown key \"key19\" in the file; known are engine, ports, services, shield, admin",
+            "10:1: unknown key \"key0\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "11:1: unknown key \"key1\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "12:1: unknown key \"key2\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "13:1: unknown key \"key3\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "14:1: unknown key \"key4\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "15:1: unknown key \"key5\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "16:1: unknown key \"key6\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "17:1: unknown key \"key7\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "18:1: unknown key \"key8\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "19:1: unknown key \"key9\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "20:1: unknown key \"key10\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "21:1: unknown key \"key11\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "22:1: unknown key \"key12\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "23:1: unknown key \"key13\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "24:1: unknown key \"key14\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "25:1: unknown key \"key15\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "26:1: unknown key \"key16\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "27:1: unknown key \"key17\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "28:1: unknown key \"key18\" in the file; known are engine, ports, services, shield, admin, telemetry",
+            "29:1: unknown key \"key19\" in the file; known are engine, ports, services, shield, admin, telemetry",
             " and 10 more; mend these first",
         ],
     );

@@ -1,8 +1,11 @@
 //! A pair asleep: two quiet connections, and the way their segments took.
 
-use super::{Leg, LegPath, LinkPath, Milestones, Pair, Phase, ServiceSettings};
+use super::{
+    ConnectionView, Leg, LegAccount, LegPast, LegPath, LinkPath, Milestones, Pair, Phase,
+    ServiceSettings,
+};
 use crate::flow::FlowKey;
-use crate::tcp::{Asleep, Connection, LegSettings};
+use crate::tcp::{Asleep, ChunkSlab, Connection, LegSettings};
 use crate::time::Instant;
 
 /// What is kept of a pair on which nothing happens. Plain data; holds no frames.
@@ -17,6 +20,8 @@ pub struct DormantPair {
     tries: u16,
     came_by: LinkPath,
     moved_at: Instant,
+    crossed_octets: [u64; 2],
+    greeting_octets: u8,
     milestones: Milestones,
 }
 
@@ -28,6 +33,7 @@ pub struct DormantLeg {
     port: u8,
     path: LinkPath,
     routes_generation: u64,
+    past: LegPast,
 }
 
 impl Pair {
@@ -45,6 +51,8 @@ impl Pair {
             tries: self.tries,
             came_by: self.came_by,
             moved_at: self.moved_at,
+            crossed_octets: self.crossed_octets,
+            greeting_octets: self.greeting_octets,
             milestones: self.milestones,
         })
     }
@@ -59,6 +67,7 @@ impl Leg {
             port: self.port,
             path: *envelope.path(),
             routes_generation: self.routes_generation,
+            past: self.account.past,
         })
     }
 }
@@ -81,12 +90,26 @@ impl DormantPair {
                 Some(origin.wake(&settings.origin_leg, now)),
             ],
             came_by: self.came_by,
+            awake_since: now,
+            crossed_octets: self.crossed_octets,
+            greeting_octets: self.greeting_octets,
+            sample_at: now,
             moved_at: self.moved_at,
             stirred_at: now,
             queued_octets: 0,
             armed: Instant::FAR_FUTURE,
             milestones: self.milestones,
         }
+    }
+
+    /// What there is to see of it, without waking it.
+    pub fn view(
+        &self,
+        settings: &ServiceSettings,
+        chunks: &ChunkSlab,
+        now: Instant,
+    ) -> ConnectionView {
+        ConnectionView { dormant: true, ..self.wake(settings, now).view(chunks, now) }
     }
 
     /// When the pair has something to do by itself: a keepalive, or to end.
@@ -108,6 +131,7 @@ impl DormantLeg {
             port: self.port,
             path,
             routes_generation: self.routes_generation,
+            account: LegAccount::of(self.past),
             rtt_due: now,
         }
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Envelope, LinkPath, Milestones, ServiceSettings};
+use super::{Envelope, LegAccount, LinkPath, Milestones, ServiceSettings};
 use crate::flow::FlowKey;
 use crate::limits::{SEND_QUEUE_OCTETS_MAX, SEND_QUEUE_SHARE, WINDOW_STEP};
 use crate::planted::{self, Fault};
@@ -40,6 +40,7 @@ pub struct Leg {
     pub path: LegPath,
     /// Generation of the routes that `path` was found in.
     pub routes_generation: u64,
+    pub account: LegAccount,
     /// When its round-trip time is next recorded.
     pub rtt_due: Instant,
 }
@@ -88,6 +89,14 @@ pub struct Pair {
     pub legs: [Option<Leg>; 2],
     /// The way the client's SYN came: the way back while Linux knows none.
     pub came_by: LinkPath,
+    /// Since when the pair has been awake.
+    pub awake_since: Instant,
+    /// Payload that has crossed to the client, and to the origin [octets].
+    pub crossed_octets: [u64; 2],
+    /// What the origin was told before that [octets].
+    pub greeting_octets: u8,
+    /// When the paths next hear what the legs have seen of them.
+    pub sample_at: Instant,
     /// When payload last crossed, or what had crossed was acknowledged.
     pub moved_at: Instant,
     /// When a segment last came or left.
@@ -148,6 +157,8 @@ impl Pair {
         if to_origin + to_client == 0 {
             return None;
         }
+        self.crossed_octets[Side::Origin as usize] += to_origin;
+        self.crossed_octets[Side::Client as usize] += to_client;
         self.moved_at = cx.now;
         self.milestones.on_crossed(cx.now, to_origin, to_client)
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use ringroad_ebpf::{CookieMode, CookieService};
 
 use super::proxy_protocol::Version;
-use super::{FastOpens, SourcePorts};
+use super::{FastOpens, Side, SourcePorts};
 use crate::flow::{FlowHasher, Owner};
 use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::{EcnPolicy, LegSettings};
-use crate::telemetry::ServiceCounters;
+use crate::telemetry::{PathSums, ServiceCounters};
 
 /// What an operator asked of one service, resolved against the host.
 #[derive(Clone, Debug)]
@@ -74,6 +74,8 @@ pub struct Service {
     pub settings: ServiceSettings,
     pub origins: Vec<Origin>,
     pub counters: ServiceCounters,
+    /// What was seen of the ways to its clients, all together.
+    pub client_path: PathSums,
     pub fast_opens: FastOpens,
     next_origin: usize,
     /// The least of the origins'.
@@ -90,6 +92,8 @@ pub struct Origin {
     /// The MSS it offered last [octets]; what clients are offered follows it, so that their
     /// segments fit and need no copying.
     pub mss: u16,
+    /// What was seen of the way to it.
+    pub path: PathSums,
 }
 
 impl Service {
@@ -104,12 +108,14 @@ impl Service {
                 seed ^ index as u64,
             ),
             mss: u16::MAX,
+            path: PathSums::default(),
         });
         let origins = origins.collect();
         Service {
             settings,
             origins,
             counters: ServiceCounters::default(),
+            client_path: PathSums::default(),
             fast_opens: FastOpens::new(),
             next_origin: 0,
             origin_mss: u16::MAX,
@@ -135,6 +141,19 @@ impl Service {
             self.origins[origin].mss = mss;
             let least = self.origins.iter().map(|origin| origin.mss).min();
             self.origin_mss = least.unwrap_or(u16::MAX);
+        }
+    }
+
+    /// What was seen of its paths: to the clients, then to each origin.
+    pub fn paths(&self) -> impl Iterator<Item = &PathSums> {
+        std::iter::once(&self.client_path).chain(self.origins.iter().map(|origin| &origin.path))
+    }
+
+    /// The same of one side of a pair, whose origin is the one at `origin`.
+    pub fn path_mut(&mut self, side: Side, origin: u16) -> &mut PathSums {
+        match side {
+            Side::Client => &mut self.client_path,
+            Side::Origin => &mut self.origins[usize::from(origin)].path,
         }
     }
 

@@ -8,6 +8,7 @@ use crossbeam_queue::ArrayQueue;
 use tokio::sync::oneshot;
 
 use super::bell::Bell;
+use super::worker::Page;
 use crate::kernel::{NextHop, Resolver, Routes};
 use crate::limits::COMMANDS_MAX;
 use crate::shield::cookie::Keys;
@@ -21,6 +22,9 @@ pub enum Command {
     Routes(Arc<Routes>),
     /// Fill this and send it back.
     Snapshot(Box<Snapshot>, oneshot::Sender<Box<Snapshot>>),
+    /// Fill this with what comes next of the connections and send it back. Who asks for the next page
+    /// has had the last: so there is one at most in each turn.
+    Connections(Box<Page>, oneshot::Sender<Box<Page>>),
     /// Open connections to those who prove a SYN cookie of these keys. Until the first keys come,
     /// cookies are off. The shield is given new keys after the lanes, or its first cookies would be
     /// refused.

@@ -282,6 +282,10 @@ impl<P: Port, G: Gate> IoStage<P, G> {
                     // A reader that has gone away wants no answer.
                     let _ = reply.send(snapshot);
                 }
+                Command::Connections(mut page, reply) => {
+                    page.end();
+                    let _ = reply.send(page);
+                }
                 Command::CookieKeys(keys) => self.gate.set_cookie_keys(keys),
                 // The workers' business.
                 Command::Routes(_) | Command::Drain => {}

@@ -244,6 +244,10 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
                     // A reader that has gone away wants no answer.
                     let _ = reply.send(snapshot);
                 }
+                Command::Connections(mut page, reply) => {
+                    self.worker.show(&mut page);
+                    let _ = reply.send(page);
+                }
                 Command::CookieKeys(keys) => {
                     self.worker.set_cookie_keys(keys);
                     self.gate.set_cookie_keys(keys);

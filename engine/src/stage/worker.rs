@@ -9,12 +9,16 @@
 //!    another worker's in `hand_over.rs`);
 //! 2. [`Worker::on_time`]: what is due by itself (`timers.rs`), and who may sleep (`dormant.rs`);
 //! 3. [`Worker::flush`]: every pair that something happened to is looked at once: payload
-//!    crosses, segments leave (`progress.rs`).
+//!    crosses, segments leave (`progress.rs`), and paths are learnt about (`paths.rs`).
+//!
+//! [`Worker::show`] lets others look at the connections, between two turns (`connections.rs`).
 
 mod accept;
+mod connections;
 mod cookie;
 mod dormant;
 mod hand_over;
+mod paths;
 mod progress;
 mod receive;
 mod timers;
@@ -39,9 +43,10 @@ use crate::tcp::fast_open;
 use crate::tcp::isn::Secret;
 use crate::tcp::wheel::TimingWheel;
 use crate::tcp::{ChunkSlab, Connection, State, TcpCounters};
-use crate::telemetry::{FrameCounts, Ledger, Recorders, ServiceCounters, Snapshot};
+use crate::telemetry::{FrameCounts, Ledger, Recorders, ServiceCounters, Snapshot, Sources};
 use crate::time::Instant;
 
+pub use connections::{Page, Wanted};
 pub use dormant::idle_connection_octets;
 use dormant::{Dormitory, awake_for};
 pub use hand_over::Stray;
@@ -142,6 +147,7 @@ pub struct Worker {
     ledger: Ledger,
     /// Of the whole core: the lane records what it sees of packets on their way.
     pub(super) recorders: Recorders,
+    sources: Sources,
 }
 
 impl Worker {
@@ -208,6 +214,7 @@ impl Worker {
             now,
             ledger: Ledger::default(),
             recorders: if records { Recorders::new() } else { Recorders::off() },
+            sources: Sources::of_core(),
         }
     }
 
@@ -317,11 +324,16 @@ impl Worker {
     /// Says what was counted, as of now; see [`Snapshot`].
     pub fn fill(&mut self, snapshot: &mut Snapshot) {
         snapshot.take_from(&mut self.recorders);
+        snapshot.take_sources(&mut self.sources);
         snapshot.ledger = self.ledger();
         snapshot.tcp = self.tcp_counters;
         let counters = self.services.iter().map(|service| service.counters);
         for (slot, counters) in snapshot.services.iter_mut().zip(counters) {
             *slot = counters;
+        }
+        let paths = self.services.iter().flat_map(Service::paths);
+        for (slot, sums) in snapshot.paths.iter_mut().zip(paths) {
+            *slot = *sums;
         }
         snapshot.frames = FrameCounts::of(&self.pool);
     }

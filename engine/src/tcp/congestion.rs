@@ -14,6 +14,7 @@ mod cubic;
 mod dctcp;
 mod hystart;
 mod newreno;
+mod phase;
 mod rate;
 mod vegas;
 mod window;
@@ -24,6 +25,7 @@ pub use bbr::Bbr;
 pub use cubic::Cubic;
 pub use dctcp::Dctcp;
 pub use newreno::NewReno;
+pub use phase::CongestionPhase;
 pub use rate::Rate;
 pub use vegas::Vegas;
 
@@ -166,6 +168,9 @@ pub trait CongestionControl {
 
     /// As in the configuration.
     fn name(&self) -> &'static str;
+
+    /// Where in its cycle it is, for people.
+    fn phase(&self) -> CongestionPhase;
 }
 
 /// A pause in sending, and the timeout that it is measured by.
@@ -342,6 +347,10 @@ impl CongestionControl for Controller {
 
     fn name(&self) -> &'static str {
         each!(self, c => c.name())
+    }
+
+    fn phase(&self) -> CongestionPhase {
+        each!(self, c => c.phase())
     }
 }
 

@@ -164,7 +164,7 @@ impl Connection {
     /// When silence is long enough to ask; never, while something is outstanding or the persist
     /// timer runs: their timers ask already.
     #[inline]
-    fn keepalive_at(&self) -> Instant {
+    pub(super) fn keepalive_at(&self) -> Instant {
         let may_ask = self.state.is_synchronized()
             && self.state != State::TimeWait
             && self.retransmit_at == Instant::FAR_FUTURE;

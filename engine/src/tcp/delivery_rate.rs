@@ -35,6 +35,19 @@ pub(super) struct DeliveryRate {
     newest: Option<(Instant, SendState)>,
     /// Of what was lost since the last sample, what had the largest share of its flight lost.
     worst: Option<LostChunk>,
+    /// For people alone.
+    latest: LatestRate,
+}
+
+/// The last rate that was measured while the path, not the application, set it; or a higher one
+/// that was measured since (as Linux, `tcp_rate_gen`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LatestRate {
+    /// Zero before the first.
+    pub rate: Rate,
+    pub is_app_limited: bool,
+    /// The path has set it, and nobody has asked since.
+    is_news: bool,
 }
 
 /// What a chunk remembers of the moment at which it was last sent. Intervals are in units of
@@ -101,6 +114,7 @@ impl DeliveryRate {
             lost_reported: 0,
             newest: None,
             worst: None,
+            latest: LatestRate::default(),
         }
     }
 
@@ -168,8 +182,15 @@ impl DeliveryRate {
         // A chunk that was sent again needlessly may be acknowledged for its first sending, which
         // makes the interval too short.
         let reliable = !interval.is_zero() && min_rtt.is_none_or(|min_rtt| interval >= min_rtt);
+        let delivery_rate = reliable.then(|| Rate::of(delivered.into(), interval));
+        let is_app_limited = state.in_flight & APP_LIMITED != 0;
+        if let Some(rate) = delivery_rate
+            && (!is_app_limited || rate > self.latest.rate)
+        {
+            self.latest = LatestRate { rate, is_app_limited, is_news: !is_app_limited };
+        }
         Some(RateSample {
-            delivery_rate: reliable.then(|| Rate::of(delivered.into(), interval)),
+            delivery_rate,
             delivered_octets: delivered.into(),
             delivered_total: self.delivered,
             prior_delivered: self.delivered - u64::from(delivered).min(self.delivered),
@@ -177,9 +198,24 @@ impl DeliveryRate {
             elapsed,
             lost_octets: (self.lost as u32).wrapping_sub(state.lost),
             tx_in_flight_octets: state.in_flight & !APP_LIMITED,
-            is_app_limited: state.in_flight & APP_LIMITED != 0,
+            is_app_limited,
             worst_loss: self.worst.take(),
         })
+    }
+
+    /// Delivered and presumed lost in all [octets].
+    pub(super) fn totals(&self) -> (u64, u64) {
+        (self.delivered, self.lost)
+    }
+
+    /// `None` before the first.
+    pub(super) fn latest(&self) -> Option<LatestRate> {
+        (self.latest.rate > Rate::ZERO).then_some(self.latest)
+    }
+
+    /// The rate that the path has set, if it has set one since this was last asked.
+    pub(super) fn take_path_rate(&mut self) -> Option<Rate> {
+        std::mem::take(&mut self.latest.is_news).then_some(self.latest.rate)
     }
 
     /// What was presumed lost since this was last asked [octets].

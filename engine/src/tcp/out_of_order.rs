@@ -39,6 +39,11 @@ impl OutOfOrder {
         self.list.is_empty()
     }
 
+    /// Frames that are kept.
+    pub(super) fn frames(&self) -> u32 {
+        self.list.frames
+    }
+
     /// The blocks to report, at most `most`. Reporting a duplicate uses it up.
     pub(super) fn blocks(&mut self, most: usize) -> SackBlocks {
         let mut blocks = SackBlocks::default();
@@ -255,12 +260,6 @@ impl OutOfOrder {
         let separate = |b: &SackBlock| b.right.before(newest.left) || b.left.after(newest.right);
         self.recent.iter().filter(separate).for_each(|b| reports.push(b));
         self.recent = reports;
-    }
-
-    /// Frames that are kept.
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn frames(&self) -> u32 {
-        self.list.frames
     }
 
     /// The runs, in order.

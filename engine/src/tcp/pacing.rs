@@ -63,6 +63,11 @@ impl Pacer {
         }
     }
 
+    /// `None` does not pace.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.rate
+    }
+
     /// `None` if a segment of `octets` may leave now, or when it may.
     #[inline]
     pub(super) fn hold(&self, octets: u32, now: Instant) -> Option<Instant> {

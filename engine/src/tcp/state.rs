@@ -66,6 +66,22 @@ impl State {
         State::TimeWait,
     ];
 
+    /// As operators see it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Closed => "closed",
+            State::SynSent => "syn_sent",
+            State::SynReceived => "syn_received",
+            State::Established => "established",
+            State::FinWait1 => "fin_wait_1",
+            State::FinWait2 => "fin_wait_2",
+            State::CloseWait => "close_wait",
+            State::Closing => "closing",
+            State::LastAck => "last_ack",
+            State::TimeWait => "time_wait",
+        }
+    }
+
     /// The state that follows, or `None` where `event` cannot happen (RFC 9293 §3.3.2, figure 5).
     pub const fn after(self, event: Event) -> Option<State> {
         Some(match (self, event) {

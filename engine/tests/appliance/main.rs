@@ -8,6 +8,7 @@
 mod accept_cookie;
 mod closing;
 mod congested;
+mod connections;
 mod dormant;
 mod fast_open;
 mod hostile;

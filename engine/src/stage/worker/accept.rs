@@ -7,11 +7,11 @@ use super::{Outlet, Slot, Worker, context};
 use crate::flow::{FlowHash, FlowKey};
 use crate::kernel::{NoPath, Path};
 use crate::limits::{IPV6_MTU_MIN, SOURCE_PORT_TRIES};
-use crate::proxy::{Fallback, Leg, LegPath, LinkPath, Milestones, Pair, Phase, Side};
+use crate::proxy::{Fallback, Leg, LegAccount, LegPath, LinkPath, Milestones, Pair, Phase, Side};
 use crate::tcp::fast_open::Verdict;
 use crate::tcp::isn::{Secret, initial_sequence, timestamp_offset};
 use crate::tcp::{CloseReason, Connection, Disposition, Endpoints, Offer, State};
-use crate::telemetry::{DropReason, Measure};
+use crate::telemetry::{DropReason, Measure, Source};
 use crate::time::Instant;
 use crate::wire::ethernet::{VlanId, VlanTags};
 use crate::wire::tcp::{Flags, SeqNum};
@@ -134,8 +134,15 @@ impl Worker {
     ) -> Option<u32> {
         let (key, came_by) = (arrival.key, self.way_back(arrival));
         let path = LegPath::along(&came_by, key.local().ip(), key.remote().ip());
-        let port = arrival.port;
-        let client = Leg { tcp, key, port, path, routes_generation: NEVER, rtt_due: self.now };
+        let client = Leg {
+            tcp,
+            key,
+            port: arrival.port,
+            path,
+            routes_generation: NEVER,
+            rtt_due: self.now,
+            account: LegAccount::default(),
+        };
         let pair = Pair {
             service,
             origin: 0,
@@ -146,6 +153,10 @@ impl Worker {
             awaiting_path: false,
             legs: [Some(client), None],
             came_by,
+            awake_since: self.now,
+            crossed_octets: [0; 2],
+            greeting_octets: 0,
+            sample_at: self.now,
             moved_at: self.now,
             stirred_at: self.now,
             queued_octets: 0,
@@ -204,6 +215,12 @@ impl Worker {
                 }
                 return;
             }
+            // Whoever has got so far is who it says it is.
+            if pair.tries == 0
+                && let Some(client) = pair.leg(Side::Client)
+            {
+                self.sources.add(Source::of(client.key.remote().ip()));
+            }
             pair.origin = match pair.tries {
                 0 => service.choose_origin() as u16,
                 _ => (pair.origin + 1) % service.origins.len() as u16,
@@ -258,9 +275,15 @@ impl Worker {
         // Clamped in both directions: what the origin sends in one segment fits the client's.
         tcp.offer_mss_at_most(client.tcp.path_mss().min(advmss.unwrap_or(u16::MAX)));
         let awaited = matches!(path, LegPath::Awaited);
-        let (routes_generation, rtt_due) = (generation, self.now);
-        pair.legs[Side::Origin as usize] =
-            Some(Leg { tcp, key, port, path, routes_generation, rtt_due });
+        pair.legs[Side::Origin as usize] = Some(Leg {
+            tcp,
+            key,
+            port,
+            path,
+            routes_generation: generation,
+            rtt_due: self.now,
+            account: LegAccount::default(),
+        });
         if awaited {
             self.await_path(index);
         }

@@ -11,6 +11,7 @@
 //! less than a microsecond.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use ringroad_ebpf::KnownFlows;
 
@@ -20,7 +21,7 @@ use crate::limits::{
     AWAKE_PAIRS_MIN, AWAKE_PAIRS_SPARE, DORMANT_AFTER, IDLE_CONNECTION_OCTETS_MAX,
     LOOKS_FOR_QUIET_MAX, WAKE_RETRY, WHEEL_TICK,
 };
-use crate::proxy::{DormantTable, Side};
+use crate::proxy::{DormantPair, DormantTable, Side};
 use crate::tcp::wheel::TimingWheel;
 use crate::time::Instant;
 
@@ -69,6 +70,15 @@ impl Dormitory {
     #[inline]
     pub(super) fn capacity(&self) -> usize {
         self.sleepers.capacity()
+    }
+
+    pub(super) fn get(&self, index: u32) -> Option<&DormantPair> {
+        self.sleepers.get(index)
+    }
+
+    /// Indices that may be in use.
+    pub(super) fn indices(&self) -> Range<u32> {
+        self.sleepers.indices()
     }
 
     /// When there is next something to do.
@@ -178,6 +188,7 @@ impl Worker {
 
     /// Puts a pair to sleep, if it is quiet.
     fn fall_asleep(&mut self, pair: u32) -> bool {
+        self.take_samples_now(pair);
         let Some(sleeper) = self.pairs.get(pair).and_then(|pair| pair.sleep(self.now)) else {
             return false;
         };

@@ -2,6 +2,7 @@
 //! ended is taken down.
 
 use super::accept::{NoWay, Way};
+use super::paths::hear;
 use super::receive::mss_for;
 use super::{Outlet, Slot, Worker, context};
 use crate::frame::{Frame, FramePool};
@@ -60,6 +61,7 @@ impl Worker {
                 sent = Sent::More;
             }
         }
+        self.take_samples(index);
         self.take_down(index, sent);
         self.arm(index);
         sent
@@ -114,9 +116,10 @@ impl Worker {
         let len =
             proxy_protocol::write(version, client.key.remote(), client.key.local(), &mut header);
         let header = &header[..len];
-        if !origin.tcp.send_copy(&mut context!(self), header) {
+        match origin.tcp.send_copy(&mut context!(self), header) {
+            true => pair.greeting_octets = len as u8,
             // An origin that expects the header must not see data without it.
-            origin.tcp.abort();
+            false => origin.tcp.abort(),
         }
     }
 
@@ -152,6 +155,7 @@ impl Worker {
                 OutgoingKind::Originated => ledger.originated += 1,
                 OutgoingKind::Retransmitted => {
                     ledger.retransmitted += 1;
+                    leg.account.past.retransmitted += 1;
                     counters.segments_retransmitted += u64::from(outgoing.payload_len > 0);
                 }
             }
@@ -293,6 +297,8 @@ impl Worker {
     fn release_leg(&mut self, index: u32, side: Side) -> Option<Leg> {
         let pair = self.pairs.get_mut(index)?;
         let mut leg = pair.legs[side as usize].take()?;
+        let (service, origin) = (usize::from(pair.service), pair.origin);
+        hear(self.services[service].path_mut(side, origin), &mut leg);
         leg.tcp.release(&mut context!(self));
         if side == Side::Origin && !planted::is(Fault::SourcePortNotGivenBack) {
             self.give_back_source_port(index, leg.key.local().port());

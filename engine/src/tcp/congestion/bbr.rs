@@ -24,7 +24,8 @@ use std::time::Duration;
 
 use super::window::Sizes;
 use super::{
-    AckSample, CongestionControl, IdleGap, LossSample, Parameters, Rate, Remembered, SendSample,
+    AckSample, CongestionControl, CongestionPhase, IdleGap, LossSample, Parameters, Rate,
+    Remembered, SendSample,
 };
 use crate::random::Random;
 use crate::tcp::delivery_rate::RateSample;
@@ -291,6 +292,18 @@ impl CongestionControl for Bbr {
 
     fn name(&self) -> &'static str {
         "bbr"
+    }
+
+    fn phase(&self) -> CongestionPhase {
+        match self.state {
+            State::Startup => CongestionPhase::Startup,
+            State::Drain => CongestionPhase::Drain,
+            State::ProbeBwDown => CongestionPhase::ProbeBwDown,
+            State::ProbeBwCruise => CongestionPhase::ProbeBwCruise,
+            State::ProbeBwRefill => CongestionPhase::ProbeBwRefill,
+            State::ProbeBwUp => CongestionPhase::ProbeBwUp,
+            State::ProbeRtt => CongestionPhase::ProbeRtt,
+        }
     }
 }
 

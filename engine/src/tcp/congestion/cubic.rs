@@ -13,7 +13,9 @@ use std::time::Duration;
 use super::credit::Credit;
 use super::hystart::{Advice, CSS_GROWTH_DIVISOR, HyStart, slow_start_segments};
 use super::window::Window;
-use super::{AckSample, CongestionControl, IdleGap, LossSample, Parameters, Remembered};
+use super::{
+    AckSample, CongestionControl, CongestionPhase, IdleGap, LossSample, Parameters, Remembered,
+};
 use crate::limits::CONGESTION_WINDOW_MAX;
 use crate::time::Instant;
 
@@ -258,6 +260,10 @@ impl CongestionControl for Cubic {
 
     fn name(&self) -> &'static str {
         "cubic"
+    }
+
+    fn phase(&self) -> CongestionPhase {
+        self.window.congestion_phase()
     }
 }
 

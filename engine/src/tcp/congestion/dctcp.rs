@@ -4,7 +4,9 @@
 //! short and the links stay full. Where nothing is marked, because ECN is not in force, it is Reno.
 
 use super::window::Window;
-use super::{AckSample, CongestionControl, IdleGap, LossSample, Parameters, Remembered};
+use super::{
+    AckSample, CongestionControl, CongestionPhase, IdleGap, LossSample, Parameters, Remembered,
+};
 use crate::time::Instant;
 
 /// See the module's documentation.
@@ -121,6 +123,10 @@ impl CongestionControl for Dctcp {
 
     fn name(&self) -> &'static str {
         "dctcp"
+    }
+
+    fn phase(&self) -> CongestionPhase {
+        self.window.congestion_phase()
     }
 }
 

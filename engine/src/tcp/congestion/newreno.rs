@@ -4,7 +4,9 @@
 //! so that a peer that acknowledges rarely, or in many small pieces, changes nothing.
 
 use super::window::Window;
-use super::{AckSample, CongestionControl, IdleGap, LossSample, Parameters, Remembered};
+use super::{
+    AckSample, CongestionControl, CongestionPhase, IdleGap, LossSample, Parameters, Remembered,
+};
 use crate::time::Instant;
 
 /// See the module's documentation.
@@ -79,5 +81,9 @@ impl CongestionControl for NewReno {
 
     fn name(&self) -> &'static str {
         "reno"
+    }
+
+    fn phase(&self) -> CongestionPhase {
+        self.window.congestion_phase()
     }
 }

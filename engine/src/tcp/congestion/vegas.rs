@@ -8,7 +8,9 @@
 use std::time::Duration;
 
 use super::window::{SLOW_START_SEGMENTS_PER_ACK, Window};
-use super::{AckSample, CongestionControl, IdleGap, LossSample, Parameters, Remembered};
+use super::{
+    AckSample, CongestionControl, CongestionPhase, IdleGap, LossSample, Parameters, Remembered,
+};
 use crate::time::Instant;
 
 /// See the module's documentation.
@@ -179,6 +181,10 @@ impl CongestionControl for Vegas {
 
     fn name(&self) -> &'static str {
         "vegas"
+    }
+
+    fn phase(&self) -> CongestionPhase {
+        self.window.congestion_phase()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What all loss-based algorithms share: the window, the threshold, and the rules of RFC 5681
 //! for slow start, timeouts and restarts after idleness.
 
-use super::{AckSample, IdleGap, Parameters, Remembered, WindowBounds};
+use super::{AckSample, CongestionPhase, IdleGap, Parameters, Remembered, WindowBounds};
 use crate::limits::{CONGESTION_WINDOW_MAX, INITIAL_WINDOW_SEGMENTS_MAX};
 
 /// A congestion window and its slow start threshold; both stay within their bounds.
@@ -116,6 +116,15 @@ impl Window {
     /// Whether what was lost, or seemed to be, is not all repaired yet.
     pub(super) fn in_repair(&self) -> bool {
         matches!(self.phase, Phase::Recovery | Phase::TimeoutRecovery)
+    }
+
+    pub(super) fn congestion_phase(&self) -> CongestionPhase {
+        match self.phase {
+            Phase::Recovery => CongestionPhase::Recovery,
+            Phase::TimeoutRecovery => CongestionPhase::TimeoutRecovery,
+            Phase::Fresh | Phase::Open if self.in_slow_start() => CongestionPhase::SlowStart,
+            Phase::Fresh | Phase::Open => CongestionPhase::Avoidance,
+        }
     }
 
     /// Notes that something was acknowledged; true if the window may grow for it.

@@ -1,0 +1,241 @@
+//! `ringroad histograms`: what was recorded, as files for HdrHistogram's tools and as a short table.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use hdrhistogram::Histogram;
+use ringroad_engine::telemetry::{Measure, Recorders, Unit};
+
+use super::Histograms;
+use super::percentiles;
+use crate::recording::{LogBuffers, Recording, whole};
+
+/// Write histograms as an HDR log and percentile tables
+///
+/// Of the running engine since its start, or of a recording. DIR gets `histograms.hlog` and for each
+/// measure a percentile table, `NAME.hgrm`, as HdrHistogram's own tools read and write them;
+/// files of these names are replaced. Standard output gets the percentiles that are mostly asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The engine's admin socket
+    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
+    socket: PathBuf,
+    /// A recording (telemetry.directory) in place of the running engine
+    #[arg(long = "in", value_name = "DIR", conflicts_with = "socket")]
+    recording: Option<PathBuf>,
+    /// What began then or later: 2026-11-22T03:15:00Z, or seconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "recording")]
+    from: Option<f64>,
+    /// What began before then
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "recording")]
+    to: Option<f64>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let summed = match &args.recording {
+        Some(directory) => {
+            let from = args.from.unwrap_or(f64::NEG_INFINITY);
+            let to = args.to.unwrap_or(f64::INFINITY);
+            Summed::of_recording(&Recording::of(directory, from..to)?)?
+        }
+        None => Summed::of_engine(&Histograms::fetch(&args.socket)?)?,
+    };
+    summed.write_files(&args.out)?;
+    std::io::stdout()
+        .write_all(summed.to_text().as_bytes())
+        .context("cannot write to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A time, since 1970 [s].
+fn time(text: &str) -> Result<f64, String> {
+    if let Ok(seconds) = text.parse::<f64>()
+        && seconds.is_finite()
+    {
+        return Ok(seconds);
+    }
+    let time = humantime::parse_rfc3339_weak(text)
+        .map_err(|_| "give a time as 2026-11-22T03:15:00Z (UTC), or seconds since 1970")?;
+    Ok(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
+}
+
+/// One histogram of each measure.
+struct Summed {
+    began: SystemTime,
+    ended: SystemTime,
+    /// In the order of [`Measure::ALL`].
+    histograms: Vec<Histogram<u64>>,
+}
+
+impl Summed {
+    /// Of nothing yet, between these times, since 1970 [s].
+    fn new(began: f64, ended: f64) -> Self {
+        let instant = |unix_seconds| {
+            UNIX_EPOCH + Duration::try_from_secs_f64(unix_seconds).unwrap_or_default()
+        };
+        let empty = Recorders::new();
+        let histograms = Measure::ALL.into_iter().filter_map(|measure| empty.histogram(measure));
+        Summed {
+            began: instant(began),
+            ended: instant(ended),
+            histograms: histograms.cloned().collect(),
+        }
+    }
+
+    fn of_engine(engine: &Histograms) -> Result<Self> {
+        let mut summed = Summed::new(engine.began, engine.ended);
+        for measure in Measure::ALL {
+            if let Some(histogram) = engine.get(measure)? {
+                summed.add(measure, &histogram)?;
+            }
+        }
+        Ok(summed)
+    }
+
+    fn of_recording(recording: &Recording) -> Result<Self> {
+        let ends = recording.intervals.iter().map(|interval| interval.ended);
+        let mut summed = Summed::new(recording.intervals[0].began, ends.fold(0.0, f64::max));
+        for interval in &recording.intervals {
+            for measure in Measure::ALL {
+                if let Some(histogram) = interval.histograms.get(measure.name()) {
+                    summed.add(measure, &histogram)?;
+                }
+            }
+        }
+        Ok(summed)
+    }
+
+    fn add(&mut self, measure: Measure, histogram: &Histogram<u64>) -> Result<()> {
+        self.histograms[measure as usize]
+            .add(histogram)
+            .with_context(|| format!("{}: the engine is of another version", measure.name()))
+    }
+
+    fn of_each(&self) -> impl Iterator<Item = (Measure, &Histogram<u64>)> {
+        Measure::ALL.into_iter().zip(&self.histograms)
+    }
+
+    /// All are written before the first takes an old one's place.
+    fn write_files(&self, directory: &Path) -> Result<()> {
+        fs::create_dir_all(directory)
+            .with_context(|| format!("cannot make {}", directory.display()))?;
+        let mut files = vec![NewFile::create(directory, "histograms.hlog")?];
+        files[0].write(|file| self.write_log(file))?;
+        for (measure, histogram) in self.of_each() {
+            let mut file = NewFile::create(directory, &format!("{}.hgrm", measure.name()))?;
+            let table = percentiles::table(histogram, scale(measure.unit()));
+            file.write(|file| (&*file).write_all(table.as_bytes()))?;
+            files.push(file);
+        }
+        files.into_iter().try_for_each(NewFile::keep)
+    }
+
+    fn write_log(&self, file: &File) -> std::io::Result<()> {
+        let (began, ended) = (whole(self.began), whole(self.ended));
+        let mut buffers = LogBuffers::new(file);
+        let mut log = buffers.begin(began)?;
+        for (measure, histogram) in self.of_each().filter(|(_, histogram)| !histogram.is_empty()) {
+            log.write(began, ended, measure, histogram)?;
+        }
+        Ok(())
+    }
+
+    /// The short table.
+    fn to_text(&self) -> String {
+        let mut out = String::new();
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(
+            out,
+            "{:24}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}",
+            "", "count", "p50", "p90", "p99", "p99.9", "max"
+        );
+        for (measure, histogram) in self.of_each() {
+            let (unit, digits) = match measure.unit() {
+                Unit::Nanoseconds => ("µs", 1),
+                Unit::Packets => ("packets", 0),
+            };
+            let name = format!("{} [{unit}]", measure.name());
+            let _ = write!(out, "{name:24}{:>12}", histogram.len());
+            let quantiles = [0.5, 0.9, 0.99, 0.999].map(|at| histogram.value_at_quantile(at));
+            for value in quantiles.into_iter().chain([histogram.max()]) {
+                let shown = value as f64 / scale(measure.unit());
+                let _ = match histogram.is_empty() {
+                    true => write!(out, "{:>12}", "-"),
+                    false => write!(out, "{shown:>12.digits$}"),
+                };
+            }
+            out.push('\n');
+        }
+        out
+    }
+}
+
+/// What values are divided by where people read them: times in microseconds, which with three digits
+/// behind the point are exact.
+fn scale(unit: Unit) -> f64 {
+    match unit {
+        Unit::Nanoseconds => 1_000.0,
+        Unit::Packets => 1.0,
+    }
+}
+
+/// A file that is not in its place yet; gone if it never is.
+struct NewFile {
+    file: File,
+    beside: PathBuf,
+    path: PathBuf,
+    kept: bool,
+}
+
+impl NewFile {
+    fn create(directory: &Path, name: &str) -> Result<Self> {
+        let beside = directory.join(format!(".{name}.new"));
+        let file =
+            File::create(&beside).with_context(|| format!("cannot write {}", beside.display()))?;
+        Ok(NewFile { file, beside, path: directory.join(name), kept: false })
+    }
+
+    fn write(&mut self, write: impl FnOnce(&File) -> std::io::Result<()>) -> Result<()> {
+        write(&self.file).with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    /// Puts it in its place.
+    fn keep(mut self) -> Result<()> {
+        fs::rename(&self.beside, &self.path)
+            .with_context(|| format!("cannot replace {}", self.path.display()))?;
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Whoever could not write may not be able to remove either.
+            let _ = fs::remove_file(&self.beside);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for text in ["1795317300", "1795317300.0", "2026-11-22T03:15:00Z", "2026-11-22 03:15:00"] {
+            assert_eq!(time(text), Ok(1_795_317_300.0), "{text}");
+        }
+        for text in ["yesterday", "nan", "inf", "2026-13-22T03:15:00Z", ""] {
+            assert!(time(text).unwrap_err().starts_with("give a time as 2026-"), "{text}");
+        }
+    }
+}
