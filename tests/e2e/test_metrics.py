@@ -164,6 +164,9 @@ class RealPrometheus(MetricsCase):
             for _ in range(4):
                 self.some_traffic()
                 self.wait_for_scrape(prometheus)
+            # Connections are counted every ten seconds at most, the first time before there was one.
+            counted = "ringroad_congestion_connections"
+            prometheus.wait_until(lambda: prometheus.query(counted), "counted")
             self.assertEqual([each["health"] for each in prometheus.targets()], ["up"])
             self.assert_typed(prometheus)
             rules = prometheus.rules()
