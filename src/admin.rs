@@ -1,5 +1,5 @@
-//! Where the running engine is reached: HTTP on a Unix socket for the commands, and Prometheus'
-//! text format on TCP.
+//! Where the running engine is reached: HTTP on a Unix socket for the commands, and on TCP for
+//! Prometheus.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,18 +20,19 @@ use axum::{Json, Router};
 use futures_util::stream;
 use ringroad_config::schema::{Metrics, SynCookies};
 use ringroad_engine::stage::monotonic;
+use ringroad_engine::telemetry::Recorders;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::backend::ShieldHandle;
 use crate::capture::{Captures, Refusal, Request};
-use crate::connections::census::CensusTaker;
+use crate::connections::census::{Census, CensusTaker};
 use crate::connections::{Paths, listing};
 use crate::crew::Crew;
 use crate::events::Events;
 use crate::histograms::Histograms;
 use crate::keeper::{Counted, INTERVAL, Keeper};
-use crate::metrics;
+use crate::metrics::{self, Exporter};
 use crate::recording::Tally;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
@@ -139,9 +140,18 @@ impl Admin {
 
     /// Asks the polling threads and the shield for their counts.
     pub(crate) async fn stats(&self) -> Result<Stats> {
+        Ok(self.stats_with(|_| ()).await?.0)
+    }
+
+    /// The same, with what is made of what each thread has recorded until then.
+    pub(crate) async fn stats_with<T>(
+        &self,
+        make: impl FnOnce(&[Recorders]) -> T,
+    ) -> Result<(Stats, T)> {
         let Counted { mut snapshot, kept } = self.keeper.count().await?;
         self.shield.add_to(&mut snapshot)?;
         let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
+        let made = make(&kept.cores);
         stats.sources = kept.sources.busiest();
         drop(kept);
         stats.cookies.mode = self.cookies.to_string();
@@ -157,12 +167,12 @@ impl Admin {
             worst: refused.worst(),
         };
         stats.paths = self.paths.update(&self.names, &snapshot.paths, monotonic());
-        Ok(stats)
+        Ok((stats, made))
     }
 
-    /// The same with the latest census of the connections.
-    async fn stats_with_census(&self) -> Result<Stats> {
-        Ok(Stats { census: self.census.latest().await, ..self.stats().await? })
+    /// The latest census of the connections.
+    pub(crate) async fn census(&self) -> Option<Census> {
+        self.census.latest().await
     }
 
     /// What was recorded since the start.
@@ -231,9 +241,9 @@ impl AdminSocket {
     }
 
     /// Serves until the runtime ends.
-    pub(crate) fn serve(&mut self, admin: Arc<Admin>) {
+    pub(crate) fn serve(&mut self, admin: Arc<Admin>, exporter: Arc<Exporter>) {
         if let Some(listener) = self.listener.take() {
-            let router = router(admin);
+            let router = router(admin).merge(metrics::router(exporter));
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
     }
@@ -268,10 +278,10 @@ impl MetricsSocket {
     }
 
     /// Serves until the runtime ends, or says why it cannot.
-    pub(crate) fn serve(self, admin: Arc<Admin>) {
+    pub(crate) fn serve(self, exporter: Arc<Exporter>) {
         match self.listener {
             Ok(listener) => {
-                let router = Router::new().route("/metrics", get(prometheus)).with_state(admin);
+                let router = metrics::router(exporter);
                 tokio::spawn(async move { axum::serve(listener, router).await });
             }
             Err(error) => tracing::warn!(
@@ -291,7 +301,6 @@ fn router(admin: Arc<Admin>) -> Router {
         .route("/connections", get(listing::answer))
         .route("/histograms", get(histograms))
         .route("/refused", get(refused))
-        .route("/metrics", get(prometheus))
         .with_state(admin)
 }
 
@@ -331,8 +340,8 @@ fn unavailable(error: &anyhow::Error) -> Response {
 }
 
 async fn stats(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.stats_with_census().await {
-        Ok(stats) => Json(stats).into_response(),
+    match admin.stats().await {
+        Ok(stats) => Json(Stats { census: admin.census().await, ..stats }).into_response(),
         Err(error) => unavailable(&error),
     }
 }
@@ -340,13 +349,6 @@ async fn stats(State(admin): State<Arc<Admin>>) -> Response {
 async fn histograms(State(admin): State<Arc<Admin>>) -> Response {
     match admin.histograms().await {
         Ok(histograms) => Json(histograms).into_response(),
-        Err(error) => unavailable(&error),
-    }
-}
-
-async fn prometheus(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.stats_with_census().await {
-        Ok(stats) => metrics::to_openmetrics(&stats).into_response(),
         Err(error) => unavailable(&error),
     }
 }

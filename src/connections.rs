@@ -20,10 +20,10 @@ use anyhow::{Context, Result};
 
 use self::expression::Expression;
 use self::listing::Query;
-pub(crate) use self::paths::{Path, Paths};
+pub(crate) use self::paths::{Path, Paths, Seen};
 use self::shown::Connection;
 #[cfg(test)]
-pub(crate) use self::{paths::Seen, shown::Quality};
+pub(crate) use self::shown::Quality;
 use crate::client;
 
 /// List proxied connections, both legs of each

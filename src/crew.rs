@@ -1,6 +1,7 @@
 //! The threads that poll, as the control plane sees them: told together, asked together.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +30,8 @@ struct Member {
     /// As Linux shows it.
     name: String,
     commands: Commands,
+    /// How often it has stood still.
+    stalls: AtomicU64,
 }
 
 /// What a thread was asked for, and is still to say.
@@ -48,7 +51,9 @@ impl Crew {
     pub(crate) fn of(members: impl IntoIterator<Item = (String, Commands)>) -> Self {
         let members = members.into_iter();
         Crew {
-            members: members.map(|(name, commands)| Member { name, commands }).collect(),
+            members: members
+                .map(|(name, commands)| Member { name, commands, stalls: AtomicU64::new(0) })
+                .collect(),
             showing: Arc::default(),
         }
     }
@@ -61,7 +66,7 @@ impl Crew {
     /// What comes next of one thread's connections.
     pub(crate) async fn show(&self, member: usize, page: Box<Page>) -> Result<Box<Page>> {
         let _alone = self.showing.lock().await;
-        let Member { name, commands } = &self.members[member];
+        let Member { name, commands, .. } = &self.members[member];
         let (reply, answer) = oneshot::channel();
         if commands.send(Command::Connections(page, reply)).is_err() {
             bail!("{name} takes no commands: it hangs, or is busy with earlier ones; try again");
@@ -94,7 +99,7 @@ impl Crew {
     /// Asks one, by its place, what it has counted; `room` is for the answer. It says so as of one
     /// instant; between those of two who are asked one after the other lie microseconds.
     pub(crate) fn ask(&self, member: usize, room: Snapshot) -> Result<Answer> {
-        let Member { name, commands } = &self.members[member];
+        let Member { name, commands, .. } = &self.members[member];
         let (reply, answer) = oneshot::channel();
         match commands.send(Command::Snapshot(Box::new(room), reply)) {
             Ok(()) => Ok(Answer { name: name.clone(), answer }),
@@ -138,23 +143,32 @@ impl Crew {
         readers
     }
 
+    /// How often each thread has stood still.
+    pub(crate) fn stalls(&self) -> impl Iterator<Item = u64> {
+        self.members.iter().map(|member| member.stalls.load(Ordering::Relaxed))
+    }
+
     /// Tells when a thread stands still and when it turns again; never ends.
     pub(crate) async fn watch(&self, limit: Duration, events: &Events) {
         let mut stands = vec![false; self.members.len()];
         loop {
             sleep(WATCH_INTERVAL).await;
             let now = monotonic();
-            for (Member { name, commands }, stands) in self.members.iter().zip(&mut stands) {
+            for (member, stands) in self.members.iter().zip(&mut stands) {
+                let Member { name, commands, stalls } = member;
                 let silent = now.since(commands.last_beat());
                 let still = silent > limit.max(WATCH_INTERVAL);
                 match (still, *stands) {
-                    (true, false) => events.tell(Happening::new(
+                    (true, false) => {
+                        stalls.fetch_add(1, Ordering::Relaxed);
+                        events.tell(Happening::new(
                         "watchdog",
                         format!(
                             "{name} has not turned for {silent:?}; its new connections are left \
                              to Linux until it does"
                         ),
-                    )),
+                    ));
+                    }
                     (false, true) => {
                         events.tell(Happening::new("watchdog_over", format!("{name} turns again")));
                     }

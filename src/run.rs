@@ -33,6 +33,7 @@ use crate::cookies::Cookies;
 use crate::cores::CorePlan;
 use crate::crew::Crew;
 use crate::events::Events;
+use crate::metrics::Exporter;
 use crate::plan::Plan;
 use crate::polling::{Parts, Polling, Posts};
 use crate::recording::{Recorder, Writer};
@@ -196,9 +197,10 @@ async fn serve<B: Backend>(
         admin.set_key_since(Cookies::keys_since());
     }
     let admin = Arc::new(admin);
-    socket.serve(admin.clone());
+    let exporter = Arc::new(Exporter::new(admin.clone(), config));
+    socket.serve(admin.clone(), exporter.clone());
     if let Some(metrics) = metrics {
-        metrics.serve(admin.clone());
+        metrics.serve(exporter);
     }
     let recorder =
         writer.map(|writer| Recorder::start(writer, admin.keeper.listen())).transpose()?;

@@ -248,7 +248,7 @@ impl Stats {
         // may be seen to arrive, and not to leave.
         let between = lane.handed_over.saturating_sub(lane.taken_over);
         let early = lane.taken_over.saturating_sub(lane.handed_over);
-        for (reason, count) in [("rx_ring", lost), (Malformed::TcpChecksum.as_str(), damaged)] {
+        for (reason, count) in [(RX_RING, lost), (Malformed::TcpChecksum.as_str(), damaged)] {
             if count > 0 {
                 *dropped.entry(reason.to_owned()).or_default() += count;
             }
@@ -521,6 +521,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     std::io::stdout().write_all(page.as_bytes()).context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// Why packets are dropped that no core has seen.
+pub(crate) const RX_RING: &str = "rx_ring";
 
 #[cfg(test)]
 mod tests {

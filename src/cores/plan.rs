@@ -44,6 +44,16 @@ pub(crate) enum Role {
     Worker,
 }
 
+impl Role {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Role::Lane => "lane",
+            Role::Io => "io",
+            Role::Worker => "worker",
+        }
+    }
+}
+
 impl CorePlan {
     /// `usable`: the cores that a thread of this process can be kept on.
     ///

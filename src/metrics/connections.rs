@@ -1,125 +1,118 @@
 //! What is known of paths, and how many connections there are of each kind.
 
-use std::sync::atomic::AtomicU64;
+use std::fmt;
 
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::{Registry, Unit};
-
-use super::{Gauges, Labels, gauges, labels, set};
-use crate::connections::Path;
-use crate::connections::census::Census;
-
-type Values = Family<Labels, Gauge<f64, AtomicU64>>;
+use super::Scrape;
+use super::page::{Page, UNLABELLED};
+use crate::connections::census::Legs;
+use crate::connections::{Path, Seen};
 
 /// A path of which nothing is known has no samples.
-pub(super) fn paths(registry: &mut Registry, paths: &[Path]) {
-    let mut ratios = |name, help| {
-        let family = Values::default();
-        registry.register_with_unit(name, help, Unit::Other("ratio".to_owned()), family.clone());
-        family
+pub(super) fn paths(page: &mut Page<'_>, Scrape { stats, .. }: &Scrape) -> fmt::Result {
+    let each = |of: fn(&Seen) -> Option<f64>| {
+        let known = stats.paths.iter().filter_map(move |path| Some((path, of(&path.seen?)?)));
+        known.map(|(path, value)| (labels_of_path(path), value))
     };
-    let confidence = ratios(
-        "path_confidence",
+    page.gauges(
+        "path_score",
+        "Quality of a path, from 0 to 100",
+        each(|seen| Some(seen.quality.score)),
+    )?;
+    page.gauges(
+        "path_confidence_ratio",
         "How far the score of a path can be relied on, by how much was seen and how long ago",
-    );
-    let loss = ratios("path_loss", "Of what is sent on a path, what is presumed lost");
-    let mut times = |name, help| {
-        let family = Values::default();
-        registry.register_with_unit(name, help, Unit::Seconds, family.clone());
-        family
-    };
-    let rtt = times("path_rtt", "Smoothed round trip on a path, the mean of its connections");
-    let jitter = times("path_jitter", "Mean deviation of the round trip on a path");
-    let score = Values::default();
-    registry.register("path_score", "Quality of a path, from 0 to 100", score.clone());
-    let bandwidth = Values::default();
-    registry.register_with_unit(
-        "path_bandwidth",
+        each(|seen| Some(seen.quality.confidence)),
+    )?;
+    page.gauges(
+        "path_loss_ratio",
+        "Of what is sent on a path, what is presumed lost",
+        each(|seen| Some(seen.loss)),
+    )?;
+    page.gauges(
+        "path_rtt_seconds",
+        "Smoothed round trip on a path, the mean of its connections",
+        each(|seen| Some(seen.rtt_us / 1e6)),
+    )?;
+    page.gauges(
+        "path_jitter_seconds",
+        "Mean deviation of the round trip on a path",
+        each(|seen| Some(seen.jitter_us / 1e6)),
+    )?;
+    page.gauges(
+        "path_bandwidth_bytes_per_second",
         "What a path delivers to one connection, where it is the limit",
-        per_second(),
-        bandwidth.clone(),
-    );
-    for path in paths {
-        let Some(seen) = path.seen else { continue };
-        let origin = path.origin.map(|origin| origin.to_string()).unwrap_or_default();
-        let labels = labels(&[("service", &path.service), ("leg", &path.leg), ("origin", &origin)]);
-        score.get_or_create(&labels).set(seen.quality.score);
-        confidence.get_or_create(&labels).set(seen.quality.confidence);
-        rtt.get_or_create(&labels).set(seen.rtt_us / 1e6);
-        jitter.get_or_create(&labels).set(seen.jitter_us / 1e6);
-        loss.get_or_create(&labels).set(seen.loss);
-        if let Some(bps) = seen.bandwidth_bps {
-            bandwidth.get_or_create(&labels).set(bps / 8.0);
-        }
-    }
+        each(|seen| Some(seen.bandwidth_bps? / 8.0)),
+    )
+}
+
+fn labels_of_path(path: &Path) -> [(&'static str, String); 3] {
+    let origin = path.origin.map(|origin| origin.to_string()).unwrap_or_default();
+    [("service", path.service.clone()), ("leg", path.leg.clone()), ("origin", origin)]
 }
 
 /// Sums over all connections of a kind: divided by how many there are, they are means.
-pub(super) fn census(registry: &mut Registry, census: &Census) {
-    let legs = gauges(
-        registry,
+pub(super) fn census(page: &mut Page<'_>, Scrape { stats, .. }: &Scrape) -> fmt::Result {
+    let Some(census) = &stats.census else { return Ok(()) };
+    let each =
+        |of: fn(&Legs) -> u64| census.legs.iter().map(move |it| (labels_of_legs(it), of(it)));
+    page.gauges(
         "congestion_connections",
         "Connections, each counted on both legs, by algorithm and phase",
-    );
-    let mut octets = |name, help, unit| {
-        let family = Gauges::default();
-        registry.register_with_unit(name, help, unit, family.clone());
-        family
-    };
-    let help = "Congestion windows of these connections, added up";
-    let windows = octets("congestion_window", help, Unit::Bytes);
-    let help = "What these connections have in flight";
-    let in_flight = octets("congestion_in_flight", help, Unit::Bytes);
-    let help = "What these connections delivered when last measured, added up";
-    let rates = octets("congestion_delivery_rate", help, per_second());
-    let rtts = Values::default();
-    registry.register_with_unit(
-        "congestion_rtt",
+        each(|legs| legs.connections),
+    )?;
+    page.gauges(
+        "congestion_dormant_connections",
+        "Of these connections, those that sleep",
+        each(|legs| legs.dormant),
+    )?;
+    page.gauges(
+        "congestion_window_bytes",
+        "Congestion windows of these connections, added up",
+        each(|legs| legs.cwnd_bytes),
+    )?;
+    page.gauges(
+        "congestion_in_flight_bytes",
+        "What these connections have in flight",
+        each(|legs| legs.in_flight_bytes),
+    )?;
+    page.gauges(
+        "congestion_delivery_rate_bytes_per_second",
+        "What these connections delivered when last measured, added up",
+        each(|legs| legs.delivery_rate_bps / 8),
+    )?;
+    page.gauges(
+        "congestion_rtt_seconds",
         "Smoothed round trips of these connections, added up",
-        Unit::Seconds,
-        rtts.clone(),
-    );
-    let measured = gauges(
-        registry,
+        census.legs.iter().map(|legs| (labels_of_legs(legs), legs.rtt_us as f64 / 1e6)),
+    )?;
+    page.gauges(
         "congestion_rtt_connections",
         "Of these connections, those that have measured a round trip",
-    );
-    for kind in &census.legs {
-        let pairs = [
-            ("service", kind.service.as_str()),
-            ("leg", &kind.leg),
-            ("congestion", &kind.congestion),
-            ("phase", &kind.phase),
-        ];
-        set(&legs, &pairs, kind.connections);
-        set(&windows, &pairs, kind.cwnd_bytes);
-        set(&in_flight, &pairs, kind.in_flight_bytes);
-        set(&rates, &pairs, kind.delivery_rate_bps / 8);
-        rtts.get_or_create(&labels(&pairs)).set(kind.rtt_us as f64 / 1e6);
-        set(&measured, &pairs, kind.with_rtt);
-    }
-    let age = Values::default();
-    registry.register_with_unit(
-        "congestion_census_age",
+        each(|legs| legs.with_rtt),
+    )?;
+    page.gauges(
+        "congestion_census_age_seconds",
         "Since these connections were counted",
-        Unit::Seconds,
-        age.clone(),
-    );
-    age.get_or_create(&Vec::new()).set(census.age_s);
+        [(UNLABELLED, census.age_s)],
+    )
 }
 
-fn per_second() -> Unit {
-    Unit::Other("bytes_per_second".to_owned())
+fn labels_of_legs(legs: &Legs) -> [(&'static str, &str); 4] {
+    [
+        ("service", &legs.service),
+        ("leg", &legs.leg),
+        ("congestion", &legs.congestion),
+        ("phase", &legs.phase),
+    ]
 }
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::encoding::text::encode;
-
     use super::*;
-    use crate::connections::census::Legs;
-    use crate::connections::{Quality, Seen};
+    use crate::connections::Quality;
+    use crate::connections::census::Census;
+    use crate::metrics::tests::page_of;
+    use crate::stats::Stats;
 
     #[test]
     fn a_path_has_its_figures_and_one_that_is_unknown_none() {
@@ -138,9 +131,7 @@ mod tests {
             seen: Some(seen),
         };
         let unknown = Path { origin: None, seen: None, leg: "client".to_owned(), ..known.clone() };
-        let mut registry = Registry::with_prefix("ringroad");
-        paths(&mut registry, &[unknown, known]);
-        let text = text_of(&registry);
+        let text = page_of(Stats { paths: vec![unknown, known], ..Stats::default() });
         let labels = r#"{service="web",leg="origin",origin="10.10.2.2:80"}"#;
         for (name, value) in [
             ("path_score", "87.5"),
@@ -153,7 +144,7 @@ mod tests {
             let line = format!("ringroad_{name}{labels} {value}\n");
             assert!(text.contains(&line), "no {line}in\n{text}");
         }
-        assert!(!text.contains("client"), "{text}");
+        assert!(!text.contains("ringroad_path_score{service=\"web\",leg=\"client\""), "{text}");
     }
 
     #[test]
@@ -170,9 +161,8 @@ mod tests {
             delivery_rate_bps: 8_000,
             ..Legs::default()
         };
-        let mut registry = Registry::with_prefix("ringroad");
-        census(&mut registry, &Census { age_s: 2.5, legs: vec![kind] });
-        let text = text_of(&registry);
+        let census = Some(Census { age_s: 2.5, legs: vec![kind] });
+        let text = page_of(Stats { census, ..Stats::default() });
         let labels = r#"{service="web",leg="client",congestion="bbr",phase="probe_bw_cruise"}"#;
         for (name, value) in [
             ("congestion_connections", "4"),
@@ -185,11 +175,5 @@ mod tests {
             assert!(text.contains(&line), "no {line}in\n{text}");
         }
         assert!(text.contains("ringroad_congestion_census_age_seconds 2.5\n"), "{text}");
-    }
-
-    fn text_of(registry: &Registry) -> String {
-        let mut text = String::new();
-        encode(&mut text, registry).expect("a string takes all");
-        text
     }
 }

@@ -189,7 +189,7 @@ impl Ring {
 
 impl Role {
     /// What the others reach it by.
-    fn way_in(self) -> RingKind {
+    pub(crate) fn way_in(self) -> RingKind {
         match self {
             Role::Io => RingKind::Tx,
             Role::Worker => RingKind::Rx,

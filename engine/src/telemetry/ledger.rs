@@ -109,11 +109,16 @@ impl Ledger {
 
     /// All drops with their reasons, zero counts left out.
     pub fn drops(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.by_reason().filter(|(_, count)| *count > 0)
+    }
+
+    /// How many were dropped for each of the reasons that there are.
+    pub fn by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         let malformed = Malformed::ALL.iter().map(|m| (m.as_str(), self.malformed[m.index()]));
         let dropped = DropReason::ALL.iter().map(|r| (r.as_str(), self.dropped[*r as usize]));
         let refused = tcp::DropReason::ALL.iter().map(|r| (r.as_str(), self.refused[*r as usize]));
         let shield = self.shield.drops().map(|(verdict, count)| (verdict.name(), count));
-        malformed.chain(dropped).chain(refused).chain(shield).filter(|(_, count)| *count > 0)
+        malformed.chain(dropped).chain(refused).chain(shield)
     }
 
     /// What the two sums of the type's description differ by: `(in, out)`, zero when balanced.
