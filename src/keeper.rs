@@ -39,6 +39,8 @@ pub(crate) struct Kept {
     interval_began: SystemTime,
     /// Whether anybody listened when the interval began.
     is_heard: bool,
+    /// By core, empty, for the next exchange.
+    spare: Vec<Option<Recorders>>,
     /// By core, what it was asked for and is still to say, the newest last.
     asked: Vec<VecDeque<Answer>>,
 }
@@ -72,6 +74,7 @@ impl Keeper {
             interval: Recorders::off(),
             interval_began: now,
             is_heard: false,
+            spare: vec![None; crew.len()],
             asked: (0..crew.len()).map(|_| VecDeque::new()).collect(),
         };
         let (intervals, _) = broadcast::channel(INTERVALS_WAITING_MAX);
@@ -85,13 +88,12 @@ impl Keeper {
         let until = Instant::now() + ANSWER_MAX;
         let mut asked = Vec::with_capacity(self.crew.len());
         for core in 0..self.crew.len() {
-            let late = &mut kept.asked[core];
+            let mut room = Snapshot::new(self.services, self.ports).with_paths(self.paths);
             // One that hangs is not given a set of histograms with each question.
-            let room = match late.is_empty() {
-                true => Snapshot::with_recorders(self.services, self.ports),
-                false => Snapshot::new(self.services, self.ports),
-            };
-            let room = room.with_paths(self.paths);
+            if kept.asked[core].is_empty() {
+                room.recorders = vec![kept.spare[core].take().unwrap_or_else(Recorders::new)];
+            }
+            let late = &mut kept.asked[core];
             asked.push(self.crew.ask(core, room).map(|answer| late.push_back(answer)));
         }
         let mut sum = None;
@@ -141,8 +143,8 @@ impl Kept {
         for core in 0..self.asked.len() {
             let mut answers = take(&mut self.asked[core]);
             for answer in &mut answers {
-                if let Some(snapshot) = answer.has_come() {
-                    self.take(core, &snapshot);
+                if let Some(mut snapshot) = answer.has_come() {
+                    self.take(core, &mut snapshot);
                 }
             }
             answers.retain_mut(Answer::is_open);
@@ -153,16 +155,18 @@ impl Kept {
     /// The answer stays where it is until it has come, so that it is not lost with who waits for it.
     async fn await_newest(&mut self, core: usize, until: Instant) -> Result<Snapshot> {
         let answer = self.asked[core].back_mut().context("nothing was asked")?;
-        let snapshot = answer.get(until).await?;
+        let mut snapshot = answer.get(until).await?;
         self.asked[core].pop_back();
-        self.take(core, &snapshot);
+        self.take(core, &mut snapshot);
         Ok(snapshot)
     }
 
-    fn take(&mut self, core: usize, snapshot: &Snapshot) {
-        for recorded in &snapshot.recorders {
-            self.cores[core].add(recorded);
-            self.interval.add(recorded);
+    fn take(&mut self, core: usize, snapshot: &mut Snapshot) {
+        for mut recorded in snapshot.recorders.drain(..) {
+            self.cores[core].add(&recorded);
+            self.interval.add(&recorded);
+            recorded.reset();
+            self.spare[core] = Some(recorded).filter(Recorders::is_on);
         }
         self.sources.add(Instant::now().into_std(), snapshot.sources.iter());
     }

@@ -60,8 +60,11 @@ class ConnectionsCase(EdgeCase):
         client = self.connect(PORT, family)
         server = self.accept(self.listener)
         for source, sink in ((client, server), (server, client)):
-            source.sendall(bytes(octets))
+            # More than there is room for on the way.
+            sender = threading.Thread(target=source.sendall, args=(bytes(octets),))
+            sender.start()
             receive_exactly(sink, octets)
+            sender.join()
         return client, server
 
     def said(self, host, port):
@@ -96,17 +99,21 @@ class Figures(ConnectionsCase):
             leg = {"congestion": "bbr"}
             with self.edge(service(PORT, client_leg=leg)) as edge:
                 client, server = self.talk(200_000, family)
-                # Until the last acknowledgment is in.
+                ends = (("client", client), ("origin", server))
+                # Until the last acknowledgment is in, at either end.
                 until = time.monotonic() + 5
                 while True:
                     (listed,) = self.connections(edge)
                     legs = (listed["client"], listed["origin"])
-                    if all(leg["acked_bytes"] == 200_000 for leg in legs) or time.monotonic() > until:
+                    linux = [self.said(host, sock.getsockname()[1]) for host, sock in ends]
+                    acked = [leg["acked_bytes"] for leg in legs]
+                    acked += [said.number("bytes_acked") for said in linux]
+                    if min(acked) >= 200_000 or time.monotonic() > until:
                         break
                 self.assertEqual((listed["service"], listed["dormant"]), ("web", False))
                 self.assertNotIn("handshake", listed)
-                for leg, host, sock in zip(legs, ("client", "origin"), (client, server)):
-                    self.compare(leg, self.said(host, sock.getsockname()[1]), sock)
+                for leg, said, (_, sock) in zip(legs, linux, ends):
+                    self.compare(leg, said, sock)
                 self.assertEqual([leg["congestion"] for leg in legs], ["bbr", "cubic"])
                 client.close()
                 server.close()
@@ -174,7 +181,8 @@ class Figures(ConnectionsCase):
                 if found or time.monotonic() > until:
                     break
             (listed,) = found
-            self.assertLess(listed["origin"]["send_window_bytes"], 2 * 1448)
+            # Linux takes twice as much as is asked for.
+            self.assertLess(listed["origin"]["send_window_bytes"], 2 * 8192)
             self.assertIn("retransmission", listed["origin"]["timers_ms"])
             # For people, too.
             text = self.lab.run("edge", *self.command(edge, "service=web"))
@@ -194,8 +202,8 @@ class Filters(ConnectionsCase):
     def test_only_those_are_listed_for_which_all_filters_hold(self):
         self.listener = self.listen("origin", PORT)
         other = self.listen("origin", PORT + 1)
-        self.lab.ip("client", "addr add 10.10.1.77/24 dev eth0")
         with self.edge(service(PORT), service(PORT + 1, "api", "40000-49999")) as edge:
+            self.lab.ip("client", "addr add 10.10.1.77/24 dev eth0")
             ends = [self.talk(100) for _ in range(3)]
             for source in (None, "10.10.1.77"):
                 client = self.connect(PORT + 1, source=source)
@@ -293,7 +301,7 @@ class BadPath(ConnectionsCase):
     def test_what_the_network_does_shows_on_its_leg_alone(self):
         self.listener = self.listen("origin", PORT)
         with self.edge(service(PORT)) as edge:
-            client, server = self.talk(2_000_000)
+            client, server = self.talk(1_000_000)
             linux = self.said("client", client.getsockname()[1])
             (listed,) = self.connections(edge, "client.lost>0", "client.retransmitted>5")
             bad, good = listed["client"], listed["origin"]

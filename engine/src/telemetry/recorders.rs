@@ -5,6 +5,7 @@
 //! large the histograms are, and each set holds what was recorded between two readings.
 
 use std::fmt;
+use std::hint::black_box;
 use std::mem::swap;
 use std::time::Duration;
 
@@ -27,7 +28,10 @@ impl Recorders {
             Histogram::new_with_bounds(1, measure.most(), SIGNIFICANT_DIGITS)
                 .expect("constant bounds that hdrhistogram accepts")
         });
-        Recorders { histograms: histograms.into() }
+        let mut histograms = Vec::from(histograms);
+        // Written to once, or it would be the core that has each page given by Linux, at its first use.
+        black_box(&mut histograms).iter_mut().for_each(Histogram::reset);
+        Recorders { histograms }
     }
 
     /// Records nothing.
@@ -99,7 +103,7 @@ impl Recorders {
 
     /// Forgets everything.
     pub fn reset(&mut self) {
-        self.histograms.iter_mut().for_each(Histogram::reset);
+        self.histograms.iter_mut().filter(|each| !each.is_empty()).for_each(Histogram::reset);
     }
 
     /// Gives what was recorded for an empty set. Neither side is switched on or off by the other.
