@@ -32,18 +32,20 @@ class Proxy:
         self.name = name or kind.name
         self.needs = needs
         self._kind = kind
-        self._shield = shield
+        # Where the peers have neither GRO nor an XDP program, what XDP answers on a veth does not reach them:
+        # cookies are measured where floods are, on cables of their own.
+        self._shield = shield or {"syn_cookies": "off"}
         self._engine = engine or {"cores": [EDGE_CORE]}
         self._telemetry = telemetry or {}
 
     def start(self, ground):
-        self._folder = ground.new_folder()
+        folder = Path(ground.folder_of(self._kind.name))
         pin = ("taskset", "-c", ",".join(map(str, self._engine["cores"])))
         telemetry = {**self._telemetry}
         if telemetry.get("directory"):
-            telemetry["directory"] = str(self._folder / telemetry["directory"])
+            telemetry["directory"] = str(folder / telemetry["directory"])
         settings = (self._engine, self._shield, telemetry, pin)
-        self._edge = self._kind(ground.lab, self._folder, SERVICES, *settings)
+        self._edge = self._kind(ground.lab, folder, SERVICES, *settings)
         self._edge.start()
 
     @property

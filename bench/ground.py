@@ -69,7 +69,13 @@ class Ground:
         """An empty folder that lasts as long as the ground."""
         return tempfile.mkdtemp(dir=self._folder)
 
+    def folder_of(self, kind):
+        """The folder of all edges of a kind: ringroad has its secret in there, by which origins take new
+        connections for what they are that it opens between ports which an earlier run had."""
+        return self._folders.setdefault(kind, self.new_folder())
+
     def _build(self):
+        self._folders = {}
         folder = tempfile.TemporaryDirectory(prefix="ringroad-bench-")
         self._folder = self._open.enter_context(folder)
         self.lab = Lab(prefix="rr-bench", driver=AfXdp(queues=self._queues))
