@@ -116,8 +116,9 @@ fn rows<'a>(plain: &'a Rig, listed: &'a Rig, limited: &'a Rig) -> Vec<Row<'a>> {
     let frame = |client: SocketAddr, service: SocketAddr, segment: &[u8]| {
         ethernet(&ip(client.ip(), service.ip(), TCP, segment))
     };
+    // By another port: between the ends of a connection that the engine knows, a SYN is the engine's.
     let new = |client, service: SocketAddr| {
-        frame(client, service, &syn(51234, service.port(), 0, &USUAL, 0))
+        frame(client, service, &syn(51235, service.port(), 0, &USUAL, 0))
     };
     // As long as the others.
     let known = |client, service| {
