@@ -91,7 +91,8 @@ impl Keeper {
             let mut room = Snapshot::new(self.services, self.ports).with_paths(self.paths);
             // One that hangs is not given a set of histograms with each question.
             if kept.asked[core].is_empty() {
-                room.recorders = vec![kept.spare[core].take().unwrap_or_else(Recorders::new)];
+                let empty = kept.spare[core].take().unwrap_or_else(Recorders::new);
+                room = room.with_recorders(empty);
             }
             let late = &mut kept.asked[core];
             asked.push(self.crew.ask(core, room).map(|answer| late.push_back(answer)));

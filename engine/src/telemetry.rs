@@ -125,13 +125,9 @@ impl Snapshot {
         }
     }
 
-    /// Room for what it has recorded as well.
-    pub fn with_recorders(services: usize, ports: usize) -> Self {
-        Snapshot {
-            recorders: vec![Recorders::new()],
-            sources: vec![Sources::of_core()],
-            ..Snapshot::new(services, ports)
-        }
+    /// With empty room for what it has recorded as well.
+    pub fn with_recorders(self, empty: Recorders) -> Self {
+        Snapshot { recorders: vec![empty], sources: vec![Sources::of_core()], ..self }
     }
 
     /// Room for so many paths too.

@@ -158,7 +158,7 @@ fn a_worker_that_falls_behind_is_sent_what_its_ring_holds_and_no_more() {
 
 /// The longest wait in a worker's rx ring, and the longest that payload was inside.
 fn longest(world: &mut World<impl Wire, impl Gate>) -> (Duration, Duration) {
-    let mut snapshot = Snapshot::with_recorders(1, 2);
+    let mut snapshot = Snapshot::new(1, 2).with_recorders(Recorders::new());
     world.edge.fill(&mut snapshot);
     let [io, worker] = &snapshot.recorders[..] else { panic!("{:?}", snapshot.recorders) };
     let longest = |core: &Recorders, measure| {

@@ -318,13 +318,13 @@ impl<P: Wire, G: Gate> Edge<P, G> {
             Stages::Lane(lane) => lane.fill(snapshot),
             Stages::Pipeline(pipeline) => {
                 let (services, ports) = (snapshot.services.len(), snapshot.ports.len());
-                let room = match snapshot.recorders.iter().any(Recorders::is_on) {
-                    true => Snapshot::with_recorders,
-                    false => Snapshot::new,
-                };
+                let records = snapshot.recorders.iter().any(Recorders::is_on);
                 pipeline.io.fill(snapshot);
                 for worker in &mut pipeline.workers {
-                    let mut own = room(services, ports);
+                    let mut own = Snapshot::new(services, ports);
+                    if records {
+                        own = own.with_recorders(Recorders::new());
+                    }
                     worker.fill(&mut own);
                     snapshot.add(own);
                 }
