@@ -24,9 +24,9 @@ PAUSE = 0.01
 # them.
 ROUNDS = 3
 ROUNDS_MOST = 8
-# What sleeping may cost a message and its echo together [seconds]: three times what it does, as others
+# What sleeping may cost a message and its echo together [seconds]: twice what it does, as others
 # use the machine, and less than naps in between would.
-EXTRA_MOST = 150e-6
+EXTRA_MOST = 200e-6
 # Where nobody wakes it, the engine looks after an eighth of the pause at the latest, at the echo at
 # once. Time to spare for the machine.
 BLIND_ECHO_MOST = 4e-3
