@@ -104,19 +104,6 @@ impl Admin {
         }
     }
 
-    /// Has what is known of the paths grow old in time, also while nobody asks; never ends.
-    pub(crate) async fn keep_paths(&self) {
-        loop {
-            tokio::time::sleep(PATHS_INTERVAL).await;
-            match self.keeper.count().await {
-                Ok(Counted { snapshot, .. }) => {
-                    self.paths.update(&self.names, &snapshot.paths, monotonic());
-                }
-                Err(error) => tracing::debug!("paths: {error:#}"),
-            }
-        }
-    }
-
     /// Counts connections whenever somebody asks; never ends.
     pub(crate) async fn take_census(&self) {
         self.census.run(&self.crew, &self.names.services).await
@@ -181,22 +168,22 @@ impl Admin {
         Histograms::new(kept.started, &kept.cores)
     }
 
-    /// Ends an interval whenever it is time, while anybody listens; never ends itself.
+    /// Ends an interval whenever it is time; never ends itself.
     pub(crate) async fn keep(&self) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             ticks.tick().await;
-            if self.keeper.is_heard() {
-                self.end_interval().await;
-            }
+            self.end_interval().await;
         }
     }
 
-    /// Ends an interval now.
+    /// Ends an interval now: events are found in its counts, and who records has it. What is known of the
+    /// paths grows older with it.
     pub(crate) async fn end_interval(&self) {
         // As long as a thread does not answer, of which the watchdog tells, the interval goes on.
         if let Ok(stats) = self.stats().await {
+            self.events.look(&stats);
             self.keeper.end_interval(stats).await;
         }
     }
@@ -355,9 +342,6 @@ async fn histograms(State(admin): State<Arc<Admin>>) -> Response {
 
 /// How often waiting samples are taken: there is room for more than come meanwhile.
 const GATHER_INTERVAL: Duration = Duration::from_millis(100);
-
-/// How often paths are looked at while nobody asks.
-const PATHS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What was refused so long ago counts half among the worst sources.
 const SAMPLES_HALF_LIFE: Duration = Duration::from_secs(60);

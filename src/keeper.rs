@@ -34,7 +34,7 @@ pub(crate) struct Kept {
     pub(crate) started: SystemTime,
     /// Who opened connections of late.
     pub(crate) sources: RecentSources,
-    /// By all cores; since `interval_began`.
+    /// By all cores, since `interval_began`; nothing while nobody listens.
     interval: Recorders,
     interval_began: SystemTime,
     /// Whether anybody listened when the interval began.
@@ -165,7 +165,9 @@ impl Kept {
     fn take(&mut self, core: usize, snapshot: &mut Snapshot) {
         for mut recorded in snapshot.recorders.drain(..) {
             self.cores[core].add(&recorded);
-            self.interval.add(&recorded);
+            if self.is_heard {
+                self.interval.add(&recorded);
+            }
             recorded.reset();
             self.spare[core] = Some(recorded).filter(Recorders::is_on);
         }

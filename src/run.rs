@@ -216,11 +216,10 @@ async fn serve<B: Backend>(
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
         _ = admin.gather() => false,
-        _ = admin.keep_paths() => false,
         _ = admin.take_census() => false,
         _ = admin.keep() => false,
         _ = crew.watch(config.engine.heartbeat_limit, &admin.events) => false,
-        _ = admin.events.attend(&admin) => false,
+        _ = admin.events.attend(&crew) => false,
     };
     if !died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);
