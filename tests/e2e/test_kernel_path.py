@@ -122,6 +122,7 @@ class Fallback(GreetingCase):
                 self.assertGreater(time.monotonic() - began, 0.9, "it was Linux's at once")
             old = self.clients[-1]
             self.time_until_served_by("engine")
+            self.assertGreater(edge.stats()["ledger"]["dropped"].get("worker_behind", 0), 0)
             self.assert_echoes(old)
             self.close_clients()
 
