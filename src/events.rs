@@ -10,7 +10,6 @@ use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,7 +22,7 @@ use tokio::time::{Instant, sleep};
 
 use self::watch::Watch;
 use crate::admin::Admin;
-use crate::client;
+use crate::client::{self, Socket};
 
 /// Something that has happened.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -215,13 +214,12 @@ pub(crate) struct Args {
     /// For programs
     #[arg(long)]
     json: bool,
-    /// The engine's admin socket
-    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: Socket,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let body = client::get(&args.socket, "/events")?;
+    let body = client::get(&args.socket.path, "/events")?;
     let mut out = String::new();
     if args.json {
         out.push_str(&String::from_utf8_lossy(&body));

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -21,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use self::cores::mhz;
 pub(crate) use self::cores::{Bottleneck, Core, Ring, Stage, bottleneck};
-use crate::client;
+use crate::client::{self, Socket};
 use crate::connections::Path;
 use crate::connections::census::Census;
 use crate::cores::PollingThread;
@@ -509,13 +508,12 @@ pub(crate) struct Args {
     /// As JSON
     #[arg(long)]
     json: bool,
-    /// The engine's admin socket
-    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: Socket,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let stats: Stats = serde_json::from_slice(&client::get(&args.socket, "/stats")?)?;
+    let stats: Stats = serde_json::from_slice(&client::get(&args.socket.path, "/stats")?)?;
     let page =
         if args.json { serde_json::to_string_pretty(&stats)? + "\n" } else { stats.to_text() };
     std::io::stdout().write_all(page.as_bytes()).context("cannot write to standard output")?;

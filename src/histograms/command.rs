@@ -13,6 +13,7 @@ use ringroad_engine::telemetry::{Measure, Recorders, Unit};
 
 use super::Histograms;
 use super::percentiles;
+use crate::client::Socket;
 use crate::recording::{LogBuffers, Recording, whole};
 
 /// Write histograms as an HDR log and percentile tables
@@ -25,9 +26,8 @@ pub(crate) struct Args {
     /// Where to; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// The engine's admin socket
-    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: Socket,
     /// A recording (telemetry.directory) in place of the running engine
     #[arg(long = "in", value_name = "DIR", conflicts_with = "socket")]
     recording: Option<PathBuf>,
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             let to = args.to.unwrap_or(f64::INFINITY);
             Summed::of_recording(&Recording::of(directory, from..to)?)?
         }
-        None => Summed::of_engine(&Histograms::fetch(&args.socket)?)?,
+        None => Summed::of_engine(&Histograms::fetch(&args.socket.path)?)?,
     };
     summed.write_files(&args.out)?;
     std::io::stdout()
