@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axum::body::Body;
@@ -36,6 +36,7 @@ use crate::metrics::{self, Exporter};
 use crate::recording::Tally;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
+use crate::unix_time;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -131,10 +132,9 @@ impl Admin {
     }
 
     fn key_age_s(&self) -> Option<u64> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         match self.key_since.load(Ordering::Relaxed) {
             0 => None,
-            since => Some(now.saturating_sub(since)),
+            since => Some(unix_time::now().as_secs().saturating_sub(since)),
         }
     }
 

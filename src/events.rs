@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ringroad_engine::proxy::ServiceSettings;
@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep};
 use self::watch::Watch;
 use crate::admin::Admin;
 use crate::client::{self, Socket};
+use crate::unix_time;
 
 /// Something that has happened.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -80,7 +81,7 @@ impl Events {
 
     /// Logs and keeps it.
     pub(crate) fn tell(&self, happening: Happening) {
-        let happening = Happening { at: unix_seconds(), ..happening };
+        let happening = Happening { at: unix_time::now().as_secs_f64(), ..happening };
         happening.log();
         let latest = &mut self.state().latest;
         if latest.len() == KEPT {
@@ -227,7 +228,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     } else {
         let latest: Vec<Happening> = serde_json::from_slice(&body)
             .context("the engine speaks of events otherwise; are both of one version?")?;
-        let now = unix_seconds();
+        let now = unix_time::now().as_secs_f64();
         for Happening { at, event, message, .. } in latest {
             // Writing to a `String` cannot fail.
             let _ = writeln!(out, "{:>8.0} s ago  {event:<18}  {message}", now - at);
@@ -235,10 +236,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     std::io::stdout().write_all(out.as_bytes()).context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn unix_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// What can be asked for later.

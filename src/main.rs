@@ -33,6 +33,7 @@ mod sim;
 mod sources;
 mod stats;
 mod top;
+mod unix_time;
 
 use std::process::ExitCode;
 

@@ -15,6 +15,7 @@ use super::Histograms;
 use super::percentiles;
 use crate::client::Socket;
 use crate::recording::{LogBuffers, Recording, whole};
+use crate::unix_time::since_1970;
 
 /// Write histograms as an HDR log and percentile tables
 ///
@@ -64,7 +65,7 @@ pub(crate) fn time(text: &str) -> Result<f64, String> {
     }
     let time = humantime::parse_rfc3339_weak(text)
         .map_err(|_| "give a time as 2026-11-22T03:15:00Z (UTC), or seconds since 1970")?;
-    Ok(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
+    Ok(since_1970(time).as_secs_f64())
 }
 
 /// One histogram of each measure.
