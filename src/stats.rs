@@ -19,7 +19,7 @@ use ringroad_engine::wire::Malformed;
 use serde::{Deserialize, Serialize};
 
 use self::cores::mhz;
-pub(crate) use self::cores::{Bottleneck, Core, Ring, Stage, bottleneck};
+pub(crate) use self::cores::{Bottleneck, Core, Ring, Stage, bottleneck, nanos_per_packet};
 use crate::client::{self, Socket};
 use crate::connections::Path;
 use crate::connections::census::Census;

@@ -161,6 +161,11 @@ impl Stage {
     }
 }
 
+/// `None`: none were sampled.
+pub(crate) fn nanos_per_packet(sampled_packets: u64, sampled_s: f64) -> Option<f64> {
+    (sampled_packets > 0).then(|| 1e9 * sampled_s / sampled_packets as f64)
+}
+
 impl Ring {
     fn new(ring: RingKind, times: &CoreTimes, recorded: &Recorders) -> Self {
         let depth = recorded.histogram(Measure::depth(ring));
