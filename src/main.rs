@@ -19,6 +19,7 @@ mod histograms;
 mod keeper;
 mod lab;
 mod metrics;
+mod new_file;
 mod origin;
 mod pcapng;
 mod plan;
