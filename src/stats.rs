@@ -26,21 +26,20 @@ use crate::connections::census::Census;
 use crate::cores::PollingThread;
 use crate::histograms::merged;
 
-/// Everything that `ringroad stats --json` prints.
+/// Everything that `ringroad stats --json` prints. What a line of another version's lacks counts as nothing.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Stats {
     pub(crate) ledger: Ledger,
     pub(crate) frames: Frames,
     pub(crate) services: Vec<Service>,
     /// What happened to connections, since the start.
-    #[serde(default)]
     pub(crate) tcp: BTreeMap<String, u64>,
     pub(crate) latency: Latency,
     pub(crate) ports: Vec<Port>,
     /// The polling threads.
-    #[serde(default)]
     pub(crate) cores: Vec<Core>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bottleneck: Option<Bottleneck>,
     /// What the shield decided, by its reasons [packets].
     pub(crate) shield: BTreeMap<String, u64>,
@@ -49,21 +48,20 @@ pub(crate) struct Stats {
     pub(crate) cookies: Cookies,
     pub(crate) refused: Refused,
     /// What became of records on disk; absent where there are to be none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) recording: Option<Recording>,
     /// Who opened most connections of late, most first.
-    #[serde(default)]
     pub(crate) sources: Vec<ClientSource>,
     /// How good the ways to the clients and to the origins are.
-    #[serde(default)]
     pub(crate) paths: Vec<Path>,
     /// Connections by algorithm and phase; absent until they have been counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) census: Option<Census>,
 }
 
 /// Intervals [intervals], since the start.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Recording {
     pub(crate) written: u64,
     /// That could not be written.
@@ -73,6 +71,7 @@ pub(crate) struct Recording {
 /// Whose connections of the last seconds were how many; those that were opened, whatever became of
 /// them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct ClientSource {
     /// An IPv4 address, or a /64 of IPv6.
     pub(crate) source: String,
@@ -84,6 +83,7 @@ pub(crate) struct ClientSource {
 
 /// Whether new connections are answered by SYN cookies.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Cookies {
     /// As in the configuration: auto, always or off.
     pub(crate) mode: String,
@@ -94,6 +94,7 @@ pub(crate) struct Cookies {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct LaneCookies {
     pub(crate) on: bool,
     /// How long it has been so [s]; absent: always.
@@ -105,6 +106,7 @@ pub(crate) struct LaneCookies {
 
 /// What can be seen of the packets that the shield refused.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Refused {
     /// Taken since the start.
     pub(crate) samples: u64,
@@ -116,6 +118,7 @@ pub(crate) struct Refused {
 
 /// Who sent packets that were refused for one reason.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Source {
     /// A prefix.
     pub(crate) source: String,
@@ -128,6 +131,7 @@ pub(crate) struct Source {
 /// `received = forwarded + consumed + to_kernel + held + Σ dropped` and
 /// `sent = forwarded + originated + retransmitted`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Ledger {
     pub(crate) received: u64,
     pub(crate) forwarded: u64,
@@ -145,6 +149,7 @@ pub(crate) struct Ledger {
 
 /// `free + held == capacity`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Frames {
     pub(crate) capacity: u64,
     pub(crate) free: u64,
@@ -154,6 +159,7 @@ pub(crate) struct Frames {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Service {
     pub(crate) name: String,
     pub(crate) connections: Connections,
@@ -165,6 +171,7 @@ pub(crate) struct Service {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Connections {
     pub(crate) active: u64,
     pub(crate) accepted: u64,
@@ -173,12 +180,14 @@ pub(crate) struct Connections {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Octets {
     pub(crate) to_origin: u64,
     pub(crate) to_client: u64,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Segments {
     pub(crate) zero_copy: u64,
     pub(crate) copied: u64,
@@ -187,6 +196,7 @@ pub(crate) struct Segments {
 
 /// Time of forwarded payload inside the engine [µs].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Latency {
     pub(crate) count: u64,
     pub p50_us: f64,
@@ -197,6 +207,7 @@ pub(crate) struct Latency {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Port {
     pub(crate) name: String,
     pub(crate) received: u64,
@@ -210,6 +221,7 @@ pub(crate) struct Port {
 
 /// What crossed between a port and its interface in Linux.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct KernelPath {
     pub(crate) to_kernel: u64,
     /// Sent by Linux; among the port's `sent`, not among the ledger's.
