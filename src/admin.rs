@@ -148,8 +148,10 @@ impl Admin {
         &self,
         make: impl FnOnce(&[Recorders]) -> T,
     ) -> Result<(Stats, T)> {
+        // The shield first: the threads may take their time.
+        let shield = self.shield.counts(self.names.services.len())?;
         let Counted { mut snapshot, kept } = self.keeper.count().await?;
-        self.shield.add_to(&mut snapshot)?;
+        shield.add_to(&mut snapshot);
         let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
         let made = make(&kept.cores);
         stats.sources = kept.sources.busiest();
@@ -361,3 +363,6 @@ const PATHS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What was refused so long ago counts half among the worst sources.
 const SAMPLES_HALF_LIFE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;
