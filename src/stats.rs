@@ -2,6 +2,7 @@
 //! that asks for it.
 
 mod cores;
+mod origins;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::cores::mhz;
 pub(crate) use self::cores::{Bottleneck, Core, Ring, Stage, bottleneck, nanos_per_packet};
+pub(crate) use self::origins::{Health, Origin};
 use crate::client::{self, Socket};
 use crate::connections::Path;
 use crate::connections::census::Census;
@@ -168,6 +170,8 @@ pub(crate) struct Service {
     /// What the shield decided on packets for it, by its reasons [packets]; without those of
     /// connections that the shield knew.
     pub(crate) shield: BTreeMap<String, u64>,
+    /// In the order of the configuration.
+    pub(crate) origins: Vec<Origin>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -260,8 +264,10 @@ impl Stats {
                 *dropped.entry(reason.to_owned()).or_default() += count;
             }
         }
-        let services = names.services.iter().zip(&snapshot.services).zip(&snapshot.verdicts);
-        let services = services.map(|((name, s), verdicts)| Service {
+        let mut origins = snapshot.origins.iter();
+        let services = names.services.iter().zip(&names.origins);
+        let services = services.zip(snapshot.services.iter().zip(&snapshot.verdicts));
+        let services = services.map(|((name, addresses), (s, verdicts))| Service {
             name: name.clone(),
             connections: Connections {
                 active: s.active,
@@ -276,6 +282,9 @@ impl Stats {
                 retransmitted: s.segments_retransmitted,
             },
             shield: by_verdict(verdicts),
+            origins: (addresses.iter().zip(origins.by_ref()))
+                .map(|(address, counters)| Origin::new(*address, counters))
+                .collect(),
         });
         let ports = names.ports.iter().zip(&snapshot.ports).zip(&snapshot.kernel_paths);
         let ports = ports.map(|((name, p), crossed)| Port {
@@ -388,6 +397,7 @@ impl Stats {
             if !seen.is_empty() {
                 let _ = writeln!(out, "        shield: {}", seen.join(", "));
             }
+            s.origins.iter().for_each(|origin| origin.write(&mut out));
         }
         let seen: Vec<_> = (self.tcp.iter())
             .filter(|(_, count)| **count > 0)

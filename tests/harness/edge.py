@@ -203,6 +203,9 @@ def imbalances(stats, held_when_idle):
     for each in stats["services"]:
         if each["connections"]["active"]:
             wrong.append(f"{each['connections']['active']} connections of {each['name']} live on")
+        for origin in each["origins"]:
+            if origin["connections"]["active"]:
+                wrong.append(f"connections to {origin['address']} live on: {origin}")
     return wrong
 
 
