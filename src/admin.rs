@@ -33,7 +33,7 @@ use crate::events::Events;
 use crate::histograms::Histograms;
 use crate::keeper::{Counted, INTERVAL, Keeper};
 use crate::metrics::{self, Exporter};
-use crate::recording::Tally;
+use crate::recording::Feed;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
 
@@ -48,8 +48,8 @@ pub(crate) struct Admin {
     /// When the period of the key in use began, since 1970 [s]; 0: there is none.
     key_since: AtomicU64,
     refused: Mutex<Refused>,
-    /// Of what is recorded on disk.
-    recording: Option<Arc<Tally>>,
+    /// Where what is recorded on disk goes.
+    feed: Option<Arc<Feed>>,
     pub(crate) captures: Captures,
     pub(crate) events: Events,
     paths: Paths,
@@ -64,11 +64,11 @@ impl Admin {
         cookies: SynCookies,
         captures: Captures,
         events: Events,
-        recording: Option<Arc<Tally>>,
+        feed: Option<Arc<Feed>>,
     ) -> Self {
-        let (services, ports) = (names.services.len(), names.ports.len());
+        let counts = (names.services.len(), names.ports.len(), names.paths());
         Admin {
-            keeper: Keeper::new(crew.clone(), services, ports, names.paths()),
+            keeper: Keeper::new(crew.clone(), counts, feed.clone()),
             paths: Paths::new(&names),
             crew,
             shield,
@@ -76,7 +76,7 @@ impl Admin {
             cookies,
             key_since: AtomicU64::new(0),
             refused: Mutex::new(Refused::new()),
-            recording,
+            feed,
             captures,
             events,
             census: CensusTaker::new(),
@@ -144,8 +144,9 @@ impl Admin {
         stats.cookies.mode = self.cookies.to_string();
         stats.cookies.key_age_s = self.key_age_s();
         stats.recording = self
-            .recording
-            .as_deref()
+            .feed
+            .as_ref()
+            .map(|feed| feed.tally())
             .map(|tally| stats::Recording { written: tally.written(), lost: tally.lost() });
         let refused = self.refused()?;
         stats.refused = stats::Refused {
