@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use self::watch::Watch;
-use crate::admin::Admin;
 use crate::client::{self, Socket};
+use crate::crew::Crew;
+use crate::stats::Stats;
 use crate::unix_time;
 
 /// Something that has happened.
@@ -70,6 +71,7 @@ impl Names {
 #[derive(Debug, Default)]
 struct State {
     latest: VecDeque<Happening>,
+    watch: Watch,
     /// Origins that are down, by their indices: every worker finds that out for itself, and it is told once.
     down: HashSet<(u16, u16)>,
 }
@@ -95,34 +97,30 @@ impl Events {
         self.state().latest.iter().cloned().collect()
     }
 
-    /// Tells what workers say and what counts show; never ends.
-    pub(crate) async fn attend(&self, admin: &Admin) {
-        let mut workers = admin.crew.listen().await;
-        let mut watch = Watch::default();
-        let mut intervals = admin.keeper.listen();
+    /// Tells what workers say; never ends.
+    pub(crate) async fn attend(&self, crew: &Crew) {
+        let mut workers = crew.listen().await;
         loop {
-            tokio::select! {
-                () = sleep(WORKERS_LOOK) => {
-                    for worker in &mut workers {
-                        while let Some(event) = worker.take() {
-                            self.take_up(&event, &mut watch);
-                        }
-                    }
+            sleep(WORKERS_LOOK).await;
+            for worker in &mut workers {
+                while let Some(event) = worker.take() {
+                    self.take_up(&event);
                 }
-                // Of those that were missed the next one knows.
-                interval = intervals.recv() => if let Ok(interval) = interval {
-                    let news = watch.look(&interval.stats, Instant::now());
-                    news.into_iter().for_each(|happening| self.tell(happening));
-                },
             }
         }
     }
 
-    fn take_up(&self, event: &Event, watch: &mut Watch) {
+    /// Tells what these counts show that those before did not.
+    pub(crate) fn look(&self, stats: &Stats) {
+        let news = self.state().watch.look(stats, Instant::now());
+        news.into_iter().for_each(|happening| self.tell(happening));
+    }
+
+    fn take_up(&self, event: &Event) {
         if event.kind == EventKind::FellBack {
             // How many there are only the counts show: most of them the shield leaves to Linux by itself.
             if let Some(details) = event.details {
-                watch.note_fallback(self.service(&details), &details);
+                self.state().watch.note_fallback(self.service(&details), &details);
             }
         } else if let Some(happening) = self.describe(event) {
             self.tell(happening);

@@ -19,10 +19,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::feed::Recorder;
+pub(crate) use self::feed::{Feed, Recorder};
 pub(crate) use self::log::LogBuffers;
 pub(crate) use self::packed::PackedHistograms;
-pub(crate) use self::writer::{Tally, Writer};
+pub(crate) use self::writer::Writer;
 use crate::stats::Stats;
 use crate::unix_time::since_1970;
 

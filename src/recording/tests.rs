@@ -11,6 +11,7 @@ use ringroad_config::schema::Telemetry;
 use ringroad_engine::telemetry::{Measure, Recorders};
 use tempfile::TempDir;
 
+use super::writer::Tally;
 use super::*;
 use crate::keeper::Interval;
 
@@ -31,7 +32,7 @@ fn interval(second: u64) -> Interval {
     let mut stats = Stats::default();
     stats.ledger.received = second;
     let began = BEGAN + 1_000 * second;
-    Interval { began: at(began), ended: at(began + 1_000), recorded, stats }
+    Interval { began: at(began), ended: at(began + 1_000), recorded: recorded.into(), stats }
 }
 
 fn telemetry(directory: &Path) -> Telemetry {
@@ -180,7 +181,7 @@ fn short_intervals_are_put_together() {
     let directory = tempfile::tempdir().unwrap();
     let telemetry = Telemetry { interval: Duration::from_secs(2), ..telemetry(directory.path()) };
     let (feed, waiting) = sync_channel(8);
-    (0..5).for_each(|second| feed.send(Arc::new(interval(second))).unwrap());
+    (0..5).for_each(|second| feed.send(interval(second)).unwrap());
     drop(feed);
     write(&telemetry, feed::joined(waiting, telemetry.interval));
     let (recording, _) = open(directory.path());

@@ -1,8 +1,9 @@
 //! Several workers side by side, among whom the flows are divided: whatever worker a packet comes to,
 //! its owner gets it, and both legs of a connection are one worker's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU8;
+use std::sync::Arc;
 
 use ringroad_ebpf::KnownFlows;
 use ringroad_engine::flow::{FlowHasher, FlowKey, Owner, Rss, Steering};
@@ -13,6 +14,7 @@ use ringroad_engine::proxy::require_source_ports;
 use ringroad_engine::stage::{
     Outlet, PortIdentity, Stray, Worker, WorkerSettings, flow_hasher, flows_for,
 };
+use ringroad_engine::telemetry::capture::{Filter, Points, Wanted, tap};
 use ringroad_engine::telemetry::{DropReason, Ledger};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::packet::parse;
@@ -348,6 +350,39 @@ fn what_comes_to_the_wrong_worker_reaches_its_owner() {
         assert!((share - expected).abs() < 0.1, "{share} of all, {expected} by chance");
         crew.finish();
     }
+}
+
+/// Who gets it first does not know whose it is.
+#[test]
+fn what_comes_to_the_wrong_worker_is_captured_by_its_owner() {
+    let mut crew = Crew::new(Steering::hashed(owners(3)), Spread::ByChance);
+    let wanted = Arc::new(Wanted {
+        filter: Filter::any_of(&[Vec::new()]).unwrap(),
+        points: Points { rx: true, tx: false, drop: true },
+        snaplen: 64,
+        listening: HashMap::from([(service(), 0), (service_v6(), 0)]),
+    });
+    let mut readers = Vec::new();
+    for worker in &mut crew.workers {
+        let (end, reader) = tap(wanted.clone(), 2, 4096);
+        worker.set_tap(Some(end));
+        readers.push(reader);
+    }
+    for number in 0..30 {
+        crew.client(number);
+    }
+    crew.run_until(|crew| crew.hosts[CLIENTS].values().all(|peer| !peer.received.is_empty()));
+    assert!(crew.handed_over() > 100);
+    let received: u64 = crew.workers.iter().map(|worker| worker.ledger().received).sum();
+    let mut captured = 0;
+    for reader in &mut readers {
+        while let Some(packet) = reader.take() {
+            assert_eq!(packet.service, Some(0), "{packet:?}");
+            captured += 1;
+        }
+    }
+    assert_eq!(captured, received, "each of them once");
+    crew.finish();
 }
 
 /// It comes to whom the card likes, as it has no ports of its own to be steered by.

@@ -112,6 +112,7 @@ impl Worker {
         } else if self.strays.len() == self.strays.capacity() {
             self.drop_frame(stray.frame, DropReason::HandOverFull);
         } else {
+            self.tell_handed_over();
             self.strays.push(stray);
         }
     }
