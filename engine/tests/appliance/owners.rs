@@ -9,7 +9,7 @@ use ringroad_ebpf::KnownFlows;
 use ringroad_engine::flow::{FlowHasher, FlowKey, Owner, Rss, Steering};
 use ringroad_engine::frame::{Burst, Frame, FramePool};
 use ringroad_engine::kernel::NextHop;
-use ringroad_engine::limits::TIME_WAIT;
+use ringroad_engine::limits::{TIME_WAIT, UNKNOWN_WAIT_MAX};
 use ringroad_engine::proxy::require_source_ports;
 use ringroad_engine::stage::{
     Outlet, PortIdentity, Stray, Worker, WorkerSettings, flow_hasher, flows_for,
@@ -166,15 +166,16 @@ impl Crew {
 
     fn hand_over(&mut self, from: usize) {
         let mut strays = Vec::new();
-        self.workers[from].hand_over(|pool, Stray { owner, port, frame }| {
-            strays.push((usize::from(owner), port, pool.bytes(&frame).to_vec()));
+        self.workers[from].hand_over(|pool, Stray { owner, port, frame, received_at }| {
+            strays.push((usize::from(owner), port, pool.bytes(&frame).to_vec(), received_at));
             pool.free(frame);
             Ok(())
         });
-        for (owner, port, packet) in strays {
+        for (owner, port, packet, received_at) in strays {
             assert_ne!(owner, from, "to itself");
             let mut burst = burst_of(&mut self.workers[owner].pool, &packet);
-            self.workers[owner].on_handed_over(self.now, port, &mut burst);
+            let received_at = [received_at];
+            self.workers[owner].on_handed_over_of(self.now, port, &received_at, &mut burst);
             self.workers[owner].hand_over(|_, stray| panic!("handed on again: {stray:?}"));
         }
     }
@@ -426,6 +427,21 @@ fn what_was_handed_over_is_never_handed_on() {
     assert_eq!(ledger.dropped[DropReason::Misdirected as usize], 1);
     ledger.assert_balanced();
     assert_eq!((worker.active(), worker.pool.held_count()), (0, 0));
+}
+
+/// It came to a worker that was away, who does not know whose it is now.
+#[test]
+fn what_was_old_already_when_it_was_handed_over_opens_nothing() {
+    let (mut crew, wrong, syn) = with_a_syn_for_one_of_two();
+    let received_at = crew.now;
+    crew.now += UNKNOWN_WAIT_MAX + ms(1);
+    let mut burst = burst_of(&mut crew.workers[wrong].pool, &syn);
+    crew.workers[wrong].on_burst_of(crew.now, CLIENTS as u8, &[received_at], &mut burst);
+    crew.hand_over(wrong);
+    assert_eq!(crew.handed_over(), 1);
+    let owner = &crew.workers[1 - wrong];
+    assert_eq!(owner.ledger().dropped[DropReason::WorkerBehind as usize], 1);
+    assert_eq!((owner.active(), owner.pool.held_count()), (0, 0));
 }
 
 #[test]
