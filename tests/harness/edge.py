@@ -95,6 +95,8 @@ class Ringroad:
             "limits for all",
             # Whoever talks to it has one of their own.
             "a core to spare",
+            # It sleeps where nothing comes, and no longer than that.
+            "a wake by each packet",
         }
     )
 
