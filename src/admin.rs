@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axum::body::Body;
@@ -33,9 +33,10 @@ use crate::events::Events;
 use crate::histograms::Histograms;
 use crate::keeper::{Counted, INTERVAL, Keeper};
 use crate::metrics::{self, Exporter};
-use crate::recording::Tally;
+use crate::recording::Feed;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
+use crate::unix_time;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ pub(crate) struct Admin {
     /// When the period of the key in use began, since 1970 [s]; 0: there is none.
     key_since: AtomicU64,
     refused: Mutex<Refused>,
-    /// Of what is recorded on disk.
-    recording: Option<Arc<Tally>>,
+    /// Where what is recorded on disk goes.
+    feed: Option<Arc<Feed>>,
     pub(crate) captures: Captures,
     pub(crate) events: Events,
     paths: Paths,
@@ -64,11 +65,11 @@ impl Admin {
         cookies: SynCookies,
         captures: Captures,
         events: Events,
-        recording: Option<Arc<Tally>>,
+        feed: Option<Arc<Feed>>,
     ) -> Self {
-        let (services, ports) = (names.services.len(), names.ports.len());
+        let counts = (names.services.len(), names.ports.len(), names.paths());
         Admin {
-            keeper: Keeper::new(crew.clone(), services, ports, names.paths()),
+            keeper: Keeper::new(crew.clone(), counts, feed.clone()),
             paths: Paths::new(&names),
             crew,
             shield,
@@ -76,7 +77,7 @@ impl Admin {
             cookies,
             key_since: AtomicU64::new(0),
             refused: Mutex::new(Refused::new()),
-            recording,
+            feed,
             captures,
             events,
             census: CensusTaker::new(),
@@ -118,10 +119,9 @@ impl Admin {
     }
 
     fn key_age_s(&self) -> Option<u64> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         match self.key_since.load(Ordering::Relaxed) {
             0 => None,
-            since => Some(now.saturating_sub(since)),
+            since => Some(unix_time::now().as_secs().saturating_sub(since)),
         }
     }
 
@@ -135,8 +135,10 @@ impl Admin {
         &self,
         make: impl FnOnce(&[Recorders]) -> T,
     ) -> Result<(Stats, T)> {
+        // The shield first: the threads may take their time.
+        let shield = self.shield.counts(self.names.services.len())?;
         let Counted { mut snapshot, kept } = self.keeper.count().await?;
-        self.shield.add_to(&mut snapshot)?;
+        shield.add_to(&mut snapshot);
         let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
         let made = make(&kept.cores);
         stats.sources = kept.sources.busiest();
@@ -144,8 +146,9 @@ impl Admin {
         stats.cookies.mode = self.cookies.to_string();
         stats.cookies.key_age_s = self.key_age_s();
         stats.recording = self
-            .recording
-            .as_deref()
+            .feed
+            .as_ref()
+            .map(|feed| feed.tally())
             .map(|tally| stats::Recording { written: tally.written(), lost: tally.lost() });
         let refused = self.refused()?;
         stats.refused = stats::Refused {
@@ -345,3 +348,6 @@ const GATHER_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What was refused so long ago counts half among the worst sources.
 const SAMPLES_HALF_LIFE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

@@ -10,10 +10,9 @@ use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ringroad_engine::proxy::ServiceSettings;
@@ -22,9 +21,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use self::watch::Watch;
-use crate::client;
+use crate::client::{self, Socket};
 use crate::crew::Crew;
 use crate::stats::Stats;
+use crate::unix_time;
 
 /// Something that has happened.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ impl Events {
 
     /// Logs and keeps it.
     pub(crate) fn tell(&self, happening: Happening) {
-        let happening = Happening { at: unix_seconds(), ..happening };
+        let happening = Happening { at: unix_time::now().as_secs_f64(), ..happening };
         happening.log();
         let latest = &mut self.state().latest;
         if latest.len() == KEPT {
@@ -213,13 +213,12 @@ pub(crate) struct Args {
     /// For programs
     #[arg(long)]
     json: bool,
-    /// The engine's admin socket
-    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: Socket,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let body = client::get(&args.socket, "/events")?;
+    let body = client::get(&args.socket.path, "/events")?;
     let mut out = String::new();
     if args.json {
         out.push_str(&String::from_utf8_lossy(&body));
@@ -227,7 +226,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     } else {
         let latest: Vec<Happening> = serde_json::from_slice(&body)
             .context("the engine speaks of events otherwise; are both of one version?")?;
-        let now = unix_seconds();
+        let now = unix_time::now().as_secs_f64();
         for Happening { at, event, message, .. } in latest {
             // Writing to a `String` cannot fail.
             let _ = writeln!(out, "{:>8.0} s ago  {event:<18}  {message}", now - at);
@@ -235,10 +234,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     std::io::stdout().write_all(out.as_bytes()).context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn unix_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// What can be asked for later.
