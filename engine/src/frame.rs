@@ -132,6 +132,8 @@ pub struct FramePool {
     device_reserve: usize,
     /// Frames that this pool may have at most, with those that others give up to it.
     capacity_max: usize,
+    /// See [`FramePool::set_passing`].
+    passing: usize,
     /// See [`Frame::name`].
     first_name: NonZeroU32,
     /// `None` in a pool that has its memory to itself.
@@ -163,6 +165,7 @@ impl FramePool {
             in_hand: 0,
             device_reserve: 0,
             capacity_max,
+            passing: 0,
             first_name: first_name(0),
             guests: None,
         }
@@ -205,11 +208,19 @@ impl FramePool {
         self.capacity() - self.free_count()
     }
 
+    /// Tells how many of the frames that are held are packets of a burst which nobody has looked at yet
+    /// [frames]. They do not count as held: were there room for the last packets of a burst alone, who
+    /// sends the same burst again would get its end through each time, and never its beginning.
+    #[inline]
+    pub fn set_passing(&mut self, frames: usize) {
+        self.passing = frames;
+    }
+
     /// Frames that can still be held before the pool has none, those included that others may still
     /// give up to it [frames].
     #[inline]
     fn available(&self) -> usize {
-        self.capacity_max.saturating_sub(self.held_count())
+        (self.capacity_max + self.passing).saturating_sub(self.held_count())
     }
 
     /// Whether what is free is needed by the devices. Devices are refilled before all else, so

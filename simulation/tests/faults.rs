@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use ringroad_engine::port::sim::SimPort;
+use ringroad_engine::proxy::proxy_protocol::Version;
 use ringroad_engine::stage::NoGate;
-use ringroad_simulation::appliance::apps::{echo, respond, send, send_then_wait};
+use ringroad_simulation::appliance::apps::{echo, idle, respond, send, send_then_wait};
 use ringroad_simulation::appliance::cookies;
 use ringroad_simulation::appliance::peer::{Settings, Status};
 use ringroad_simulation::appliance::rig::{
@@ -122,6 +123,35 @@ fn a_hoarded_pool_refuses_new_connections_and_takes_them_when_it_is_over() {
     assert_eq!((world.peer(client).status, world.counters().accepted), (Status::SynSent, 0));
     world.run_to_the_end(secs(10));
     assert_eq!(world.peer(client).received, pattern(2, 700));
+    world.finish();
+}
+
+/// Its answer leaves a frame for the header that is of the engine's own. Where somebody else's end is to be
+/// acknowledged and passed on in the same turn, that takes it.
+#[test]
+fn an_origin_is_greeted_when_there_is_a_frame_for_that() {
+    let hoard = PortFault { from: ms(500), to: ms(2500), kind: PortFaultKind::Hoard(2) };
+    let plan = Plan::new(seed()).proxy_protocol(Version::V1);
+    let mut world = faulty(plan, [vec![hoard], Vec::new()]);
+    world.listen(origin(1), TOLERANT, || send(Vec::new()));
+    let ending = world.client(1, TOLERANT, idle());
+    world.run_for(ms(200));
+    assert!(world.peer(ending).peer_finished);
+    world.listen(origin(1), TOLERANT, || send_then_wait(pattern(2, 30_000)));
+    world.hosts.0[ORIGINS].vanished = true;
+    let client = world.client(2, TOLERANT, send(pattern(1, 100)));
+    world.run_for(ms(600));
+    world.hosts.0[ORIGINS].vanished = false;
+    world.run_until(secs(1), |world| world.hosts.0[ORIGINS].cable.waiting() > 0);
+    let missing = world.edge.worker().tcp_counters().pool_empty;
+    world.peer(ending).finish();
+    world.run_for(ms(10));
+    assert!(world.edge.worker().tcp_counters().pool_empty > missing, "there was one for all");
+    world.run_to_the_end(secs(20));
+    assert!(world.peer(client).received == pattern(2, 30_000));
+    let header = b"PROXY TCP4 198.51.100.1 10.10.1.1 30002 80\r\n".to_vec();
+    let expected = [header, pattern(1, 100)].concat();
+    assert!(world.origin_peers().iter().any(|peer| peer.received == expected));
     world.finish();
 }
 

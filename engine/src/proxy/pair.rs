@@ -97,7 +97,8 @@ pub struct Pair {
     pub greeting_octets: u8,
     /// When the paths next hear what the legs have seen of them.
     pub sample_at: Instant,
-    /// When payload last crossed, or what had crossed was acknowledged.
+    /// When payload last crossed, or what had crossed was acknowledged; before that, since when the pair
+    /// has been in its phase.
     pub moved_at: Instant,
     /// When a segment last came or left.
     pub stirred_at: Instant,

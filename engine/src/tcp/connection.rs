@@ -27,7 +27,9 @@ use super::settings::{Endpoints, LegSettings, Offer};
 use super::state::{CloseReason, Event, State};
 use super::window::{Offered, step};
 use super::{Chunk, Context};
-use crate::limits::{RECEIVE_ROOM_INITIAL, SEND_MSS_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX};
+use crate::limits::{
+    OUTPUT_RETRY, RECEIVE_ROOM_INITIAL, SEND_MSS_MIN, WINDOW_SCALE_MAX, WINDOW_UNSCALED_MAX,
+};
 use crate::planted::{self, Fault};
 use crate::shield::cookie::CookieOptions;
 use crate::time::Instant;
@@ -409,7 +411,7 @@ impl Connection {
     }
 
     /// Queues payload of the caller's own, at most a frame of it; `false`, with nothing queued, if
-    /// the pool is empty or the state takes no payload.
+    /// the state takes no payload, or the pool is empty: the deadline is then when to try again.
     pub fn send_copy(&mut self, cx: &mut Context<'_>, payload: &[u8]) -> bool {
         if !self.state.takes_payload() || self.fin_queued {
             return false;
@@ -417,7 +419,11 @@ impl Connection {
         if payload.is_empty() {
             return true; // A chunk without octets could never be acknowledged.
         }
-        let Some(mut frame) = cx.pool.alloc() else { return false };
+        let Some(mut frame) = cx.pool.alloc() else {
+            cx.counters.pool_empty += 1;
+            self.cold.retry_at = self.cold.retry_at.min(cx.now + OUTPUT_RETRY);
+            return false;
+        };
         let Some(room) = cx.pool.push_back(&mut frame, payload.len()) else {
             cx.pool.free(frame);
             return false;
@@ -440,6 +446,11 @@ impl Connection {
     #[inline]
     pub fn queued_frames(&self) -> u32 {
         self.queue.list.frames
+    }
+
+    /// Whether some of it may still be acknowledged.
+    pub fn holds_unacknowledged(&self) -> bool {
+        self.state.can_send() && !self.queue.list.is_empty()
     }
 
     /// Finishes: FIN follows what is queued. What the peer sends is still received.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ringroad_engine::kernel::RouteMetrics;
 use ringroad_engine::port::impair;
+use ringroad_simulation::faults::stop;
 
 use crate::apps::{echo, idle, respond, send, send_then_wait};
 use crate::peer::{Settings, Status};
@@ -288,6 +289,36 @@ fn a_thousand_readers_that_stop_make_way_for_who_reads() {
     }
     world.run_to_the_end(secs(20));
     assert_eq!(world.finish().service.reclaimed, gone as u64);
+}
+
+/// The clients' legs have nothing more to send: what is held is all the origins'.
+#[test]
+fn readers_that_stop_make_way_also_where_they_have_finished() {
+    let mut plan = Plan::new(seed());
+    plan.service.idle_timeout = secs(600);
+    let mut world = World::new(plan);
+    let slow = Settings { buffer: 3000, lossy: true, ..Settings::MODERN };
+    world.listen(origin(1), slow, || {
+        Box::new(|peer| {
+            if !std::mem::replace(&mut peer.paused, true) {
+                peer.finish();
+            }
+        })
+    });
+    let settings = Settings { lossy: true, ..Settings::MODERN };
+    let clients: Vec<_> = (0..300).map(|n| world.client(n, settings, idle())).collect();
+    world.run_for(secs(1));
+    for client in &clients {
+        assert!(world.peer(*client).peer_finished);
+        world.peer(*client).write(&pattern(1, 200_000));
+    }
+    world.run_for(secs(5));
+    world.listen(origin(1), settings, echo);
+    let honest = world.client(2000, settings, send(pattern(1, 100_000)));
+    world.run_until(secs(20), |world| world.peer(honest).is_over());
+    assert!(world.peer(honest).received == pattern(1, 100_000));
+    let reclaimed = stop(world).0.services[0].reclaimed;
+    assert!((1..300).contains(&reclaimed), "{reclaimed} had to go: no more than it took");
 }
 
 #[test]

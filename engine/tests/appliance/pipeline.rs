@@ -70,6 +70,19 @@ fn a_device_that_keeps_what_it_sends_is_waited_for() {
     stop(world);
 }
 
+/// A worker of these may hold 48 frames, and 64 come in a burst.
+#[test]
+fn a_burst_of_more_packets_than_may_be_held_is_not_in_its_own_way() {
+    let mut world = World::new(Plan { frames: 705, ..plan(1, 3) });
+    let of_small = Settings { segment_max: 100, ..Settings::MODERN };
+    world.listen(origin(1), of_small, || respond(100, pattern(2, 12_000)));
+    let client = world.client(1, Settings::MODERN, send(pattern(1, 100)));
+    world.run_to_the_end(secs(20));
+    assert_eq!(world.peer(client).received, pattern(2, 12_000));
+    let ledger = world.finish().ledger;
+    assert_eq!(ledger.refused.iter().sum::<u64>(), 0, "small packets are put together: {ledger:?}");
+}
+
 #[test]
 fn a_worker_that_stands_still_costs_the_others_nothing() {
     let mut world = World::behind_twin(plan(3, 2), Rates::default());

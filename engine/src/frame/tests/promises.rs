@@ -118,6 +118,22 @@ fn a_pool_says_when_what_is_left_is_for_payload_in_order() {
 }
 
 #[test]
+fn what_is_passing_does_not_count_as_held() {
+    let mut pool = pool(10);
+    pool.add_device_reserve(2);
+    let held: Vec<_> = (0..9).map(|_| pool.alloc().unwrap()).collect();
+    assert!(pool.is_scarce(), "one free, two reserved");
+    pool.set_passing(1);
+    assert!(!pool.is_scarce() && pool.is_tight());
+    pool.set_passing(3);
+    assert!(!pool.is_tight());
+    assert_eq!((pool.spare_count(), pool.free_count()), (2, 1));
+    pool.set_passing(0);
+    assert_eq!((pool.is_scarce(), pool.spare_count()), (true, 0));
+    held.into_iter().for_each(|f| pool.free(f));
+}
+
+#[test]
 fn a_copy_is_its_own() {
     let mut pool = pool(4);
     let mut frame = pool.alloc().unwrap();

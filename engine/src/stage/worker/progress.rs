@@ -101,12 +101,16 @@ impl Worker {
                 let Some(origin) = pair.leg(Side::Origin) else { return };
                 let state = origin.tcp.state();
                 if state.is_synchronized() {
+                    if !self.greet_origin(index) {
+                        return;
+                    }
+                    let Some(pair) = self.pairs.get_mut(index) else { return };
                     pair.phase = Phase::Open;
+                    pair.moved_at = self.now;
                     if let Some(took) = pair.milestones.on_open(self.now) {
                         self.recorders.record_duration(Measure::HandshakeOrigin, took);
                     }
                     self.origin_answered(index);
-                    self.greet_origin(index);
                 } else if state == State::Closed && client_is_here {
                     // Refused or unreachable before anything was sent: another origin may do.
                     let reason = why_closed(&origin.tcp);
@@ -120,23 +124,24 @@ impl Worker {
     }
 
     /// The origin leg has just opened: learns its segment size, and tells it who the client is
-    /// where the service asks for that.
-    fn greet_origin(&mut self, index: u32) {
+    /// where the service asks for that. `false` if there is no frame for it: an origin that expects the
+    /// header must not see data without it, so the pair is not open before there is one.
+    fn greet_origin(&mut self, index: u32) -> bool {
         use crate::proxy::proxy_protocol::{self, HEADER_MAX};
-        let Some(pair) = self.pairs.get_mut(index) else { return };
-        let [Some(client), Some(origin)] = &mut pair.legs else { return };
+        let Some(pair) = self.pairs.get_mut(index) else { return false };
+        let [Some(client), Some(origin)] = &mut pair.legs else { return true };
         let service = &mut self.services[usize::from(pair.service)];
         service.learn_origin_mss(usize::from(pair.origin), origin.tcp.path_mss());
-        let Some(version) = service.settings.proxy_protocol else { return };
+        let Some(version) = service.settings.proxy_protocol else { return true };
         let mut header = [0; HEADER_MAX];
         let len =
             proxy_protocol::write(version, client.key.remote(), client.key.local(), &mut header);
         let header = &header[..len];
-        match origin.tcp.send_copy(&mut context!(self), header) {
-            true => pair.greeting_octets = len as u8,
-            // An origin that expects the header must not see data without it.
-            false => origin.tcp.abort(),
+        let is_queued = origin.tcp.send_copy(&mut context!(self), header);
+        if is_queued {
+            pair.greeting_octets = len as u8;
         }
+        is_queued
     }
 
     fn transmit(&mut self, index: u32, side: Side, outlet: &mut impl Outlet) -> Sent {

@@ -108,7 +108,10 @@ impl Worker {
         if self.pairs.len() > CACHED_PAIRS {
             self.look_ahead(&arrivals);
         }
+        let mut behind = arrivals.len();
         for arrival in arrivals.drain(..) {
+            behind -= 1;
+            self.pool.set_passing(behind);
             self.dispatch(came, arrival);
         }
         self.arrivals = arrivals;

@@ -35,7 +35,10 @@ impl Worker {
         received_at: &[Instant],
         burst: &mut Burst,
     ) {
+        let mut behind = burst.len();
         for (place, frame) in burst.drain().enumerate() {
+            behind -= 1;
+            self.pool.set_passing(behind);
             let at = received_at.get(place).copied();
             self.tell_received(port, at, &frame);
             if let Some(arrival) = self.classify(port, came, at.unwrap_or(now), frame) {

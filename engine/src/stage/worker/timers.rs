@@ -5,7 +5,7 @@ use crate::flow::{FlowHash, FlowKey};
 use crate::limits::{
     BURST, RECLAIM_AFTER, RECLAIM_PAIRS_PER_TURN, RECLAIMED_PER_TURN_MAX, TIMER_STEPS_PER_TURN_MAX,
 };
-use crate::proxy::{Phase, Side};
+use crate::proxy::Phase;
 use crate::telemetry::events::Teller;
 use crate::time::Instant;
 
@@ -23,7 +23,8 @@ impl Worker {
         if let Some(events) = &mut self.events {
             events.look(now);
         }
-        if self.pool.spare_count() < BURST {
+        // Of a small pool, a burst is more than all that may be held.
+        if self.pool.is_tight() && self.pool.spare_count() < BURST {
             self.reclaim();
         }
     }
@@ -48,8 +49,8 @@ impl Worker {
                 gave_up |= leg.tcp.give_up_out_of_order(&mut cx);
             }
             // What is looked at again has been reset already.
-            let is_client = pair.leg(Side::Client).is_some_and(|leg| leg.tcp.state().can_send());
-            if !gave_up && pair.queued_octets > 0 && is_client {
+            let is_held = pair.legs.iter().flatten().any(|leg| leg.tcp.holds_unacknowledged());
+            if !gave_up && is_held {
                 pair.legs.iter_mut().flatten().for_each(|leg| leg.tcp.abort());
                 self.services[usize::from(pair.service)].counters.reclaimed += 1;
                 self.enqueue(index);

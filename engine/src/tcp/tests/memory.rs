@@ -86,6 +86,7 @@ fn payload_of_the_caller_s_own_is_queued_by_copy() {
     );
     let taken = exhaust(&mut host);
     assert!(!host.with(|connection, cx| connection.send_copy(cx, b"no frame")));
+    assert!(host.connection.deadline() <= host.now + ms(1), "it can be tried again soon");
     restore(&mut host, taken);
 }
 
