@@ -25,7 +25,7 @@ use std::time::Duration;
 use super::window::Sizes;
 use super::{
     AckSample, CongestionControl, CongestionPhase, IdleGap, LossSample, Parameters, Rate,
-    Remembered, SendSample,
+    Remembered, SendSample, TimeoutSample,
 };
 use crate::random::Random;
 use crate::tcp::delivery_rate::RateSample;
@@ -215,7 +215,7 @@ impl CongestionControl for Bbr {
         self.handle_spurious_loss_detection();
     }
 
-    fn on_rto(&mut self, _sample: &LossSample) {
+    fn on_rto(&mut self, _sample: &TimeoutSample) {
         // OnEnterRTO (§5.6.4.4); nothing is in flight now.
         self.save_cwnd();
         self.save_state_upon_loss();
