@@ -321,5 +321,8 @@ const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
 const PROBE_RTT_DURATION: Duration = Duration::from_millis(200);
 const MIN_RTT_FILTER: Duration = Duration::from_secs(10);
 
+/// The part of the shortest round trip beyond which a longer one shows a queue.
+const QUEUE_MARGIN: u32 = 16;
+
 /// As large as a volume can be: no bound.
 const INFINITY: u32 = u32::MAX;
