@@ -258,7 +258,13 @@ impl Window {
     pub(super) fn collapse(&mut self, target: u32, sample: &TimeoutSample) {
         self.save();
         if !self.holds_threshold(sample) {
-            self.ssthresh = self.threshold(target);
+            // While a timeout is repaired, the window is on its way back to the threshold, which
+            // stands for it.
+            let most = match self.phase {
+                Phase::TimeoutRecovery => self.cwnd.max(self.ssthresh),
+                _ => self.cwnd,
+            };
+            self.ssthresh = target.min(most).max(2 * self.mss());
         }
         // RFC 5681 §3.1: the loss window is one full-sized segment.
         self.cwnd = self.bounded(self.mss());
@@ -314,14 +320,9 @@ impl Window {
     }
 
     /// RFC 5681 §3.1, RFC 9438 §4.6: never below two segments. Nor above the window: what was
-    /// in flight beyond it, from before a reduction, shows nothing. While a timeout is repaired
-    /// the window is on its way back to the threshold, which stands for it.
+    /// in flight beyond it, from before a reduction, shows nothing.
     fn threshold(&self, target: u32) -> u32 {
-        let most = match self.phase {
-            Phase::TimeoutRecovery => self.cwnd.max(self.ssthresh),
-            _ => self.cwnd,
-        };
-        target.min(most).max(2 * self.mss())
+        target.min(self.cwnd).max(2 * self.mss())
     }
 }
 

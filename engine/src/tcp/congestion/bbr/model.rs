@@ -279,7 +279,7 @@ mod tests {
         model.follow_min_rtt(20 * MS, false);
         assert_eq!(model.floor(), Some(20 * MS));
         model.follow_min_rtt(60 * MS, true);
-        assert_eq!(model.floor(), Some(20 * MS + 20 * MS / FLOOR_RISE));
+        assert_eq!(model.floor(), Some(Duration::from_micros(20_000 + 20_000 / 64)));
         // In ten minutes it is where a longer path has it.
         (0..60).for_each(|_| model.follow_min_rtt(40 * MS, true));
         assert_eq!(model.floor(), Some(40 * MS));
