@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use nix::sys::signal::SigSet;
 use ringroad_engine::flow::{Owner, Steering};
 use ringroad_engine::kernel::{Resolver, Routes};
 use ringroad_engine::port::Port;
@@ -19,7 +20,7 @@ use ringroad_engine::telemetry::Snapshot;
 use tokio::sync::mpsc;
 
 use crate::backend::Opened;
-use crate::cores::{self, CorePlan, PollingThread};
+use crate::cores::{self, CorePlan, PollingThread, Role};
 use crate::crew;
 use crate::plan::Plan;
 
@@ -236,7 +237,7 @@ struct Spawn {
 impl Spawn {
     fn thread(
         &self,
-        PollingThread { name, core, .. }: PollingThread,
+        PollingThread { name, core, role, .. }: PollingThread,
         commands: Commands,
         run: impl FnOnce(Snapshot) -> Snapshot + Send + 'static,
     ) -> Result<Working> {
@@ -246,6 +247,10 @@ impl Spawn {
             let _ended = ended;
             if let Err(error) = cores::pin(core) {
                 tracing::warn!("{error}");
+            }
+            if role == Role::Worker {
+                // DPDK's TAPs tell of packets by signals, which are for who has the devices.
+                let _ = SigSet::all().thread_block();
             }
             // Naps and timeouts are meant to the microsecond.
             let _ = nix::sys::prctl::set_timerslack(1);

@@ -121,7 +121,7 @@ class Calls(EdgeCase):
     arrangements = ("run-to-completion", "pipeline")
 
     # What a thread with devices calls for each burst: AF_XDP's sockets are kicked. TAPs are read and
-    # written, DPDK's and ours to Linux; of packets DPDK's tell by a signal, to any thread.
+    # written, DPDK's and ours to Linux; of packets DPDK's tell by a signal.
     of_devices = {
         "af_xdp": {"sendto", "recvfrom"},
         "dpdk": {"read", "readv", "write", "writev", "rt_sigreturn"},
