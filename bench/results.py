@@ -23,6 +23,9 @@ from text import aligned
 # What the others are compared with.
 BASE = "haproxy"
 
+# With fewer, an error says nothing.
+ROUNDS_FOR_ERROR = 3
+
 
 class Samples:
     """Of measures in a lab: `by_contender[contender][figure]` is a list, one sample a round."""
@@ -44,14 +47,13 @@ class Samples:
         }
 
     def table(self):
-        """A row for each figure, a column for each contender: median, and ratio to the base's."""
-        medians = self.medians()
-        rows = [["median (ratio to " + self._base + ")", *medians]]
+        """A row for each figure, a column for each contender: median, and ratio to the base."""
+        rows = [[f"median (ratio to {self._base}, round by round)", *self.by_contender]]
         for figure in FIGURES:
-            base = medians.get(self._base, {}).get(figure.key)
-            values = [figures.get(figure.key) for figures in medians.values()]
-            if any(value is not None for value in values):
-                cells = [_cell(figure, value, base) for value in values]
+            base = self.by_contender.get(self._base, {}).get(figure.key)
+            samples = [figures.get(figure.key) for figures in self.by_contender.values()]
+            if any(samples):
+                cells = [_cell(figure, values, base) for values in samples]
                 rows.append([f"{figure.title} [{figure.unit}]", *cells])
         return aligned(rows)
 
@@ -136,15 +138,31 @@ class Results:
         return path
 
 
-def _cell(figure, value, base):
-    if value is None:
+def _cell(figure, values, base):
+    if not values:
         return "-"
-    ratio = f" ({value / base:.2f})" if base else ""
+    value, ratio = statistics.median(values), _ratio(values, base)
     if figure.unit == "Gbit/s":
         return f"{value / 1e9:.2f}{ratio}"
     if figure.unit == "s":
         return f"{value:.2f}{ratio}"
     return f"{value:,.0f}{ratio}"
+
+
+def _ratio(values, base):
+    """Of each round to the base's of the same round: their mean and its standard error."""
+    if not base:
+        return ""
+    if values is base:
+        return " (1.00)"
+    if len(values) != len(base):
+        # A round of one of them failed.
+        return f" ({statistics.median(values) / statistics.median(base):.2f})"
+    ratios = [value / other for value, other in zip(values, base)]
+    mean = statistics.mean(ratios)
+    if len(ratios) < ROUNDS_FOR_ERROR:
+        return f" ({mean:.2f})"
+    return f" ({mean:.2f} ± {statistics.stdev(ratios) / len(ratios) ** 0.5:.2f})"
 
 
 def _host():

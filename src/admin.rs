@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axum::body::Body;
@@ -33,9 +33,10 @@ use crate::events::Events;
 use crate::histograms::Histograms;
 use crate::keeper::{Counted, INTERVAL, Keeper};
 use crate::metrics::{self, Exporter};
-use crate::recording::Tally;
+use crate::recording::Feed;
 use crate::refused::Refused;
 use crate::stats::{self, Names, Stats};
+use crate::unix_time;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ pub(crate) struct Admin {
     /// When the period of the key in use began, since 1970 [s]; 0: there is none.
     key_since: AtomicU64,
     refused: Mutex<Refused>,
-    /// Of what is recorded on disk.
-    recording: Option<Arc<Tally>>,
+    /// Where what is recorded on disk goes.
+    feed: Option<Arc<Feed>>,
     pub(crate) captures: Captures,
     pub(crate) events: Events,
     paths: Paths,
@@ -64,11 +65,11 @@ impl Admin {
         cookies: SynCookies,
         captures: Captures,
         events: Events,
-        recording: Option<Arc<Tally>>,
+        feed: Option<Arc<Feed>>,
     ) -> Self {
-        let (services, ports) = (names.services.len(), names.ports.len());
+        let counts = (names.services.len(), names.ports.len(), names.paths());
         Admin {
-            keeper: Keeper::new(crew.clone(), services, ports, names.paths()),
+            keeper: Keeper::new(crew.clone(), counts, feed.clone()),
             paths: Paths::new(&names),
             crew,
             shield,
@@ -76,7 +77,7 @@ impl Admin {
             cookies,
             key_since: AtomicU64::new(0),
             refused: Mutex::new(Refused::new()),
-            recording,
+            feed,
             captures,
             events,
             census: CensusTaker::new(),
@@ -104,19 +105,6 @@ impl Admin {
         }
     }
 
-    /// Has what is known of the paths grow old in time, also while nobody asks; never ends.
-    pub(crate) async fn keep_paths(&self) {
-        loop {
-            tokio::time::sleep(PATHS_INTERVAL).await;
-            match self.keeper.count().await {
-                Ok(Counted { snapshot, .. }) => {
-                    self.paths.update(&self.names, &snapshot.paths, monotonic());
-                }
-                Err(error) => tracing::debug!("paths: {error:#}"),
-            }
-        }
-    }
-
     /// Counts connections whenever somebody asks; never ends.
     pub(crate) async fn take_census(&self) {
         self.census.run(&self.crew, &self.names.services).await
@@ -131,10 +119,9 @@ impl Admin {
     }
 
     fn key_age_s(&self) -> Option<u64> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         match self.key_since.load(Ordering::Relaxed) {
             0 => None,
-            since => Some(now.saturating_sub(since)),
+            since => Some(unix_time::now().as_secs().saturating_sub(since)),
         }
     }
 
@@ -148,8 +135,10 @@ impl Admin {
         &self,
         make: impl FnOnce(&[Recorders]) -> T,
     ) -> Result<(Stats, T)> {
+        // The shield first: the threads may take their time.
+        let shield = self.shield.counts(self.names.services.len())?;
         let Counted { mut snapshot, kept } = self.keeper.count().await?;
-        self.shield.add_to(&mut snapshot)?;
+        shield.add_to(&mut snapshot);
         let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
         let made = make(&kept.cores);
         stats.sources = kept.sources.busiest();
@@ -157,8 +146,9 @@ impl Admin {
         stats.cookies.mode = self.cookies.to_string();
         stats.cookies.key_age_s = self.key_age_s();
         stats.recording = self
-            .recording
-            .as_deref()
+            .feed
+            .as_ref()
+            .map(|feed| feed.tally())
             .map(|tally| stats::Recording { written: tally.written(), lost: tally.lost() });
         let refused = self.refused()?;
         stats.refused = stats::Refused {
@@ -181,22 +171,22 @@ impl Admin {
         Histograms::new(kept.started, &kept.cores)
     }
 
-    /// Ends an interval whenever it is time, while anybody listens; never ends itself.
+    /// Ends an interval whenever it is time; never ends itself.
     pub(crate) async fn keep(&self) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             ticks.tick().await;
-            if self.keeper.is_heard() {
-                self.end_interval().await;
-            }
+            self.end_interval().await;
         }
     }
 
-    /// Ends an interval now.
+    /// Ends an interval now: events are found in its counts, and who records has it. What is known of the
+    /// paths grows older with it.
     pub(crate) async fn end_interval(&self) {
         // As long as a thread does not answer, of which the watchdog tells, the interval goes on.
         if let Ok(stats) = self.stats().await {
+            self.events.look(&stats);
             self.keeper.end_interval(stats).await;
         }
     }
@@ -356,8 +346,8 @@ async fn histograms(State(admin): State<Arc<Admin>>) -> Response {
 /// How often waiting samples are taken: there is room for more than come meanwhile.
 const GATHER_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How often paths are looked at while nobody asks.
-const PATHS_INTERVAL: Duration = Duration::from_secs(5);
-
 /// What was refused so long ago counts half among the worst sources.
 const SAMPLES_HALF_LIFE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

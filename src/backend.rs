@@ -7,6 +7,7 @@
 mod acceptor;
 pub(crate) mod af_xdp;
 pub(crate) mod dpdk;
+mod shield_counts;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -22,8 +23,8 @@ use ringroad_engine::limits::DEVICE_RESERVE;
 use ringroad_engine::port::Port;
 use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::stage::Gate;
-use ringroad_engine::telemetry::Snapshot;
 
+pub(crate) use self::shield_counts::{ServiceCounts, ShieldCounts};
 use crate::cores::CorePlan;
 use crate::plan::Plan;
 
@@ -153,8 +154,8 @@ impl Shares {
 
 /// What of the shield is outside of the lane; used from any thread.
 pub(crate) trait ShieldHandle: Debug + Send + Sync {
-    /// Adds what was counted there to what the lane has just counted.
-    fn add_to(&self, snapshot: &mut Snapshot) -> Result<()>;
+    /// What was counted there until now, with so many services.
+    fn counts(&self, services: usize) -> Result<ShieldCounts>;
 
     /// Has SYN cookies sealed with these keys from now on, which the lane takes already.
     fn set_cookie_keys(&self, keys: &Keys);

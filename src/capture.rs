@@ -16,6 +16,7 @@ use anyhow::Result;
 use ringroad_engine::telemetry::capture::Points;
 use serde::{Deserialize, Serialize};
 
+use crate::client::Socket;
 pub(crate) use session::{Captures, Refusal};
 
 /// Capture packets of chosen flows, with what became of them
@@ -50,9 +51,8 @@ pub(crate) struct Args {
     /// Where to; - for standard output
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     out: PathBuf,
-    /// The engine's admin socket
-    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: Socket,
 }
 
 /// Where packets are looked at.
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         octets: args.bytes,
         snaplen: args.snaplen,
     };
-    client::run(&request, &args.socket, &args.out)
+    client::run(&request, &args.socket.path, &args.out)
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,6 +1,6 @@
 //! What the other commands ask the running engine, over its admin socket.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use http_body_util::{BodyExt, Full};
@@ -9,6 +9,19 @@ use hyper::{Method, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
+
+/// Where it is reached.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Socket {
+    /// The engine's admin socket
+    #[arg(
+        id = "socket",
+        long = "socket",
+        value_name = "PATH",
+        default_value = "/run/ringroad.sock"
+    )]
+    pub(crate) path: PathBuf,
+}
 
 /// What the engine behind `socket` has at `path`.
 pub(crate) fn get(socket: &Path, path: &str) -> Result<Bytes> {

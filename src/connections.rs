@@ -12,7 +12,6 @@ mod shown;
 mod text;
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ pub(crate) use self::paths::{Path, Paths, Seen};
 use self::shown::Connection;
 #[cfg(test)]
 pub(crate) use self::shown::Quality;
-use crate::client;
+use crate::client::{self, Socket};
 
 /// List proxied connections, both legs of each
 ///
@@ -45,19 +44,19 @@ pub(crate) struct Args {
     /// Again and again, once a second
     #[arg(long)]
     watch: bool,
-    /// The engine's admin socket
-    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: Socket,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let query = Query::new(args.filter.clone(), args.limit).to_text();
+    let page = format!("/connections?{query}");
     loop {
         let mut out = std::io::stdout().lock();
         if args.watch && out.is_terminal() {
             out.write_all(CLEAR)?;
         }
-        let shown = client::each_line(&args.socket, &format!("/connections?{query}"), |line| {
+        let shown = client::each_line(&args.socket.path, &page, |line| {
             if args.json {
                 return Ok(out.write_all(&[line, b"\n"].concat())?);
             }

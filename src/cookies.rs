@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ringroad_config::schema::{self, Shield, SynCookies};
@@ -12,6 +12,7 @@ use ringroad_engine::stage::{self, Command, Pressure, Thresholds};
 
 use crate::admin::Admin;
 use crate::secret;
+use crate::unix_time;
 
 /// When the lane has SYNs answered by cookies.
 pub(crate) fn of_lane(shield: &Shield) -> stage::Cookies {
@@ -49,13 +50,12 @@ impl Cookies {
     /// The keys of this moment. Machines that share the secret share them, as far as their clocks
     /// agree.
     pub(crate) fn keys(&self) -> Keys {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Keys::at(&self.master, now.as_secs())
+        Keys::at(&self.master, unix_time::now().as_secs())
     }
 
     /// When the period began whose keys are those of this moment, since 1970 [s].
     pub(crate) fn keys_since() -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = unix_time::now().as_secs();
         now - now % COOKIE_PERIOD.as_secs()
     }
 

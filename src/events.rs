@@ -10,10 +10,9 @@ use std::collections::{HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ringroad_engine::proxy::ServiceSettings;
@@ -22,8 +21,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use self::watch::Watch;
-use crate::admin::Admin;
-use crate::client;
+use crate::client::{self, Socket};
+use crate::crew::Crew;
+use crate::stats::Stats;
+use crate::unix_time;
 
 /// Something that has happened.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,6 +71,7 @@ impl Names {
 #[derive(Debug, Default)]
 struct State {
     latest: VecDeque<Happening>,
+    watch: Watch,
     /// Origins that are down, by their indices: every worker finds that out for itself, and it is told once.
     down: HashSet<(u16, u16)>,
 }
@@ -81,7 +83,7 @@ impl Events {
 
     /// Logs and keeps it.
     pub(crate) fn tell(&self, happening: Happening) {
-        let happening = Happening { at: unix_seconds(), ..happening };
+        let happening = Happening { at: unix_time::now().as_secs_f64(), ..happening };
         happening.log();
         let latest = &mut self.state().latest;
         if latest.len() == KEPT {
@@ -95,34 +97,30 @@ impl Events {
         self.state().latest.iter().cloned().collect()
     }
 
-    /// Tells what workers say and what counts show; never ends.
-    pub(crate) async fn attend(&self, admin: &Admin) {
-        let mut workers = admin.crew.listen().await;
-        let mut watch = Watch::default();
-        let mut intervals = admin.keeper.listen();
+    /// Tells what workers say; never ends.
+    pub(crate) async fn attend(&self, crew: &Crew) {
+        let mut workers = crew.listen().await;
         loop {
-            tokio::select! {
-                () = sleep(WORKERS_LOOK) => {
-                    for worker in &mut workers {
-                        while let Some(event) = worker.take() {
-                            self.take_up(&event, &mut watch);
-                        }
-                    }
+            sleep(WORKERS_LOOK).await;
+            for worker in &mut workers {
+                while let Some(event) = worker.take() {
+                    self.take_up(&event);
                 }
-                // Of those that were missed the next one knows.
-                interval = intervals.recv() => if let Ok(interval) = interval {
-                    let news = watch.look(&interval.stats, Instant::now());
-                    news.into_iter().for_each(|happening| self.tell(happening));
-                },
             }
         }
     }
 
-    fn take_up(&self, event: &Event, watch: &mut Watch) {
+    /// Tells what these counts show that those before did not.
+    pub(crate) fn look(&self, stats: &Stats) {
+        let news = self.state().watch.look(stats, Instant::now());
+        news.into_iter().for_each(|happening| self.tell(happening));
+    }
+
+    fn take_up(&self, event: &Event) {
         if event.kind == EventKind::FellBack {
             // How many there are only the counts show: most of them the shield leaves to Linux by itself.
             if let Some(details) = event.details {
-                watch.note_fallback(self.service(&details), &details);
+                self.state().watch.note_fallback(self.service(&details), &details);
             }
         } else if let Some(happening) = self.describe(event) {
             self.tell(happening);
@@ -215,13 +213,12 @@ pub(crate) struct Args {
     /// For programs
     #[arg(long)]
     json: bool,
-    /// The engine's admin socket
-    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: Socket,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let body = client::get(&args.socket, "/events")?;
+    let body = client::get(&args.socket.path, "/events")?;
     let mut out = String::new();
     if args.json {
         out.push_str(&String::from_utf8_lossy(&body));
@@ -229,7 +226,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     } else {
         let latest: Vec<Happening> = serde_json::from_slice(&body)
             .context("the engine speaks of events otherwise; are both of one version?")?;
-        let now = unix_seconds();
+        let now = unix_time::now().as_secs_f64();
         for Happening { at, event, message, .. } in latest {
             // Writing to a `String` cannot fail.
             let _ = writeln!(out, "{:>8.0} s ago  {event:<18}  {message}", now - at);
@@ -237,10 +234,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     std::io::stdout().write_all(out.as_bytes()).context("cannot write to standard output")?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn unix_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// What can be asked for later.

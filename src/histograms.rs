@@ -6,7 +6,7 @@ mod percentiles;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use base64::Engine as _;
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::command::{Args, run, time};
 use crate::client;
+use crate::unix_time::{self, since_1970};
 
 /// A histogram of each measure that anything was recorded of, of all cores together.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,7 +52,11 @@ impl Histograms {
                 measures.insert(measure.name().to_owned(), encoded);
             }
         }
-        Ok(Histograms { began: unix_s(began), ended: unix_s(SystemTime::now()), measures })
+        Ok(Histograms {
+            began: since_1970(began).as_secs_f64(),
+            ended: unix_time::now().as_secs_f64(),
+            measures,
+        })
     }
 
     pub(crate) fn fetch(socket: &Path) -> Result<Self> {
@@ -92,11 +97,6 @@ fn decode(text: &str) -> Result<Histogram<u64>> {
     Deserializer::new()
         .deserialize(&mut octets.as_slice())
         .map_err(|error| anyhow::anyhow!("is no HDR histogram: {error}"))
-}
-
-/// Since 1970 [s].
-pub(crate) fn unix_s(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 #[cfg(test)]

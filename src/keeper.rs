@@ -1,6 +1,8 @@
 //! Keeps what the polling threads have recorded. They give it away, so there is one who takes it and
 //! from whom everybody else has it: since the start, and in intervals.
 
+mod spares;
+
 use std::collections::VecDeque;
 use std::mem::take;
 use std::sync::Arc;
@@ -8,10 +10,12 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use ringroad_engine::telemetry::{Recorders, Snapshot};
-use tokio::sync::{Mutex, MutexGuard, broadcast};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
+use self::spares::{Lent, Spares};
 use crate::crew::{ANSWER_MAX, Answer, Crew};
+use crate::recording::Feed;
 use crate::sources::RecentSources;
 use crate::stats::Stats;
 
@@ -23,7 +27,9 @@ pub(crate) struct Keeper {
     ports: usize,
     paths: usize,
     kept: Mutex<Kept>,
-    intervals: broadcast::Sender<Arc<Interval>>,
+    spares: Spares,
+    /// Who gets each interval.
+    feed: Option<Arc<Feed>>,
 }
 
 /// What has been recorded.
@@ -34,13 +40,9 @@ pub(crate) struct Kept {
     pub(crate) started: SystemTime,
     /// Who opened connections of late.
     pub(crate) sources: RecentSources,
-    /// By all cores; since `interval_began`.
-    interval: Recorders,
+    /// By all cores, since `interval_began`; kept only if somebody gets it.
+    interval: Option<Lent>,
     interval_began: SystemTime,
-    /// Whether anybody listened when the interval began.
-    is_heard: bool,
-    /// By core, empty, for the next exchange.
-    spare: Vec<Option<Recorders>>,
     /// By core, what it was asked for and is still to say, the newest last.
     asked: Vec<VecDeque<Answer>>,
 }
@@ -51,7 +53,7 @@ pub(crate) struct Interval {
     pub(crate) began: SystemTime,
     pub(crate) ended: SystemTime,
     /// What all cores recorded in it.
-    pub(crate) recorded: Recorders,
+    pub(crate) recorded: Lent,
     /// Counts since the start, as of its end.
     pub(crate) stats: Stats,
 }
@@ -65,34 +67,35 @@ pub(crate) struct Counted<'a> {
 
 impl Keeper {
     /// For so many services, ports and paths.
-    pub(crate) fn new(crew: Crew, services: usize, ports: usize, paths: usize) -> Self {
+    pub(crate) fn new(
+        crew: Crew,
+        (services, ports, paths): (usize, usize, usize),
+        feed: Option<Arc<Feed>>,
+    ) -> Self {
         let now = SystemTime::now();
         let kept = Kept {
             cores: vec![Recorders::off(); crew.len()],
             started: now,
             sources: RecentSources::new(Instant::now().into_std()),
-            interval: Recorders::off(),
+            interval: None,
             interval_began: now,
-            is_heard: false,
-            spare: vec![None; crew.len()],
             asked: (0..crew.len()).map(|_| VecDeque::new()).collect(),
         };
-        let (intervals, _) = broadcast::channel(INTERVALS_WAITING_MAX);
-        Keeper { crew, services, ports, paths, kept: Mutex::new(kept), intervals }
+        let spares = Spares::new(crew.len() + SPARES_OF_INTERVALS);
+        Keeper { crew, services, ports, paths, kept: Mutex::new(kept), spares, feed }
     }
 
     /// Asks all threads. Who reads meanwhile waits; who does not wait for the end loses nothing.
     pub(crate) async fn count(&self) -> Result<Counted<'_>> {
         let mut kept = self.kept.lock().await;
-        kept.take_late();
+        self.take_late(&mut kept);
         let until = Instant::now() + ANSWER_MAX;
         let mut asked = Vec::with_capacity(self.crew.len());
         for core in 0..self.crew.len() {
             let mut room = Snapshot::new(self.services, self.ports).with_paths(self.paths);
             // One that hangs is not given a set of histograms with each question.
             if kept.asked[core].is_empty() {
-                let empty = kept.spare[core].take().unwrap_or_else(Recorders::new);
-                room = room.with_recorders(empty);
+                room = room.with_recorders(self.spares.take());
             }
             let late = &mut kept.asked[core];
             asked.push(self.crew.ask(core, room).map(|answer| late.push_back(answer)));
@@ -101,7 +104,7 @@ impl Keeper {
         let mut failed = None;
         for (core, asked) in asked.into_iter().enumerate() {
             let count = match asked {
-                Ok(()) => kept.await_newest(core, until).await,
+                Ok(()) => self.await_newest(&mut kept, core, until).await,
                 Err(error) => Err(error),
             };
             match (count, &mut sum) {
@@ -116,65 +119,56 @@ impl Keeper {
         }
     }
 
-    /// From now on; one that falls behind misses some.
-    pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<Interval>> {
-        self.intervals.subscribe()
-    }
-
-    pub(crate) fn is_heard(&self) -> bool {
-        self.intervals.receiver_count() > 0
-    }
-
-    /// Ends an interval as of these counts, and tells those who listen. The first that is heard begins now.
+    /// Ends an interval as of these counts, and gives it to whoever gets them.
     pub(crate) async fn end_interval(&self, stats: Stats) {
+        let Some(feed) = &self.feed else { return };
         let mut kept = self.kept.lock().await;
         let ended = SystemTime::now();
-        let recorded = std::mem::replace(&mut kept.interval, Recorders::off());
+        let recorded = kept.interval.take().unwrap_or_else(|| Recorders::off().into());
         let began = std::mem::replace(&mut kept.interval_began, ended);
-        if std::mem::replace(&mut kept.is_heard, self.is_heard()) {
-            // Nobody may listen any more.
-            let _ = self.intervals.send(Arc::new(Interval { began, ended, recorded, stats }));
-        }
+        feed.give(Interval { began, ended, recorded, stats });
     }
-}
 
-impl Kept {
     /// Takes what came after whoever asked had stopped waiting.
-    fn take_late(&mut self) {
-        for core in 0..self.asked.len() {
-            let mut answers = take(&mut self.asked[core]);
+    fn take_late(&self, kept: &mut Kept) {
+        for core in 0..kept.asked.len() {
+            let mut answers = take(&mut kept.asked[core]);
             for answer in &mut answers {
                 if let Some(mut snapshot) = answer.has_come() {
-                    self.take(core, &mut snapshot);
+                    self.keep(kept, core, &mut snapshot);
                 }
             }
             answers.retain_mut(Answer::is_open);
-            self.asked[core] = answers;
+            kept.asked[core] = answers;
         }
     }
 
     /// The answer stays where it is until it has come, so that it is not lost with who waits for it.
-    async fn await_newest(&mut self, core: usize, until: Instant) -> Result<Snapshot> {
-        let answer = self.asked[core].back_mut().context("nothing was asked")?;
+    async fn await_newest(&self, kept: &mut Kept, core: usize, until: Instant) -> Result<Snapshot> {
+        let answer = kept.asked[core].back_mut().context("nothing was asked")?;
         let mut snapshot = answer.get(until).await?;
-        self.asked[core].pop_back();
-        self.take(core, &mut snapshot);
+        kept.asked[core].pop_back();
+        self.keep(kept, core, &mut snapshot);
         Ok(snapshot)
     }
 
-    fn take(&mut self, core: usize, snapshot: &mut Snapshot) {
-        for mut recorded in snapshot.recorders.drain(..) {
-            self.cores[core].add(&recorded);
-            self.interval.add(&recorded);
-            recorded.reset();
-            self.spare[core] = Some(recorded).filter(Recorders::is_on);
+    fn keep(&self, kept: &mut Kept, core: usize, snapshot: &mut Snapshot) {
+        for recorded in snapshot.recorders.drain(..) {
+            let recorded = self.spares.lend(recorded);
+            kept.cores[core].add(&recorded);
+            if self.feed.is_some() {
+                match &mut kept.interval {
+                    Some(interval) => interval.add(&recorded),
+                    None => kept.interval = Some(recorded),
+                }
+            }
         }
-        self.sources.add(Instant::now().into_std(), snapshot.sources.iter());
+        kept.sources.add(Instant::now().into_std(), snapshot.sources.iter());
     }
 }
 
-/// Intervals that one who listens may be behind.
-const INTERVALS_WAITING_MAX: usize = 8;
+/// Sets of histograms in the interval that lasts and in that which is written, as a rule.
+const SPARES_OF_INTERVALS: usize = 2;
 
 /// How long an interval is.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
@@ -205,7 +199,7 @@ mod tests {
     async fn what_comes_after_nobody_waits_any_more_is_kept() {
         let (commands, mailbox) = mailbox().unwrap();
         let mut recorders = Recorders::new();
-        let keeper = Keeper::new(Crew::of([("lane-0".to_owned(), commands)]), 0, 0, 0);
+        let keeper = Keeper::new(Crew::of([("lane-0".to_owned(), commands)]), (0, 0, 0), None);
         let hung = keeper.count().await.unwrap_err().to_string();
         assert!(hung.starts_with("lane-0 has not answered within"), "{hung}");
 

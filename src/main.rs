@@ -19,6 +19,7 @@ mod histograms;
 mod keeper;
 mod lab;
 mod metrics;
+mod new_file;
 mod origin;
 mod pcapng;
 mod plan;
@@ -33,6 +34,7 @@ mod sim;
 mod sources;
 mod stats;
 mod top;
+mod unix_time;
 
 use std::process::ExitCode;
 

@@ -42,11 +42,12 @@ use crate::stats::Stats;
 type Section = fn(&mut Page<'_>, &Scrape) -> fmt::Result;
 
 /// The parts of a page, in their order.
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     about::write,
     counts::ledger,
     counts::frames,
     counts::services,
+    counts::origins,
     counts::tcp,
     counts::shield,
     counts::cookies,

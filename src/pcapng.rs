@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Result;
 use pcap_file::pcapng::PcapNgWriter;
@@ -17,6 +17,8 @@ use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeade
 use pcap_file::{DataLink, Endianness};
 use ringroad_engine::stage::monotonic;
 use ringroad_engine::time::Instant;
+
+use crate::unix_time;
 
 /// A capture that grows in memory, and is taken from there piece by piece.
 pub(crate) struct Pcapng {
@@ -67,8 +69,8 @@ impl Pcapng {
                 ],
             })?;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let booted = now.saturating_sub(Duration::from_nanos(monotonic().as_nanos()));
+        let up = Duration::from_nanos(monotonic().as_nanos());
+        let booted = unix_time::now().saturating_sub(up);
         Ok(Pcapng { writer, booted })
     }
 

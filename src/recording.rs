@@ -19,11 +19,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::feed::Recorder;
+pub(crate) use self::feed::{Feed, Recorder};
 pub(crate) use self::log::LogBuffers;
 pub(crate) use self::packed::PackedHistograms;
-pub(crate) use self::writer::{Tally, Writer};
+pub(crate) use self::writer::Writer;
 use crate::stats::Stats;
+use crate::unix_time::since_1970;
 
 /// What a directory holds, in order of time.
 #[derive(Debug)]
@@ -103,8 +104,7 @@ struct Counts<S> {
 
 /// Since 1970 [ms]: both files of a pair say the same.
 fn milliseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    u64::try_from(since_1970(time).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The other way.

@@ -15,7 +15,7 @@ use ringroad_engine::telemetry::SpaceSaving;
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::{EtherType, EthernetHeader, TAG_LEN};
 
-use crate::client;
+use crate::client::{self, Socket};
 use crate::pcapng::{Direction, Packet, Pcapng};
 use crate::stats::{Names, Source};
 
@@ -123,13 +123,12 @@ pub(crate) struct Args {
     /// Where to; - for standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The engine's admin socket
-    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: Socket,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let capture = client::get(&args.socket, "/refused")?;
+    let capture = client::get(&args.socket.path, "/refused")?;
     if args.out == Path::new("-") {
         std::io::stdout().write_all(&capture).context("cannot write to standard output")?;
     } else {

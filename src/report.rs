@@ -14,15 +14,15 @@ mod plot;
 mod tables;
 mod units;
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::{fs, io};
 
 use anyhow::{Context, Result};
 
 use self::history::History;
 use crate::histograms;
+use crate::new_file::NewFile;
 use crate::recording::Recording;
 
 /// Draw a recording
@@ -51,23 +51,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let recording = Recording::of(&args.recording, from..to)?;
     let history = History::new(&recording.intervals)
         .with_context(|| format!("{} holds no interval", args.recording.display()))?;
-    replace(&args.out, &page::render(&history)?)
-        .with_context(|| format!("cannot write {}", args.out.display()))?;
+    let page = page::render(&history)?;
+    let mut file = NewFile::create(&args.out)?;
+    file.write(|mut file| file.write_all(page.as_bytes()))?;
+    file.keep()?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Puts `page` at `path`, whole or not at all.
-fn replace(path: &Path, page: &str) -> io::Result<()> {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().ok_or(io::ErrorKind::IsADirectory)?);
-    name.push(".new");
-    let beside = path.with_file_name(name);
-    let written = fs::write(&beside, page).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
-        // Whoever could not write may not be able to remove either.
-        let _ = fs::remove_file(&beside);
-    }
-    written
 }
 
 #[cfg(test)]

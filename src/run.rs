@@ -187,12 +187,13 @@ async fn serve<B: Backend>(
     };
     let mut polling = Polling::start(posts, parts, &plan)?;
 
-    let tally = writer.as_ref().map(Writer::tally);
+    let recorder = writer.map(Recorder::start).transpose()?;
+    let feed = recorder.as_ref().map(Recorder::feed);
     let listening = plan.services.iter().map(|service| &service.listen[..]);
     let captures = Captures::new(crew.clone(), names.clone(), listening, plan.mtu());
     let events = Events::new(plan.services.iter().map(events::Names::of).collect());
     let mode = config.shield.syn_cookies;
-    let admin = Admin::new(crew.clone(), shield, names, mode, captures, events, tally);
+    let admin = Admin::new(crew.clone(), shield, names, mode, captures, events, feed);
     if cookies.is_some() {
         admin.set_key_since(Cookies::keys_since());
     }
@@ -202,8 +203,6 @@ async fn serve<B: Backend>(
     if let Some(metrics) = metrics {
         metrics.serve(exporter);
     }
-    let recorder =
-        writer.map(|writer| Recorder::start(writer, admin.keeper.listen())).transpose()?;
     // Once they answer, all threads have shown a sign of life, and take connections.
     admin.stats().await?;
     eprintln!("ready");
@@ -216,11 +215,10 @@ async fn serve<B: Backend>(
         _ = backend.attend() => false,
         _ = change(&cookies, &admin) => false,
         _ = admin.gather() => false,
-        _ = admin.keep_paths() => false,
         _ = admin.take_census() => false,
         _ = admin.keep() => false,
         _ = crew.watch(config.engine.heartbeat_limit, &admin.events) => false,
-        _ = admin.events.attend(&admin) => false,
+        _ = admin.events.attend(&crew) => false,
     };
     if !died {
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Stopping]);

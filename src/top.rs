@@ -17,7 +17,7 @@ mod table;
 mod view;
 
 use std::io::{IsTerminal, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ use self::palette::Palette;
 use self::sample::Sample;
 use self::screen::Screen;
 use self::view::View;
+use crate::client::Socket;
 
 /// Watch the running engine
 ///
@@ -41,9 +42,8 @@ pub(crate) struct Args {
     /// How often to ask the engine (200ms to 1m)
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
     interval: Duration,
-    /// The engine's admin socket
-    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: Socket,
     /// Print one interval as text, and end
     #[arg(long)]
     once: bool,
@@ -51,9 +51,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if args.once {
-        print_once(&args.socket, args.interval)?;
+        print_once(&args.socket.path, args.interval)?;
     } else if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
-        live::watch(&args.socket, args.interval)?;
+        live::watch(&args.socket.path, args.interval)?;
     } else {
         bail!("top needs a terminal; --once prints one interval as text");
     }

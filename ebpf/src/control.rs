@@ -156,9 +156,12 @@ impl Control {
     pub(crate) fn set_heartbeat_limit(&self, limit: Duration) {
         // Longer than the clock will ever show is as good as no limit.
         let limit_ns = i64::try_from(limit.as_nanos()).unwrap_or(i64::MAX);
-        self.page
-            .word(offset_of!(types::control, heartbeat_limit_ns))
-            .store(limit_ns.unsigned_abs(), Ordering::Relaxed);
+        self.heartbeat_limit_word().store(limit_ns.unsigned_abs(), Ordering::Relaxed);
+    }
+
+    /// After this long without a heartbeat new connections are the kernel's.
+    pub fn heartbeat_limit(&self) -> Duration {
+        Duration::from_nanos(self.heartbeat_limit_word().load(Ordering::Relaxed))
     }
 
     /// What CPUs keep at hand of the services counts no more.
@@ -233,6 +236,10 @@ impl Control {
     /// nanoseconds); 0: never.
     fn kernel_flow_seen_ns(&self) -> &AtomicU64 {
         self.page.word(offset_of!(types::control, kernel_flow_seen_ns))
+    }
+
+    fn heartbeat_limit_word(&self) -> &AtomicU64 {
+        self.page.word(offset_of!(types::control, heartbeat_limit_ns))
     }
 
     fn kernel_opens_word(&self) -> &AtomicU64 {

@@ -323,6 +323,10 @@ pub const KERNEL_REST_PER_SECOND: u32 = 10_000;
 /// for a second before it sends its SYN again (RFC 6298 §2): to Linux, which has the connection then.
 pub const UNKNOWN_WAIT_MAX: Duration = Duration::from_millis(100);
 
+/// In how many turns a core that was away has taken out what lay in its devices' rings. Who finds bursts
+/// that are full from then on is not behind but busy.
+pub const ABSENCE_TURNS_MAX: u32 = RING_ENTRIES_MAX / BURST as u32;
+
 /// Questions per second to Linux whether it has a connection still, which take two system calls each: a
 /// fiftieth of a core. Only who sends SYNs between the ends of Linux's connections makes it so many; what
 /// is beyond is taken for Linux's.

@@ -4,6 +4,7 @@
 //! completion: receive, process and send follow each other on one core. To follow a frame from
 //! the wire to the wire, start at [`Lane::turn`].
 
+mod absence;
 mod bell;
 mod board;
 mod clock;

@@ -8,6 +8,7 @@ pub mod capture;
 pub mod events;
 mod ledger;
 mod measures;
+mod origins;
 mod quality;
 mod recorders;
 mod sources;
@@ -21,6 +22,7 @@ use ringroad_ebpf::ShieldCounters;
 
 pub use ledger::{DropReason, Ledger};
 pub use measures::{Measure, Unit};
+pub use origins::OriginCounters;
 pub use quality::{PathQuality, PathSample, PathSums, Quality, Seen, aged};
 pub use recorders::Recorders;
 pub use sources::{Source, Sources};
@@ -95,6 +97,8 @@ pub struct Snapshot {
     /// What was seen of the paths of each service, to the clients and then to each origin, one service
     /// behind the other; see [`Snapshot::with_paths`].
     pub paths: Vec<PathSums>,
+    /// What became of connections to each service's origins, in the same order.
+    pub origins: Vec<OriginCounters>,
     /// What each core does with its time: of one core that fills this, one; of several that are added,
     /// one behind the other.
     pub cores: Vec<CoreTimes>,
@@ -119,6 +123,7 @@ impl Snapshot {
             ports: vec![crate::port::PortStats::default(); ports],
             kernel_paths: vec![crate::shield::KernelPathCounts::default(); ports],
             paths: Vec::new(),
+            origins: Vec::new(),
             cores: vec![CoreTimes::new()],
             recorders: vec![Recorders::off()],
             sources: Vec::new(),
@@ -130,9 +135,15 @@ impl Snapshot {
         Snapshot { recorders: vec![empty], sources: vec![Sources::of_core()], ..self }
     }
 
-    /// Room for so many paths too.
+    /// Room for so many paths too, and for the origins that they lead to: all but those to the clients of
+    /// each service.
     pub fn with_paths(self, paths: usize) -> Self {
-        Snapshot { paths: vec![PathSums::default(); paths], ..self }
+        let origins = paths.saturating_sub(self.services.len());
+        Snapshot {
+            paths: vec![PathSums::default(); paths],
+            origins: vec![OriginCounters::default(); origins],
+            ..self
+        }
     }
 
     /// Where a core says what it does with its time.
@@ -163,6 +174,9 @@ impl Snapshot {
         }
         for (sum, path) in self.paths.iter_mut().zip(&other.paths) {
             sum.add(path);
+        }
+        for (sum, origin) in self.origins.iter_mut().zip(&other.origins) {
+            sum.add(origin);
         }
         for (sum, verdicts) in self.verdicts.iter_mut().zip(&other.verdicts) {
             sum.add(verdicts);

@@ -17,11 +17,12 @@ use ringroad_engine::port::af_xdp::{self, AfXdp, BusyPoll, Umem, frame_size_for}
 use ringroad_engine::port::queues::Queues;
 use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::stage::{ShieldGate, flows_for};
-use ringroad_engine::telemetry::Snapshot;
 use ringroad_hugepages::Request;
 
 use super::acceptor::LinuxAccepts;
-use super::{Backend, Lane, Opened, Shares, ShieldHandle, leave_to_linux};
+use super::{
+    Backend, Lane, Opened, ServiceCounts, Shares, ShieldCounts, ShieldHandle, leave_to_linux,
+};
 use crate::cores::CorePlan;
 use crate::plan::{Plan, PortPlan};
 use crate::privileges;
@@ -185,24 +186,15 @@ struct XdpShield {
 }
 
 impl ShieldHandle for XdpShield {
-    /// What the program sent to the lane's rings since the lane was asked counts as held.
-    fn add_to(&self, snapshot: &mut Snapshot) -> Result<()> {
-        let shield = self.counters.read()?;
-        let lost: u64 = snapshot.ports.iter().map(|port| port.rx_dropped).sum();
-        let ledger = &mut snapshot.ledger;
-        let in_rings = shield.to_engine().saturating_sub(ledger.received + lost);
-        ledger.received += shield.passed() + shield.dropped() + shield.answered() + in_rings;
-        ledger.consumed += shield.answered();
-        ledger.to_kernel += shield.passed();
-        ledger.held += in_rings;
-        ledger.shield = shield;
-        for (service, index) in snapshot.services.iter_mut().zip(0..) {
-            service.fell_back += self.control.fell_back(index);
-        }
-        for (verdicts, index) in snapshot.verdicts.iter_mut().zip(0..) {
-            *verdicts = self.counters.of_service(index)?;
-        }
-        Ok(())
+    fn counts(&self, services: usize) -> Result<ShieldCounts> {
+        let of_service = |index| -> Result<ServiceCounts> {
+            Ok(ServiceCounts {
+                verdicts: self.counters.of_service(index)?,
+                fell_back: self.control.fell_back(index),
+            })
+        };
+        let services = (0..services as u32).map(of_service);
+        Ok(ShieldCounts { all: self.counters.read()?, services: services.collect::<Result<_>>()? })
     }
 
     fn set_cookie_keys(&self, keys: &Keys) {

@@ -4,7 +4,7 @@ use ringroad_engine::telemetry::Measure;
 
 use crate::cores::Role;
 use crate::recording::{RecordedInterval, Recording};
-use crate::stats::{Core, Stats};
+use crate::stats::{Core, Stats, nanos_per_packet};
 
 /// One interval of a recording; all rates are per second.
 #[derive(Clone, Debug, Default)]
@@ -149,7 +149,7 @@ impl Interval {
 
 impl Stage {
     pub(super) fn nanos_per_packet(&self) -> Option<f64> {
-        (self.sampled_packets > 0).then(|| 1e9 * self.sampled_s / self.sampled_packets as f64)
+        nanos_per_packet(self.sampled_packets, self.sampled_s)
     }
 
     pub(super) fn add(&mut self, other: &Stage) {

@@ -21,6 +21,7 @@ use crate::crew::Crew;
 
 /// All connections as they were a while ago.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Census {
     /// Since it was begun.
     pub(crate) age_s: f64,
@@ -29,6 +30,7 @@ pub(crate) struct Census {
 
 /// Legs of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Legs {
     pub(crate) service: String,
     /// client or origin

@@ -13,27 +13,29 @@ use crate::stats::Names;
 
 /// A path as `ringroad stats --json` shows it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Path {
     pub(crate) service: String,
     /// client or origin
     pub(crate) leg: String,
     /// Which origin; absent: to the clients, all together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) origin: Option<SocketAddr>,
     /// Absent as long as nothing is known of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seen: Option<Seen>,
 }
 
 /// What is known of it, and what that comes to.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Seen {
     pub(crate) rtt_us: f64,
     pub(crate) jitter_us: f64,
     /// From 0 to 1.
     pub(crate) loss: f64,
     /// Of a connection; absent: the path was never what limited one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bandwidth_bps: Option<f64>,
     pub(crate) quality: Quality,
 }

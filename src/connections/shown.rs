@@ -116,6 +116,7 @@ pub(crate) struct Timers {
 
 /// How good a path is, from 0 to 100, and how far that can be relied on, from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Quality {
     pub(crate) score: f64,
     pub(crate) confidence: f64,

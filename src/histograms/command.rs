@@ -13,7 +13,10 @@ use ringroad_engine::telemetry::{Measure, Recorders, Unit};
 
 use super::Histograms;
 use super::percentiles;
+use crate::client::Socket;
+use crate::new_file::NewFile;
 use crate::recording::{LogBuffers, Recording, whole};
+use crate::unix_time::since_1970;
 
 /// Write histograms as an HDR log and percentile tables
 ///
@@ -25,9 +28,8 @@ pub(crate) struct Args {
     /// Where to; made if it is not there
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// The engine's admin socket
-    #[arg(long, value_name = "PATH", default_value = "/run/ringroad.sock")]
-    socket: PathBuf,
+    #[command(flatten)]
+    socket: Socket,
     /// A recording (telemetry.directory) in place of the running engine
     #[arg(long = "in", value_name = "DIR", conflicts_with = "socket")]
     recording: Option<PathBuf>,
@@ -46,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             let to = args.to.unwrap_or(f64::INFINITY);
             Summed::of_recording(&Recording::of(directory, from..to)?)?
         }
-        None => Summed::of_engine(&Histograms::fetch(&args.socket)?)?,
+        None => Summed::of_engine(&Histograms::fetch(&args.socket.path)?)?,
     };
     summed.write_files(&args.out)?;
     std::io::stdout()
@@ -64,7 +66,7 @@ pub(crate) fn time(text: &str) -> Result<f64, String> {
     }
     let time = humantime::parse_rfc3339_weak(text)
         .map_err(|_| "give a time as 2026-11-22T03:15:00Z (UTC), or seconds since 1970")?;
-    Ok(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
+    Ok(since_1970(time).as_secs_f64())
 }
 
 /// One histogram of each measure.
@@ -127,12 +129,12 @@ impl Summed {
     fn write_files(&self, directory: &Path) -> Result<()> {
         fs::create_dir_all(directory)
             .with_context(|| format!("cannot make {}", directory.display()))?;
-        let mut files = vec![NewFile::create(directory, "histograms.hlog")?];
+        let mut files = vec![NewFile::create(&directory.join("histograms.hlog"))?];
         files[0].write(|file| self.write_log(file))?;
         for (measure, histogram) in self.of_each() {
-            let mut file = NewFile::create(directory, &format!("{}.hgrm", measure.name()))?;
+            let mut file = NewFile::create(&directory.join(format!("{}.hgrm", measure.name())))?;
             let table = percentiles::table(histogram, scale(measure.unit()));
-            file.write(|file| (&*file).write_all(table.as_bytes()))?;
+            file.write(|mut file| file.write_all(table.as_bytes()))?;
             files.push(file);
         }
         files.into_iter().try_for_each(NewFile::keep)
@@ -187,44 +189,6 @@ fn scale(unit: Unit) -> f64 {
     }
 }
 
-/// A file that is not in its place yet; gone if it never is.
-struct NewFile {
-    file: File,
-    beside: PathBuf,
-    path: PathBuf,
-    kept: bool,
-}
-
-impl NewFile {
-    fn create(directory: &Path, name: &str) -> Result<Self> {
-        let beside = directory.join(format!(".{name}.new"));
-        let file =
-            File::create(&beside).with_context(|| format!("cannot write {}", beside.display()))?;
-        Ok(NewFile { file, beside, path: directory.join(name), kept: false })
-    }
-
-    fn write(&mut self, write: impl FnOnce(&File) -> std::io::Result<()>) -> Result<()> {
-        write(&self.file).with_context(|| format!("cannot write {}", self.path.display()))
-    }
-
-    /// Puts it in its place.
-    fn keep(mut self) -> Result<()> {
-        fs::rename(&self.beside, &self.path)
-            .with_context(|| format!("cannot replace {}", self.path.display()))?;
-        self.kept = true;
-        Ok(())
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.kept {
-            // Whoever could not write may not be able to remove either.
-            let _ = fs::remove_file(&self.beside);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,8 +229,8 @@ mod tests {
         summed(3).write_files(directory.path()).unwrap();
         let before = fs::read(directory.path().join("inside.hgrm")).unwrap();
         // The last that is written.
-        let last = directory.path().join(".ring_depth_hand_over.hgrm.new");
-        fs::create_dir(&last).unwrap();
+        let last = directory.path().join("ring_depth_hand_over.hgrm");
+        fs::create_dir(directory.path().join(".ring_depth_hand_over.hgrm.new")).unwrap();
         let error = format!("{:#}", summed(5).write_files(directory.path()).unwrap_err());
         assert_eq!(error, format!("cannot write {}: Is a directory (os error 21)", last.display()));
         assert_eq!(fs::read(directory.path().join("inside.hgrm")).unwrap(), before);

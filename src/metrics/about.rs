@@ -1,13 +1,13 @@
 //! What does not change while the engine runs: what it is, and what it was configured to do.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use ringroad_config::schema::{Config, Leg, Service, Word as _};
 
 use super::Scrape;
 use super::page::{Page, UNLABELLED};
 use crate::cores::PollingThread;
+use crate::unix_time;
 
 /// See the module.
 #[derive(Debug)]
@@ -22,9 +22,8 @@ pub(super) struct About {
 impl About {
     /// Of an engine that starts now.
     pub(super) fn new(config: &Config, threads: Vec<PollingThread>) -> Self {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         About {
-            started: since_1970.as_secs_f64(),
+            started: unix_time::now().as_secs_f64(),
             driver: config.driver().word(),
             services: config.services.clone(),
             threads,

@@ -7,7 +7,7 @@ use ringroad_engine::telemetry::Ledger;
 
 use super::Scrape;
 use super::page::{Page, UNLABELLED};
-use crate::stats::{RX_RING, Service};
+use crate::stats::{Health, Origin, RX_RING, Service};
 
 pub(super) fn ledger(page: &mut Page<'_>, Scrape { stats, .. }: &Scrape) -> fmt::Result {
     let ledger = &stats.ledger;
@@ -105,6 +105,34 @@ pub(super) fn services(page: &mut Page<'_>, Scrape { stats, .. }: &Scrape) -> fm
     )
 }
 
+pub(super) fn origins(page: &mut Page<'_>, Scrape { stats, .. }: &Scrape) -> fmt::Result {
+    let origins = || {
+        stats.services.iter().flat_map(|service| {
+            service.origins.iter().map(|origin| {
+                ([("service", service.name.as_str()), ("origin", origin.address.as_str())], origin)
+            })
+        })
+    };
+    page.gauges(
+        "origin_up",
+        "Whether an origin answers, as far as handshakes with it have shown",
+        origins().map(|(labels, origin)| (labels, u64::from(origin.health == Health::Up))),
+    )?;
+    page.gauges(
+        "origin_connections_active",
+        "Proxied connections to an origin now",
+        origins().map(|(labels, origin)| (labels, origin.connections.active)),
+    )?;
+    page.counters(
+        "origin_connections",
+        "Connections to an origin, by what became of them",
+        origins().flat_map(|([service, address], Origin { connections, .. })| {
+            let outcomes = [("opened", connections.opened), ("failed", connections.failed)];
+            outcomes.map(|(outcome, count)| ([service, address, ("outcome", outcome)], count))
+        }),
+    )
+}
+
 /// Samples of several counts of each service, which `label` tells apart.
 fn of_each<'a, I: IntoIterator<Item = (&'a str, u64)>>(
     services: &'a [Service],
@@ -156,6 +184,11 @@ pub(super) fn cookies(page: &mut Page<'_>, Scrape { stats, .. }: &Scrape) -> fmt
         "syn_cookies_on",
         "Whether SYNs are answered by cookies",
         lanes().map(|(lane, state)| ([("lane", lane)], u64::from(state.on))),
+    )?;
+    page.gauges(
+        "syn_cookies_state_age_seconds",
+        "Since SYN cookies were last switched on or off",
+        lanes().filter_map(|(lane, state)| Some(([("lane", lane)], state.for_s?))),
     )?;
     page.gauges(
         "connections_half_open",

@@ -3,7 +3,9 @@ use ringroad_engine::telemetry::Measure;
 
 use super::*;
 use crate::cores::{PollingThread, Role};
-use crate::stats::{Core, LaneCookies, Latency, Port, Recording, Ring, Service, Stage};
+use crate::stats::{
+    Core, Health, LaneCookies, Latency, Origin, Port, Recording, Ring, Service, Stage,
+};
 
 /// An engine that has seen a little of everything.
 fn scrape() -> Scrape {
@@ -31,14 +33,18 @@ services:
     stats.shield.insert("to_engine".to_owned(), 5);
     stats.ports.push(Port { name: "wan".to_owned(), rx_dropped: 2, ..Default::default() });
     stats.latency = Latency { count: 9, p99_us: 250.0, ..Default::default() };
+    let mut origin = Origin { health: Health::Down, ..Default::default() };
+    origin.address = "10.10.2.2:80".to_owned();
+    (origin.connections.active, origin.connections.failed) = (2, 3);
     stats.services.push(Service {
         name: "web".to_owned(),
         shield: [("denied".to_owned(), 4)].into(),
+        origins: vec![origin],
         ..Default::default()
     });
     stats.cookies.mode = "auto".to_owned();
     stats.cookies.key_age_s = Some(12);
-    stats.cookies.lanes.push(LaneCookies { on: true, half_open: 3, ..Default::default() });
+    stats.cookies.lanes.push(LaneCookies { on: true, for_s: Some(7.5), half_open: 3 });
     stats.cores.push(Core {
         name: "io".to_owned(),
         busy_s: 1.5,
@@ -87,6 +93,10 @@ fn names_and_units_are_conventional() {
         "ringroad_shield_service_packets_total{service=\"web\",verdict=\"denied\"} 4\n",
         "ringroad_syn_cookies_info{mode=\"auto\"} 1\n",
         "ringroad_syn_cookies_on{lane=\"0\"} 1\n",
+        "ringroad_syn_cookies_state_age_seconds{lane=\"0\"} 7.5\n",
+        "ringroad_origin_up{service=\"web\",origin=\"10.10.2.2:80\"} 0\n",
+        "ringroad_origin_connections_active{service=\"web\",origin=\"10.10.2.2:80\"} 2\n",
+        "ringroad_origin_connections_total{service=\"web\",origin=\"10.10.2.2:80\",outcome=\"failed\"} 3\n",
         "ringroad_connections_half_open{lane=\"0\"} 3\n",
         "ringroad_cookie_key_age_seconds 12\n",
         "ringroad_recording_intervals_total{fate=\"lost\"} 1\n",

@@ -1,35 +1,55 @@
 //! Brings intervals to the thread that writes them. A slow disk holds up that thread, and nothing else.
 
 use std::iter;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ringroad_engine::telemetry::Recorders;
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::oneshot;
 
 use super::writer::{Tally, Writer};
 use crate::keeper::Interval;
 
+/// Where intervals are given to be written.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    /// None when no more are taken.
+    waiting: Mutex<Option<SyncSender<Interval>>>,
+    tally: Arc<Tally>,
+}
+
+impl Feed {
+    /// Has it written, unless the disk is so slow that others wait: then it is counted as lost.
+    pub(crate) fn give(&self, interval: Interval) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.as_ref().is_some_and(|waiting| waiting.try_send(interval).is_err()) {
+            self.tally.lose(1);
+        }
+    }
+
+    /// What becomes of the intervals.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn close(&self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
 /// A thread that writes intervals as they end.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    stop: oneshot::Sender<()>,
+    feed: Arc<Feed>,
     ended: oneshot::Receiver<()>,
 }
 
 impl Recorder {
-    pub(crate) fn start(
-        writer: Writer,
-        intervals: broadcast::Receiver<Arc<Interval>>,
-    ) -> Result<Self> {
+    pub(crate) fn start(writer: Writer) -> Result<Self> {
         let (waiting, waited_for) = sync_channel(WAITING_MAX);
-        let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        tokio::spawn(feed(intervals, waiting, writer.tally(), stopped));
+        let feed = Feed { waiting: Mutex::new(Some(waiting)), tally: writer.tally() };
         std::thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || {
@@ -39,39 +59,18 @@ impl Recorder {
                 let _ = end.send(());
             })
             .context("cannot start the thread that records")?;
-        Ok(Recorder { stop, ended })
+        Ok(Recorder { feed: Arc::new(feed), ended })
+    }
+
+    pub(crate) fn feed(&self) -> Arc<Feed> {
+        self.feed.clone()
     }
 
     /// Has what is left written, as long as the disk is not too slow for that.
     pub(crate) async fn end(self) {
-        let _ = self.stop.send(());
+        self.feed.close();
         if tokio::time::timeout(END_MAX, self.ended).await.is_err() {
             tracing::warn!("recording: the disk is slow; the last intervals may be missing");
-        }
-    }
-}
-
-/// Hands over each interval until told to stop; the last of them, too.
-async fn feed(
-    mut intervals: broadcast::Receiver<Arc<Interval>>,
-    waiting: SyncSender<Arc<Interval>>,
-    tally: Arc<Tally>,
-    mut stopped: oneshot::Receiver<()>,
-) {
-    loop {
-        let next = tokio::select! {
-            biased;
-            next = intervals.recv() => next,
-            _ = &mut stopped => return,
-        };
-        match next {
-            Ok(interval) => {
-                if waiting.try_send(interval).is_err() {
-                    tally.lose(1);
-                }
-            }
-            Err(RecvError::Lagged(intervals)) => tally.lose(intervals),
-            Err(RecvError::Closed) => return,
         }
     }
 }
@@ -79,24 +78,16 @@ async fn feed(
 /// Intervals of `length` and a little more, each put together of those that wait. They end where
 /// no more come.
 pub(super) fn joined(
-    waiting: Receiver<Arc<Interval>>,
+    waiting: Receiver<Interval>,
     length: Duration,
 ) -> impl Iterator<Item = Interval> {
     iter::from_fn(move || {
-        let first = waiting.recv().ok()?;
-        let mut sum = Interval {
-            began: first.began,
-            ended: first.ended,
-            recorded: Recorders::new(),
-            stats: first.stats.clone(),
-        };
-        sum.recorded.add(&first.recorded);
+        let mut sum = waiting.recv().ok()?;
         // By the clock on the wall, which may be set: then the interval is a little off once.
         while sum.ended.duration_since(sum.began).is_ok_and(|so_far| so_far + SLACK < length) {
             let Ok(next) = waiting.recv() else { break };
             sum.recorded.add(&next.recorded);
-            sum.ended = next.ended;
-            sum.stats = next.stats.clone();
+            (sum.ended, sum.stats) = (next.ended, next.stats);
         }
         Some(sum)
     })

@@ -11,6 +11,7 @@ use ringroad_config::schema::Telemetry;
 use ringroad_engine::telemetry::{Measure, Recorders};
 use tempfile::TempDir;
 
+use super::writer::Tally;
 use super::*;
 use crate::keeper::Interval;
 
@@ -31,7 +32,7 @@ fn interval(second: u64) -> Interval {
     let mut stats = Stats::default();
     stats.ledger.received = second;
     let began = BEGAN + 1_000 * second;
-    Interval { began: at(began), ended: at(began + 1_000), recorded, stats }
+    Interval { began: at(began), ended: at(began + 1_000), recorded: recorded.into(), stats }
 }
 
 fn telemetry(directory: &Path) -> Telemetry {
@@ -180,7 +181,7 @@ fn short_intervals_are_put_together() {
     let directory = tempfile::tempdir().unwrap();
     let telemetry = Telemetry { interval: Duration::from_secs(2), ..telemetry(directory.path()) };
     let (feed, waiting) = sync_channel(8);
-    (0..5).for_each(|second| feed.send(Arc::new(interval(second))).unwrap());
+    (0..5).for_each(|second| feed.send(interval(second)).unwrap());
     drop(feed);
     write(&telemetry, feed::joined(waiting, telemetry.interval));
     let (recording, _) = open(directory.path());
@@ -299,7 +300,7 @@ fn what_is_wrong_in_a_file_is_told_with_its_line() {
         (".hlog", "Tag=inside,1", "1", ":9: there is no Tag= that names the measure"),
         (".hlog", "inside,1", "outside,1", ":9: Tag=outside: no measure that this version has"),
         (".jsonl", "{\"began\"", "began", ":1: not a line of counts: expected value"),
-        (".jsonl", "\"ledger\"", "\"ledgers\"", ":1: not a line of counts: missing field `ledger`"),
+        (".jsonl", "\"stats\"", "\"status\"", ":1: not a line of counts: missing field `stats`"),
     ] {
         let heard = said_of(ending, from, to);
         assert!(heard.starts_with(said), "{heard}");
@@ -327,6 +328,34 @@ fn deflated(histogram: &Histogram<u64>) -> Vec<u8> {
     let mut octets = Vec::new();
     V2DeflateSerializer::new().serialize(histogram, &mut octets).unwrap();
     octets
+}
+
+/// Written by a version that counted less, and something else.
+#[test]
+fn counts_of_another_version_are_read() {
+    let directory = recorded();
+    let counts = r#"{"began": 1795317300.123, "ended": 1795317301.123, "stats": {
+        "weather": {"rain": [1, 2]},
+        "ledger": {"received": 7, "lent": 3, "dropped": {"rx_ring": 2}},
+        "services": [{"name": "web", "connections": {"accepted": 5}}],
+        "cookies": {"lanes": [{"on": true}]},
+        "ports": [{"name": "wan", "kernel_path": {}}],
+        "paths": [{"service": "web", "leg": "client", "seen": {"quality": {"score": 99.0}}}],
+        "census": {"legs": [{"connections": 4}]},
+        "cores": [{"name": "lane-0", "stages": [{"name": "rx"}], "rings": [{"name": "rx"}]}],
+        "bottleneck": {"why": "all cores keep up"}}}"#;
+    let line = counts.replace('\n', " ") + "\n";
+    fs::write(file(directory.path(), ".jsonl"), line).unwrap();
+    let (recording, _) = open(directory.path());
+    let stats = &recording.intervals[0].stats;
+    assert_eq!((stats.ledger.received, stats.ledger.held), (7, 0));
+    assert_eq!(stats.ledger.dropped["rx_ring"], 2);
+    let service = &stats.services[0];
+    assert_eq!((service.connections.accepted, service.bytes.to_client), (5, 0));
+    assert!(stats.cookies.lanes[0].on && stats.tcp.is_empty());
+    assert_eq!(stats.paths[0].seen.unwrap().quality.score, 99.0);
+    assert_eq!(stats.census.as_ref().unwrap().legs[0].connections, 4);
+    assert_eq!((stats.cores[0].stages[0].packets, stats.cores[0].rings[0].full), (0, 0));
 }
 
 #[test]

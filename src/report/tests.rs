@@ -5,7 +5,7 @@ use ringroad_engine::telemetry::{Measure, Recorders};
 
 use super::history::History;
 use super::units::tests::plain;
-use super::{findings, page, replace};
+use super::{findings, page};
 use crate::cores::Role;
 use crate::recording::{PackedHistograms, RecordedInterval};
 use crate::stats::{Core, LaneCookies, Service, Stage, Stats};
@@ -192,22 +192,4 @@ fn ten_minutes_are_a_page_of_moderate_size() {
         std::fs::write(out, &page).unwrap();
     }
     assert!(page.len() < 1_000_000, "{} octets", page.len());
-}
-
-#[test]
-fn an_old_page_is_replaced_as_a_whole_or_stays() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("report.html");
-    for page in ["first", "second"] {
-        replace(&path, page).unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), page);
-    }
-    let taken = directory.path().join("taken");
-    std::fs::create_dir(&taken).unwrap();
-    assert!(replace(&taken, "page").is_err());
-    assert!(replace(&directory.path().join("missing/report.html"), "page").is_err());
-    let mut left: Vec<_> =
-        directory.path().read_dir().unwrap().map(|e| e.unwrap().file_name()).collect();
-    left.sort();
-    assert_eq!(left, ["report.html", "taken"], "nothing half-written is left");
 }

@@ -12,6 +12,7 @@ use crate::cores::Role;
 
 /// A polling thread, since its start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Core {
     /// As Linux shows the thread.
     pub(crate) name: String,
@@ -34,6 +35,7 @@ pub(crate) struct Core {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Stage {
     /// rx, gate, worker or tx.
     pub(crate) name: String,
@@ -41,7 +43,7 @@ pub(crate) struct Stage {
     /// Of `sampled_packets`, which took `sampled_s`.
     pub(crate) ns_per_packet: Option<f64>,
     /// The same, where Linux says how fast the core runs at present.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cycles_per_packet: Option<f64>,
     pub(crate) sampled_packets: u64,
     pub(crate) sampled_s: f64,
@@ -49,6 +51,7 @@ pub(crate) struct Stage {
 
 /// All rings of a kind that this core takes from; or fills, of which only `full` is its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Ring {
     /// rx, tx or `hand_over`.
     pub(crate) name: String,
@@ -68,6 +71,7 @@ pub(crate) struct Ring {
 
 /// What keeps the engine from more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Bottleneck {
     /// Absent: all cores keep up.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,6 +163,11 @@ impl Stage {
             sampled_s: seconds(times.sampled_ns),
         }
     }
+}
+
+/// `None`: none were sampled.
+pub(crate) fn nanos_per_packet(sampled_packets: u64, sampled_s: f64) -> Option<f64> {
+    (sampled_packets > 0).then(|| 1e9 * sampled_s / sampled_packets as f64)
 }
 
 impl Ring {

@@ -4,7 +4,7 @@ use ringroad_engine::telemetry::{Measure, Ring as RingKind, Stage as StageKind};
 
 use super::sample::Sample;
 use super::table::{Cell, Table};
-use crate::stats::{Core, Ring, Stage, bottleneck};
+use crate::stats::{Core, Ring, Stage, bottleneck, nanos_per_packet};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Cores {
@@ -63,7 +63,7 @@ fn stage_since(was: Option<&Stage>, is: &Stage) -> Stage {
         packets: is.packets.saturating_sub(was.map_or(0, |was| was.packets)),
         sampled_packets,
         sampled_s,
-        ns_per_packet: (sampled_packets > 0).then(|| 1e9 * sampled_s / sampled_packets as f64),
+        ns_per_packet: nanos_per_packet(sampled_packets, sampled_s),
         ..is.clone()
     }
 }

@@ -5,9 +5,6 @@ import re
 import socket
 import threading
 import time
-import unittest
-from contextlib import contextmanager
-from pathlib import Path
 
 from harness.arrangement import everywhere
 from harness.case import EdgeCase
@@ -15,9 +12,9 @@ from harness.edge import RINGROAD, service
 from harness.lab import CLIENT_V4, EDGE_V4, ORIGIN_V4
 from harness.process import Process
 from harness.sockets import EchoServer, receive_exactly
+from harness.wire import BehindWire
 
 PORT = 9000
-BOTTLENECK = Path("target/release/examples/bottleneck")
 
 # After this long without a word a connection sleeps [seconds]; DORMANT_AFTER and then some.
 ASLEEP_AFTER = 2.5
@@ -276,31 +273,15 @@ class Paths(ConnectionsCase):
             client.close()
 
 
-class BadPath(ConnectionsCase):
+class BadPath(BehindWire, ConnectionsCase):
     """A client behind a network that loses and delays."""
 
     drivers = ("af_xdp",)
-    wire = True
+    carrier = (
+        *("bottleneck", "--near", "c0", "--far", "e0", "--seed", "1", "--loss", "20000"),
+        *("--rate-bps", "50000000", "--delay-us", "20000", "--queue-octets", "500000"),
+    )
     time_limit = 120
-
-    @classmethod
-    def setUpClass(cls):
-        if not BOTTLENECK.exists():
-            raise unittest.SkipTest(f"{BOTTLENECK} is not built")
-        super().setUpClass()
-
-    @contextmanager
-    def doomed_edge(self, *services, **engine):
-        with super().doomed_edge(*services, **engine) as edge:
-            wire = self.spawn(
-                "wire",
-                str(BOTTLENECK),
-                *("--near", "c0", "--far", "e0", "--seed", "1", "--loss", "20000"),
-                *("--rate-bps", "50000000", "--delay-us", "20000", "--queue-octets", "500000"),
-            )
-            wire.wait_for(lambda: "ready" in wire.errors(), "ready")
-            yield edge
-            wire.kill()
 
     def test_what_the_network_does_shows_on_its_leg_alone(self):
         self.listener = self.listen("origin", PORT)

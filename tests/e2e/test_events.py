@@ -71,6 +71,7 @@ class Events(EdgeCase):
             self.assertEqual((down["service"], down["count"]), ("web", 3))
 
     def test_a_flood_of_refused_connections_is_told_of_by_its_number(self):
+        self.needs("limits for all")
         attempts = 200
         with self.edge(service(PORT, max_connections=1, fallback="reset")) as edge:
             server = EchoServer(self.listen("origin", PORT), b"hello")
@@ -97,6 +98,7 @@ class Events(EdgeCase):
         return found
 
     def test_what_is_left_to_linux_is_told_of_with_the_reason(self):
+        self.needs("limits for all")
         with self.edge(service(PORT, max_connections=1)) as edge:
             server = EchoServer(self.listen("origin", PORT), b"hello")
             self.addCleanup(server.close)

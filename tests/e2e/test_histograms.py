@@ -1,6 +1,5 @@
 """What is recorded, on disk and as tables: whole, equal to the books, and readable by others."""
 
-import json
 import math
 import re
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 from harness import hdr
 from harness.case import EdgeCase
 from harness.edge import RINGROAD, service
+from harness.recording import intervals
 from harness.refusal import RefusalCase
 from harness.sockets import receive_exactly
 
@@ -48,7 +48,7 @@ class Histograms(EdgeCase):
             self.assertEqual(live[name], read[name], name)
 
         totals = {name: table["total"] for name, table in read.items()}
-        stats = self.lines()[-1]["stats"]
+        stats = intervals(self.recording)[-1]["stats"]
         self.assertEqual(totals["inside"], stats["latency"]["count"])
         self.assertEqual(totals["inside"], stats["ledger"]["forwarded"])
         for name in ("duration", "handshake_client", "handshake_origin", "first_byte"):
@@ -119,16 +119,8 @@ class Histograms(EdgeCase):
 
     def recorded_from_to(self):
         """When the first interval began, and the last ended."""
-        lines = self.lines()
-        return lines[0]["began"], lines[-1]["ended"]
-
-    def lines(self):
-        """The counts of all intervals."""
-        lines = []
-        for log in sorted(self.recording.glob("*.jsonl")):
-            whole, _, _ = log.read_text().rpartition("\n")
-            lines += map(json.loads, whole.splitlines())
-        return lines
+        recorded = intervals(self.recording)
+        return recorded[0]["began"], recorded[-1]["ended"]
 
     def out(self, name):
         return Path(self.folder, name)

@@ -83,6 +83,7 @@ class Asleep(IdleCase):
         """Its median against the other's fastest tenth: whoever spins on a core that others want is
         often kept from it. Of both the best round, as others only ever add."""
         self.needs("a core to spare")
+        self.needs("a wake by each packet")
         spinning = sleeping = 1.0
         for round in range(1, ROUNDS_MOST + 1):
             with self.edge(service(PORT), idle="spin"):

@@ -5,6 +5,7 @@ import signal
 import socket
 import statistics
 import time
+from contextlib import ExitStack
 
 from harness.arrangement import everywhere
 from harness.bystanders import GAP_MOST, Typist, ping_pauses
@@ -14,6 +15,7 @@ from harness.edge import service
 from harness.greeting import GreetingCase
 from harness.lab import EDGE_V4
 from harness.sockets import EchoServer, receive_exactly
+from harness.threads import halted, polling_threads
 
 PORT = 80
 SSH_LIKE_PORT = 2222
@@ -103,6 +105,25 @@ class Fallback(GreetingCase):
             self.assertLess(took, 0.1 + 0.2)
             edge.signal(signal.SIGCONT)
             self.time_until_served_by("engine")
+
+    @everywhere
+    def test_kernel_keeps_what_a_hung_engine_had_been_asked_for_first(self):
+        """The first SYN comes to lie with the engine just after it hung, the second reaches Linux."""
+        self.needs("ports without an engine")
+        self.greet("edge", b"kernel")
+        with self.edge(service(PORT), heartbeat_limit="300ms") as edge:
+            self.assertEqual(self.served_by(), "engine")
+            with ExitStack() as halts:
+                for tid in polling_threads(edge.pid).values():
+                    halts.enter_context(halted(tid))
+                began = time.monotonic()
+                self.assertEqual(self.served_by(), "kernel")
+                # RFC 6298 §2.1: a SYN is sent again after a second.
+                self.assertGreater(time.monotonic() - began, 0.9, "it was Linux's at once")
+            old = self.clients[-1]
+            self.time_until_served_by("engine")
+            self.assert_echoes(old)
+            self.close_clients()
 
     @everywhere
     def test_connections_of_the_kernel_go_on_through_start_run_and_stop(self):

@@ -2,9 +2,6 @@
 
 import hashlib
 import random
-import unittest
-from contextlib import contextmanager
-from pathlib import Path
 
 from harness.arrangement import everywhere
 from harness.case import EdgeCase
@@ -12,36 +9,19 @@ from harness.content import MIB, digest_of_file
 from harness.edge import service
 from harness.lab import EDGE_V4, EDGE_V6
 from harness.sockets import abort, digest_of, in_background, receive_exactly
+from harness.wire import BehindWire
 
-WIRE = Path("target/release/examples/wire")
 PARTS_PER_MILLION = "10000"
 SIZE = 64 * MIB
 
 
-class Lossy(EdgeCase):
-    wire = True
+class Lossy(BehindWire, EdgeCase):
+    carrier = (
+        *("wire", "--a", "c0", "--b", "e0", "--seed", "1"),
+        *("--loss", PARTS_PER_MILLION, "--reorder", PARTS_PER_MILLION),
+        *("--duplicate", PARTS_PER_MILLION),
+    )
     time_limit = 120
-
-    @classmethod
-    def setUpClass(cls):
-        if not WIRE.exists():
-            raise unittest.SkipTest(f"{WIRE} is not built")
-        super().setUpClass()
-
-    @contextmanager
-    def doomed_edge(self, *services, **engine):
-        """The edge, and the wire to it as long as both its ends are there."""
-        with super().doomed_edge(*services, **engine) as edge:
-            wire = self.spawn(
-                "wire",
-                str(WIRE),
-                *("--a", "c0", "--b", "e0", "--seed", "1"),
-                *("--loss", PARTS_PER_MILLION, "--reorder", PARTS_PER_MILLION),
-                *("--duplicate", PARTS_PER_MILLION),
-            )
-            wire.wait_for(lambda: "ready" in wire.errors(), "ready")
-            yield edge
-            wire.kill()
 
     @everywhere
     def test_download_arrives_unchanged(self):

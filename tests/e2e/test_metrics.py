@@ -7,12 +7,13 @@ import shutil
 import threading
 import time
 import unittest
+from dataclasses import replace
 from pathlib import Path
 
 from harness.arrangement import RUN_TO_COMPLETION
 from harness.case import EdgeCase
 from harness.edge import service
-from harness.lab import EDGE_V4
+from harness.lab import EDGE_V4, ORIGIN_V4
 from harness.prometheus import Prometheus, get, promtool
 from harness.threads import halted, polling_threads
 
@@ -110,6 +111,41 @@ class Scrapes(MetricsCase):
             lower = max((bound for bound, count in bounds if count < rank), default=0)
             self.assertLessEqual(lower, latency[name] / 1e6)
             self.assertLessEqual(latency[name] / 1e6, upper * 1.001)
+
+    def test_each_of_two_origins_has_its_own_figures(self):
+        """One listens; the other is tried in turn, and found down at its third handshake."""
+        there, gone = f"{ORIGIN_V4}:80", f"{ORIGIN_V4}:81"
+        with self.edge(replace(service(80), origins=(there, gone))) as edge:
+            self.some_traffic()
+            self.some_traffic()
+            idle = self.connect(80)
+            self.expect_origins(
+                edge,
+                {"address": there, "active": 1, "opened": 7, "failed": 0, "health": "up"},
+                {"address": gone, "active": 0, "opened": 0, "failed": 3, "health": "down"},
+            )
+            page, _ = self.scrape()
+            for origin, up, active, opened, failed in ((there, 1, 1, 7, 0), (gone, 0, 0, 0, 3)):
+                labels = f'service="web",origin="{origin}"'
+                connections = f"ringroad_origin_connections_total{{{labels},outcome="
+                self.assertEqual(value(page, f"ringroad_origin_up{{{labels}}}"), up)
+                self.assertEqual(
+                    value(page, f"ringroad_origin_connections_active{{{labels}}}"), active
+                )
+                self.assertEqual(value(page, f'{connections}"opened"}}'), opened)
+                self.assertEqual(value(page, f'{connections}"failed"}}'), failed)
+            idle.close()
+
+    def expect_origins(self, edge, *expected, seconds=5):
+        """Waits until the origins of the service are these, with their figures."""
+        until = time.monotonic() + seconds
+        while True:
+            origins = edge.stats()["services"][0]["origins"]
+            flat = [{**each.pop("connections"), **each} for each in origins]
+            if flat == list(expected):
+                return
+            self.assertLess(time.monotonic(), until, flat)
+            time.sleep(0.02)
 
     def test_engine_that_hangs_is_said_to(self):
         """To all who ask meanwhile, without each of them having to wait for it."""

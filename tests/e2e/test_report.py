@@ -1,7 +1,6 @@
 """A recording as a page: whole, sufficient to itself, with the figures that others show, and as a browser
 takes it."""
 
-import json
 import re
 import shutil
 import struct
@@ -16,6 +15,7 @@ from harness.case import EdgeCase
 from harness.edge import RINGROAD, service
 from harness.lab import EDGE_V4
 from harness.programs import wrk
+from harness.recording import intervals
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SECTIONS = ["findings", "latency", "traffic", "cores", "percentiles", "services"]
@@ -42,16 +42,8 @@ class Report(EdgeCase):
         self.nginx('server { listen 80; location / { return 200 "x"; } }')
         with self.edge(service(80), telemetry={"directory": str(self.recording)}) as edge:
             wrk(self.lab, f"http://{EDGE_V4}/", seconds, connections=16)
-            wait_until(lambda: len(self.intervals()) >= seconds)
+            wait_until(lambda: len(intervals(self.recording)) >= seconds)
         return edge.histograms(Path(self.folder, "tables"), "--in", str(self.recording))
-
-    def intervals(self):
-        """Their counts, as far as they are written."""
-        lines = []
-        for log in sorted(self.recording.glob("*.jsonl")):
-            whole, _, _ = log.read_text().rpartition("\n")
-            lines += map(json.loads, whole.splitlines())
-        return lines
 
     def report(self):
         """The page of what was recorded."""

@@ -53,11 +53,16 @@ class Dpdk:
     lacks = {
         "ports without an engine": "a DPDK port is dead while no engine polls it",
     }
+    lacks_of_several_queues = {
+        "a wake by each packet": "of a DPDK device with several queues nobody wakes the engine",
+    }
 
     vdevs = ("--vdev=net_tap0,iface=wan0-far", "--vdev=net_tap1,iface=lan0-far")
 
     def __init__(self, queues=1, memory=()):
         self._queues = queues
+        if queues > 1:
+            self.lacks = self.lacks | self.lacks_of_several_queues
         self.arguments = (*self.vdevs, *memory)
         self._hugepages_before = None
 

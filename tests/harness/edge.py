@@ -95,6 +95,8 @@ class Ringroad:
             "limits for all",
             # Whoever talks to it has one of their own.
             "a core to spare",
+            # It sleeps where nothing comes, and no longer than that.
+            "a wake by each packet",
         }
     )
 
@@ -203,6 +205,9 @@ def imbalances(stats, held_when_idle):
     for each in stats["services"]:
         if each["connections"]["active"]:
             wrong.append(f"{each['connections']['active']} connections of {each['name']} live on")
+        for origin in each["origins"]:
+            if origin["connections"]["active"]:
+                wrong.append(f"connections to {origin['address']} live on: {origin}")
     return wrong
 
 

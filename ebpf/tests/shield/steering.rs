@@ -40,6 +40,7 @@ fn beat_before(rig: &Rig, age: Duration) {
 fn a_stale_heartbeat_gives_new_connections_to_the_kernel_and_keeps_the_others() {
     in_namespace(|| {
         let rig = Rig::with_heartbeat_limit(Duration::from_millis(100));
+        assert_eq!(rig.control.heartbeat_limit(), Duration::from_millis(100));
         rig.control.beat(0, 0);
         assert_eq!(rig.verdict(&syn(1)), Verdict::Stale, "never a heartbeat");
         // A heartbeat in the future is what a program sees that read the clock just before.

@@ -16,6 +16,11 @@ impl Health {
         (self.failures == ORIGIN_DOWN_AFTER).then_some(self.failures)
     }
 
+    /// Whether it counts as down.
+    pub fn is_down(&self) -> bool {
+        self.failures >= ORIGIN_DOWN_AFTER
+    }
+
     /// A handshake has succeeded. Returns how many had failed before, if it was down.
     #[inline]
     pub fn answered(&mut self) -> Option<u32> {
@@ -35,7 +40,9 @@ mod tests {
         assert!((1..ORIGIN_DOWN_AFTER).all(|_| health.failed().is_none()));
         assert_eq!(health.answered(), None, "too few in a row");
         assert!((1..ORIGIN_DOWN_AFTER).all(|_| health.failed().is_none()));
+        assert!(!health.is_down());
         assert_eq!(health.failed(), Some(ORIGIN_DOWN_AFTER));
+        assert!(health.is_down());
         assert_eq!(health.failed(), None, "it is known");
         assert_eq!((health.answered(), health.answered()), (Some(ORIGIN_DOWN_AFTER + 1), None));
     }

@@ -11,7 +11,7 @@ use super::{FastOpens, Health, Side, SourcePorts};
 use crate::flow::{FlowHasher, Owner};
 use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::{EcnPolicy, LegSettings};
-use crate::telemetry::{PathSums, ServiceCounters};
+use crate::telemetry::{OriginCounters, PathSums, ServiceCounters};
 
 /// What an operator asked of one service, resolved against the host.
 #[derive(Clone, Debug)]
@@ -93,6 +93,7 @@ pub struct Origin {
     /// segments fit and need no copying.
     pub mss: u16,
     pub health: Health,
+    pub counters: OriginCounters,
     /// What was seen of the way to it.
     pub path: PathSums,
 }
@@ -110,6 +111,7 @@ impl Service {
             ),
             mss: u16::MAX,
             health: Health::default(),
+            counters: OriginCounters::default(),
             path: PathSums::default(),
         });
         let origins = origins.collect();
@@ -122,6 +124,11 @@ impl Service {
             next_origin: 0,
             origin_mss: u16::MAX,
         }
+    }
+
+    /// The origin of a pair.
+    pub fn origin_mut(&mut self, origin: u16) -> &mut Origin {
+        &mut self.origins[usize::from(origin)]
     }
 
     /// The next origin in turn (round robin).
@@ -155,7 +162,7 @@ impl Service {
     pub fn path_mut(&mut self, side: Side, origin: u16) -> &mut PathSums {
         match side {
             Side::Client => &mut self.client_path,
-            Side::Origin => &mut self.origins[usize::from(origin)].path,
+            Side::Origin => &mut self.origin_mut(origin).path,
         }
     }
 

@@ -4,6 +4,7 @@
 mod twin;
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use ringroad_ebpf::{Control, CookieService};
 
@@ -20,6 +21,12 @@ use crate::time::Instant;
 pub trait Gate {
     /// A sign of life.
     fn beat(&mut self, now: Instant);
+
+    /// How long it waits for a sign of life before new connections are Linux's. A gate that stands still
+    /// with its lane waits for ever.
+    fn patience(&self) -> Duration {
+        Duration::MAX
+    }
 
     /// Whether new connections to a service are taken, or left to Linux.
     fn set_accepting(&mut self, service: usize, accepting: bool);
@@ -111,6 +118,10 @@ impl Gate for ShieldGate {
         for queue in &self.queues {
             self.control.beat(*queue, now.as_nanos());
         }
+    }
+
+    fn patience(&self) -> Duration {
+        self.control.heartbeat_limit()
     }
 
     fn set_accepting(&mut self, service: usize, accepting: bool) {

@@ -183,11 +183,11 @@ impl HandOver {
 
     /// Hands over what has come to `worker` in this turn and is another's, and gives frames back.
     #[inline]
-    pub(super) fn give(&mut self, now: Instant, worker: &mut Worker) {
+    pub(super) fn give(&mut self, worker: &mut Worker) {
         if self.others.is_empty() {
             return;
         }
-        worker.hand_over(|pool, stray| self.give_one(now, pool, stray));
+        worker.hand_over(|pool, stray| self.give_one(pool, stray));
         for other in self.others.iter_mut().flatten() {
             other.give_back(&mut worker.pool);
             if std::mem::take(&mut other.unheard) {
@@ -196,11 +196,11 @@ impl HandOver {
         }
     }
 
-    fn give_one(&mut self, now: Instant, pool: &mut FramePool, stray: Stray) -> Result<(), Frame> {
-        let Stray { owner, port, frame } = stray;
+    fn give_one(&mut self, pool: &mut FramePool, stray: Stray) -> Result<(), Frame> {
+        let Stray { owner, port, frame, received_at } = stray;
         match self.others.get_mut(usize::from(owner)) {
             Some(Some(other)) if other.to.room() > 0 => {
-                let frame = Stamped { item: pool.depart(frame), at: now };
+                let frame = Stamped { item: pool.depart(frame), at: received_at };
                 let handed = Handed::Packet { port, frame };
                 if let Err(handed) = other.to.push(Crossing::new(handed)) {
                     unreachable!("there was room for {handed:?}");

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ringroad_ebpf::CookieService;
 
+use super::absence::Absence;
 use super::board::Board;
 use super::control::{Command, Commands, Mailbox};
 use super::gate::Gate;
@@ -51,6 +52,7 @@ pub struct IoStage<P: Port, G: Gate> {
     mailbox: Mailbox,
     idle: Idle,
     watch: Stopwatch,
+    absence: Absence,
     recorders: Recorders,
     /// Since when packets were in the ring that they were just taken from.
     sent_at: Stamps,
@@ -99,6 +101,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             rx: Rx::new(steering, hasher, verified),
             out: ports.iter().map(|_| Burst::new()).collect(),
             ports,
+            absence: Absence::new(gate.patience()),
             gate,
             workers,
             stalled_after,
@@ -144,6 +147,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     pub fn turn(&mut self, clock: &mut impl FnMut() -> Instant) -> usize {
         let now = clock();
         self.watch.begin(now);
+        self.absence.begin(now);
         // What the gate is to know, it knows before it is shown what has come.
         self.report(now);
         let mut found = 0;
@@ -158,7 +162,8 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             self.gate.screen(now, index as u8, &mut self.pool, &mut self.received, tap);
             self.watch.lap(Stage::Gate, received, clock);
             let tap = self.tap.as_deref_mut();
-            let arrived = (now, index, &mut self.received);
+            let received_at = self.absence.found(received).unwrap_or(now);
+            let arrived = (received_at, index, &mut self.received);
             self.rx.on_burst(&mut self.pool, arrived, &mut self.workers, tap);
             self.watch.lap(Stage::Rx, 0, clock);
             self.watch.passed_on(received, &mut self.recorders);
@@ -238,7 +243,9 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     /// Shows that this core is alive, and tells the gate how the workers are.
     fn report(&mut self, now: Instant) {
         self.mailbox.beat(now);
-        self.gate.beat(now);
+        if self.absence.is_over() {
+            self.gate.beat(now);
+        }
         self.look_at_pressure(now);
         if now < self.next_look {
             return;

@@ -1,5 +1,6 @@
 //! A lane: one RX queue of each port, and the worker that owns its connections.
 
+use super::absence::Absence;
 use super::control::{Command, Mailbox, Neighbours};
 use super::gate::Gate;
 use super::hand_over::HandOver;
@@ -10,7 +11,7 @@ use super::told::Told;
 use super::worker::{Outlet, Worker};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::kernel::NextHop;
-use crate::limits::STOP_TURNS_MAX;
+use crate::limits::{BURST, STOP_TURNS_MAX};
 use crate::port::Port;
 use crate::telemetry::{Handshakes, Ring, Snapshot, Stage};
 use crate::time::Instant;
@@ -26,6 +27,7 @@ pub struct Lane<P: Port, G: Gate, N: Neighbours> {
     mailbox: Mailbox,
     idle: Idle,
     watch: Stopwatch,
+    absence: Absence,
     cookies: Cookies,
     /// What the gate was last told of each service.
     told: Vec<Told>,
@@ -84,6 +86,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             io: LaneIo { ports, out, neighbours },
             received: Burst::new(),
             others: HandOver::default(),
+            absence: Absence::new(gate.patience()),
             gate,
             mailbox,
             idle: Idle::new(idle),
@@ -134,6 +137,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
     pub fn turn(&mut self, clock: &mut impl FnMut() -> Instant) -> usize {
         let now = clock();
         self.watch.begin(now);
+        self.absence.begin(now);
         let mut found = 0;
         for (index, port) in self.io.ports.iter_mut().enumerate() {
             port.set_now(now);
@@ -149,11 +153,19 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             let screened = self.received.len();
             let received_at = port.received_at();
             self.worker.recorders.popped(Ring::Rx, now, received_at, port.waiting());
+            let at_last_look;
+            let received_at = match self.absence.found(received) {
+                None => received_at,
+                Some(since) => {
+                    at_last_look = [since; BURST];
+                    &at_last_look[..screened]
+                }
+            };
             self.worker.on_burst_of(now, index as u8, received_at, &mut self.received);
             self.watch.lap(Stage::Worker, screened, clock);
         }
         let handed_over = self.others.take_in(now, &mut self.worker);
-        self.others.give(now, &mut self.worker);
+        self.others.give(&mut self.worker);
         found += handed_over + self.io.relay(now, &mut self.gate, &mut self.worker.pool);
         self.worker.on_time(now);
         let now = clock();
@@ -201,7 +213,9 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
     /// connections, and what segments their origins take.
     fn report(&mut self, now: Instant) {
         self.mailbox.beat(now);
-        self.gate.beat(now);
+        if self.absence.is_over() {
+            self.gate.beat(now);
+        }
         self.gate.set_half_open(self.worker.half_open());
         self.look_at_pressure(now);
         self.others.look(now);

@@ -52,7 +52,7 @@ impl Rx {
         }
     }
 
-    /// Hands a burst that `port` received `now` to the workers. Empties `burst`. Shows what is dropped to
+    /// Hands a burst that `port` received at that time to the workers. Empties `burst`. Shows what is dropped to
     /// `tap`.
     ///
     /// A worker that falls behind is sent no more than its ring holds: waiting for it would starve
@@ -61,7 +61,7 @@ impl Rx {
     pub(super) fn on_burst(
         &mut self,
         pool: &mut FramePool,
-        (now, port, burst): (Instant, usize, &mut Burst),
+        (received_at, port, burst): (Instant, usize, &mut Burst),
         workers: &mut [WorkerEnd],
         mut tap: Option<&mut Tap>,
     ) {
@@ -70,7 +70,7 @@ impl Rx {
         }
         let mut tell = |pool: &FramePool, frame: &Frame, reason: &'static str| {
             if let Some(tap) = &mut tap {
-                let sight = Sight { at: now, port: port as u8, octets: pool.bytes(frame) };
+                let sight = Sight { at: received_at, port: port as u8, octets: pool.bytes(frame) };
                 tap.turned_away(sight, reason);
             }
         };
@@ -107,7 +107,8 @@ impl Rx {
         for (sorted, worker) in self.sorted.iter_mut().zip(workers) {
             if !sorted.is_empty() {
                 let rx = &mut worker.hops.ports[port].rx;
-                let depart = |frame| Crossing::new(Stamped { item: pool.depart(frame), at: now });
+                let depart =
+                    |frame| Crossing::new(Stamped { item: pool.depart(frame), at: received_at });
                 rx.push_burst(sorted.drain().map(depart));
                 debug_assert!(sorted.is_empty(), "there was room");
                 worker.hops.bell.ring();

@@ -350,6 +350,10 @@ impl Worker {
         for (slot, sums) in snapshot.paths.iter_mut().zip(paths) {
             *slot = *sums;
         }
+        let origins = self.services.iter().flat_map(|service| &service.origins);
+        for (slot, origin) in snapshot.origins.iter_mut().zip(origins) {
+            *slot = origin.counters;
+        }
         snapshot.frames = FrameCounts::of(&self.pool);
     }
 

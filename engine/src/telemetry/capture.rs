@@ -108,8 +108,6 @@ struct Open {
     /// How long it had waited for this core.
     waited: Option<Duration>,
     dropped: Option<&'static str>,
-    /// Whether another core has captured it already.
-    is_known: bool,
 }
 
 /// The first octets of a packet.
@@ -200,23 +198,15 @@ impl Tap {
         let filter = &self.wanted.filter;
         if filter.asks_for_drops() || filter.matches(&about, None) {
             let copy = self.copy(sight.octets);
-            self.open = Some(Open {
-                about,
-                at: sight.at,
-                port: sight.port,
-                copy,
-                waited,
-                dropped: None,
-                is_known: false,
-            });
+            self.open =
+                Some(Open { about, at: sight.at, port: sight.port, copy, waited, dropped: None });
         }
     }
 
-    /// Another core has captured the packet that was received last, when that came to it. It is wanted again
-    /// only if it is dropped.
-    pub(crate) fn seen_elsewhere(&mut self) {
-        if let Some(open) = &mut self.open {
-            open.is_known = true;
+    /// The packet that was received last goes to another core, which knows whose it is, and captures it.
+    pub(crate) fn handed_over(&mut self) {
+        if let Some(Open { copy: Some(copied), .. }) = self.open.take() {
+            self.spare = Some(copied.buffer);
         }
     }
 
@@ -231,9 +221,9 @@ impl Tap {
     /// this is known.
     pub(crate) fn settle(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let Open { about, at, port, copy, waited, dropped, is_known } = open;
+        let Open { about, at, port, copy, waited, dropped } = open;
         let Wanted { filter, points, .. } = &*self.wanted;
-        let here = points.rx && !is_known || dropped.is_some();
+        let here = points.rx || dropped.is_some();
         if here && (!filter.asks_for_drops() || filter.matches(&about, dropped)) {
             self.hand_over(at, port, &about, What::Received { waited, dropped }, copy);
         } else if let Some(copied) = copy {

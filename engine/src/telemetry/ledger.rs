@@ -97,6 +97,12 @@ impl Ledger {
         self.retransmitted += retransmitted;
     }
 
+    /// Frames that are here with whoever says what becomes of them: not those that one lane has received
+    /// and the other has yet to take over.
+    pub fn arrived(&self) -> u64 {
+        self.received + self.taken_over - self.handed_over
+    }
+
     /// Takes over what the connections counted of the frames that they had queued: those that
     /// another frame made up for, those whose connection ended, and those that still wait.
     pub fn settle(&mut self, counters: &TcpCounters) {

@@ -15,7 +15,7 @@ use super::{Measure, Ring};
 use crate::time::Instant;
 
 /// A histogram of each measure, or none at all, where nothing is to be recorded.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Recorders {
     /// By measure.
     histograms: Vec<Histogram<u64>>,
@@ -36,7 +36,7 @@ impl Recorders {
 
     /// Records nothing.
     pub fn off() -> Self {
-        Recorders::default()
+        Recorders { histograms: Vec::new() }
     }
 
     pub fn is_on(&self) -> bool {
@@ -111,6 +111,12 @@ impl Recorders {
         if self.is_on() && empty.is_on() {
             swap(self, empty);
         }
+    }
+}
+
+impl Default for Recorders {
+    fn default() -> Self {
+        Recorders::new()
     }
 }
 

@@ -7,6 +7,7 @@ use ringroad_engine::port::sim::SimPort;
 use ringroad_engine::proxy::Fallback;
 use ringroad_engine::stage::Command;
 use ringroad_engine::telemetry::events::{Event, EventKind, EventReader, events};
+use ringroad_engine::telemetry::{OriginCounters, Snapshot};
 
 use crate::apps::{echo, idle, send};
 use crate::peer::Settings;
@@ -23,6 +24,12 @@ fn listen_to(world: &mut World<SimPort>) -> EventReader {
 
 fn told(reader: &mut EventReader) -> Vec<Event> {
     std::iter::from_fn(|| reader.take()).collect()
+}
+
+fn counted_of_origin(world: &mut World<SimPort>) -> OriginCounters {
+    let mut snapshot = Snapshot::new(1, 2).with_paths(2);
+    world.edge.fill(&mut snapshot);
+    snapshot.origins[0]
 }
 
 #[test]
@@ -45,6 +52,9 @@ fn an_origin_goes_down_and_comes_up_once() {
     let reasons: Vec<_> =
         refused.filter_map(|event| event.details.map(|details| details.reason)).collect();
     assert_eq!(reasons, vec!["no_origin"; EVENTS_PER_WINDOW as usize]);
+    let counted = counted_of_origin(&mut world);
+    assert_eq!((counted.opened, counted.failed), (0, 2 * u64::from(ORIGIN_DOWN_AFTER)));
+    assert!(counted.is_down());
 
     world.listen(origin(1), Settings::MODERN, echo);
     for number in 100..103 {
@@ -55,6 +65,9 @@ fn an_origin_goes_down_and_comes_up_once() {
         told(&mut reader).into_iter().filter(|event| event.details.is_some()).collect();
     let [up] = &up[..] else { panic!("{up:?}") };
     assert_eq!((up.kind, up.count), (EventKind::OriginUp, 2 * ORIGIN_DOWN_AFTER));
+    let counted = counted_of_origin(&mut world);
+    assert_eq!((counted.active, counted.opened), (0, 3));
+    assert!(!counted.is_down());
     world.finish();
 }
 

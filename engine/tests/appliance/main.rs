@@ -5,6 +5,7 @@
 
 #![allow(unreachable_pub, reason = "modules of a test have no other public")]
 
+mod absence;
 mod accept_cookie;
 mod capture;
 mod closing;

@@ -1,18 +1,20 @@
 //! Several workers side by side, among whom the flows are divided: whatever worker a packet comes to,
 //! its owner gets it, and both legs of a connection are one worker's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU8;
+use std::sync::Arc;
 
 use ringroad_ebpf::KnownFlows;
 use ringroad_engine::flow::{FlowHasher, FlowKey, Owner, Rss, Steering};
 use ringroad_engine::frame::{Burst, Frame, FramePool};
 use ringroad_engine::kernel::NextHop;
-use ringroad_engine::limits::TIME_WAIT;
+use ringroad_engine::limits::{TIME_WAIT, UNKNOWN_WAIT_MAX};
 use ringroad_engine::proxy::require_source_ports;
 use ringroad_engine::stage::{
     Outlet, PortIdentity, Stray, Worker, WorkerSettings, flow_hasher, flows_for,
 };
+use ringroad_engine::telemetry::capture::{Filter, Points, Wanted, tap};
 use ringroad_engine::telemetry::{DropReason, Ledger};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::packet::parse;
@@ -164,15 +166,16 @@ impl Crew {
 
     fn hand_over(&mut self, from: usize) {
         let mut strays = Vec::new();
-        self.workers[from].hand_over(|pool, Stray { owner, port, frame }| {
-            strays.push((usize::from(owner), port, pool.bytes(&frame).to_vec()));
+        self.workers[from].hand_over(|pool, Stray { owner, port, frame, received_at }| {
+            strays.push((usize::from(owner), port, pool.bytes(&frame).to_vec(), received_at));
             pool.free(frame);
             Ok(())
         });
-        for (owner, port, packet) in strays {
+        for (owner, port, packet, received_at) in strays {
             assert_ne!(owner, from, "to itself");
             let mut burst = burst_of(&mut self.workers[owner].pool, &packet);
-            self.workers[owner].on_handed_over(self.now, port, &mut burst);
+            let received_at = [received_at];
+            self.workers[owner].on_handed_over_of(self.now, port, &received_at, &mut burst);
             self.workers[owner].hand_over(|_, stray| panic!("handed on again: {stray:?}"));
         }
     }
@@ -350,6 +353,39 @@ fn what_comes_to_the_wrong_worker_reaches_its_owner() {
     }
 }
 
+/// Who gets it first does not know whose it is.
+#[test]
+fn what_comes_to_the_wrong_worker_is_captured_by_its_owner() {
+    let mut crew = Crew::new(Steering::hashed(owners(3)), Spread::ByChance);
+    let wanted = Arc::new(Wanted {
+        filter: Filter::any_of(&[Vec::new()]).unwrap(),
+        points: Points { rx: true, tx: false, drop: true },
+        snaplen: 64,
+        listening: HashMap::from([(service(), 0), (service_v6(), 0)]),
+    });
+    let mut readers = Vec::new();
+    for worker in &mut crew.workers {
+        let (end, reader) = tap(wanted.clone(), 2, 4096);
+        worker.set_tap(Some(end));
+        readers.push(reader);
+    }
+    for number in 0..30 {
+        crew.client(number);
+    }
+    crew.run_until(|crew| crew.hosts[CLIENTS].values().all(|peer| !peer.received.is_empty()));
+    assert!(crew.handed_over() > 100);
+    let received: u64 = crew.workers.iter().map(|worker| worker.ledger().received).sum();
+    let mut captured = 0;
+    for reader in &mut readers {
+        while let Some(packet) = reader.take() {
+            assert_eq!(packet.service, Some(0), "{packet:?}");
+            captured += 1;
+        }
+    }
+    assert_eq!(captured, received, "each of them once");
+    crew.finish();
+}
+
 /// It comes to whom the card likes, as it has no ports of its own to be steered by.
 #[test]
 fn an_icmp_error_reaches_the_owner_of_what_it_quotes() {
@@ -391,6 +427,21 @@ fn what_was_handed_over_is_never_handed_on() {
     assert_eq!(ledger.dropped[DropReason::Misdirected as usize], 1);
     ledger.assert_balanced();
     assert_eq!((worker.active(), worker.pool.held_count()), (0, 0));
+}
+
+/// It came to a worker that was away, who does not know whose it is now.
+#[test]
+fn what_was_old_already_when_it_was_handed_over_opens_nothing() {
+    let (mut crew, wrong, syn) = with_a_syn_for_one_of_two();
+    let received_at = crew.now;
+    crew.now += UNKNOWN_WAIT_MAX + ms(1);
+    let mut burst = burst_of(&mut crew.workers[wrong].pool, &syn);
+    crew.workers[wrong].on_burst_of(crew.now, CLIENTS as u8, &[received_at], &mut burst);
+    crew.hand_over(wrong);
+    assert_eq!(crew.handed_over(), 1);
+    let owner = &crew.workers[1 - wrong];
+    assert_eq!(owner.ledger().dropped[DropReason::WorkerBehind as usize], 1);
+    assert_eq!((owner.active(), owner.pool.held_count()), (0, 0));
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn a_device_that_stops_gives_each_lane_what_is_its_own() {
 #[test]
 fn nobody_waits_for_a_lane_that_is_dropped_unclosed() {
     let mut lanes = Lanes::new("lanes_dropped", &[128, 128]);
-    let mut ports = lanes.open("net_ring_lanes_dropped", 2);
+    let mut ports = lanes.open("net_ring_gone", 2);
     let mut burst = Burst::new();
     burst.push(filled(&mut lanes.pools[1], 1)).expect("room");
     ports[1].tx_burst(&mut lanes.pools[1], &mut burst);
@@ -139,7 +139,7 @@ fn nobody_waits_for_a_lane_that_is_dropped_unclosed() {
     close(ports, &mut lanes.pools[..1]);
     assert_all_home(&lanes.pools[0]);
     assert_eq!(lanes.pools[1].with_devices(), 1);
-    assert!(lanes.eal.attach("net_ring_lanes_dropped", "").is_err(), "it is there still");
+    assert!(lanes.eal.attach("net_ring_gone", "").is_err(), "it is there still");
 }
 
 #[test]

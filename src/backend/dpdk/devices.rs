@@ -25,7 +25,6 @@ use ringroad_engine::port::tap::{self, Carrier, Tap};
 use ringroad_engine::shield::cookie::Keys;
 use ringroad_engine::shield::{self, Rates, Samples, Twin};
 use ringroad_engine::stage::{TwinGate, flows_for, monotonic};
-use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::wire::ethernet::MacAddr;
 use ringroad_hugepages::{
     Inventory, PAGE_2M, PROCFS, Reservation, SYSFS, memory_available, reserve,
@@ -33,7 +32,7 @@ use ringroad_hugepages::{
 
 use super::{FRAMING, HEADROOM, MTU_DEFAULT, Options, frame_size, is_pci, megabytes};
 use crate::backend::acceptor::LinuxAccepts;
-use crate::backend::{Backend, Lane, Opened, Shares, ShieldHandle, leave_to_linux};
+use crate::backend::{Backend, Lane, Opened, Shares, ShieldCounts, ShieldHandle, leave_to_linux};
 use crate::cores::CorePlan;
 use crate::plan::{Plan, PortPlan};
 use crate::{privileges, secret};
@@ -336,8 +335,8 @@ struct InTheLane {
 }
 
 impl ShieldHandle for InTheLane {
-    fn add_to(&self, _snapshot: &mut Snapshot) -> Result<()> {
-        Ok(())
+    fn counts(&self, _services: usize) -> Result<ShieldCounts> {
+        Ok(ShieldCounts::default())
     }
 
     fn set_cookie_keys(&self, keys: &Keys) {

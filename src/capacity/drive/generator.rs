@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
@@ -27,6 +27,7 @@ use tokio::time::timeout;
 
 use super::super::steps::{Kind, Step};
 use super::target::Target;
+use crate::unix_time;
 
 /// Connections that wait for requests to send. Lives in a [`tokio::task::LocalSet`].
 #[derive(Debug)]
@@ -98,10 +99,10 @@ impl Generator {
 
     /// Requests at a rate [requests/s], on average.
     pub(super) async fn step(&mut self, kind: Kind, rate: f64, time: Duration) -> Result<Step> {
-        let began_unix = unix_time();
+        let began_unix = unix_time::now().as_secs_f64();
         let began = self.begin(kind);
         pace(&self.desk, self.random.draw(), rate, began + time).await?;
-        let ended_unix = unix_time();
+        let ended_unix = unix_time::now().as_secs_f64();
         let answered = self.desk.latency.borrow().len() as f64 / (ended_unix - began_unix);
         // Who waits still has waited for so long at least.
         let waiting = std::mem::take(&mut *self.desk.due.borrow_mut());
@@ -244,10 +245,6 @@ fn pause(random: &mut Random, rate: f64) -> Duration {
     // From 0, exclusive, to 1.
     let chance = ((random.draw() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
     Duration::from_secs_f64(-chance.ln() / rate)
-}
-
-fn unix_time() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// Requests that are due so shortly one after another are sent together: to wake costs, too.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::stats::{Core, Service, Stage, Stats};
+use crate::stats::{Core, Service, Stage, Stats, nanos_per_packet};
 
 /// Something that grows.
 pub(in crate::report) trait Count: Default {
@@ -202,7 +202,7 @@ impl StageCounts {
     }
 
     pub(in crate::report) fn nanos_per_packet(&self) -> Option<f64> {
-        (self.sampled_packets > 0).then(|| 1e9 * self.sampled_s / self.sampled_packets as f64)
+        nanos_per_packet(self.sampled_packets, self.sampled_s)
     }
 }
 

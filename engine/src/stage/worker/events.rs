@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Worker;
-use crate::proxy::Side;
+use crate::proxy::{Origin, Side};
 use crate::tcp::{CloseReason, Connection};
 use crate::telemetry::events::{Details, EventKind, Teller};
 
@@ -36,19 +36,29 @@ impl Worker {
     pub(super) fn origin_failed(&mut self, index: u32, reason: &'static str) {
         let Some(pair) = self.pairs.get(index) else { return };
         let (service, origin) = (pair.service, pair.origin);
-        let health = &mut self.services[usize::from(service)].origins[usize::from(origin)].health;
-        if let (Some(failures), Some(events)) = (health.failed(), &mut self.events) {
+        let Origin { health, counters, .. } =
+            self.services[usize::from(service)].origin_mut(origin);
+        let found_down = health.failed();
+        counters.failed += 1;
+        if health.is_down() {
+            counters.down_at = Some(self.now);
+        }
+        if let (Some(failures), Some(events)) = (found_down, &mut self.events) {
             let details = Details { service, origin: Some(origin), client: None, reason };
             events.tell(self.now, EventKind::OriginDown, failures, || details);
         }
     }
 
-    /// The origin of pair `index` has answered.
+    /// The origin of pair `index` has answered: the pair is open.
     #[inline]
     pub(super) fn origin_answered(&mut self, index: u32) {
         let Some(pair) = self.pairs.get(index) else { return };
         let (service, origin) = (pair.service, pair.origin);
-        let health = &mut self.services[usize::from(service)].origins[usize::from(origin)].health;
+        let Origin { health, counters, .. } =
+            self.services[usize::from(service)].origin_mut(origin);
+        counters.active += 1;
+        counters.opened += 1;
+        counters.answered_at = Some(self.now);
         if let (Some(failures), Some(events)) = (health.answered(), &mut self.events) {
             let details =
                 Details { service, origin: Some(origin), client: None, reason: "answers" };

@@ -20,6 +20,7 @@ pub struct Stray {
     /// The port that it came by.
     pub port: u8,
     pub frame: Frame,
+    pub received_at: Instant,
 }
 
 /// How a packet reached the worker.
@@ -83,7 +84,8 @@ impl Worker {
         }
         match self.owner.other(arrival.port, &arrival.key, arrival.hash) {
             Some(owner) => {
-                self.put_by(came, Stray { owner, port: arrival.port, frame: arrival.frame });
+                let Arrival { port, frame, received_at, .. } = arrival;
+                self.put_by(came, Stray { owner, port, frame, received_at });
                 None
             }
             None => Some(arrival),
@@ -99,7 +101,7 @@ impl Worker {
     ) -> Option<Frame> {
         match self.owner.other(port, key, hash) {
             Some(owner) => {
-                self.put_by(came, Stray { owner, port, frame });
+                self.put_by(came, Stray { owner, port, frame, received_at: self.now });
                 None
             }
             None => Some(frame),
@@ -112,6 +114,7 @@ impl Worker {
         } else if self.strays.len() == self.strays.capacity() {
             self.drop_frame(stray.frame, DropReason::HandOverFull);
         } else {
+            self.tell_handed_over();
             self.strays.push(stray);
         }
     }

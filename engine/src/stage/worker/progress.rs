@@ -277,7 +277,11 @@ impl Worker {
             if pair.awaiting_path {
                 self.awaiting_path.retain(|awaiting| *awaiting != index);
             }
-            self.services[usize::from(pair.service)].counters.active -= 1;
+            let service = &mut self.services[usize::from(pair.service)];
+            service.counters.active -= 1;
+            if pair.phase == Phase::Open {
+                service.origin_mut(pair.origin).counters.active -= 1;
+            }
             self.half_open -= usize::from(pair.phase == Phase::ClientHandshake);
             let opened_at = pair.milestones.opened_at;
             self.recorders.record_since(Measure::Duration, opened_at, self.now);

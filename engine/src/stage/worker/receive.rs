@@ -42,7 +42,7 @@ pub(super) struct Arrival {
     congestion_experienced: bool,
     pub(super) port: u8,
     pub(super) vlans: VlanTags,
-    received_at: Instant,
+    pub(super) received_at: Instant,
 }
 
 impl Arrival {

@@ -38,9 +38,6 @@ impl Worker {
         for (place, frame) in burst.drain().enumerate() {
             let at = received_at.get(place).copied();
             self.tell_received(port, at, &frame);
-            if let (Came::ByHand, Some(tap)) = (came, &mut self.tap) {
-                tap.seen_elsewhere();
-            }
             if let Some(arrival) = self.classify(port, came, at.unwrap_or(now), frame) {
                 self.dispatch(came, arrival);
             }
@@ -65,6 +62,14 @@ impl Worker {
     pub(super) fn tell_dropped(&mut self, reason: &'static str) {
         if let Some(tap) = &mut self.tap {
             tap.dropped(reason);
+        }
+    }
+
+    /// Tells the tap that the packet at hand goes to another worker.
+    #[inline]
+    pub(super) fn tell_handed_over(&mut self) {
+        if let Some(tap) = &mut self.tap {
+            tap.handed_over();
         }
     }
 
