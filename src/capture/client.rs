@@ -17,6 +17,7 @@ use pcap_file::pcapng::blocks::interface_statistics::{
     InterfaceStatisticsBlock, InterfaceStatisticsOption,
 };
 use pcap_file::pcapng::{Block, PcapNgParser};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Request;
 use crate::cli::EXIT_USAGE;
@@ -39,9 +40,12 @@ pub(super) fn run(request: &Request, socket: &Path, out: &Path) -> Result<ExitCo
             let said = response.into_body().collect().await?.to_bytes();
             bail!("{}", String::from_utf8_lossy(&said).trim_end());
         }
+        // Once for all: it is not to be missed while a packet is at hand.
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let mut blocks = Blocks::default();
-        let written = write_down(response.into_body(), socket, &mut blocks, &mut file).await;
-        match written {
+        let written =
+            write_down(response.into_body(), socket, &mut interrupt, &mut blocks, &mut file);
+        match written.await {
             // Whoever read it has seen enough.
             Err(error) if is_broken_pipe(&error) => {}
             other => other.with_context(|| format!("{} is incomplete", out.display()))?,
@@ -54,6 +58,7 @@ pub(super) fn run(request: &Request, socket: &Path, out: &Path) -> Result<ExitCo
 async fn write_down(
     mut body: Incoming,
     socket: &Path,
+    interrupt: &mut Signal,
     blocks: &mut Blocks,
     file: &mut Output,
 ) -> Result<()> {
@@ -62,7 +67,7 @@ async fn write_down(
     loop {
         let frame = tokio::select! {
             frame = body.frame() => frame,
-            _ = tokio::signal::ctrl_c(), if !told => {
+            _ = interrupt.recv(), if !told => {
                 told = true;
                 // What is still to come says what was lost.
                 client::ask(socket, Method::DELETE, "/capture", Bytes::new()).await?;

@@ -108,7 +108,7 @@ class Fallback(GreetingCase):
 
     @everywhere
     def test_kernel_keeps_what_a_hung_engine_had_been_asked_for_first(self):
-        """The first SYN comes to lie with the engine just after it hung, the second reaches Linux."""
+        """The first SYN comes to lie with the engine just after it hung, the next reaches Linux."""
         self.needs("ports without an engine")
         self.greet("edge", b"kernel")
         with self.edge(service(PORT), heartbeat_limit="300ms") as edge:
@@ -122,6 +122,7 @@ class Fallback(GreetingCase):
                 self.assertGreater(time.monotonic() - began, 0.9, "it was Linux's at once")
             old = self.clients[-1]
             self.time_until_served_by("engine")
+            self.assertGreater(edge.stats()["ledger"]["dropped"].get("worker_behind", 0), 0)
             self.assert_echoes(old)
             self.close_clients()
 

@@ -20,7 +20,7 @@ def threads(pid):
     """The threads of a process: their ids, by name."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(FileNotFoundError):  # It has just ended.
+        with suppress(FileNotFoundError, ProcessLookupError):  # It has just ended.
             found[Path(task, "comm").read_text().strip()] = int(task.name)
     return found
 
