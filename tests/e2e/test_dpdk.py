@@ -22,11 +22,14 @@ from harness.lab import (
     ORIGIN_V4,
     ORIGIN_V6,
 )
+from harness.greeting import GreetingCase
 from harness.refusal import NOBODY, RefusalCase
 from harness.sockets import EchoServer, in_background, receive_exactly
 
 SSH_LIKE_PORT = 2222
 HELLO = 'server { listen 80; listen [::]:80; location / { return 200 "hello\\n"; } }'
+# Connections of Linux's: so many never happen to come by one queue alone.
+LINUXS = 16
 # Fits a jumbo frame [octets].
 LARGE = 8192
 
@@ -112,6 +115,42 @@ class KernelPath(OnDpdk, EdgeCase):
                     self.assertEqual(receive_exactly(sock, 7), b"welcome")
                     sock.sendall(bytes(200_000))
                     self.assertEqual(receive_exactly(sock, 200_000), bytes(200_000))
+
+
+class LanesOverDpdk(OnDpdk, GreetingCase):
+    """Two cores with a queue of each port. `net_tap` brings packets to any; Linux has one TAP a port."""
+
+    arrangements = ("lanes",)
+
+    def test_both_lanes_serve_and_linux_does_not_notice(self):
+        self.nginx('server { listen 8080; location / { return 200 "hello\\n"; } }')
+        server = EchoServer(self.listen("edge", SSH_LIKE_PORT))
+        self.addCleanup(server.close)
+        with self.edge(service(8080)) as edge:
+            typist = Typist(self.connect(SSH_LIKE_PORT))
+            figures = programs.wrk(self.lab, f"http://{EDGE_V4}:8080/", seconds=2)
+            gaps = typist.finish()
+            self.assertEqual((figures["failures"], figures["bad_replies"]), (0, 0), figures)
+            self.assertLess(max(gaps), GAP_MOST)
+            stats = edge.stats()
+        self.assertGreater(stats["ledger"]["handed_over"], 0)
+        stages = [stage for core in stats["cores"] for stage in core["stages"]]
+        received = [stage["packets"] for stage in stages if stage["name"] == "rx"]
+        self.assertEqual(len(received), 2)
+        self.assertGreater(min(received), sum(received) / 10)
+
+    def test_what_is_linuxs_stays_linuxs_by_whichever_queue_it_comes(self):
+        self.greet("edge", b"kernel")
+        with self.edge(service(self.port, max_connections=2)) as edge:
+            while self.served_by() != "kernel":
+                self.assertLess(len(self.clients), 10)
+            for _ in range(LINUXS):
+                self.assertEqual(self.served_by(), "kernel")
+            for client in self.clients:
+                self.assert_echoes(client)
+            (web,) = edge.stats()["services"]
+            self.assertGreaterEqual(web["connections"]["fell_back"], LINUXS)
+            self.close_clients()
 
 
 class DpdkOnVeth(Dpdk):
@@ -295,11 +334,12 @@ class DpdkRefusals(OnDpdk, RefusalCase):
     def test_argument_that_the_eal_does_not_know(self):
         self.refused_arguments((self.wan, self.lan, "--eal", "--nonsense"), "--nonsense")
 
-    def test_lanes_on_several_cores(self):
-        wan, lan = ({**port, "queues": 2} for port in self.lab.driver.ports())
-        engine = {"arrangement": "run-to-completion", "cores": [0, 1]}
-        config = self.config(ports=[wan, lan], engine=engine)
-        self.refused(config, "engine.arrangement", "run-to-completion", "dpdk", "pipeline")
+    def test_more_lanes_than_the_device_has_queues_to_send_by(self):
+        one = "net_pcap0,rx_iface_in=lo,rx_iface_in=lo,tx_iface=lo"
+        wan, lan = ({**port, "queues": 2} for port in self.lab.driver.ports("net_pcap0"))
+        config = self.config(ports=[wan, lan], engine={"cores": [0, 1]})
+        words = ('"wan"', "net_pcap0", "1 transmit queue", "2 cores", "pipeline")
+        self.refused(config, *words, arguments=(f"--vdev={one}", self.lan))
 
     def test_more_queues_than_the_device_has(self):
         self.refused_lan({"queues": 17}, "queues", "16", "17", engine={"frames": 100_000})
