@@ -1,5 +1,6 @@
 """Ports that DPDK drives: Linux behind them, what they take and give back, what is refused."""
 
+import os
 import signal
 import socket
 import statistics
@@ -231,6 +232,13 @@ class Life(OnDpdk, EdgeCase):
         with self.edge(service(80), frames=FEW_FRAMES) as edge:
             self.assertEqual(edge.errors(), "ready\n")
             self.assertEqual(edge.output(), "")
+
+    def test_signals_that_are_lost_do_not_end_it(self):
+        """Linux sends this one where more packets are told of than signals may wait."""
+        self.nginx(HELLO)
+        with self.edge(service(80), frames=FEW_FRAMES) as edge:
+            os.kill(edge.pid, signal.SIGIO)
+            self.assertEqual(self.curl(f"http://{EDGE_V4}/"), "hello\n")
 
 
 class OrdinaryMemory(OnDpdk, EdgeCase):
