@@ -125,11 +125,13 @@ impl Shares {
         self.shares.iter().sum()
     }
 
-    /// Pools for the cores with devices, and for those without.
+    /// Pools for the cores with devices, and for those without. `split` is [`FramePool::split`], or
+    /// does the same for devices of another kind.
     pub(crate) fn divide(
         &self,
         cores: &CorePlan,
         pool: FramePool,
+        split: impl FnOnce(FramePool, &[usize]) -> Vec<FramePool>,
     ) -> (Vec<FramePool>, Vec<FramePool>) {
         if self.shares.len() == 1 {
             return (vec![pool], Vec::new());
@@ -137,7 +139,7 @@ impl Shares {
         // Where not all of the memory could be used, the first core lacks it.
         let mut shares = self.shares.clone();
         shares[0] -= self.total().saturating_sub(pool.free_count());
-        let mut with_devices = pool.split(&shares);
+        let mut with_devices = split(pool, &shares);
         let mut without = match cores.io {
             None => Vec::new(),
             Some(_) => with_devices.split_off(1),

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
 use ringroad_engine::flow::{Owner, Steering};
 use ringroad_engine::kernel::{Resolver, Routes};
 use ringroad_engine::port::Port;
@@ -249,8 +249,13 @@ impl Spawn {
                 tracing::warn!("{error}");
             }
             if role == Role::Worker {
-                // DPDK's TAPs tell of packets by signals, which are for who has the devices.
-                let _ = SigSet::all().thread_block();
+                // DPDK's TAPs tell of packets by signals, which are for who has the devices. A fault is
+                // still told of by who makes it.
+                let mut signals = SigSet::all();
+                [Signal::SIGSEGV, Signal::SIGBUS]
+                    .into_iter()
+                    .for_each(|fault| signals.remove(fault));
+                let _ = signals.thread_block();
             }
             // Naps and timeouts are meant to the microsecond.
             let _ = nix::sys::prctl::set_timerslack(1);

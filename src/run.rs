@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
         #[cfg(feature = "dpdk")]
         DriverKind::Dpdk => {
-            let backend = DpdkBackend::new(&config, &args.dpdk)?;
+            let backend = DpdkBackend::new(&config, &plan, &args.dpdk)?;
             runtime.block_on(serve(&config, backend, &plan, stop))?;
         }
         #[cfg(not(feature = "dpdk"))]

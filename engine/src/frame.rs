@@ -26,7 +26,7 @@ use std::num::NonZeroU32;
 pub use burst::Burst;
 pub use loan::{DepartingGuests, Loan};
 pub use region::Region;
-pub use store::{Layout, Store, prefetch};
+pub use store::{Layout, Mark, Store, prefetch};
 pub use transit::Transit;
 
 use self::holders::Holders;

@@ -87,6 +87,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The same with another secret: for another lane.
+    pub fn with_secret(&self, secret: [u8; 16]) -> Self {
+        Settings { secret, ..self.clone() }
+    }
+
     /// Of a lane that serves nothing, lists nobody and limits nothing.
     pub fn new(ports: usize, known_flows: KnownFlows, secret: [u8; 16]) -> Self {
         Settings {
@@ -112,10 +117,8 @@ pub struct Twin {
     services: Vec<Service>,
     drop_fragments: bool,
     drop_unknown: bool,
-    unknown_limit: UnknownLimit,
     lists: ListMaps,
-    limits: Option<Limits>,
-    kernel_flows: KernelFlows,
+    common: Common,
     linux: Linux,
     known_flows: KnownFlows,
     proven_flows: ProvenFlows,
@@ -130,6 +133,15 @@ pub struct Twin {
     addressed: Option<usize>,
     counters: ShieldCounters,
     sampler: Sampler,
+}
+
+/// What the twins of all lanes have in common: packets of one connection, and of one source, may come
+/// to any. Clones share it.
+#[derive(Clone, Debug)]
+struct Common {
+    unknown_limit: UnknownLimit,
+    limits: Option<Limits>,
+    kernel_flows: KernelFlows,
 }
 
 /// What is ours on one port. Short lists, sorted: nobody outside can make a search longer.
@@ -157,6 +169,25 @@ impl Twin {
     /// If there are more than [`PORTS_PER_LANE_MAX`] ports, or an address is on one that does not
     /// exist. A configuration with either was refused before.
     pub fn new(settings: &Settings) -> Self {
+        let limits = settings.limits.as_ref();
+        let common = Common {
+            unknown_limit: UnknownLimit::default(),
+            limits: limits.map(|(limits, proven)| Limits::new(limits, proven.clone())),
+            kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, &settings.secret),
+        };
+        Self::with(settings, common)
+    }
+
+    /// The twin of another lane: it knows with this one which connections Linux was given, and counts
+    /// with it what sources send. `settings` are this one's, but for the secret.
+    ///
+    /// # Panics
+    /// As [`Twin::new`].
+    pub fn for_another_lane(&self, settings: &Settings) -> Self {
+        Self::with(settings, self.common.clone())
+    }
+
+    fn with(settings: &Settings, common: Common) -> Self {
         assert!(settings.ports <= PORTS_PER_LANE_MAX, "{} ports", settings.ports);
         let mut ports: Vec<_> = (0..settings.ports).map(|_| PortAddresses::default()).collect();
         let mut services = Vec::new();
@@ -176,20 +207,16 @@ impl Twin {
         for (service, cookies) in services.iter_mut().zip(&settings.cookies) {
             service.cookies = *cookies;
         }
-        let secret = &settings.secret;
         Twin {
             ports,
             services,
             drop_fragments: settings.drop_fragments,
             drop_unknown: settings.drop_unknown,
-            unknown_limit: UnknownLimit::default(),
             lists: ListMaps::new(&settings.lists),
-            limits: (settings.limits.as_ref())
-                .map(|(limits, proven)| Limits::new(limits, proven.clone())),
-            kernel_flows: KernelFlows::new(KERNEL_FLOWS_MAX, secret),
+            common,
             linux: Linux::unknown(),
             known_flows: settings.known_flows.clone(),
-            proven_flows: ProvenFlows::new(secret),
+            proven_flows: ProvenFlows::new(&settings.secret),
             cookie_keys: Keys { slots: [[0; 16]; 2], current: 0 },
             pressure: false,
             new_connections: 0,
@@ -294,7 +321,7 @@ impl Twin {
         local: SocketAddr,
         remote: SocketAddr,
     ) {
-        self.kernel_flows.insert(now, port, Segment::between(local, remote).flow());
+        self.common.kernel_flows.insert(now, port, Segment::between(local, remote).flow());
     }
 
     /// What was decided so far.
@@ -314,7 +341,7 @@ impl Twin {
 
     /// Connections that are remembered as Linux's, ended ones included.
     pub fn kernel_flow_count(&self) -> usize {
-        self.kernel_flows.len()
+        self.common.kernel_flows.len()
     }
 
     pub fn ports(&self) -> usize {
@@ -362,8 +389,8 @@ impl Twin {
     ) -> Result<Verdict, Verdict> {
         let flow = segment.flow();
         if service.is_some()
-            && self.kernel_flows.are_live(now)
-            && self.kernel_flows.contains(now, port, &flow)
+            && self.common.kernel_flows.are_live(now)
+            && self.common.kernel_flows.contains(now, port, &flow)
         {
             return Ok(Verdict::KernelFlow);
         }
@@ -408,7 +435,7 @@ impl Twin {
     fn unknown(&mut self, now: Instant, segment: &Segment<'_>) -> Result<Verdict, Verdict> {
         let is_for_linux = !self.drop_unknown
             && match segment.flags {
-                Some(flags) => flags & RST == 0 && self.unknown_limit.take(now),
+                Some(flags) => flags & RST == 0 && self.common.unknown_limit.take(now),
                 None => true,
             };
         is_for_linux.then_some(Verdict::Unknown).ok_or(Verdict::UnknownDropped)
@@ -416,7 +443,7 @@ impl Twin {
 
     /// Linux gets this new connection, and all that follows. A SYN sent again is no news.
     fn fall_open(&mut self, now: Instant, port: u8, flow: FlowKey, service: usize) -> Verdict {
-        if self.kernel_flows.insert(now, port, flow) {
+        if self.common.kernel_flows.insert(now, port, flow) {
             self.services[service].fell_back += 1;
         }
         Verdict::NotAccepting
@@ -426,13 +453,13 @@ impl Twin {
     /// Linux that says what becomes of it (RFC 5961 §4), whoever has sent the SYN. One that has ended
     /// makes room for the engine's.
     fn remains_linuxs(&mut self, now: Instant, port: u8, flow: &FlowKey) -> bool {
-        if !self.kernel_flows.has(port, flow) {
+        if !self.common.kernel_flows.has(port, flow) {
             return false;
         }
         if self.linux.has(now, flow) {
-            return self.kernel_flows.contains(now, port, flow);
+            return self.common.kernel_flows.contains(now, port, flow);
         }
-        self.kernel_flows.remove(port, flow);
+        self.common.kernel_flows.remove(port, flow);
         false
     }
 
@@ -463,7 +490,7 @@ impl Twin {
             Some(Listed::Allow) => return Ok(()),
             None => {}
         }
-        let Some(limits) = &mut self.limits else { return Ok(()) };
+        let Some(limits) = &self.common.limits else { return Ok(()) };
         if !limits.concern(is_new) || self.ports[usize::from(port)].service(segment).is_none() {
             return Ok(());
         }
@@ -487,7 +514,8 @@ impl Twin {
         if !self.services[service].accepting {
             return self.fall_open(now, port, segment.flow(), service);
         }
-        if self.kernel_flows.are_live(now) && self.remains_linuxs(now, port, &segment.flow()) {
+        if self.common.kernel_flows.are_live(now) && self.remains_linuxs(now, port, &segment.flow())
+        {
             return Verdict::KernelFlow;
         }
         self.new_connections += 1;

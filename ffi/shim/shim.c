@@ -53,7 +53,10 @@ bool rr_thread_is_registered(void)
  *
  * Objects lie at a uniform stride from `objects` on, so that an object's index follows from its
  * address and the other way round. Free ones are indices on a stack, which whoever else deals in
- * indices shares. One thread at a time uses a pool; only the count may be read by others. */
+ * indices shares. One thread at a time uses a pool; only the count may be read by others.
+ *
+ * Several pools may lie over one memory, each with a stack of its own. All have the same indices. An
+ * mbuf says itself which of them a driver puts it back into. */
 
 struct rr_pool {
 	/* Object (mbuf) with index 0. */
@@ -63,6 +66,8 @@ struct rr_pool {
 	uint32_t shift;
 	uint32_t inverse;
 	uint32_t usable;
+	/* Where all of it lies, the pools that are over it included. */
+	const struct rte_memzone *zone;
 	struct rr_free_stack free;
 };
 
@@ -104,6 +109,12 @@ static int rr_alloc(struct rte_mempool *mp)
 	pool->shift = (uint32_t)__builtin_ctz(pool->stride);
 	pool->inverse = inverse_of(pool->stride >> pool->shift);
 	pool->free.capacity = mp->size;
+	const struct rte_mempool *other = mp->pool_config;
+	if (other != NULL) {
+		const struct rr_pool *there = other->pool_data;
+		pool->objects = there->objects;
+		pool->usable = there->usable;
+	}
 	mp->pool_data = pool;
 	return 0;
 }
@@ -146,11 +157,17 @@ static unsigned int rr_get_count(const struct rte_mempool *mp)
 }
 
 /* Is called for each piece of the memory that is contiguous to devices, the first piece first. An
- * object that does not lie in one piece is left out, and the others keep their places. */
+ * object that does not lie in one piece is left out, and the others keep their places.
+ *
+ * A pool over another's memory gets no object by this. It says that it got one, or DPDK would not count
+ * the piece as the pool's, and drivers that make memory known to their device pool by pool would
+ * leave it out. */
 static int rr_populate(struct rte_mempool *mp, unsigned int objects_max, void *piece, rte_iova_t iova,
 		       size_t len, rte_mempool_populate_obj_cb_t *add, void *argument)
 {
 	struct rr_pool *pool = mp->pool_data;
+	if (mp->pool_config != NULL)
+		return 1;
 	if (pool->objects == NULL)
 		pool->objects = (char *)piece + mp->header_size;
 	size_t from = (size_t)((char *)piece - (pool->objects - mp->header_size));
@@ -196,7 +213,19 @@ static uint32_t spread(uint32_t element)
 	return even ? element + RTE_CACHE_LINE_SIZE : element;
 }
 
-/* Gives the pool its memory and its objects. */
+/* Gives the pool `zone` as its memory, and its objects, where they are not another's. */
+static int populate_from(struct rte_mempool *mp, const struct rte_memzone *zone,
+			 rte_mempool_memchunk_free_cb_t *when_freed)
+{
+	int populated = rte_mempool_populate_virt(mp, zone->addr, zone->len, zone->hugepage_sz,
+						  when_freed, (void *)(uintptr_t)zone);
+	if (populated <= 0)
+		return populated < 0 ? populated : -ENOMEM;
+	((struct rr_pool *)mp->pool_data)->zone = zone;
+	return 0;
+}
+
+/* Gives the pool memory of its own, and its objects. */
 static int populate(struct rte_mempool *mp)
 {
 	size_t stride = mp->header_size + mp->elt_size + mp->trailer_size;
@@ -204,35 +233,48 @@ static int populate(struct rte_mempool *mp)
 		mp->name, mp->size * stride, mp->socket_id, 0, RTE_CACHE_LINE_SIZE);
 	if (zone == NULL)
 		return -rte_errno;
-	int populated = rte_mempool_populate_virt(mp, zone->addr, zone->len, zone->hugepage_sz,
-						  free_zone, (void *)(uintptr_t)zone);
-	if (populated <= 0) {
+	int failed = populate_from(mp, zone, free_zone);
+	if (failed != 0)
 		rte_memzone_free(zone);
-		return populated < 0 ? populated : -ENOMEM;
-	}
-	return 0;
+	return failed;
 }
 
-struct rte_mempool *rr_pool_create(const char *name, uint32_t frames, uint16_t buffer_len, int node)
+/* A pool of objects of `element` octets, in the memory of `other` if there is one. */
+static struct rte_mempool *create(const char *name, uint32_t frames, uint32_t element,
+				  uint16_t buffer_len, int node, struct rte_mempool *other)
 {
 	struct rte_pktmbuf_pool_private private = {.mbuf_data_room_size = buffer_len};
-	struct rte_mempool *mp =
-		rte_mempool_create_empty(name, frames, spread(sizeof(struct rte_mbuf) + buffer_len),
-					 0, sizeof(private), node, RTE_MEMPOOL_F_NO_SPREAD);
+	struct rte_mempool *mp = rte_mempool_create_empty(name, frames, element, 0, sizeof(private),
+							  node, RTE_MEMPOOL_F_NO_SPREAD);
 	if (mp == NULL)
 		return NULL;
-	int failed = rte_mempool_set_ops_byname(mp, POOL_OPS, NULL);
+	int failed = rte_mempool_set_ops_byname(mp, POOL_OPS, other);
 	if (failed == 0) {
 		rte_pktmbuf_pool_init(mp, &private);
-		failed = populate(mp);
+		const struct rr_pool *there = other == NULL ? NULL : other->pool_data;
+		failed = there == NULL ? populate(mp) : populate_from(mp, there->zone, NULL);
 	}
 	if (failed != 0) {
 		rte_mempool_free(mp);
 		rte_errno = -failed;
 		return NULL;
 	}
-	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
 	return mp;
+}
+
+struct rte_mempool *rr_pool_create(const char *name, uint32_t frames, uint16_t buffer_len, int node)
+{
+	uint32_t element = spread(sizeof(struct rte_mbuf) + buffer_len);
+	struct rte_mempool *mp = create(name, frames, element, buffer_len, node, NULL);
+	if (mp != NULL)
+		rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	return mp;
+}
+
+struct rte_mempool *rr_pool_create_over(struct rte_mempool *other, const char *name)
+{
+	return create(name, other->size, other->elt_size, rte_pktmbuf_data_room_size(other),
+		      other->socket_id, other);
 }
 
 void rr_pool_layout(const struct rte_mempool *mp, struct rr_layout *layout)
@@ -241,6 +283,7 @@ void rr_pool_layout(const struct rte_mempool *mp, struct rr_layout *layout)
 	*layout = (struct rr_layout){
 		.buffers = pool->objects + sizeof(struct rte_mbuf),
 		.refcounts = pool->objects + offsetof(struct rte_mbuf, refcnt),
+		.pools = pool->objects + offsetof(struct rte_mbuf, pool),
 		.stride = pool->stride,
 		.usable = pool->usable,
 		.free = &pool->free,
@@ -269,7 +312,9 @@ uint16_t rr_rx_burst(uint16_t port, uint16_t queue, const struct rte_mempool *mp
 	for (uint16_t i = 0; i < received; i++) {
 		struct rte_mbuf *mbuf = mbufs[i];
 		if (unlikely(mbuf->nb_segs != 1 || mbuf->pool != mp)) {
-			rte_pktmbuf_free(mbuf);
+			/* Another's stack is not ours to put it on. */
+			if (mbuf->pool == mp)
+				rte_pktmbuf_free(mbuf);
 			*refused += 1;
 			continue;
 		}

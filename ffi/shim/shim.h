@@ -45,9 +45,10 @@ struct rr_free_stack {
 
 /* Where the frames of a pool lie. */
 struct rr_layout {
-	/* buf_addr and refcnt of the mbuf with index 0. */
+	/* buf_addr, refcnt and pool of the mbuf with index 0. */
 	void *buffers;
 	void *refcounts;
+	void *pools;
 	uint32_t stride;
 	uint32_t usable;
 	struct rr_free_stack *free;
@@ -85,10 +86,12 @@ bool rr_thread_is_registered(void);
 
 /* A mempool of mbufs; NULL with rte_errno if there is no memory, or the name is taken or too long. */
 struct rte_mempool *rr_pool_create(const char *name, uint32_t frames, uint16_t buffer_len, int node);
+/* Another over the same memory, without free frames; `other` has to outlive it. */
+struct rte_mempool *rr_pool_create_over(struct rte_mempool *other, const char *name);
 void rr_pool_layout(const struct rte_mempool *mp, struct rr_layout *layout);
 
-/* Receives at most RR_BURST packets. What is no frame of `mp` in one piece is freed and added to
- * `refused`. */
+/* Receives at most RR_BURST packets. What is no frame of `mp` in one piece is added to `refused`, and
+ * freed if it is `mp`'s. */
 uint16_t rr_rx_burst(uint16_t port, uint16_t queue, const struct rte_mempool *mp,
 		     struct rr_packet *packets, uint16_t count, uint64_t *refused);
 

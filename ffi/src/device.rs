@@ -8,6 +8,7 @@ mod setup;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use rss::Rss;
 use setup::Started;
@@ -63,15 +64,17 @@ pub struct DeviceStats {
     pub refused: u64,
 }
 
-/// A device that is configured and started. Dropped, it stops and is given back, and all its
-/// frames are home: drop it on the thread that uses its pool.
+/// A device that is configured and started. Its queues may be used by several threads, each with a
+/// pool of its own. Dropped, it stops and is given back, and all its frames are home: drop it while
+/// nobody uses its pools.
 #[derive(Debug)]
 pub struct Device {
     started: Started,
-    refused: u64,
-    /// In this order: the device is closed before its pool is freed.
+    refused: AtomicU64,
+    /// In this order: the device is closed before its pools are freed.
     id: DeviceId,
-    pool: Arc<PacketPool>,
+    /// Of each queue.
+    pools: Vec<Arc<PacketPool>>,
 }
 
 impl Packet {
@@ -89,14 +92,21 @@ impl Checksum {
 }
 
 impl Device {
-    /// Configures the device to receive into frames of `pool`, and starts it.
+    /// Configures the device, and starts it. Queue q, of either direction, has frames of the pool q
+    /// modulo their number; all have buffers of the same length.
+    ///
+    /// # Panics
+    /// If there is no pool.
     pub fn open(
         id: DeviceId,
-        pool: &Arc<PacketPool>,
+        pools: &[Arc<PacketPool>],
         settings: &DeviceSettings,
     ) -> Result<Self, Error> {
-        let started = setup::start(&id, pool, settings)?;
-        let device = Device { started, refused: 0, id, pool: Arc::clone(pool) };
+        assert!(!pools.is_empty(), "no pool for {}", id.name);
+        let queues = usize::from(settings.rx_queues.max(settings.tx_queues));
+        let pools: Vec<_> = pools.iter().cycle().take(queues).cloned().collect();
+        let started = setup::start(&id, &pools, settings)?;
+        let device = Device { started, refused: AtomicU64::new(0), id, pools };
         device.filter()?;
         Ok(device)
     }
@@ -107,24 +117,29 @@ impl Device {
     /// If there is no such queue.
     ///
     /// # Safety
-    /// The pool is used by this thread only. The frames of the packets returned are the caller's,
-    /// until they are sent or put on the pool's stack.
+    /// The queue and its pool are used by this thread only. The frames of the packets returned are
+    /// the caller's, until they are sent or put on the pool's stack.
     #[inline]
-    pub unsafe fn rx_burst(&mut self, queue: u16, packets: &mut [Packet]) -> usize {
+    pub unsafe fn rx_burst(&self, queue: u16, packets: &mut [Packet]) -> usize {
         assert!(queue < self.started.settings.rx_queues);
         let count = packets.len().min(BURST_MAX) as u16;
+        let mut refused = 0;
         // SAFETY: the port is started and has this queue; `packets` has room for `count`; the
-        // caller keeps others from the pool.
-        usize::from(unsafe {
+        // caller keeps others from the queue and the pool.
+        let received = usize::from(unsafe {
             raw::rr_rx_burst(
                 self.id.port,
                 queue,
-                self.pool.as_ptr(),
+                self.pools[usize::from(queue)].as_ptr(),
                 packets.as_mut_ptr().cast(),
                 count,
-                &mut self.refused,
+                &mut refused,
             )
-        })
+        });
+        if refused > 0 {
+            self.refused.fetch_add(refused, Ordering::Relaxed);
+        }
+        received
     }
 
     /// Sends up to [`BURST_MAX`] packets; returns how many the device took, from the front.
@@ -133,12 +148,12 @@ impl Device {
     /// If there is no such queue.
     ///
     /// # Safety
-    /// The pool is used by this thread only. Each packet is a frame of the pool that is the
-    /// caller's, with its window inside the buffer. What the device took is no longer the
+    /// The queue and its pool are used by this thread only. Each packet is a frame of the pool that is
+    /// the caller's, with its window inside the buffer. What the device took is no longer the
     /// caller's, but for a second reference; its octets must not change until the device has
     /// given up the first.
     #[inline]
-    pub unsafe fn tx_burst(&mut self, queue: u16, packets: &[Packet]) -> usize {
+    pub unsafe fn tx_burst(&self, queue: u16, packets: &[Packet]) -> usize {
         assert!(queue < self.started.settings.tx_queues);
         let count = packets.len().min(BURST_MAX) as u16;
         // SAFETY: the port is started and has this queue; the caller vouches for the packets.
@@ -146,7 +161,7 @@ impl Device {
             raw::rr_tx_burst(
                 self.id.port,
                 queue,
-                self.pool.as_ptr(),
+                self.pools[usize::from(queue)].as_ptr(),
                 packets.as_ptr().cast(),
                 count,
             )
@@ -159,10 +174,10 @@ impl Device {
     /// If there is no such queue.
     ///
     /// # Safety
-    /// The pool is used by this thread only.
-    pub unsafe fn reclaim(&mut self, queue: u16) {
+    /// The queue and its pool are used by this thread only.
+    pub unsafe fn reclaim(&self, queue: u16) {
         assert!(queue < self.started.settings.tx_queues);
-        // SAFETY: the port is started and has this queue; the caller keeps others from the pool.
+        // SAFETY: the port is started and has this queue; the caller keeps others from both.
         // A driver that cannot says so, which changes nothing.
         unsafe { raw::rte_eth_tx_done_cleanup(self.id.port, queue, 0) };
     }
@@ -182,7 +197,7 @@ impl Device {
             ierrors: stats.ierrors,
             rx_nombuf: stats.rx_nombuf,
             oerrors: stats.oerrors,
-            refused: self.refused,
+            refused: self.refused.load(Ordering::Relaxed),
         })
     }
 
@@ -232,11 +247,11 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        for queue in 0..self.started.settings.rx_queues {
+        for (queue, pool) in (0..self.started.settings.rx_queues).zip(&self.pools) {
             // What waits in a queue of software stays there when the device closes. No more than
             // all frames can.
-            // SAFETY: the port is started and has this queue.
-            unsafe { raw::rr_rx_discard(self.id.port, queue, self.pool.layout().frames) };
+            // SAFETY: the port is started and has this queue; nobody uses a pool.
+            unsafe { raw::rr_rx_discard(self.id.port, queue, pool.layout().frames) };
         }
         // SAFETY: nobody polls it any more, as `self` is borrowed exclusively.
         unsafe { raw::rte_eth_dev_stop(self.id.port) };

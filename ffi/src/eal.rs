@@ -57,6 +57,7 @@ impl Eal {
             return Err(Error::Started);
         }
         log::send_to(log)?;
+        process::outlive_lost_signals()?;
         let (started, complaint) =
             log::captured(|| process::silently(|| process::undisturbed(|| start(&arguments))));
         remove_runtime_directory();

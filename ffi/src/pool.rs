@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "memory of DPDK's is reached by pointer")]
 
+use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -20,8 +21,10 @@ use crate::{Eal, Error, log, raw};
 pub struct PacketPool {
     mempool: NonNull<raw::rte_mempool>,
     layout: Layout,
-    /// Ends after the pool.
-    _eal: Arc<Eal>,
+    /// Whose memory it is, if it is another's. Ends after the pool.
+    _memory: Option<Arc<PacketPool>>,
+    /// Ends after both.
+    eal: Arc<Eal>,
 }
 
 // SAFETY: the pointers are to memory of the process, not of a thread. Through a shared reference
@@ -35,20 +38,27 @@ unsafe impl Sync for PacketPool {}
 /// A frame is free when it is on the stack; its count of references is 1 then. A second reference
 /// (2) keeps a frame that goes out: when the device is done with it, it only counts down to 1. So
 /// does any higher count: whoever marks frames there has drivers leave them alone.
+///
+/// Pools over one memory have the same frames, and each a stack of its own. A driver that is done with a
+/// frame puts it on the stack of the pool that the frame itself names.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     /// Buffer of the frame with index 0.
     pub buffers: NonNull<u8>,
     /// Count of references of the frame with index 0.
     pub refcounts: NonNull<u16>,
-    /// From one frame to the next, for both [octets].
+    /// Of the frame with index 0: the pool that it is of.
+    pub pools: NonNull<*mut c_void>,
+    /// How frames name this pool there.
+    pub name: *mut c_void,
+    /// From one frame to the next, for all of these [octets].
     pub stride: usize,
     /// [octets]
     pub buffer_len: u16,
     /// All indices are below.
     pub frames: u32,
-    /// Frames on the stack of a fresh pool. The others would lie across pages that are not
-    /// neighbours for devices, and are never used.
+    /// Frames on the stack of a fresh pool with memory of its own. The others would lie across pages
+    /// that are not neighbours for devices, and are never used.
     pub usable: u32,
     pub free: NonNull<FreeStack>,
 }
@@ -98,19 +108,30 @@ impl PacketPool {
         let (mempool, complaint) = log::captured(|| unsafe {
             raw::rr_pool_create(c_name.as_ptr(), frames, buffer_len, node)
         });
-        let Some(mempool) = NonNull::new(mempool) else {
-            return Err(match last_errno() {
-                libc::EEXIST => Error::PoolExists(name.to_owned()),
-                errno => Error::Pool {
-                    name: name.to_owned(),
-                    frames,
-                    megabytes: (u64::from(frames) * u64::from(buffer_len)).div_ceil(1 << 20),
-                    reason: Reason::new(errno, complaint),
-                },
-            });
-        };
-        let layout = Layout::of(mempool, frames, buffer_len);
-        Ok(Arc::new(PacketPool { mempool, layout, _eal: Arc::clone(eal) }))
+        let octets = u64::from(frames) * u64::from(buffer_len);
+        let made = made(mempool, name, (frames, octets), complaint)?;
+        let layout = Layout::of(made, frames, buffer_len);
+        Ok(Arc::new(PacketPool { mempool: made, layout, _memory: None, eal: Arc::clone(eal) }))
+    }
+
+    /// Another pool over the same memory, without free frames: it gets those that whoever has both
+    /// puts on its stack, and names it in.
+    pub fn over(other: &Arc<Self>, name: &str) -> Result<Arc<Self>, Error> {
+        if name.is_empty() || name.len() > POOL_NAME_OCTETS_MAX {
+            return Err(Error::PoolName(name.to_owned()));
+        }
+        let c_name = c_string("name", name)?;
+        // SAFETY: the other pool and a zero-terminated string, which both outlive the call; the first
+        // also outlives what is made, by the `Arc` below.
+        let (mempool, complaint) = log::captured(|| unsafe {
+            raw::rr_pool_create_over(other.mempool.as_ptr(), c_name.as_ptr())
+        });
+        let Layout { frames, buffer_len, .. } = other.layout;
+        let octets = u64::from(frames) * size_of::<u32>() as u64;
+        let made = made(mempool, name, (frames, octets), complaint)?;
+        let layout = Layout::of(made, frames, buffer_len);
+        let (memory, eal) = (Some(Arc::clone(other)), Arc::clone(&other.eal));
+        Ok(Arc::new(PacketPool { mempool: made, layout, _memory: memory, eal }))
     }
 
     pub fn layout(&self) -> Layout {
@@ -126,6 +147,24 @@ impl PacketPool {
     pub(crate) fn as_ptr(&self) -> *mut raw::rte_mempool {
         self.mempool.as_ptr()
     }
+}
+
+/// What DPDK has made, or why there is none: of so many frames, and so many octets.
+fn made(
+    mempool: *mut raw::rte_mempool,
+    name: &str,
+    (frames, octets): (u32, u64),
+    complaint: Option<String>,
+) -> Result<NonNull<raw::rte_mempool>, Error> {
+    NonNull::new(mempool).ok_or_else(|| match last_errno() {
+        libc::EEXIST => Error::PoolExists(name.to_owned()),
+        errno => Error::Pool {
+            name: name.to_owned(),
+            frames,
+            megabytes: octets.div_ceil(1 << 20),
+            reason: Reason::new(errno, complaint),
+        },
+    })
 }
 
 impl Drop for PacketPool {
@@ -147,6 +186,8 @@ impl Layout {
         Layout {
             buffers: NonNull::new(layout.buffers.cast()).expect(there),
             refcounts: NonNull::new(layout.refcounts.cast()).expect(there),
+            pools: NonNull::new(layout.pools.cast()).expect(there),
+            name: mempool.as_ptr().cast(),
             stride: layout.stride as usize,
             buffer_len,
             frames,

@@ -1,7 +1,7 @@
 //! Keeps DPDK's start from changing the process around it: its output, the calling thread's
 //! processors and its signals.
 
-#![allow(unsafe_code, reason = "redirects the standard descriptors")]
+#![allow(unsafe_code, reason = "flushes streams of the C library, and ignores a signal")]
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -9,7 +9,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use nix::sched::{sched_getaffinity, sched_setaffinity};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, signal};
 use nix::unistd::{Pid, dup, dup2_stderr, dup2_stdout};
 
 use crate::{Error, Level, log, raw};
@@ -53,6 +53,14 @@ pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&signals), None).map_err(io)?;
     sched_setaffinity(this, &processors).map_err(io)?;
     Ok(result)
+}
+
+/// Has the process live on where a driver's signals are too many. `net_tap` is told of each packet by
+/// one that waits in a queue; when that is full, Linux sends SIGIO in its place, which ends a process
+/// that does not ignore it.
+pub(crate) fn outlive_lost_signals() -> Result<(), Error> {
+    // SAFETY: installs no handler.
+    unsafe { signal(Signal::SIGIO, SigHandler::SigIgn) }.map(drop).map_err(io)
 }
 
 /// Raised by what a thread itself does; blocked, they would end the process. DPDK catches SIGBUS

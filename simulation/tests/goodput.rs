@@ -109,10 +109,12 @@ fn equals_share_alike() {
                 let key = format!("{count} x {name},100,{rtt},1.0");
                 let index = kept.fairness.value(Table::Fairness, &key, "jain_index");
                 let index = index.unwrap_or_else(|| panic!("{key}: no row is kept; {AGAIN}"));
-                // BBR's flows take long to agree; of Vegas's those have least that came first, as
-                // who comes later takes their queue for the path.
+                // BBR's flows probe by the clock where round trips are long, and many take minutes
+                // to agree; of Vegas's those have least that came first, as who comes later takes
+                // their queue for the path.
                 let least = match name {
-                    "bbr" => 0.6,
+                    "bbr" if (count, rtt) == (8, 100) => 0.6,
+                    "bbr" => 0.9,
                     "vegas" => 0.4,
                     _ => 0.8,
                 };

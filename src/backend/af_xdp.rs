@@ -73,7 +73,7 @@ impl Backend for AfXdpBackend {
         let shares = Shares::new(cores, config.engine.frames as usize, devices);
         let pool = frame_pool(shares.total(), frame_size(plan.mtu())?, &self.nodes)?;
         let umem = Umem::new(&pool);
-        let (pools, workers) = shares.divide(cores, pool);
+        let (pools, workers) = shares.divide(cores, pool, FramePool::split);
         let mut lanes = Vec::new();
         for (index, mut pool) in pools.into_iter().enumerate() {
             let mut ports = Vec::new();

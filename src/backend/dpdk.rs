@@ -74,9 +74,11 @@ impl Options {
     }
 }
 
-/// What a start takes of memory [MiB].
-pub(crate) fn megabytes(frames: u32, mtu: u16) -> Result<u64> {
-    let frame = u64::from(frame_size(mtu)? + FRAME_OVERHEAD);
+/// What a start takes of memory, where so many cores have devices [MiB].
+pub(crate) fn megabytes(frames: u32, mtu: u16, cores: usize) -> Result<u64> {
+    // Each has a place for it among its free ones.
+    let places = cores as u64 * size_of::<u32>() as u64;
+    let frame = u64::from(frame_size(mtu)? + FRAME_OVERHEAD) + places;
     Ok((u64::from(frames) * frame).div_ceil(1 << 20) + EAL_MEGABYTES)
 }
 

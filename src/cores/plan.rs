@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use core_affinity::CoreId;
-use ringroad_config::schema::{Arrangement, Config, Driver, DriverKind, Engine};
+use ringroad_config::schema::{Arrangement, Config, Engine};
 use serde::{Deserialize, Serialize};
 
 use super::ranges;
@@ -59,22 +59,9 @@ impl CorePlan {
     ///
     /// That the cores are different ones, and fit the arrangement, the configuration has seen to.
     pub(crate) fn new(config: &Config, usable: &[usize]) -> Result<Self> {
-        // Every lane polls and sends by a queue of each port, so the port with the fewest counts. A
-        // device of DPDK's is one core's, with all its queues.
-        let queues = config.ports.iter().map(|port| match port.driver {
-            Driver::AfXdp(_) => port.queues(),
-            Driver::Dpdk(_) => 1,
-        });
+        // Every lane polls and sends by a queue of each port, so the port with the fewest counts.
+        let queues = config.ports.iter().map(|port| port.queues());
         let queues = queues.min().unwrap_or(1) as usize;
-        if config.driver() == DriverKind::Dpdk
-            && config.engine.arrangement == Arrangement::RunToCompletion
-            && config.engine.cores.len() > queues
-        {
-            bail!(
-                "engine.arrangement: run-to-completion on several cores is not available for driver \
-                 dpdk in this version; give pipeline or auto, or one core"
-            );
-        }
         Self::of(&config.engine, queues, usable)
     }
 
@@ -133,6 +120,11 @@ impl CorePlan {
         }
     }
 
+    /// How many cores have devices.
+    pub(crate) fn with_devices(&self) -> usize {
+        if self.io.is_some() { 1 } else { self.workers.len() }
+    }
+
     /// All that poll.
     pub(crate) fn cores(&self) -> impl Iterator<Item = CoreId> {
         self.io.into_iter().chain(self.workers.iter().copied())
@@ -157,8 +149,7 @@ impl CorePlan {
     /// Of a port's `queues`, those that are polled by the core which is the `index`th of those with
     /// devices. The I/O core of a pipeline polls all.
     pub(crate) fn queues_of(&self, index: usize, queues: u32) -> impl Iterator<Item = u32> {
-        let polling = if self.io.is_some() { 1 } else { self.workers.len() };
-        (0..queues).skip(index).step_by(polling)
+        (0..queues).skip(index).step_by(self.with_devices())
     }
 }
 
@@ -253,17 +244,17 @@ services: [{ port: wan, listen: [\"192.0.2.1:80\"], origins: [\"192.0.2.2:80\"] 
     }
 
     #[test]
-    fn a_device_of_dpdks_is_one_cores() {
+    fn queues_of_a_device_of_dpdks_make_lanes_as_those_of_an_interface_do() {
         let text = "\
-ports: [{ name: wan, driver: dpdk, device: net_tap0, queues: 4 }]
+ports: [{ name: wan, driver: dpdk, device: net_tap0, queues: 2 }]
 services: [{ listen: [\"192.0.2.1:80\"], origins: [\"192.0.2.2:80\"] }]
 engine: { cores: [1, 2] }
 ";
         let mut config = ringroad_config::parse("f", text).unwrap();
-        assert!(CorePlan::new(&config, &USABLE).unwrap().io.is_some(), "auto");
-        config.engine.arrangement = Arrangement::RunToCompletion;
-        let refused = CorePlan::new(&config, &USABLE).unwrap_err().to_string();
-        assert!(refused.starts_with("engine.arrangement: run-to-completion"), "{refused}");
+        let plan = |config: &Config| threads(&CorePlan::new(config, &USABLE).unwrap());
+        assert_eq!(plan(&config), named(&[("lane-0", 1), ("lane-1", 2)]));
+        config.engine.cores.push(3);
+        assert_eq!(plan(&config), named(&[("io", 1), ("worker-0", 2), ("worker-1", 3)]));
     }
 
     #[test]

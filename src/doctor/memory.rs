@@ -34,7 +34,7 @@ impl Needs {
             // Without a TAP yet, or with one of an MTU that a start refuses, this is Ethernet's.
             DriverKind::Dpdk => {
                 let mtu = u16::try_from(mtu).ok().filter(|mtu| *mtu > 0).unwrap_or(MTU_DEFAULT);
-                megabytes(config.engine.frames, mtu).unwrap_or(0) << 20
+                megabytes(config.engine.frames, mtu, config.engine.cores.len()).unwrap_or(0) << 20
             }
         };
         let mut needs = Needs { driver: config.driver(), octets: 0, pages: BTreeMap::new() };

@@ -1,5 +1,6 @@
 """Ports that DPDK drives: Linux behind them, what they take and give back, what is refused."""
 
+import os
 import signal
 import socket
 import statistics
@@ -22,11 +23,14 @@ from harness.lab import (
     ORIGIN_V4,
     ORIGIN_V6,
 )
+from harness.greeting import GreetingCase
 from harness.refusal import NOBODY, RefusalCase
 from harness.sockets import EchoServer, in_background, receive_exactly
 
 SSH_LIKE_PORT = 2222
 HELLO = 'server { listen 80; listen [::]:80; location / { return 200 "hello\\n"; } }'
+# Connections of Linux's: so many never happen to come by one queue alone.
+LINUXS = 16
 # Fits a jumbo frame [octets].
 LARGE = 8192
 
@@ -114,6 +118,42 @@ class KernelPath(OnDpdk, EdgeCase):
                     self.assertEqual(receive_exactly(sock, 200_000), bytes(200_000))
 
 
+class LanesOverDpdk(OnDpdk, GreetingCase):
+    """Two cores with a queue of each port. `net_tap` brings packets to any; Linux has one TAP a port."""
+
+    arrangements = ("lanes",)
+
+    def test_both_lanes_serve_and_linux_does_not_notice(self):
+        self.nginx('server { listen 8080; location / { return 200 "hello\\n"; } }')
+        server = EchoServer(self.listen("edge", SSH_LIKE_PORT))
+        self.addCleanup(server.close)
+        with self.edge(service(8080)) as edge:
+            typist = Typist(self.connect(SSH_LIKE_PORT))
+            figures = programs.wrk(self.lab, f"http://{EDGE_V4}:8080/", seconds=2)
+            gaps = typist.finish()
+            self.assertEqual((figures["failures"], figures["bad_replies"]), (0, 0), figures)
+            self.assertLess(max(gaps), GAP_MOST)
+            stats = edge.stats()
+        self.assertGreater(stats["ledger"]["handed_over"], 0)
+        stages = [stage for core in stats["cores"] for stage in core["stages"]]
+        received = [stage["packets"] for stage in stages if stage["name"] == "rx"]
+        self.assertEqual(len(received), 2)
+        self.assertGreater(min(received), sum(received) / 10)
+
+    def test_what_is_linuxs_stays_linuxs_by_whichever_queue_it_comes(self):
+        self.greet("edge", b"kernel")
+        with self.edge(service(self.port, max_connections=2)) as edge:
+            while self.served_by() != "kernel":
+                self.assertLess(len(self.clients), 10)
+            for _ in range(LINUXS):
+                self.assertEqual(self.served_by(), "kernel")
+            for client in self.clients:
+                self.assert_echoes(client)
+            (web,) = edge.stats()["services"]
+            self.assertGreaterEqual(web["connections"]["fell_back"], LINUXS)
+            self.close_clients()
+
+
 class DpdkOnVeth(Dpdk):
     """DPDK's pcap driver at one end of a veth pair: slow, but it takes frames of any size."""
 
@@ -192,6 +232,13 @@ class Life(OnDpdk, EdgeCase):
         with self.edge(service(80), frames=FEW_FRAMES) as edge:
             self.assertEqual(edge.errors(), "ready\n")
             self.assertEqual(edge.output(), "")
+
+    def test_signals_that_are_lost_do_not_end_it(self):
+        """Linux sends this one where more packets are told of than signals may wait."""
+        self.nginx(HELLO)
+        with self.edge(service(80), frames=FEW_FRAMES) as edge:
+            os.kill(edge.pid, signal.SIGIO)
+            self.assertEqual(self.curl(f"http://{EDGE_V4}/"), "hello\n")
 
 
 class OrdinaryMemory(OnDpdk, EdgeCase):
@@ -295,11 +342,12 @@ class DpdkRefusals(OnDpdk, RefusalCase):
     def test_argument_that_the_eal_does_not_know(self):
         self.refused_arguments((self.wan, self.lan, "--eal", "--nonsense"), "--nonsense")
 
-    def test_lanes_on_several_cores(self):
-        wan, lan = ({**port, "queues": 2} for port in self.lab.driver.ports())
-        engine = {"arrangement": "run-to-completion", "cores": [0, 1]}
-        config = self.config(ports=[wan, lan], engine=engine)
-        self.refused(config, "engine.arrangement", "run-to-completion", "dpdk", "pipeline")
+    def test_more_lanes_than_the_device_has_queues_to_send_by(self):
+        one = "net_pcap0,rx_iface_in=lo,rx_iface_in=lo,tx_iface=lo"
+        wan, lan = ({**port, "queues": 2} for port in self.lab.driver.ports("net_pcap0"))
+        config = self.config(ports=[wan, lan], engine={"cores": [0, 1]})
+        words = ('"wan"', "net_pcap0", "1 transmit queue", "2 cores", "pipeline")
+        self.refused(config, *words, arguments=(f"--vdev={one}", self.lan))
 
     def test_more_queues_than_the_device_has(self):
         self.refused_lan({"queues": 17}, "queues", "16", "17", engine={"frames": 100_000})

@@ -5,7 +5,8 @@
 //! - They are written in the store alone that counts one holder and no more: [`Holders::SOLE`].
 //! - A frame is counted in one store. It is taken out of there before a [`super::Transit`] of it
 //!   exists, and into another when that is used up. Neither can be copied, and whatever carries one
-//!   between threads has what was done before it was sent be seen by who received it.
+//!   between threads has what was done before it was sent be seen by who received it. So it is with a
+//!   count, and with a mark for drivers, that lie in the frame itself and go with it.
 //! - A [`super::Loan`] lets a second store count it, as a guest. From before it is lent until after
 //!   it is back the lender counts it as lent and the host as a guest, so that neither writes.
 //! - A handle of one store's names no frame in another over the same memory. Those of two memories
@@ -17,6 +18,7 @@
     reason = "memory that the kernel, devices and drivers read and write is reached by pointer"
 )]
 
+use std::ffi::c_void;
 use std::fmt;
 use std::ptr::NonNull;
 use std::slice;
@@ -29,7 +31,8 @@ use crate::limits::HEADROOM;
 /// too, and a stack of the free ones.
 ///
 /// An AF_XDP pool lays them out itself ([`Store::over`]). In DPDK's a frame is an mbuf, its count
-/// of holders the mbuf's own, and the stack what the drivers' memory pool takes from and gives to.
+/// of holders the mbuf's own, and the stack what the drivers' memory pool takes from and gives to. Of
+/// several that drivers use, each has a stack of its own, and a frame's mark says which it is in.
 pub struct Store {
     layout: Layout,
     /// Held until no store over it is left.
@@ -61,6 +64,17 @@ pub struct Layout {
     pub holders_when_free: u16,
     /// How many are free; behind it, how many can be; behind it, their numbers.
     pub free: NonNull<u32>,
+    /// `None` where drivers use one store of the memory at most.
+    pub mark: Option<Mark>,
+}
+
+/// How a frame tells drivers which store it is in.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    /// The first frame's; the others' are as far apart as counts of holders.
+    pub place: NonNull<*mut c_void>,
+    /// What is there of a frame of this store.
+    pub value: *mut c_void,
 }
 
 /// What keeps the frames in place.
@@ -99,6 +113,7 @@ impl Store {
             holders_stride: size_of::<u16>(),
             holders_when_free: Holders::NONE.0,
             free: first(&mut books.free),
+            mark: None,
         };
         let memory = Arc::new(Memory::Region(region));
         let mut store = Store { layout, memory, _books: Some(books) };
@@ -107,11 +122,8 @@ impl Store {
         store
     }
 
-    /// A store over the same memory, with books of its own. It gets `share` free frames of this one.
-    ///
-    /// # Panics
-    /// If there are fewer.
-    pub(super) fn split_off(&mut self, share: usize) -> Self {
+    /// A store over the same memory, with books of its own and without frames. No driver uses it.
+    pub(super) fn beside(&self) -> Self {
         let mut books = Books::new(self.layout.index_end);
         let layout = Layout {
             capacity: 0,
@@ -119,17 +131,25 @@ impl Store {
             holders_stride: size_of::<u16>(),
             holders_when_free: Holders::NONE.0,
             free: first(&mut books.free),
+            mark: None,
             ..self.layout
         };
-        let memory = Arc::clone(&self.memory);
-        let mut other = Store { layout, memory, _books: Some(books) };
+        Store { layout, memory: Arc::clone(&self.memory), _books: Some(books) }
+    }
+
+    /// Gives `share` free frames to another store over the same memory.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub(super) fn give(&mut self, share: usize, other: &mut Store) {
+        assert!(other.address() == self.address(), "a store over other memory");
         for _ in 0..share {
             let index = self.pop().expect("as many free frames as are shared out");
             self.leave(index);
-            other.layout.capacity += 1;
+            other.join(index);
+            other.mark_free(index);
             other.push(index);
         }
-        other
     }
 
     /// Uses memory that `owner` keeps in place.
@@ -143,6 +163,11 @@ impl Store {
     /// the thread that has this store calls them; and what they use then of frames is what they
     /// have taken off the stack or were given. No frame gets onto the stack by them that has more
     /// than one holder.
+    ///
+    /// Of several stores over the same frames and counts all but one begin without frames, and each has a
+    /// `mark`: an aligned pointer for each frame, as far apart as the counts. A frame and its count are then
+    /// used, and the frame is put onto a stack, as above by whom calls of the one store allow it to that the
+    /// frame is marked to be in.
     pub unsafe fn foreign(layout: Layout, owner: Box<dyn Send + Sync>) -> Self {
         Store { layout, memory: Arc::new(Memory::Foreign(owner)), _books: None }
     }
@@ -247,6 +272,13 @@ impl Store {
     pub(super) fn join(&mut self, index: u32) {
         self.set_holders(index, Holders::SOLE);
         self.layout.capacity += 1;
+        if let Some(Mark { place, value }) = self.layout.mark {
+            // SAFETY: `set_holders` has checked that there is such a frame, and each has a mark (the
+            // contract of `foreign`); exclusive by `&mut self`, as the frame is in no other store.
+            unsafe {
+                place.byte_add(index as usize * self.layout.holders_stride).write(value);
+            }
+        }
     }
 
     #[inline]

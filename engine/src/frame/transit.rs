@@ -6,7 +6,7 @@
 //! memory are those that its pools have and those in transit: `capacity` goes with a frame, and in
 //! each pool `free + held == capacity`.
 
-use super::{Frame, FramePool, Holders};
+use super::{Frame, FramePool, Holders, Store};
 use crate::limits::POOLS_MAX;
 
 /// The only handle to a frame, between two pools of one memory.
@@ -27,18 +27,30 @@ impl FramePool {
     /// If the shares do not add up to the frames, or are more than [`POOLS_MAX`]; or a frame is
     /// held: this is done at start, before any device is open.
     pub fn split(self, shares: &[usize]) -> Vec<FramePool> {
+        let others = shares.iter().skip(1).map(|_| self.store.beside()).collect();
+        self.split_among(others, shares)
+    }
+
+    /// The same with stores for the other pools that are there: over this one's memory, and without
+    /// frames.
+    ///
+    /// # Panics
+    /// As [`FramePool::split`]; or if there are not as many as shares for them, or over other memory.
+    pub(crate) fn split_among(self, others: Vec<Store>, shares: &[usize]) -> Vec<FramePool> {
         assert!(
             (1..=POOLS_MAX).contains(&shares.len())
+                && others.len() == shares.len() - 1
                 && shares.iter().sum::<usize>() == self.free_count(),
             "shares {shares:?} of {} free frames; up to {POOLS_MAX} that add up to all",
             self.free_count()
         );
         assert!(self.held_count() == 0 && self.device_reserve == 0, "frames are held");
         let mut first = self;
-        let others: Vec<FramePool> = shares[1..]
-            .iter()
-            .map(|share| FramePool::from_store(first.store.split_off(*share)))
-            .collect();
+        let give = |(mut store, share): (Store, &usize)| {
+            first.store.give(*share, &mut store);
+            FramePool::from_store(store)
+        };
+        let others: Vec<FramePool> = others.into_iter().zip(&shares[1..]).map(give).collect();
         let mut pools: Vec<FramePool> = std::iter::once(first).chain(others).collect();
         let count = pools.len();
         for (number, pool) in pools.iter_mut().enumerate() {

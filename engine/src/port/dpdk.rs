@@ -1,15 +1,19 @@
 //! A NIC, or a virtual device, that DPDK drives: Linux does not see it.
 //!
-//! The lane's [`FramePool`] *is* the memory pool of the drivers: a frame is an mbuf, its count of
+//! A lane's [`FramePool`] *is* the memory pool of the drivers: a frame is an mbuf, its count of
 //! holders the mbuf's count of references, and the free ones lie on the one stack that both take
 //! from ([`Memory`]). So a driver that is done with a frame puts it where the engine finds it,
 //! and one that is kept for retransmission only loses a holder. There is nothing to reclaim and
 //! nothing to refill.
 //!
-//! Where several cores have pools over this memory, the first is the drivers', and the device is
-//! polled with it alone. What another lends to be sent is marked in its mbuf's count ([`Loan`]), so
-//! that a driver that is done with it does not put it on the stack but only counts down. The port
-//! keeps a handle to each of those guests, and looks when it has become the last.
+//! Of several lanes each has such a pool, all over one memory, and queues of the device that take from
+//! it and send for it alone. An mbuf that goes from lane to lane says from then on that it is of the
+//! other's pool, and so drivers put it there when they are done with it.
+//!
+//! In a pipeline the first pool is the drivers', and the device is polled with it alone. What another
+//! lends to be sent is marked in its mbuf's count ([`Loan`]), so that a driver that is done with it does
+//! not put it on the stack but only counts down. The port keeps a handle to each of those guests, and
+//! looks when it has become the last.
 //!
 //! [`Loan`]: crate::frame::Loan
 //!
@@ -18,64 +22,25 @@
 
 #![allow(unsafe_code, reason = "drivers own frames between two calls")]
 
+mod memory;
+mod parting;
+
 use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
+use std::slice;
 use std::sync::Arc;
 
 use dpdk_sys::limits::{BURST_MAX, HEADROOM};
-use dpdk_sys::{Checksum, Device, DeviceId, DeviceSettings, Eal, Error, Packet, PacketPool};
+use dpdk_sys::{Checksum, Device, DeviceId, DeviceSettings, DeviceStats, Error, Packet};
 
+pub use self::memory::Memory;
+use self::parting::Parting;
 use super::{Port, PortStats};
-use crate::frame::{Burst, Frame, FramePool, Layout, Store};
+use crate::flow::Rss;
+use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::{BURST, DEVICE_RESERVE, HEADERS_MAX, RECLAIM_FOR};
 use crate::time::Instant;
 use crate::wire::packet::{self, Transport};
-
-/// Packet memory of DPDK's, for the devices of one core.
-#[derive(Debug)]
-pub struct Memory {
-    packets: Arc<PacketPool>,
-}
-
-impl Memory {
-    /// Takes `frames` frames of `frame_size` octets, on NUMA node `node` if that matters, and makes
-    /// the core's pool of them. If that is [split](FramePool::split), the first is for devices.
-    pub fn new(
-        eal: &Arc<Eal>,
-        name: &str,
-        frames: u32,
-        frame_size: u16,
-        node: Option<u32>,
-    ) -> Result<(FramePool, Memory), Error> {
-        let packets = PacketPool::new(eal, name, frames, frame_size, node)?;
-        let layout = packets.layout();
-        let foreign = Layout {
-            frames: layout.buffers,
-            stride: layout.stride,
-            frame_size: usize::from(layout.buffer_len),
-            headroom: usize::from(HEADROOM),
-            index_end: layout.frames,
-            capacity: layout.usable,
-            holders: layout.refcounts,
-            holders_stride: layout.stride,
-            // An mbuf in its pool keeps the reference that whoever takes it will have.
-            holders_when_free: 1,
-            free: layout.free.cast(),
-        };
-        // SAFETY: the layout says where the frames, their counts and the stack are, as long as
-        // `packets` lives, which the store keeps; it is the only store that has those counts and
-        // that stack. Drivers use them in calls of this module alone, on the thread that has the
-        // frame pool, as it lends it to each call; and they put on the stack what they are the last
-        // to hold.
-        let store = unsafe { Store::foreign(foreign, Box::new(Arc::clone(&packets))) };
-        Ok((FramePool::from_store(store), Memory { packets }))
-    }
-
-    /// Whether drivers take from the stack of `pool` and give to it.
-    fn is_of(&self, pool: &FramePool) -> bool {
-        pool.stack_address() == self.packets.layout().free.as_ptr() as usize
-    }
-}
 
 /// How a device's queues are polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,18 +54,17 @@ pub struct Settings {
     pub mtu: u16,
 }
 
-/// A device, with all its receive queues and one to send by.
+/// What one lane has of a device: receive queues, and one to send by.
 #[derive(Debug)]
 pub struct Dpdk {
     /// `None` once closed.
-    device: Option<Device>,
-    /// Where the stack of the device's pool lies: how that is known.
+    device: Option<Arc<Device>>,
+    parting: Arc<Parting>,
+    /// Where the stack of the lane's pool lies: how that is known.
     stack: usize,
     /// Handles to frames of other pools' that the device was given, in this order.
     guests: VecDeque<Frame>,
-    rx_queues: u16,
-    /// Looked at first in the next turn, so that no queue starves the others.
-    next_queue: u16,
+    queues: Queues,
     verifies_checksums: bool,
     received: u64,
     sent: u64,
@@ -114,8 +78,41 @@ pub struct Dpdk {
     last_stats: PortStats,
 }
 
+/// The queues of a device that a lane has: of *n* lanes, lane *i* receives by *i*, *i + n* … and sends by
+/// *i*.
+#[derive(Clone, Copy, Debug)]
+struct Queues {
+    lane: u16,
+    lanes: u16,
+    /// Receive queues that the device has, and those of the lane.
+    all: u16,
+    own: u16,
+    /// Looked at first in the next turn, so that no queue starves the others.
+    next: u16,
+}
+
+impl Queues {
+    fn new(lane: u16, lanes: u16, all: u16) -> Self {
+        let own = all.saturating_sub(lane).div_ceil(lanes);
+        Queues { lane, lanes, all, own, next: lane }
+    }
+
+    /// The next to receive by.
+    #[inline]
+    fn take_next(&mut self) -> u16 {
+        let queue = self.next;
+        let after = queue.saturating_add(self.lanes);
+        self.next = if after < self.all { after } else { self.lane };
+        queue
+    }
+
+    fn tx(self) -> u16 {
+        self.lane
+    }
+}
+
 impl Dpdk {
-    /// Configures and starts a device.
+    /// Configures and starts a device that one core has, with all its queues.
     ///
     /// # Panics
     /// If `memory` is not that of `pool`; so do all calls that are lent another pool.
@@ -125,34 +122,60 @@ impl Dpdk {
         id: DeviceId,
         settings: Settings,
     ) -> Result<Self, Error> {
+        let mut ports = Self::open_for_lanes(slice::from_mut(pool), memory, id, settings)?;
+        Ok(ports.pop().unwrap_or_else(|| unreachable!("a port for each pool")))
+    }
+
+    /// Configures and starts a device, and makes a port of it for each lane, by its pool. The ports are
+    /// closed together: each waits for the others.
+    ///
+    /// # Panics
+    /// If `memory` is not that of `pools`; so do all calls that are lent another pool than the port's.
+    pub fn open_for_lanes(
+        pools: &mut [FramePool],
+        memory: &Memory,
+        id: DeviceId,
+        settings: Settings,
+    ) -> Result<Vec<Self>, Error> {
         let Settings { rx_queues, rx_descriptors, tx_descriptors, mtu } = settings;
+        let lanes = u16::try_from(pools.len()).unwrap_or(u16::MAX);
         let settings = DeviceSettings {
             rx_queues,
-            // One is sent by. Some devices, as TAPs, want as many of these as of those.
-            tx_queues: rx_queues.min(id.capabilities()?.tx_queues_max),
+            // Each lane sends by one. Some devices, as TAPs, want as many of these as of those.
+            tx_queues: rx_queues.min(id.capabilities()?.tx_queues_max).max(lanes),
             rx_descriptors,
             tx_descriptors,
             mtu,
             rx_checksum: true,
         };
-        assert!(memory.is_of(pool), "the memory of another pool");
-        let device = Device::open(id, &memory.packets, &settings)?;
-        pool.add_device_reserve(DEVICE_RESERVE);
-        Ok(Dpdk {
-            verifies_checksums: device.rx_checksum(),
-            device: Some(device),
-            stack: pool.stack_address(),
-            guests: VecDeque::with_capacity(pool.guests_max()),
-            rx_queues,
-            next_queue: 0,
-            received: 0,
-            sent: 0,
-            rx_refused: 0,
-            rx_checksum_errors: 0,
-            now: Instant::ZERO,
-            reclaim_until: Instant::ZERO,
-            last_stats: PortStats::default(),
-        })
+        assert!(memory.is_of(pools), "the memory of another pool");
+        let device = Arc::new(Device::open(id, memory.packets(), &settings)?);
+        let parting = Parting::new(pools.len());
+        let ports = (0..lanes).zip(pools).map(|(lane, pool)| {
+            pool.add_device_reserve(DEVICE_RESERVE);
+            Dpdk {
+                verifies_checksums: device.rx_checksum(),
+                device: Some(Arc::clone(&device)),
+                parting: Arc::clone(&parting),
+                stack: pool.stack_address(),
+                guests: VecDeque::with_capacity(pool.guests_max()),
+                queues: Queues::new(lane, lanes, rx_queues),
+                received: 0,
+                sent: 0,
+                rx_refused: 0,
+                rx_checksum_errors: 0,
+                now: Instant::ZERO,
+                reclaim_until: Instant::ZERO,
+                last_stats: PortStats::default(),
+            }
+        });
+        Ok(ports.collect())
+    }
+
+    /// How the device spreads packets over its receive queues; `None` if it does not say.
+    pub fn rss(&self) -> Option<Rss> {
+        let rss = self.device.as_ref()?.rss()?;
+        Rss::new(&rss.key, rss.indirection)
     }
 
     /// The packet's frame, if there is any sense in it. One that makes none stays where it is: a
@@ -199,12 +222,13 @@ impl Dpdk {
     /// Receives from one queue, as far as there is room.
     #[inline]
     fn receive(&mut self, queue: u16, pool: &mut FramePool, burst: &mut Burst) {
-        let Some(device) = &mut self.device else { return };
+        let Some(device) = &self.device else { return };
         assert!(pool.stack_address() == self.stack, "the memory of another pool");
         let mut packets = [Packet::default(); BURST_MAX];
         let room = BURST - burst.len();
-        // SAFETY: the pool is that of the device (just checked), and this thread has it: `pool` is
-        // borrowed exclusively. Each packet becomes a frame, or nobody's.
+        // SAFETY: the pool is that of the queue (just checked), and this thread has it: `pool` is
+        // borrowed exclusively, and so is this port, which alone has the queue. Each packet becomes a
+        // frame, or nobody's.
         let count = unsafe { device.rx_burst(queue, &mut packets[..room]) };
         for packet in packets.iter().take(count) {
             let Some(frame) = self.accept(pool, *packet) else { continue };
@@ -223,19 +247,18 @@ impl Port for Dpdk {
 
     #[inline]
     fn rx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
-        for _ in 0..self.rx_queues {
+        for _ in 0..self.queues.own {
             if burst.is_full() {
                 return;
             }
-            let queue = self.next_queue;
-            self.next_queue = if queue + 1 == self.rx_queues { 0 } else { queue + 1 };
+            let queue = self.queues.take_next();
             self.receive(queue, pool, burst);
         }
     }
 
     #[inline]
     fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
-        let Some(device) = &mut self.device else { return };
+        let Some(device) = &self.device else { return };
         assert!(pool.stack_address() == self.stack, "the memory of another pool");
         let mut packets = [Packet::default(); BURST_MAX];
         let mut count = 0;
@@ -248,10 +271,10 @@ impl Port for Dpdk {
             }
             count += 1;
         }
-        // SAFETY: the pool is that of the device, and this thread has it. The frames are handles
-        // of ours with windows inside their frames (just checked); those that the device takes are
-        // given up below, and one that is kept besides is counted so, and cannot be written.
-        let taken = unsafe { device.tx_burst(TX_QUEUE, &packets[..count]) };
+        // SAFETY: the pool is that of the queue, and this thread has both, as above. The frames are
+        // handles of ours with windows inside their frames (just checked); those that the device takes
+        // are given up below, and one that is kept besides is counted so, and cannot be written.
+        let taken = unsafe { device.tx_burst(self.queues.tx(), &packets[..count]) };
         for frame in burst.drain().take(taken) {
             pool.hand_over(frame);
         }
@@ -268,12 +291,12 @@ impl Port for Dpdk {
     /// now they are asked for.
     #[inline]
     fn flush(&mut self, pool: &mut FramePool) {
-        if let Some(device) = &mut self.device
+        if let Some(device) = &self.device
             && (self.now < self.reclaim_until || !self.guests.is_empty())
         {
             assert!(pool.stack_address() == self.stack, "the memory of another pool");
-            // SAFETY: the pool is that of the device, and this thread has it.
-            unsafe { device.reclaim(TX_QUEUE) };
+            // SAFETY: the pool is that of the queue, and this thread has both, as above.
+            unsafe { device.reclaim(self.queues.tx()) };
             self.release_guests(pool);
         }
     }
@@ -281,7 +304,9 @@ impl Port for Dpdk {
     fn close(&mut self, pool: &mut FramePool) {
         assert!(pool.stack_address() == self.stack, "the memory of another pool");
         self.last_stats = self.stats();
-        if self.device.take().is_some() {
+        if let Some(device) = self.device.take() {
+            // `pool` is borrowed exclusively until all are here, and the device has stopped.
+            self.parting.leave(device);
             pool.remove_device_reserve(DEVICE_RESERVE);
         }
         self.guests.drain(..).for_each(|guest| pool.free(guest));
@@ -289,8 +314,12 @@ impl Port for Dpdk {
 
     fn stats(&self) -> PortStats {
         let Some(device) = &self.device else { return self.last_stats };
-        // A driver that does not count has nothing to add.
-        let counted = device.stats().unwrap_or_default();
+        // What is counted of the whole device the first lane says. A driver that does not count has
+        // nothing to add.
+        let counted = match self.queues.lane {
+            0 => device.stats().unwrap_or_default(),
+            _ => DeviceStats::default(),
+        };
         PortStats {
             received: self.received,
             sent: self.sent,
@@ -305,8 +334,8 @@ impl Port for Dpdk {
     }
 
     fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
-        match self.rx_queues {
-            1 => self.device.as_ref()?.rx_interrupt_fd(0),
+        match self.queues.own {
+            1 => self.device.as_ref()?.rx_interrupt_fd(self.queues.lane),
             _ => None,
         }
     }
@@ -320,7 +349,9 @@ impl Drop for Dpdk {
     /// A device that was not closed stays as it is until the process ends: stopped, it would give
     /// frames back, and nothing says that this thread has their pool.
     fn drop(&mut self) {
-        std::mem::forget(self.device.take());
+        if let Some(device) = self.device.take() {
+            self.parting.abandon(device);
+        }
         self.guests.drain(..).for_each(std::mem::forget);
     }
 }
@@ -344,8 +375,6 @@ fn is_right(bytes: &[u8]) -> bool {
         _ => true,
     }
 }
-
-const TX_QUEUE: u16 = 0;
 
 const _: () = assert!(BURST <= BURST_MAX);
 const _: () = assert!(HEADERS_MAX <= HEADROOM as usize);

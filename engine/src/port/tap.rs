@@ -9,6 +9,9 @@
 //! An interface of the operator's (`ip tuntap add dev NAME mode tap`) is joined, keeps its
 //! settings, and stays. One that is not there is made, and goes with the [`Tap`]. `device.rs` makes
 //! the calls.
+//!
+//! Of several lanes each writes by a [`Tap`] of its own ([`Tap::for_writing`]), and the first alone reads: so
+//! what Linux sends keeps its order, and an operator's interface need not have several queues.
 
 mod device;
 mod error;
@@ -42,6 +45,7 @@ pub struct Tap {
     device: Option<File>,
     interface: String,
     was_made: bool,
+    reads: Reads,
     received: u64,
     sent: u64,
     rx_dropped: u64,
@@ -64,15 +68,32 @@ impl Tap {
             }
             device::bring_up(&settings.interface).map_err(refused("bring it up"))?;
         }
-        Ok(Tap {
+        Ok(Self::over(device, &settings.interface, was_made, Reads::Yes))
+    }
+
+    /// Another way into the same interface, for another lane: nothing comes out by it. An interface that
+    /// was made stays until the last of them is closed.
+    pub fn for_writing(&self) -> io::Result<Tap> {
+        match &self.device {
+            Some(device) => {
+                let device = device.try_clone()?;
+                Ok(Self::over(device, &self.interface, self.was_made, Reads::No))
+            }
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn over(device: File, interface: &str, was_made: bool, reads: Reads) -> Tap {
+        Tap {
             device: Some(device),
-            interface: settings.interface.clone(),
+            interface: interface.to_owned(),
             was_made,
+            reads,
             received: 0,
             sent: 0,
             rx_dropped: 0,
             tx_dropped: 0,
-        })
+        }
     }
 
     /// Whether there was no interface of that name.
@@ -104,6 +125,13 @@ impl Tap {
     }
 }
 
+/// Whether what Linux sends is a [`Tap`]'s to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    Yes,
+    No,
+}
+
 /// Whether Linux takes an interface's wire for connected.
 #[derive(Debug)]
 pub struct Carrier {
@@ -120,6 +148,9 @@ impl Carrier {
 impl Port for Tap {
     fn rx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
         let Some(device) = &self.device else { return };
+        if self.reads == Reads::No {
+            return;
+        }
         for _ in burst.len()..BURST {
             // Without a frame it waits in the interface's queue, which Linux bounds.
             let Some(mut frame) = pool.alloc() else { break };
@@ -177,7 +208,8 @@ impl Port for Tap {
     }
 
     fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.device.as_ref().map(|device| device.as_fd())
+        let device = self.device.as_ref().filter(|_| self.reads == Reads::Yes);
+        device.map(|device| device.as_fd())
     }
 }
 

@@ -61,6 +61,17 @@ impl<T: Copy + Default> Recent<T> {
         Some(&mut self.entries[entry as usize].value)
     }
 
+    /// Forgets the oldest, if there is no room for one more; which that was.
+    pub(super) fn make_room(&mut self) -> Option<FlowKey> {
+        if !self.free.is_empty() {
+            return None;
+        }
+        let oldest = self.at(self.anchor()).newer;
+        let key = self.at(oldest).key;
+        self.forget(oldest);
+        Some(key)
+    }
+
     pub(super) fn remove(&mut self, key: &FlowKey) {
         if let Some(entry) = self.find(key) {
             self.forget(entry);
@@ -82,9 +93,7 @@ impl<T: Copy + Default> Recent<T> {
 
     /// A place for a new flow, the oldest one's if there is no other; not yet in the ring.
     fn add(&mut self, key: FlowKey) -> Option<u32> {
-        if self.free.is_empty() {
-            self.forget(self.at(self.anchor()).newer);
-        }
+        self.make_room();
         let entry = *self.free.last()?;
         self.table.insert(key, self.hasher.hash(&key), entry).ok()?;
         self.free.pop();

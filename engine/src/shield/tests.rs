@@ -167,7 +167,7 @@ fn a_syn_between_the_ends_of_a_connection_that_linux_has_is_linuxs() {
 
 #[test]
 fn of_more_connections_than_fit_the_least_recently_used_is_forgotten() {
-    let mut flows = KernelFlows::new(3, &[7; 16]);
+    let flows = KernelFlows::new(3, &[7; 16]);
     let key = |port| Segment::between(at("10.1.0.1:80"), SocketAddr::from(([192, 0, 2, 7], port)));
     let key = |port| key(port).flow();
     for port in 1..=3 {
@@ -242,6 +242,41 @@ fn a_prefix_has_a_burst_and_then_its_rate_unless_it_is_listed_and_who_is_proven_
     judged(START, "198.51.100.2", Verdict::RateLimited, 1);
     assert_eq!((twin.counters().dropped(), twin.counters().passed()), (9, 0));
     assert_eq!(twin.counters().received, twin.counters().to_engine() + 9);
+}
+
+#[test]
+fn twins_of_two_lanes_know_alike_what_is_linuxs_and_count_together() {
+    let limit = |burst| RateLimit {
+        syn_per_second: 10,
+        burst,
+        packets_per_second: None,
+        bytes_per_second: None,
+        prefix_v4: 24,
+        prefix_v6: 64,
+    };
+    let limits =
+        RateLimits { per_source: None, per_prefix: Some(limit(6)), unproven_syn_per_second: None };
+    let proven = ProvenSources::new(limits.source_masks(), FingerprintKey::new(&[7; 48]));
+    let settings = Settings { limits: Some((limits, proven)), ..settings() };
+    let first = Twin::new(&settings);
+    let other = first.for_another_lane(&settings.with_secret([9; 16]));
+    let mut lanes = [first, other];
+    // A SYN comes by one, what follows by the other.
+    assert_eq!(lanes[0].judge(START, 0, &from_client(1, SYN)), Verdict::NotAccepting);
+    assert_eq!(lanes[1].judge(START, 0, &from_client(1, ACK)), Verdict::KernelFlow);
+    assert_eq!(lanes[1].judge(START, 0, &from_client(1, SYN)), Verdict::NotAccepting, "sent again");
+    let fell_back = lanes.each_ref().map(|twin| twin.fell_back().sum::<u64>());
+    assert_eq!(fell_back, [1, 0]);
+    let judged = (2..10).map(|n| lanes[n % 2].judge(START, 0, &from_client(n as u16, SYN)));
+    let limited = judged.filter(|verdict| *verdict == Verdict::PrefixLimited).count();
+    assert_eq!(limited, 4, "six in all, whichever lane they came to");
+    let replies =
+        (0..1100).map(|n| segment("10.9.0.1:80", &format!("10.2.0.1:{}", 20_000 + n % 10), ACK));
+    let mut taken = [0; 2];
+    for (n, reply) in replies.enumerate() {
+        taken[n % 2] += usize::from(lanes[n % 2].judge(START, 0, &reply) == Verdict::Unknown);
+    }
+    assert_eq!(taken, [500, 500], "a second's worth for both");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Segments of no connection that is known: `ebpf/bpf/unknown.h`.
 
+use std::sync::Arc;
+
 use ringroad_ebpf::SECOND_NS;
 use ringroad_ebpf::limits::{PROVEN_FLOW_MEMORY, PROVEN_FLOWS_MAX, UNKNOWN_TO_KERNEL_PER_SECOND};
 
 use super::cookie::{self, Keys};
-use super::limits::pay;
+use super::limits::FullAt;
 use super::parse::{ACK, RST, SYN, Segment};
 use super::recent::Recent;
 use crate::flow::FlowKey;
@@ -41,17 +43,15 @@ impl ProvenFlows {
     }
 }
 
-/// A token bucket for what Linux gets to answer, in one word: when it will be full again [ns].
-#[derive(Debug, Default)]
-pub(super) struct UnknownLimit {
-    full_at_ns: u64,
-}
+/// A token bucket for what Linux gets to answer. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct UnknownLimit(Arc<FullAt>);
 
 impl UnknownLimit {
     /// Whether Linux gets one more; if so, it has.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
-        let paid = pay(self.full_at_ns, now.as_nanos(), INTERVAL_NS, SECOND_NS);
-        self.full_at_ns = paid.unwrap_or(self.full_at_ns);
+    pub(super) fn take(&self, now: Instant) -> bool {
+        let paid = self.0.pay(now.as_nanos(), INTERVAL_NS, SECOND_NS);
+        paid.into_iter().for_each(|at_ns| self.0.set(at_ns));
         paid.is_some()
     }
 }

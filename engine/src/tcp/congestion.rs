@@ -86,6 +86,17 @@ pub struct LossSample {
     pub now: Instant,
 }
 
+/// The state of the connection when the retransmission timer expired.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeoutSample {
+    /// Sent and not acknowledged [octets]: RFC 5681's FlightSize.
+    pub in_flight_octets: u32,
+    /// The timer has expired before for the same segment, which nothing has acknowledged since
+    /// (RFC 5681 §3.1).
+    pub is_repeated: bool,
+    pub now: Instant,
+}
+
 /// The contract for all algorithms.
 ///
 /// Inputs are events in the order in which the connection sees them. For one ACK: loss detection
@@ -121,7 +132,7 @@ pub trait CongestionControl {
     fn on_spurious(&mut self, now: Instant);
 
     /// The retransmission timer expired: everything in flight counts as lost.
-    fn on_rto(&mut self, sample: &LossSample);
+    fn on_rto(&mut self, sample: &TimeoutSample);
 
     /// Data is about to be sent after nothing was sent for `gap`. Call whenever that may exceed
     /// the timeout; shorter gaps change nothing.
@@ -301,7 +312,7 @@ impl CongestionControl for Controller {
         each!(self, c => c.on_spurious(now))
     }
 
-    fn on_rto(&mut self, sample: &LossSample) {
+    fn on_rto(&mut self, sample: &TimeoutSample) {
         each!(self, c => c.on_rto(sample))
     }
 

@@ -4,7 +4,7 @@
 //! One instant serves three timers that never run at once: with something outstanding it is the
 //! retransmission timer, with payload but no window the persist timer, in TIME-WAIT its end.
 
-use super::congestion::{CongestionControl, LossSample};
+use super::congestion::{CongestionControl, TimeoutSample};
 use super::recovery::{Delivery, News, Soon};
 use super::settings::LegSettings;
 use super::state::{CloseReason, Event, State};
@@ -115,8 +115,8 @@ impl Connection {
             return self.give_up(cx);
         }
         let in_flight_octets = self.snd_nxt - self.snd_una;
-        // RFC 5681 §3.1: when the same segment times out again, the threshold stays.
-        self.cold.controller.on_rto(&LossSample { in_flight_octets, now: cx.now });
+        let is_repeated = self.cold.retries > 0;
+        self.cold.controller.on_rto(&TimeoutSample { in_flight_octets, is_repeated, now: cx.now });
         self.set_pace();
         let ack = self.ack_of(self.snd_una, cx.now);
         let reneged = self.cold.recovery.on_timeout(cx.chunks, &self.queue, &ack);

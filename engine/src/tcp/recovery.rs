@@ -459,6 +459,9 @@ impl Recovery {
             self.lose(chunks, head);
             self.resend_first(chunks, head);
         }
+        if !self.sack {
+            self.resend_in_order(chunks, queue);
+        }
         self.frto = if self.phase == Phase::Timeout { Frto::Off } else { Frto::SentAgain };
         if self.phase == Phase::Open {
             self.episode = Some(Episode::new(ack.una, true));

@@ -7,6 +7,7 @@
 mod checksums;
 mod guests;
 mod lane;
+mod lanes;
 mod pool;
 mod queues;
 mod ring;

@@ -1,5 +1,7 @@
 //! From settings to a device at work.
 
+use std::sync::Arc;
+
 use crate::attach::{RX_CHECKSUMS, mtu_max};
 use crate::limits::{FRAMING, HEADROOM, RSS_KEY_OCTETS_MAX};
 use crate::{DeviceId, DeviceSettings, Error, PacketPool, raw};
@@ -14,15 +16,16 @@ pub(super) struct Started {
     pub(super) mac: [u8; 6],
 }
 
-/// Brings the settings to what the device can do, and starts it with them.
+/// Brings the settings to what the device can do, and starts it with them. `pools` are those of the
+/// queues.
 pub(super) fn start(
     id: &DeviceId,
-    pool: &PacketPool,
+    pools: &[Arc<PacketPool>],
     settings: &DeviceSettings,
 ) -> Result<Started, Error> {
     let capabilities = id.capabilities()?;
     let info = id.info()?;
-    check(id, pool, settings, &info)?;
+    check(id, pools, settings, &info)?;
     let mut started = Started {
         settings: *settings,
         rx_checksum: settings.rx_checksum && capabilities.rx_checksum,
@@ -33,7 +36,7 @@ pub(super) fn start(
     if settings.mtu != capabilities.mtu {
         set_mtu(id, settings.mtu)?;
     }
-    set_up_queues(id, pool, &mut started.settings, &info)?;
+    set_up_queues(id, pools, &mut started.settings, &info)?;
     // SAFETY: the port is configured with all its queues.
     id.call("start", || unsafe { raw::rte_eth_dev_start(id.port) })?;
     Ok(started)
@@ -41,7 +44,7 @@ pub(super) fn start(
 
 fn check(
     id: &DeviceId,
-    pool: &PacketPool,
+    pools: &[Arc<PacketPool>],
     settings: &DeviceSettings,
     info: &raw::rte_eth_dev_info,
 ) -> Result<(), Error> {
@@ -55,7 +58,8 @@ fn check(
         }
     }
     let (mtu, min) = (settings.mtu, info.min_mtu);
-    let max = mtu_max(info).min(pool.layout().buffer_len.saturating_sub(HEADROOM + FRAMING));
+    let room = pools.iter().map(|pool| pool.layout().buffer_len.saturating_sub(HEADROOM + FRAMING));
+    let max = room.fold(mtu_max(info), u16::min);
     if !(min..=max).contains(&mtu) {
         return Err(Error::Mtu { device: id.name.clone(), mtu, min, max });
     }
@@ -97,7 +101,7 @@ fn set_mtu(id: &DeviceId, mtu: u16) -> Result<(), Error> {
 
 fn set_up_queues(
     id: &DeviceId,
-    pool: &PacketPool,
+    pools: &[Arc<PacketPool>],
     settings: &mut DeviceSettings,
     info: &raw::rte_eth_dev_info,
 ) -> Result<(), Error> {
@@ -113,7 +117,7 @@ fn set_up_queues(
     let rx_conf = raw::rte_eth_rxconf { offloads: 0, ..info.default_rxconf };
     // None: the offload that frees sent frames fast does so without a look at references.
     let tx_conf = raw::rte_eth_txconf { offloads: 0, ..info.default_txconf };
-    for queue in 0..settings.rx_queues {
+    for (queue, pool) in (0..settings.rx_queues).zip(pools) {
         // SAFETY: the queue is among those configured; the device keeps the pool.
         id.call("set up a receive queue of", || unsafe {
             raw::rte_eth_rx_queue_setup(port, queue, *rx, node, &rx_conf, pool.as_ptr())

@@ -1,6 +1,7 @@
 //! Devices in memory: nothing is lost, and every frame comes home.
 
 use std::fs::File;
+use std::slice;
 use std::time::Duration;
 
 use dpdk_sys::limits::{BURST_MAX, HEADROOM};
@@ -17,7 +18,7 @@ fn every_frame_is_home_when_a_device_is_gone() {
     let pool = pool(&eal, 1024);
     for (device, arguments) in [("net_null_home", ""), ("net_ring_home", "")] {
         for _ in 0..50 {
-            let mut opened = open(&eal, &pool, device, arguments);
+            let opened = open(&eal, &pool, device, arguments);
             let mut frames = Frames::new(&pool);
             let packets: Vec<Packet> =
                 (0..40).map(|_| Packet::new(frames.take().unwrap(), 128, 60)).collect();
@@ -33,7 +34,7 @@ fn every_frame_is_home_when_a_device_is_gone() {
 fn a_second_reference_keeps_a_frame() {
     let eal = eal();
     let pool = pool(&eal, 64);
-    let mut null = open(&eal, &pool, "net_null_kept", "");
+    let null = open(&eal, &pool, "net_null_kept", "");
     let mut frames = Frames::new(&pool);
     let index = frames.take().unwrap();
     *frames.refcount(index) = 2;
@@ -49,7 +50,7 @@ fn a_second_reference_keeps_a_frame() {
 fn a_full_device_takes_fewer_and_loses_none() {
     let eal = eal();
     let pool = pool(&eal, 4096);
-    let mut ring = open(&eal, &pool, "net_ring_full", "");
+    let ring = open(&eal, &pool, "net_ring_full", "");
     let mut frames = Frames::new(&pool);
     let (mut sent, mut refused) = (Vec::new(), Vec::new());
     while refused.is_empty() {
@@ -84,7 +85,7 @@ fn a_capture_is_replayed_octet_by_octet() {
         (1..=3u8).map(|n| (0..60 + u16::from(n)).map(|i| i as u8 ^ n).collect()).collect();
     let file = capture(packets.clone());
     let arguments = format!("rx_pcap={},infinite_rx=1", file.path().display());
-    let mut replay = open(&eal, &pool, "net_pcap_replay", &arguments);
+    let replay = open(&eal, &pool, "net_pcap_replay", &arguments);
     let mut frames = Frames::new(&pool);
     let mut expected = packets.iter().cycle();
     for _ in 0..10 {
@@ -110,7 +111,7 @@ fn a_packet_in_pieces_is_refused_and_counted() {
     let pool = PacketPool::new(&eal, "pieces", 1024, BUFFER_LEN, None).unwrap();
     let file = capture([100, 5000, 200].map(|octets| vec![7; octets]));
     let arguments = format!("rx_pcap={}", file.path().display());
-    let mut replay = open(&eal, &pool, "net_pcap_pieces", &arguments);
+    let replay = open(&eal, &pool, "net_pcap_pieces", &arguments);
     let mut received = [Packet::default(); BURST_MAX];
     // SAFETY: this thread's pool.
     let count = unsafe { replay.rx_burst(0, &mut received) };
@@ -127,7 +128,7 @@ fn a_jumbo_packet_lies_in_one_frame() {
     let file = capture([vec![9; 9014]]);
     let id = eal.attach("net_pcap_jumbo", &format!("rx_pcap={}", file.path().display())).unwrap();
     let settings = DeviceSettings { mtu: 9000, ..settings() };
-    let mut replay = Device::open(id, &pool, &settings).unwrap();
+    let replay = Device::open(id, slice::from_ref(&pool), &settings).unwrap();
     let mut received = [Packet::default(); BURST_MAX];
     // SAFETY: this thread's pool.
     assert_eq!(unsafe { replay.rx_burst(0, &mut received) }, 1);
@@ -144,7 +145,7 @@ fn a_device_says_what_it_can() {
     assert_eq!((able.driver.as_str(), able.rx_checksum, able.mtu), ("net_null", false, 1500));
     let asked = DeviceSettings { rx_queues: 2, rx_checksum: true, ..settings() };
     let link = LinkReader::of(&id);
-    let device = Device::open(id, &pool, &asked).unwrap();
+    let device = Device::open(id, slice::from_ref(&pool), &asked).unwrap();
     assert_eq!((device.mac(), device.rx_checksum()), (able.mac, false));
     assert!(link.read().up);
     assert!(device.rx_interrupt_fd(0).is_none());
@@ -158,7 +159,7 @@ fn what_a_device_cannot_do_is_refused_in_one_line() {
     let pool = pool(&eal, 1024);
     let refused = |settings: DeviceSettings| {
         let id = eal.attach("net_ring_refused", "").unwrap();
-        Device::open(id, &pool, &settings).unwrap_err().to_string()
+        Device::open(id, slice::from_ref(&pool), &settings).unwrap_err().to_string()
     };
     assert_eq!(
         refused(DeviceSettings { rx_queues: 17, ..settings() }),
@@ -208,7 +209,10 @@ fn a_device_says_how_it_spreads_packets_or_that_it_does_not() {
     let pool = pool(&eal, 1024);
     let queues = DeviceSettings { rx_queues: 2, tx_queues: 2, ..settings() };
     let null = eal.attach("net_null_rss", "").unwrap();
-    let rss = Device::open(null, &pool, &queues).unwrap().rss().expect("it can be asked");
+    let rss = Device::open(null, slice::from_ref(&pool), &queues)
+        .unwrap()
+        .rss()
+        .expect("it can be asked");
     assert_eq!((rss.key.len(), &rss.key[..4]), (40, &[0x6d, 0x5a, 0x56, 0xda][..]));
     assert!(!rss.indirection.is_empty() && rss.indirection.iter().all(|queue| *queue < 2));
 

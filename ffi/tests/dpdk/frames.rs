@@ -31,6 +31,15 @@ impl Frames {
         stack.len += 1;
     }
 
+    /// Puts a frame of another pool over the same memory here, for good.
+    pub(crate) fn adopt(&mut self, index: u32) {
+        let layout = self.pool.layout();
+        assert!(index < layout.frames);
+        // SAFETY: the word of an existing frame, used by this thread only.
+        unsafe { layout.pools.byte_add(index as usize * layout.stride).write(layout.name) };
+        self.put(index);
+    }
+
     pub(crate) fn free(&mut self) -> u32 {
         self.stack().len
     }

@@ -12,6 +12,7 @@ mod processes;
 mod tap;
 
 use std::io::{self, Write as _};
+use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dpdk_sys::{Device, DeviceSettings, Eal, EalSettings, Memory, PacketPool};
@@ -39,7 +40,8 @@ fn pool(eal: &Arc<Eal>, frames: u32) -> Arc<PacketPool> {
 
 /// One queue each way, with settings that every device takes.
 fn open(eal: &Arc<Eal>, pool: &Arc<PacketPool>, device: &str, arguments: &str) -> Device {
-    Device::open(eal.attach(device, arguments).unwrap(), pool, &settings()).unwrap()
+    Device::open(eal.attach(device, arguments).unwrap(), slice::from_ref(pool), &settings())
+        .unwrap()
 }
 
 fn settings() -> DeviceSettings {

@@ -1,10 +1,12 @@
 //! Frames keep their places, and the stack is the only place where free ones are.
 
+use std::sync::Arc;
+
 use dpdk_sys::limits::{BURST_MAX, HEADROOM};
-use dpdk_sys::{Packet, PacketPool};
+use dpdk_sys::{Device, DeviceSettings, Packet, PacketPool};
 
 use crate::frames::Frames;
-use crate::{BUFFER_LEN, eal, open, pool};
+use crate::{BUFFER_LEN, eal, open, pool, settings};
 
 #[test]
 fn a_fresh_pool_has_every_frame_free_once() {
@@ -38,7 +40,7 @@ fn index_and_address_agree_for_every_frame() {
     let eal = eal();
     for buffer_len in [BUFFER_LEN, 1650, 9216 + HEADROOM] {
         let pool = PacketPool::new(&eal, "agree", 500, buffer_len, None).unwrap();
-        let mut ring = open(&eal, &pool, "net_ring_agree", "");
+        let ring = open(&eal, &pool, "net_ring_agree", "");
         let mut frames = Frames::new(&pool);
         for index in 0..500 {
             frames.buffer(index)[200..204].copy_from_slice(&index.to_be_bytes());
@@ -64,7 +66,7 @@ fn index_and_address_agree_for_every_frame() {
 fn a_driver_takes_from_the_stack_and_puts_back_there() {
     let eal = eal();
     let pool = pool(&eal, 128);
-    let mut null = open(&eal, &pool, "net_null_stack", "");
+    let null = open(&eal, &pool, "net_null_stack", "");
     let mut frames = Frames::new(&pool);
     let mut packets = [Packet::default(); BURST_MAX];
     // SAFETY: this thread's pool.
@@ -81,7 +83,7 @@ fn a_driver_takes_from_the_stack_and_puts_back_there() {
 fn an_empty_pool_receives_nothing_until_a_frame_is_free() {
     let eal = eal();
     let pool = pool(&eal, 128);
-    let mut null = open(&eal, &pool, "net_null_empty", "");
+    let null = open(&eal, &pool, "net_null_empty", "");
     let mut frames = Frames::new(&pool);
     let taken: Vec<u32> = std::iter::from_fn(|| frames.take()).collect();
     let mut packets = [Packet::default(); BURST_MAX];
@@ -106,6 +108,39 @@ fn two_pools_do_not_meet() {
     assert!((0..300).all(|index| frames.buffer(index).iter().all(|octet| *octet == 1)));
     while frames.take().is_some() {}
     assert_eq!((one.available(), two.available()), (0, 200));
+}
+
+/// What comes by a queue lies in frames of its own pool, and whoever sends a frame, it goes where it
+/// belongs.
+#[test]
+fn pools_over_one_memory_have_a_queue_each() {
+    let eal = eal();
+    let one = pool(&eal, 256);
+    let two = PacketPool::over(&one, "two").unwrap();
+    assert_eq!((one.available(), two.available()), (256, 0));
+    let (mut ones, mut twos) = (Frames::new(&one), Frames::new(&two));
+    (0..100).for_each(|_| twos.adopt(ones.take().unwrap()));
+    let pools = [Arc::clone(&one), Arc::clone(&two)];
+    let queues = DeviceSettings { rx_queues: 2, tx_queues: 2, ..settings() };
+    let null = Device::open(eal.attach("net_null_over", "").unwrap(), &pools, &queues).unwrap();
+    let mut packets = [[Packet::default(); BURST_MAX]; 2];
+    for queue in [1, 0] {
+        // SAFETY: this thread's pools.
+        assert_eq!(unsafe { null.rx_burst(queue, &mut packets[usize::from(queue)]) }, BURST_MAX);
+    }
+    assert_eq!((one.available(), two.available()), (156 - 64, 100 - 64));
+    let of_two = packets[1].map(|packet| packet.index);
+    assert!(packets[0].iter().all(|packet| !of_two.contains(&packet.index)));
+    for queue in [0, 1] {
+        // SAFETY: frames just received, of pools of this thread's.
+        unsafe { null.tx_burst(queue, &packets[usize::from(1 - queue)]) };
+    }
+    assert_eq!((one.available(), two.available()), (156, 100));
+    let name = |pool: &Arc<PacketPool>| PacketPool::over(pool, "two").unwrap_err().to_string();
+    assert!(name(&one).contains("two"), "the name is taken");
+    drop((null, one, ones, pools));
+    assert_eq!((two.available(), twos.free()), (100, 100), "the memory stays with who needs it");
+    twos.buffer(of_two[0]).fill(7);
 }
 
 /// Fifty pools of 13 MB in turn, from 64 MB.

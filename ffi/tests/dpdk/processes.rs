@@ -199,7 +199,7 @@ fn round_on_hugepages() -> Result<(), Error> {
     let pool = crate::pool(&eal, 5000);
     let layout = pool.layout();
     assert!((4900..=5000).contains(&layout.usable));
-    let mut ring = crate::open(&eal, &pool, "net_ring0", "");
+    let ring = crate::open(&eal, &pool, "net_ring0", "");
     let mut frames = Frames::new(&pool);
     let mut seen = BTreeSet::new();
     while let Some(index) = frames.take() {

@@ -2,6 +2,7 @@
 
 use std::net::UdpSocket;
 use std::process::{self, Command};
+use std::slice;
 use std::time::Duration;
 
 use dpdk_sys::{Checksum, Device, DeviceSettings, Packet};
@@ -24,7 +25,7 @@ fn a_datagram_goes_through_a_tap_and_back() {
     let interface = format!("rrtap{}", process::id());
     let id = eal.attach("net_tap_echo", &format!("iface={interface}")).unwrap();
     let settings = DeviceSettings { rx_checksum: true, ..settings() };
-    let mut tap = Device::open(id, &pool, &settings).unwrap();
+    let tap = Device::open(id, slice::from_ref(&pool), &settings).unwrap();
     assert!(tap.rx_checksum());
     ip(&format!("address add 10.9.8.1/24 dev {interface}"));
     ip(&format!("neighbour add 10.9.8.2 lladdr 02:00:00:00:00:02 dev {interface}"));
@@ -34,7 +35,7 @@ fn a_datagram_goes_through_a_tap_and_back() {
 
     let mut frames = Frames::new(&pool);
     let datagram = loop {
-        let packet = receive(&mut tap);
+        let packet = receive(&tap);
         // Others are neighbour discovery's.
         if bytes(&mut frames, &packet).ends_with(b"through a tap") {
             break packet;
@@ -60,7 +61,7 @@ fn a_datagram_goes_through_a_tap_and_back() {
 }
 
 /// Sleeps on the device until a packet is there.
-fn receive(tap: &mut Device) -> Packet {
+fn receive(tap: &Device) -> Packet {
     let mut packets = [Packet::default(); 1];
     loop {
         let fd = tap.rx_interrupt_fd(0).expect("a TAP can be slept on");

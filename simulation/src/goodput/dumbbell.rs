@@ -268,7 +268,7 @@ impl Dumbbell {
         let queueing = self.bottleneck.queueing(self.now);
         if let (Some(trace), Some(source)) = (&mut self.trace, &self.flows[n].ends.source) {
             match event {
-                Event::Turn => trace.on_turn(self.now, n, &Traced::of(source, queueing)),
+                Event::Turn => trace.on_turn(self.now, n, &Traced::of(source, self.now, queueing)),
                 other => trace.on_event(self.now, n, other),
             }
         }

@@ -15,6 +15,7 @@ use ringroad_engine::frame::{Frame, FramePool};
 use ringroad_engine::limits::WHEEL_TICK;
 use ringroad_engine::tcp::{
     Chunk, ChunkSlab, Connection, Context, Endpoints, LegSettings, Offer, Outgoing, TcpCounters,
+    TcpView,
 };
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::checksum;
@@ -179,6 +180,11 @@ impl Host {
 
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// The connection as an operator would see it.
+    pub fn view(&self, now: Instant) -> TcpView {
+        self.connection.view(&self.chunks, now)
     }
 
     pub fn counters(&self) -> &TcpCounters {

@@ -17,6 +17,7 @@ use ringroad_ebpf::{
     ShieldSettings,
 };
 use ringroad_engine::flow::Rss;
+use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{KernelConnection, SocketLookup};
 use ringroad_engine::limits::DEVICE_RESERVE;
 use ringroad_engine::port::dpdk::{self, Dpdk};
@@ -33,7 +34,7 @@ use super::{FRAMING, HEADROOM, MTU_DEFAULT, Options, frame_size, is_pci, megabyt
 use crate::backend::acceptor::LinuxAccepts;
 use crate::backend::{Backend, Lane, Opened, Shares, ShieldCounts, ShieldHandle, leave_to_linux};
 use crate::cores::CorePlan;
-use crate::plan::Plan;
+use crate::plan::{Plan, PortPlan};
 use crate::{privileges, secret};
 
 /// See [`Backend`]. Fields are dropped in their order: DPDK ends after its devices, and its
@@ -62,11 +63,11 @@ pub(crate) struct DpdkBackend {
 }
 
 impl DpdkBackend {
-    pub(crate) fn new(config: &Config, options: &Options) -> Result<Self> {
+    pub(crate) fn new(config: &Config, cores: &CorePlan, options: &Options) -> Result<Self> {
         privileges::require_net_admin()?;
         let mtu_max = drivers(config).map(|driver| mtu_of(&driver.tap)).max().unwrap_or(0);
         let frames = Shares::all(config);
-        let megabytes = u32::try_from(megabytes(frames, mtu_max)?)?;
+        let megabytes = u32::try_from(megabytes(frames, mtu_max, cores.with_devices())?)?;
         let (memory, hugepages) = match options.no_huge {
             true => (Memory::Ordinary { megabytes }, None),
             false => (Memory::Hugepages { megabytes }, Some(hugepages(megabytes)?)),
@@ -102,13 +103,14 @@ impl DpdkBackend {
         };
         for (port, driver) in config.ports.iter().zip(drivers(config)) {
             let arguments = options.arguments_of(&driver.device);
-            backend.take(driver, arguments).with_context(|| format!("port {:?}", port.name))?;
+            let taken = backend.take(driver, cores, arguments);
+            taken.with_context(|| format!("port {:?}", port.name))?;
         }
         Ok(backend)
     }
 
     /// Takes a device, and shows it to Linux.
-    fn take(&mut self, driver: &schema::Dpdk, arguments: &str) -> Result<()> {
+    fn take(&mut self, driver: &schema::Dpdk, cores: &CorePlan, arguments: &str) -> Result<()> {
         let device = self.eal.attach(&driver.device, arguments)?;
         let capabilities = device.capabilities()?;
         if driver.queues > u32::from(capabilities.rx_queues_max) {
@@ -118,6 +120,15 @@ impl DpdkBackend {
                 driver.device,
                 capabilities.rx_queues_max,
                 driver.queues
+            );
+        }
+        if cores.with_devices() > usize::from(capabilities.tx_queues_max) {
+            bail!(
+                "device {} has at most {} transmit queues, and each of {} cores that run to \
+                 completion needs one; give fewer cores, or arrangement pipeline",
+                driver.device,
+                capabilities.tx_queues_max,
+                cores.with_devices()
             );
         }
         tracing::info!("{}: driver {}", driver.device, capabilities.driver);
@@ -168,16 +179,20 @@ impl Backend for DpdkBackend {
         let devices = queues as usize * (usize::from(DESCRIPTORS) + DEVICE_RESERVE);
         let shares = Shares::new(cores, config.engine.frames as usize, devices);
         let node = self.devices.first().and_then(|device| device.capabilities().ok()?.node);
-        let (pool, memory) = dpdk::Memory::new(
+        let (pool, mut memory) = dpdk::Memory::for_lanes(
             &self.eal,
+            cores.with_devices(),
             POOL_NAME,
             shares.total().try_into()?,
             frame_size(self.mtu_max)?.try_into()?,
             node,
         )?;
-        let (mut pools, workers) = shares.divide(cores, pool);
-        let mut pool = pools.pop().context("one core has the devices")?;
-        let mut ports = Vec::new();
+        let split = |pool: FramePool, shares: &[usize]| match cores.io {
+            Some(_) => pool.split(shares),
+            None => memory.split(pool, shares),
+        };
+        let (mut pools, workers) = shares.divide(cores, pool, split);
+        let mut ports: Vec<Vec<Dpdk>> = pools.iter().map(|_| Vec::new()).collect();
         for ((port, driver), device) in
             plan.ports.iter().zip(drivers(config)).zip(self.devices.drain(..))
         {
@@ -187,20 +202,27 @@ impl Backend for DpdkBackend {
                 tx_descriptors: DESCRIPTORS,
                 mtu: port.identity.mtu,
             };
-            let opened = Dpdk::open(&mut pool, &memory, device, settings)
+            let opened = Dpdk::open_for_lanes(&mut pools, &memory, device, settings)
                 .with_context(|| format!("port {:?}", port.name))?;
-            ports.push(opened);
+            ports.iter_mut().zip(opened).for_each(|(ports, port)| ports.push(port));
         }
         let ifindexes: Vec<_> = plan.ports.iter().map(|port| port.identity.ifindex).collect();
         let key = FingerprintKey::draw().context("no randomness from the kernel")?;
         self.known_flows = Some(KnownFlows::new(&ifindexes, flows_for(&plan.services), key));
         self.acceptor = LinuxAccepts::load(plan, || Acceptor::alone(&acceptor_settings(plan)));
-        Ok(Opened { lanes: vec![(pool, ports)], workers })
+        Ok(Opened { lanes: pools.into_iter().zip(ports).collect(), workers })
     }
 
-    /// All queues of a device are one core's.
-    fn cards(&self, plan: &Plan, _lanes: &[Lane<Dpdk>]) -> Vec<Option<Rss>> {
-        plan.ports.iter().map(|_| None).collect()
+    fn cards(&self, plan: &Plan, lanes: &[Lane<Dpdk>]) -> Vec<Option<Rss>> {
+        let ports = lanes.first().map_or(&[][..], |(_, ports)| ports);
+        let card = |(planned, port): (&PortPlan, &Dpdk)| {
+            let card = port.rss();
+            if card.is_none() && lanes.len() > 1 {
+                tracing::info!("{}: how its device spreads packets is unknown", planned.interface);
+            }
+            card
+        };
+        plan.ports.iter().zip(ports).map(card).collect()
     }
 
     fn known_flows(&self) -> Result<KnownFlows> {
@@ -221,9 +243,10 @@ impl Backend for DpdkBackend {
         Ok(self.proven_sources.clone())
     }
 
-    fn put_in_front(&mut self, plan: &Plan, _lanes: &[Lane<Dpdk>]) -> Result<Vec<TwinGate<Tap>>> {
+    /// Each lane has a twin; the first also takes from the TAPs what Linux sends.
+    fn put_in_front(&mut self, plan: &Plan, lanes: &[Lane<Dpdk>]) -> Result<Vec<TwinGate<Tap>>> {
         self.acceptor = self.acceptor.take().and_then(|acceptor| acceptor.attach(plan));
-        let mut twin = Twin::new(&shield::Settings {
+        let settings = shield::Settings {
             ports: plan.ports.len(),
             services: plan.listening.clone(),
             egress: plan.egress.clone(),
@@ -235,19 +258,23 @@ impl Backend for DpdkBackend {
             cookies: plan.cookies.clone(),
             samples: self.samples.clone(),
             secret: secret::draw()?,
-        });
+        };
+        let mut first = Twin::new(&settings);
         leave_to_linux(&plan.listening, |port, KernelConnection { local, remote }| {
-            twin.keep_with_kernel(monotonic(), u8::try_from(port)?, local, remote);
+            first.keep_with_kernel(monotonic(), u8::try_from(port)?, local, remote);
             Ok(())
         })?;
-        match SocketLookup::open() {
-            Ok(lookup) => twin.ask_linux(Box::new(lookup)),
-            Err(error) => tracing::warn!(
-                "Linux does not say which connections it has ({error}): a SYN between the ends of one \
-                 is taken for a new connection"
-            ),
+        let mut gates = Vec::new();
+        for _ in 1..lanes.len() {
+            let mut twin = first.for_another_lane(&settings.with_secret(secret::draw()?));
+            ask_linux(&mut twin);
+            let taps = self.taps.iter().map(Tap::for_writing).collect::<Result<_, _>>()?;
+            gates.push(TwinGate::new(twin, taps, Rates::default()));
         }
-        Ok(vec![TwinGate::new(twin, std::mem::take(&mut self.taps), Rates::default())])
+        ask_linux(&mut first);
+        let taps = std::mem::take(&mut self.taps);
+        gates.insert(0, TwinGate::new(first, taps, Rates::default()));
+        Ok(gates)
     }
 
     /// Linux is told when a link goes down or comes up, and its routes follow.
@@ -257,6 +284,16 @@ impl Backend for DpdkBackend {
             self.acceptor.iter_mut().for_each(LinuxAccepts::look);
             tokio::time::sleep(LINK_LOOK).await;
         }
+    }
+}
+
+fn ask_linux(twin: &mut Twin) {
+    match SocketLookup::open() {
+        Ok(lookup) => twin.ask_linux(Box::new(lookup)),
+        Err(error) => tracing::warn!(
+            "Linux does not say which connections it has ({error}): a SYN between the ends of one \
+             is taken for a new connection"
+        ),
     }
 }
 

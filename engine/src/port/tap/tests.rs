@@ -123,6 +123,26 @@ impl Rig {
     }
 }
 
+#[test]
+fn of_several_lanes_each_writes_and_the_first_reads() {
+    in_namespace(|| {
+        let mut first = Rig::new(1500);
+        let mut other =
+            Rig { tap: first.tap.for_writing().unwrap(), pool: FramePool::in_memory(256, 2048) };
+        assert!(other.tap.wait_fd().is_none(), "nothing to wait for");
+        other.send(&arp_request());
+        let reply = first.receive();
+        assert_eq!(reply[0][..6], NEIGHBOUR, "Linux's answer");
+        other.send(&arp_request());
+        assert!(other.look().is_empty());
+        assert_eq!(first.receive().len(), 1);
+        first.finish();
+        assert!(exists("tap0"), "as long as one has it");
+        other.finish();
+        eventually(|| (!exists("tap0")).then_some(()));
+    });
+}
+
 /// An ARP request for 10.7.0.1 from 10.7.0.2.
 fn arp_request() -> Vec<u8> {
     let mut packet = [[0xff; 6], NEIGHBOUR].concat();

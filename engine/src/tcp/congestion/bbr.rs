@@ -25,7 +25,7 @@ use std::time::Duration;
 use super::window::Sizes;
 use super::{
     AckSample, CongestionControl, CongestionPhase, IdleGap, LossSample, Parameters, Rate,
-    Remembered, SendSample,
+    Remembered, SendSample, TimeoutSample,
 };
 use crate::random::Random;
 use crate::tcp::delivery_rate::RateSample;
@@ -215,7 +215,7 @@ impl CongestionControl for Bbr {
         self.handle_spurious_loss_detection();
     }
 
-    fn on_rto(&mut self, _sample: &LossSample) {
+    fn on_rto(&mut self, _sample: &TimeoutSample) {
         // OnEnterRTO (§5.6.4.4); nothing is in flight now.
         self.save_cwnd();
         self.save_state_upon_loss();
@@ -320,6 +320,9 @@ const EXTRA_ACKED_ROUNDS: u32 = 10;
 const PROBE_RTT_INTERVAL: Duration = Duration::from_secs(5);
 const PROBE_RTT_DURATION: Duration = Duration::from_millis(200);
 const MIN_RTT_FILTER: Duration = Duration::from_secs(10);
+
+/// The part of the shortest round trip beyond which a longer one shows a queue.
+const QUEUE_MARGIN: u32 = 16;
 
 /// As large as a volume can be: no bound.
 const INFINITY: u32 = u32::MAX;

@@ -15,6 +15,7 @@ use super::hystart::{Advice, CSS_GROWTH_DIVISOR, HyStart, slow_start_segments};
 use super::window::Window;
 use super::{
     AckSample, CongestionControl, CongestionPhase, IdleGap, LossSample, Parameters, Remembered,
+    TimeoutSample,
 };
 use crate::limits::CONGESTION_WINDOW_MAX;
 use crate::time::Instant;
@@ -214,14 +215,14 @@ impl CongestionControl for Cubic {
         }
     }
 
-    fn on_rto(&mut self, sample: &LossSample) {
+    fn on_rto(&mut self, sample: &TimeoutSample) {
         self.save();
-        if !self.window.timed_out() {
+        if !self.window.holds_threshold(sample) {
             self.note_loss_window();
         }
         // RFC 9438 §4.8: the stage after a timeout starts at its W_max, wherever that will be.
         self.w_max = 0;
-        self.window.collapse(beta(sample.in_flight_octets));
+        self.window.collapse(beta(sample.in_flight_octets), sample);
     }
 
     fn on_idle_restart(&mut self, gap: IdleGap) {

@@ -6,6 +6,7 @@
 use super::window::Window;
 use super::{
     AckSample, CongestionControl, CongestionPhase, IdleGap, LossSample, Parameters, Remembered,
+    TimeoutSample,
 };
 use crate::time::Instant;
 
@@ -90,8 +91,8 @@ impl CongestionControl for Dctcp {
         self.window.undo();
     }
 
-    fn on_rto(&mut self, sample: &LossSample) {
-        self.window.collapse(sample.in_flight_octets / 2);
+    fn on_rto(&mut self, sample: &TimeoutSample) {
+        self.window.collapse(sample.in_flight_octets / 2, sample);
         self.avoidance_octets = 0;
         // What was marked of data that is lost now will never be known.
         (self.acked_octets, self.marked_octets, self.observe_octets) = (0, 0, 0);

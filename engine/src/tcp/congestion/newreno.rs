@@ -6,6 +6,7 @@
 use super::window::Window;
 use super::{
     AckSample, CongestionControl, CongestionPhase, IdleGap, LossSample, Parameters, Remembered,
+    TimeoutSample,
 };
 use crate::time::Instant;
 
@@ -50,8 +51,8 @@ impl CongestionControl for NewReno {
         self.window.undo();
     }
 
-    fn on_rto(&mut self, sample: &LossSample) {
-        self.window.collapse(sample.in_flight_octets / 2);
+    fn on_rto(&mut self, sample: &TimeoutSample) {
+        self.window.collapse(sample.in_flight_octets / 2, sample);
         self.acked_octets = 0;
     }
 

@@ -36,7 +36,9 @@ impl Rate {
         u64::try_from(octets).unwrap_or(u64::MAX)
     }
 
-    /// How long `octets` take, rounded up; for ever at no rate at all.
+    /// How long `octets` take, rounded up, so that a pace made of it never exceeds the rate; for ever at
+    /// no rate at all. What the pace falls short of the rate is less than a nanosecond a segment: 0.05 % in
+    /// full segments at 10 Gbit/s, 0.14 % at 100.
     pub fn time_for(self, octets: u64) -> Duration {
         if self.0 == 0 {
             return Duration::MAX;

@@ -55,6 +55,16 @@ fn loss(in_flight_octets: u32, now: Instant) -> LossSample {
     LossSample { in_flight_octets, now }
 }
 
+/// A timeout of a segment that has not timed out before.
+fn timeout(in_flight_octets: u32, now: Instant) -> TimeoutSample {
+    TimeoutSample { in_flight_octets, is_repeated: false, now }
+}
+
+/// The timer expires again, and nothing has acknowledged the segment since.
+fn timeout_again(in_flight_octets: u32, now: Instant) -> TimeoutSample {
+    TimeoutSample { is_repeated: true, ..timeout(in_flight_octets, now) }
+}
+
 /// Acknowledges one whole window, two segments at a time, spread over a round trip.
 fn round(controller: &mut impl CongestionControl, now: &mut Instant) {
     let window = controller.window_octets();
@@ -211,16 +221,19 @@ fn a_timeout_goes_back_to_one_segment_and_slow_start() {
     for fresh in windowed() {
         let mut controller = after_loss(fresh, 100, Instant::ZERO);
         let window = controller.window_octets();
-        controller.on_rto(&loss(window, Instant::from_millis(500)));
+        controller.on_rto(&timeout(window, Instant::from_millis(500)));
         assert_eq!(controller.window_octets(), MSS);
         assert!(controller.in_slow_start());
         let threshold = controller.ssthresh_octets();
         assert!((window / 2..=window * 7 / 10).contains(&threshold), "{}", controller.name());
 
-        // The timer expires again and again: the threshold must not follow the window down.
+        // The timer expires again and again, whatever else arrives between: the threshold must
+        // not follow the window down.
         for _ in 0..5 {
-            controller.on_rto(&loss(MSS, Instant::from_millis(900)));
+            controller.on_rto(&timeout_again(MSS, Instant::from_millis(900)));
+            controller.on_ack(&ack(MSS, 2 * MSS, Instant::from_millis(900)));
         }
+        controller.on_rto(&timeout_again(MSS, Instant::from_millis(900)));
         assert_eq!(controller.ssthresh_octets(), threshold);
         assert_eq!(controller.window_octets(), MSS);
 
@@ -233,6 +246,24 @@ fn a_timeout_goes_back_to_one_segment_and_slow_start() {
             round(&mut controller, &mut now);
         }
         assert!(!controller.in_slow_start() && controller.window_octets() >= threshold);
+    }
+}
+
+#[test]
+fn a_timeout_of_the_next_segment_lowers_the_threshold_by_what_is_left_of_the_flight() {
+    for fresh in windowed() {
+        let mut controller = after_loss(fresh, 100, Instant::ZERO);
+        let window = controller.window_octets();
+        controller.on_rto(&timeout(window, Instant::from_millis(500)));
+        let share = u64::from(controller.ssthresh_octets()) * 100 / u64::from(window);
+        controller.on_ack(&ack(MSS, window, Instant::from_millis(600)));
+
+        // RFC 5681 §3.1 (4): of what is in flight, not of the few segments of the slow start.
+        let left = window - 10 * MSS;
+        controller.on_rto(&timeout(left, Instant::from_millis(900)));
+        let again = u64::from(controller.ssthresh_octets()) * 100 / u64::from(left);
+        assert!(share.abs_diff(again) <= 1, "{}: {share} %, then {again} %", controller.name());
+        assert_eq!(controller.window_octets(), MSS);
     }
 }
 
@@ -269,7 +300,7 @@ fn idleness_shrinks_a_large_window_but_never_below_the_initial_one() {
         assert!(controller.window_octets() >= window / 4 * 3, "{}", controller.name());
 
         // A window below the initial one is not raised by waiting.
-        controller.on_rto(&loss(MSS, now));
+        controller.on_rto(&timeout(MSS, now));
         controller.on_idle_restart(IdleGap { idle: Duration::from_secs(10), rto });
         assert_eq!(controller.window_octets(), MSS);
     }
@@ -284,7 +315,7 @@ fn the_segment_size_can_change() {
         let window = controller.window_octets();
         controller.on_mss(1200);
         assert_eq!(controller.window_octets(), window, "what the path carries is unchanged");
-        controller.on_rto(&loss(window, Instant::ZERO));
+        controller.on_rto(&timeout(window, Instant::ZERO));
         controller.on_mss(9000);
         assert_eq!(controller.window_octets(), 9000, "one segment always fits");
     }
@@ -302,15 +333,15 @@ fn a_spurious_recovery_leaves_no_trace() {
         controller.on_spurious(later);
         assert_eq!(controller.remember(), before, "{}: fast recovery", controller.name());
 
-        controller.on_rto(&loss(window, later));
+        controller.on_rto(&timeout(window, later));
         assert_eq!(controller.window_octets(), MSS);
         controller.on_spurious(later);
         assert_eq!(controller.remember(), before, "{}: timeout", controller.name());
 
         // A timeout in the midst of a recovery belongs to it.
         controller.on_loss(&loss(window, later));
-        controller.on_rto(&loss(window, later));
-        controller.on_rto(&loss(window, later));
+        controller.on_rto(&timeout(window, later));
+        controller.on_rto(&timeout_again(window, later));
         controller.on_spurious(later);
         assert_eq!(controller.remember(), before, "{}: both", controller.name());
 
@@ -362,7 +393,7 @@ fn the_window_stays_within_its_bounds() {
         let name = controller.name();
         assert!(controller.window_octets() <= 20 * MSS, "{name}");
         assert!(controller.window_octets() == 20 * MSS || name == "bbr", "{name}");
-        controller.on_rto(&loss(20 * MSS, now));
+        controller.on_rto(&timeout(20 * MSS, now));
         assert_eq!(controller.window_octets(), 4 * MSS, "{name}");
 
         let bounds = WindowBounds { min_segments: 1, max_segments: 0 };

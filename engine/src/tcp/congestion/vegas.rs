@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::window::{SLOW_START_SEGMENTS_PER_ACK, Window};
 use super::{
     AckSample, CongestionControl, CongestionPhase, IdleGap, LossSample, Parameters, Remembered,
+    TimeoutSample,
 };
 use crate::time::Instant;
 
@@ -148,8 +149,8 @@ impl CongestionControl for Vegas {
         self.window.undo();
     }
 
-    fn on_rto(&mut self, sample: &LossSample) {
-        self.window.collapse(sample.in_flight_octets / 2);
+    fn on_rto(&mut self, sample: &TimeoutSample) {
+        self.window.collapse(sample.in_flight_octets / 2, sample);
         self.avoidance_octets = 0;
     }
 

@@ -1,7 +1,9 @@
 //! What all loss-based algorithms share: the window, the threshold, and the rules of RFC 5681
 //! for slow start, timeouts and restarts after idleness.
 
-use super::{AckSample, CongestionPhase, IdleGap, Parameters, Remembered, WindowBounds};
+use super::{
+    AckSample, CongestionPhase, IdleGap, Parameters, Remembered, TimeoutSample, WindowBounds,
+};
 use crate::limits::{CONGESTION_WINDOW_MAX, INITIAL_WINDOW_SEGMENTS_MAX};
 
 /// A congestion window and its slow start threshold; both stay within their bounds.
@@ -11,8 +13,6 @@ pub(super) struct Window {
     ssthresh: u32,
     sizes: Sizes,
     phase: Phase,
-    /// The timer expired and nothing was acknowledged since.
-    timed_out: bool,
     /// Window and threshold before the last recovery, should it prove spurious.
     prior: Option<(u32, u32)>,
 }
@@ -78,7 +78,6 @@ impl Window {
             ssthresh: u32::MAX,
             sizes,
             phase: Phase::Fresh,
-            timed_out: false,
             prior: None,
         }
     }
@@ -133,7 +132,6 @@ impl Window {
         if sample.acked_octets == 0 {
             return false;
         }
-        self.timed_out = false;
         if self.phase == Phase::Fresh {
             self.phase = Phase::Open;
         }
@@ -214,7 +212,6 @@ impl Window {
         let Some((cwnd, ssthresh)) = self.prior.take() else { return false };
         self.cwnd = self.bounded(self.cwnd.max(cwnd));
         self.ssthresh = self.ssthresh.max(ssthresh);
-        self.timed_out = false;
         self.recovered();
         true
     }
@@ -258,21 +255,25 @@ impl Window {
     }
 
     /// A timeout: slow start from one segment up to `target`.
-    pub(super) fn collapse(&mut self, target: u32) {
+    pub(super) fn collapse(&mut self, target: u32, sample: &TimeoutSample) {
         self.save();
-        // RFC 5681 §3.1: when the same segment times out again, the threshold is held.
-        if !self.timed_out {
-            self.ssthresh = self.threshold(target);
+        if !self.holds_threshold(sample) {
+            // While a timeout is repaired, the window is on its way back to the threshold, which
+            // stands for it.
+            let most = match self.phase {
+                Phase::TimeoutRecovery => self.cwnd.max(self.ssthresh),
+                _ => self.cwnd,
+            };
+            self.ssthresh = target.min(most).max(2 * self.mss());
         }
         // RFC 5681 §3.1: the loss window is one full-sized segment.
         self.cwnd = self.bounded(self.mss());
-        self.timed_out = true;
         self.phase = Phase::TimeoutRecovery;
     }
 
-    /// Whether a timeout now is a repetition, nothing having been acknowledged since the last.
-    pub(super) fn timed_out(&self) -> bool {
-        self.timed_out
+    /// RFC 5681 §3.1: when the same segment times out again, the threshold is held.
+    pub(super) fn holds_threshold(&self, sample: &TimeoutSample) -> bool {
+        sample.is_repeated && self.phase == Phase::TimeoutRecovery
     }
 
     pub(super) fn recovered(&mut self) {

@@ -46,6 +46,29 @@ fn a_rate_is_reached_within_three_percent_however_late_the_timer_is() {
 }
 
 #[test]
+fn rounding_never_makes_a_pace_faster_and_costs_less_than_a_nanosecond_a_segment() {
+    const NS: Duration = Duration::from_nanos(1);
+    for rate in [1, 7_777, 12_500_000, 1_250_000_000, 12_500_000_000] {
+        let rate = Rate::from_octets_per_second(rate);
+        for octets in [1, 1448, 65_536] {
+            let time = rate.time_for(octets);
+            assert!(rate.octets_in(time) >= octets, "{octets} at {rate:?}: {time:?} is too short");
+            assert!(
+                rate.octets_in(time - NS) < octets,
+                "{octets} at {rate:?}: {time:?} is too long"
+            );
+        }
+    }
+    // Full segments, a second's worth of them.
+    for (rate, most_ppm) in [(1_250_000_000, 520), (12_500_000_000, 1_400)] {
+        let segments = rate / 1448;
+        let taken = Rate::from_octets_per_second(rate).time_for(1448) * segments as u32;
+        let late_ppm = taken.saturating_sub(Duration::from_secs(1)).as_micros();
+        assert!(taken > Duration::from_millis(999) && late_ppm <= most_ppm, "{late_ppm} ppm");
+    }
+}
+
+#[test]
 fn segments_leave_in_bursts_of_at_least_two_and_at_most_a_quantum() {
     for rate in [125_000, 12_500_000, 125_000_000] {
         let sent = run(pacer(rate), MSS, Duration::ZERO, Instant::from_millis(2000));

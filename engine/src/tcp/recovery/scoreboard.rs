@@ -301,6 +301,21 @@ impl Recovery {
         }
     }
 
+    /// What is to be sent again goes from SND.UNA on (RFC 6675 §4, NextSeg's rule 1). Without SACK a peer
+    /// acknowledges that first, and what was sent again in another order waits for one timeout after
+    /// another.
+    pub(super) fn resend_in_order(&mut self, chunks: &mut ChunkSlab, queue: &SendQueue) {
+        let mut at = queue.list.head;
+        while at != queue.unsent && at != NIL {
+            let marks = chunks.node(at).marks;
+            if marks.has(Marks::LOST) && !marks.has(Marks::RETRANSMITTED) {
+                self.to_resend.remove(chunks, at);
+                self.to_resend.push_back(chunks, at);
+            }
+            at = chunks.next(at);
+        }
+    }
+
     /// The path has lost it: marks it, and counts it where the path's share of losses is.
     pub(super) fn lose(&mut self, chunks: &mut ChunkSlab, index: u32) {
         if self.mark_lost(chunks, index) {

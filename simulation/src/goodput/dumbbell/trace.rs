@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::io::Write;
 use std::time::Duration;
 
+use ringroad_engine::tcp::congestion::{CongestionPhase, Rate};
 use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ip::Ecn;
 use ringroad_engine::wire::tcp::Flags;
@@ -30,8 +31,13 @@ pub enum Event<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Traced {
     pub congestion_window: u32,
+    pub phase: CongestionPhase,
     pub in_flight: u32,
+    /// `None` does not pace.
+    pub pace: Option<Rate>,
     pub srtt: Option<Duration>,
+    /// Of the last ten seconds.
+    pub shortest: Option<Duration>,
     pub queueing: Duration,
     pub sent: u64,
     pub retransmitted: u64,
@@ -40,12 +46,15 @@ pub struct Traced {
 }
 
 impl Traced {
-    pub(super) fn of(source: &Host, queueing: Duration) -> Self {
-        let (connection, counters) = (source.connection(), source.counters());
+    pub(super) fn of(source: &Host, now: Instant, queueing: Duration) -> Self {
+        let (view, counters) = (source.view(now), source.counters());
         Traced {
-            congestion_window: connection.congestion_window(),
-            in_flight: connection.in_flight(),
-            srtt: connection.srtt(),
+            congestion_window: view.congestion.window_octets,
+            phase: view.congestion.phase,
+            in_flight: view.congestion.in_flight_octets,
+            pace: view.congestion.pacing_rate,
+            srtt: view.round_trip.smoothed,
+            shortest: view.round_trip.shortest,
             queueing,
             sent: source.segments_sent(),
             retransmitted: counters.retransmitted,
@@ -109,12 +118,17 @@ impl<W: Write + Debug> Trace for TextTrace<W> {
             return;
         }
         self.next[flow] = now + self.every;
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let pace = source.pace.map_or(0, |pace| pace.octets_per_second() / 125);
         let text = format!(
-            "= cwnd {} in_flight {} srtt {:.1}ms queue {:.1}ms sent {} rexmit {} rto {} recoveries {}",
+            "= cwnd {} in_flight {} phase {} pace {pace}kbit srtt {:.1}ms shortest {:.1}ms \
+             queue {:.1}ms sent {} rexmit {} rto {} recoveries {}",
             source.congestion_window,
             source.in_flight,
-            source.srtt.unwrap_or_default().as_secs_f64() * 1e3,
-            source.queueing.as_secs_f64() * 1e3,
+            source.phase.name(),
+            ms(source.srtt.unwrap_or_default()),
+            ms(source.shortest.unwrap_or_default()),
+            ms(source.queueing),
             source.sent,
             source.retransmitted,
             source.timeouts,

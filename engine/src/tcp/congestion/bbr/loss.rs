@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::random_loss::MILLION;
-use super::{Ack, Bbr, INFINITY, State};
+use super::{Ack, Bbr, INFINITY, QUEUE_MARGIN, State};
 use crate::tcp::congestion::{AckSample, Rate};
 use crate::tcp::delivery_rate::{LostChunk, RateSample};
 use crate::tcp::pacing::quantum;
@@ -82,17 +82,17 @@ impl Bbr {
 
     /// Whether what the ACK at hand acknowledges has met no queue, not even one of our own burst.
     fn nothing_queues(&self, elapsed: Duration) -> bool {
-        self.model.min_rtt.is_some_and(|min_rtt| elapsed <= min_rtt + min_rtt / QUEUE_MARGIN)
+        self.model.floor().is_some_and(|floor| elapsed <= floor + floor / QUEUE_MARGIN)
     }
 
     /// Whether what the ACK at hand acknowledges has waited in a queue: for longer than a
     /// sixteenth of the shortest round trip, and than a burst of our own takes at the bottleneck.
     pub(super) fn queue_shows(&self, elapsed: Duration) -> bool {
-        let Some(min_rtt) = self.model.min_rtt else { return true };
+        let Some(floor) = self.model.floor() else { return true };
         let burst = quantum(self.pacing_rate, self.sizes.mss);
         let margin =
-            self.model.max_bw().time_for(burst.into()).saturating_add(min_rtt / QUEUE_MARGIN);
-        elapsed > min_rtt.saturating_add(margin)
+            self.model.max_bw().time_for(burst.into()).saturating_add(floor / QUEUE_MARGIN);
+        elapsed > floor.saturating_add(margin)
     }
 
     /// HandleInflightTooHigh.
@@ -152,8 +152,10 @@ impl Bbr {
         if self.state.accelerates() || !self.model.is_loss_in_round {
             return;
         }
-        // Note: the queue that shows in DOWN is the one that UP has made, and is being let go of.
-        if self.state == State::ProbeBwDown && !self.model.is_round_lossy && !self.marked {
+        // Note: the queue that shows when DOWN begins is the one that UP has made, and is being let
+        // go of. What still shows later is that of others.
+        let is_own = self.state == State::ProbeBwDown && self.probe.has_just_ended();
+        if is_own && !self.model.is_round_lossy && !self.marked {
             return;
         }
         let model = &mut self.model;
@@ -237,9 +239,6 @@ const MEMORY_SEGMENTS_MIN: u32 = 128;
 
 /// Congestion is told from chance over so many segments at least.
 const JUDGED_SEGMENTS: u32 = 64;
-
-/// The part of the shortest round trip beyond which a longer one shows a queue.
-const QUEUE_MARGIN: u32 = 16;
 
 /// BBR.Beta (§5.5.10.2) [percent].
 const BETA: u32 = 70;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::random_loss::RandomLoss;
-use super::{Ack, INFINITY};
+use super::{Ack, INFINITY, QUEUE_MARGIN};
 use crate::tcp::congestion::{AckSample, Rate};
 use crate::tcp::delivery_rate::RateSample;
 use crate::time::Instant;
@@ -21,6 +21,10 @@ pub(super) struct Model {
     /// BBR.min_rtt; `None` before a round trip was measured.
     pub(super) min_rtt: Option<Duration>,
     pub(super) min_rtt_at: Instant,
+    /// The shortest round trip that the path is known to have [µs]; `u32::MAX` before one was
+    /// measured. Unlike BBR.min_rtt it is not forgotten in ten seconds, through all of which flows
+    /// that share a queue may keep it full.
+    floor_us: u32,
     /// BBR.inflight_latest: the most that was delivered within a round trip, of the last [octets].
     pub(super) inflight_latest: u32,
     /// BBR.inflight_shortterm: what recent losses leave to be in flight [octets].
@@ -68,6 +72,7 @@ impl Model {
             bw: Rate::ZERO,
             min_rtt: None,
             min_rtt_at: Instant::ZERO,
+            floor_us: u32::MAX,
             inflight_latest: 0,
             inflight_shortterm: INFINITY,
             inflight_longterm: INFINITY,
@@ -127,6 +132,24 @@ impl Model {
     pub(super) fn take_soonest(&mut self) -> Duration {
         let soonest_us = std::mem::replace(&mut self.round_elapsed_us, u32::MAX);
         Duration::from_micros(soonest_us.into())
+    }
+
+    /// BBR.min_rtt has fallen, or has been renewed as its time was over.
+    ///
+    /// The floor rises by little at a time, so that in some minutes it follows a path that has become
+    /// longer. Where it falls, what seemed to be lost without a queue had met one.
+    pub(super) fn follow_min_rtt(&mut self, min_rtt: Duration, is_renewed: bool) {
+        let us = u32::try_from(min_rtt.as_micros()).unwrap_or(u32::MAX - 1);
+        if us.saturating_add(us / QUEUE_MARGIN) < self.floor_us {
+            self.random_loss = RandomLoss::default();
+        }
+        let rise = if is_renewed { self.floor_us / FLOOR_RISE } else { 0 };
+        self.floor_us = us.min(self.floor_us.saturating_add(rise));
+    }
+
+    /// The shortest round trip that the path is known to have; `None` before one was measured.
+    pub(super) fn floor(&self) -> Option<Duration> {
+        (self.floor_us < u32::MAX).then(|| Duration::from_micros(self.floor_us.into()))
     }
 
     /// StartRound (§5.5.1).
@@ -234,6 +257,42 @@ impl Model {
     }
 }
 
+/// The part of itself by which the floor rises each time that BBR.min_rtt is renewed, which is every
+/// ten seconds.
+const FLOOR_RISE: u32 = 64;
+
 fn delivered_octets(rate: RateSample) -> u32 {
     u32::try_from(rate.delivered_octets).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_floor_falls_at_once_and_rises_by_little() {
+        let mut model = Model::new();
+        assert_eq!(model.floor(), None);
+        model.follow_min_rtt(40 * MS, false);
+        model.follow_min_rtt(20 * MS, false);
+        assert_eq!(model.floor(), Some(20 * MS));
+        model.follow_min_rtt(60 * MS, true);
+        assert_eq!(model.floor(), Some(Duration::from_micros(20_000 + 20_000 / 64)));
+        // In ten minutes it is where a longer path has it.
+        (0..60).for_each(|_| model.follow_min_rtt(40 * MS, true));
+        assert_eq!(model.floor(), Some(40 * MS));
+    }
+
+    #[test]
+    fn what_was_lost_in_a_queue_is_not_known_as_random_once_the_path_is_seen_without() {
+        let mut model = Model::new();
+        model.follow_min_rtt(40 * MS, false);
+        model.random_loss.take(3_000, 97_000, 1_000_000);
+        model.follow_min_rtt(39 * MS, false);
+        assert!(model.random_loss.likely_ppm() > 0, "as good as the same");
+        model.follow_min_rtt(20 * MS, false);
+        assert_eq!(model.random_loss.likely_ppm(), 0);
+    }
 }

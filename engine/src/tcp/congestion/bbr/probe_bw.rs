@@ -60,6 +60,11 @@ impl Probe {
         self.phase = AckPhase::Stopping;
     }
 
+    /// Whether what UP has made to wait may not be gone yet.
+    pub(super) fn has_just_ended(&self) -> bool {
+        self.rounds_since_up < DRAINED_ROUNDS
+    }
+
     /// Another round trip has passed.
     pub(super) fn count_round(&mut self) {
         self.rounds_since_up = self.rounds_since_up.saturating_add(1);
@@ -251,6 +256,9 @@ pub(super) fn percent(octets: u32, share: u32) -> u32 {
 
 /// BBR.Headroom (§5.3.3.1) [percent].
 const HEADROOM: u32 = 15;
+
+/// In so many round trips DOWN lets the queue go that UP has made, unless others make it anew.
+const DRAINED_ROUNDS: u32 = 4;
 
 /// §5.3.3.8: T_bbr is between two and three seconds, T_reno at most this many round trips.
 const PROBE_WAIT_MIN: Duration = Duration::from_secs(2);

@@ -13,8 +13,8 @@ use crate::time::Instant;
 /// When it was, and when it is over.
 #[derive(Clone, Debug)]
 pub(super) struct ProbeRtt {
-    /// BBR.probe_rtt_min_delay, `None` before there is one.
-    min_delay: Option<Duration>,
+    /// BBR.probe_rtt_min_delay, `u64::MAX` before there is one [ns].
+    min_delay_ns: u64,
     /// BBR.probe_rtt_min_stamp.
     min_at: Instant,
     /// BBR.probe_rtt_expired.
@@ -28,7 +28,7 @@ pub(super) struct ProbeRtt {
 impl ProbeRtt {
     pub(super) fn new() -> ProbeRtt {
         ProbeRtt {
-            min_delay: None,
+            min_delay_ns: u64::MAX,
             min_at: Instant::ZERO,
             expired: false,
             round_done: false,
@@ -42,17 +42,23 @@ impl Bbr {
     pub(super) fn update_min_rtt(&mut self, ack: &Ack<'_>) {
         let now = ack.sample.now;
         let probe = &mut self.probe_rtt;
-        probe.expired = probe.min_delay.is_some() && now > probe.min_at + PROBE_RTT_INTERVAL;
+        let is_known = probe.min_delay_ns < u64::MAX;
+        probe.expired = is_known && now > probe.min_at + PROBE_RTT_INTERVAL;
         if let Some(rtt) = ack.sample.rtt
-            && (probe.expired || probe.min_delay.is_none_or(|least| rtt < least))
+            && let Ok(rtt_ns) = u64::try_from(rtt.as_nanos())
+            && (probe.expired || rtt_ns < probe.min_delay_ns)
         {
-            probe.min_delay = Some(rtt);
+            probe.min_delay_ns = rtt_ns;
             probe.min_at = now;
         }
-        let Some(min_delay) = probe.min_delay else { return };
+        if probe.min_delay_ns == u64::MAX {
+            return;
+        }
+        let min_delay = Duration::from_nanos(probe.min_delay_ns);
         let expired = now > self.model.min_rtt_at + MIN_RTT_FILTER;
         if expired || self.model.min_rtt.is_none_or(|min_rtt| min_delay < min_rtt) {
             self.model.min_rtt = Some(min_delay);
+            self.model.follow_min_rtt(min_delay, expired);
             self.model.min_rtt_at = probe.min_at;
         }
     }

@@ -154,7 +154,7 @@ fn after_a_timeout_the_curve_starts_where_slow_start_ends() {
     let mut now = Instant::from_millis(1);
     let mut cubic = after_loss(1_000);
     let in_flight_octets = cubic.window_octets();
-    cubic.on_rto(&LossSample { in_flight_octets, now });
+    cubic.on_rto(&TimeoutSample { in_flight_octets, is_repeated: false, now });
     cubic.on_recovery_exit(now);
     while cubic.in_slow_start() {
         round(&mut cubic, rtt, &mut now);

@@ -14,7 +14,7 @@ enum Event {
     RecoveryExit,
     Mark(u32),
     Spurious,
-    Rto(u32),
+    Rto { in_flight: u32, is_repeated: bool },
     Idle { idle: u64, rto: u64 },
     Mss(u16),
 }
@@ -95,7 +95,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::RecoveryExit),
         1 => octets().prop_map(Event::Mark),
         1 => Just(Event::Spurious),
-        1 => octets().prop_map(Event::Rto),
+        1 => (octets(), any::<bool>())
+            .prop_map(|(in_flight, is_repeated)| Event::Rto { in_flight, is_repeated }),
         1 => (nanos(), nanos()).prop_map(|(idle, rto)| Event::Idle { idle, rto }),
         1 => any::<u16>().prop_map(Event::Mss),
     ]
@@ -116,7 +117,9 @@ fn apply(controller: &mut Controller, event: &Event, now: Instant) {
         Event::RecoveryExit => controller.on_recovery_exit(now),
         Event::Mark(in_flight) => controller.on_congestion_experienced(&loss(in_flight, now)),
         Event::Spurious => controller.on_spurious(now),
-        Event::Rto(in_flight) => controller.on_rto(&loss(in_flight, now)),
+        Event::Rto { in_flight, is_repeated } => {
+            controller.on_rto(&TimeoutSample { is_repeated, ..timeout(in_flight, now) });
+        }
         Event::Idle { idle, rto } => controller.on_idle_restart(IdleGap {
             idle: Duration::from_nanos(idle),
             rto: Duration::from_nanos(rto),
@@ -170,7 +173,7 @@ proptest! {
                 Event::Loss(_) | Event::Mark(_) => {
                     prop_assert!(window <= before.max(least).max(2 * u32::from(mss)));
                 }
-                Event::Rto(_) => prop_assert_eq!(window, least),
+                Event::Rto { .. } => prop_assert_eq!(window, least),
                 Event::Idle { .. } | Event::RecoveryExit if !bbr => prop_assert!(window <= before),
                 Event::Spurious => prop_assert!(window >= before),
                 _ => {}

@@ -249,7 +249,7 @@ impl Flow {
 
     fn time_out(&mut self) {
         self.now += Duration::from_millis(200) + self.srtt.unwrap_or_default();
-        self.controller.on_rto(&LossSample { in_flight_octets: self.in_flight, now: self.now });
+        self.controller.on_rto(&timeout(self.in_flight, self.now));
         while !self.segments.is_empty() {
             self.lose();
         }
