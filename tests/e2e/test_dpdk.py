@@ -179,6 +179,8 @@ class DpdkOnVeth(Dpdk):
 
 
 class Jumbo(OnDpdk, EdgeCase):
+    # A pcap device has one queue.
+    arrangements = ("run-to-completion", "pipeline", "queues")
     mtu = 9000
 
     @classmethod
