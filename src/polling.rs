@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{SigSet, Signal};
 use ringroad_engine::flow::{Owner, Steering};
 use ringroad_engine::kernel::{Resolver, Routes};
@@ -120,23 +120,23 @@ impl Polling {
     }
 
     /// Has all end, and returns what they have counted. Who has devices ends last: the others have
-    /// resets to send, and frames to bring home.
+    /// resets to send, and frames to bring home, also where one of them is not there any more.
     pub(crate) async fn stop(self) -> Result<Snapshot> {
         let mut sum = None;
+        let mut has_failed = false;
         for threads in [self.owners, self.io.into_iter().collect()] {
             for working in &threads {
                 crew::tell(&working.commands, Command::Stop).await;
             }
             for working in threads {
-                let last = working.thread.join().map_err(|_| {
-                    anyhow!("a polling thread ended by a fault of its own; see above")
-                })?;
-                match &mut sum {
-                    None => sum = Some(last),
-                    Some(sum) => sum.add(last),
+                match (working.thread.join(), &mut sum) {
+                    (Err(_), _) => has_failed = true,
+                    (Ok(last), None) => sum = Some(last),
+                    (Ok(last), Some(sum)) => sum.add(last),
                 }
             }
         }
+        ensure!(!has_failed, "a polling thread ended by a fault of its own; see above");
         sum.context("nothing has polled")
     }
 }

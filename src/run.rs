@@ -228,11 +228,11 @@ async fn serve<B: Backend>(
         admin.end_interval().await;
         recorder.end().await;
     }
-    let last = polling.stop().await?;
+    let last = polling.stop().await;
     backend.hand_over().await;
     drop(backend);
     drop(reserved);
-    report(&last);
+    report(&last?);
     Ok(())
 }
 

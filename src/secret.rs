@@ -53,12 +53,12 @@ pub(crate) fn draw() -> Result<[u8; LEN]> {
 
 fn create(path: &Path) -> Result<[u8; LEN]> {
     let secret = draw()?;
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file: File| file.write_all(&secret));
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(
+        |mut file: File| {
+            // What is there in part would be refused by the next start.
+            file.write_all(&secret).inspect_err(|_| _ = std::fs::remove_file(path))
+        },
+    );
     if let Err(error) = written {
         // It serves this run all the same; a restart may then meet a TIME-WAIT here and there.
         tracing::warn!("secret {}: cannot be kept: {error}", path.display());
