@@ -72,9 +72,9 @@ pub(crate) struct Args {
     /// Of the ports, by which frames are sized, in octets
     #[arg(long, value_name = "N", default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1280..=9000))]
     mtu: u32,
-    /// Predict the knee of another run, and compare it with what that run shows
+    /// Predict the knee of another run, and compare it with what that run shows; several may be given
     #[arg(long, value_name = "DIR")]
-    against: Option<PathBuf>,
+    against: Vec<PathBuf>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -108,12 +108,12 @@ fn plan(args: &Args, directories: &[PathBuf]) -> Result<ExitCode> {
         mtu: args.mtu,
     };
     let answers = Answers::of(&intervals, driven.as_ref(), &question);
-    let against = match &args.against {
-        Some(directory) => {
-            let (other, driven) = read(std::slice::from_ref(directory))?;
+    let against = match args.against.as_slice() {
+        [] => None,
+        directories => {
+            let (other, driven) = read(directories)?;
             Some(Against::of(&answers, &answers::that_show_load(&other.list, driven.as_ref())))
         }
-        None => None,
     };
     let is_whole = answers.are_whole() && !matches!(against, Some(Err(_)));
     let page = match args.json {

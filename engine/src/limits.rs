@@ -327,6 +327,9 @@ pub const UNKNOWN_WAIT_MAX: Duration = Duration::from_millis(100);
 /// that are full from then on is not behind but busy.
 pub const ABSENCE_TURNS_MAX: u32 = RING_ENTRIES_MAX / BURST as u32;
 
+/// Of how many looks at a ring it is known what they found: as many as empty the largest.
+pub const LOOKS_KEPT: usize = RING_ENTRIES_MAX as usize / BURST;
+
 /// Questions per second to Linux whether it has a connection still, which take two system calls each: a
 /// fiftieth of a core. Only who sends SYNs between the ends of Linux's connections makes it so many; what
 /// is beyond is taken for Linux's.

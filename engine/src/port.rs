@@ -33,13 +33,13 @@ pub trait Port {
     /// Appends received packets to `burst`, until it is full or nothing is left.
     fn rx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst);
 
-    /// When each packet of the last burst was received, in their order; nothing where that was in this
-    /// turn, as with all ports but those that come from another core.
+    /// When each packet of the last burst was received, in their order; nothing where nobody but who looks
+    /// knows, as with all ports but those that come from another core.
     fn received_at(&self) -> &[Instant] {
         &[]
     }
 
-    /// How many more wait in the ring that they came by.
+    /// How many more wait in the ring that they came by, where the device says so.
     fn waiting(&self) -> usize {
         0
     }

@@ -5,6 +5,7 @@
 //! the wire to the wire, start at [`Lane::turn`].
 
 mod absence;
+mod arrivals;
 mod bell;
 mod board;
 mod clock;
@@ -33,6 +34,7 @@ pub use idle::IdlePolicy;
 pub use io::{IoSettings, IoStage, WorkerEnd};
 pub use lane::{Cookies, Lane};
 pub use pressure::{Load, Pressure, Thresholds};
+pub use stamped::ReceivedAt;
 pub use worker::{
     Departure, Outlet, Page, PortIdentity, Stray, Wanted, Worker, WorkerSettings, flow_hasher,
     flows_for, idle_connection_octets,

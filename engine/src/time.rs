@@ -41,6 +41,11 @@ impl Instant {
     pub const fn since(self, earlier: Instant) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+
+    /// In the middle between `earlier` and this; this, if `earlier` is later.
+    pub const fn midway_since(self, earlier: Instant) -> Instant {
+        Instant(self.0 - self.0.saturating_sub(earlier.0) / 2)
+    }
 }
 
 impl Add<Duration> for Instant {

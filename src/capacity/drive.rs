@@ -2,9 +2,9 @@
 //!
 //! A lab of its own ([`lab`]): client, edge and origin, the engine recording on the edge. Or a target that is
 //! there already, of which only what the client sees is known then. In the lab, this program runs itself once more
-//! on the client, with the edge as target. First as many requests as get through, which says what the
-//! steps are parts of; then a step with a new connection for each request and one with larger
-//! replies, which tell their costs apart; then one load after another, until the target has enough.
+//! on the client, with the edge as target. First a step with a new connection for each request and one with
+//! replies of another size, which tell their costs apart; then one load after another, until the target has
+//! enough. What these are parts of is how many requests of their kind get through.
 
 mod generator;
 mod lab;
@@ -27,9 +27,9 @@ pub(super) struct Options {
     /// Drive this target instead of a lab: http://HOST[:PORT][/PATH]
     #[arg(long, value_name = "URL", requires = "drive")]
     target: Option<Target>,
-    /// A path of the target with a larger reply, to tell what octets cost from what packets do
+    /// A path of the target with a much larger or smaller reply, to tell what octets cost from what packets do
     #[arg(long, value_name = "PATH", requires = "target")]
-    large: Option<String>,
+    other: Option<String>,
     /// Keep the recording in this directory
     #[arg(long, value_name = "DIR", requires = "drive")]
     record: Option<PathBuf>,
@@ -82,7 +82,7 @@ async fn drive_on(options: &Options) -> Result<Driven> {
     match &options.target {
         None => Ok(Driven::Recorded(lab::drive(options).await?)),
         Some(target) => {
-            let target = Target { large: options.large.clone(), ..target.clone() };
+            let target = Target { other: options.other.clone(), ..target.clone() };
             let steps = step_through(options, target).await?;
             if let Some(directory) = &options.record {
                 steps.write(directory)?;
@@ -99,38 +99,34 @@ async fn step_through(options: &Options, target: Target) -> Result<Steps> {
         connections: options.connections as usize,
         steps: vec![],
     };
-    let has_large = target.large.is_some();
+    let kinds = [Some(Kind::NewConnections), target.other.is_some().then_some(Kind::OtherReplies)];
     let mut generator = Generator::new(target, steps.connections, seed)?;
     generator.try_out().await?;
-    let most = generator.most(MOST_TIME).await;
-    if most == 0.0 {
-        bail!("{} answers nothing under load", steps.target);
+    for kind in kinds.into_iter().flatten() {
+        let most = most(&generator, kind, &steps.target, options).await?;
+        let step = generator.step(kind, BESIDE * most, options.step_time).await?;
+        steps.note(step);
     }
-    let most = most.min(f64::from(options.rate_max));
+    let most = most(&generator, Kind::Load, &steps.target, options).await?;
     eprintln!("{most:.0} requests/s with all {} connections in use", steps.connections);
-    let beside = [(Kind::NewConnections, true), (Kind::LargeReplies, has_large)];
-    let beside = beside.into_iter().filter(|(_, is_possible)| *is_possible);
-    let loads = (1..=options.steps).map(|n| f64::from(n) / f64::from(options.steps));
-    let plan = beside
-        .map(|(kind, _)| (kind, BESIDE))
-        .chain(loads.map(|part| (Kind::Load, part * HIGHEST)));
-    for (kind, part) in plan {
-        let step = generator.step(kind, part * most, options.step_time).await?;
-        eprintln!(
-            "{:.0} requests/s: {:.0} answered, p50 {:.0} µs, p99 {:.0} µs{}",
-            step.offered,
-            step.answered,
-            step.p50_us,
-            step.p99_us,
-            if step.failed > 0 { format!(", {} failed", step.failed) } else { String::new() }
-        );
-        let has_enough = kind == Kind::Load && step.answered < KEEPS_UP * step.offered;
-        steps.steps.push(step);
+    for n in 1..=options.steps {
+        let part = HIGHEST * f64::from(n) / f64::from(options.steps);
+        let step = generator.step(Kind::Load, part * most, options.step_time).await?;
+        let has_enough = step.answered < KEEPS_UP * step.offered;
+        steps.note(step);
         if has_enough {
             break;
         }
     }
     Ok(steps)
+}
+
+/// How many requests of a kind get through [requests/s].
+async fn most(generator: &Generator, kind: Kind, target: &str, options: &Options) -> Result<f64> {
+    match generator.most(kind, MOST_TIME).await {
+        0.0 => bail!("{target} answers nothing under load"),
+        most => Ok(most.min(f64::from(options.rate_max))),
+    }
 }
 
 fn step_time(text: &str) -> Result<Duration, String> {
@@ -140,9 +136,9 @@ fn step_time(text: &str) -> Result<Duration, String> {
 /// How long all connections ask as fast as they are answered.
 const MOST_TIME: Duration = Duration::from_secs(2);
 
-/// The last load, as a part of what got through then; and those that only tell costs apart.
+/// The last load, as a part of what gets through; and those that only tell costs apart.
 const HIGHEST: f64 = 1.05;
-const BESIDE: f64 = 0.15;
+const BESIDE: f64 = 0.4;
 
 /// Who answers less than this part of what was asked has enough.
 const KEEPS_UP: f64 = 0.9;

@@ -40,8 +40,8 @@ pub(super) enum Kind {
     Load,
     /// What a new connection costs: each request has one.
     NewConnections,
-    /// What an octet costs: replies are larger.
-    LargeReplies,
+    /// What an octet costs: replies are of another size.
+    OtherReplies,
 }
 
 impl Steps {
@@ -62,6 +62,19 @@ impl Steps {
         let path = directory.join(FILE);
         let text = serde_json::to_string_pretty(self)? + "\n";
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// One more; said as it is over.
+    pub(super) fn note(&mut self, step: Step) {
+        eprintln!(
+            "{:.0} requests/s: {:.0} answered, p50 {:.0} µs, p99 {:.0} µs{}",
+            step.offered,
+            step.answered,
+            step.p50_us,
+            step.p99_us,
+            if step.failed > 0 { format!(", {} failed", step.failed) } else { String::new() }
+        );
+        self.steps.push(step);
     }
 
     /// Those that show latency at a load, as far as anything was answered.

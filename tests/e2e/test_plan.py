@@ -55,7 +55,7 @@ class Plan(EdgeCase):
 
         # What was driven is kept beside what was recorded, and both together are planned from again.
         steps = json.loads((kept / "drive.json").read_text())["steps"]
-        self.assertEqual([s["kind"] for s in steps[:2]], ["new_connections", "large_replies"])
+        self.assertEqual([s["kind"] for s in steps[:2]], ["new_connections", "other_replies"])
         loads = [each for each in steps if each["kind"] == "load"]
         self.assertEqual(sum(each["failed"] for each in steps), 0)
         self.assertLess(loads[0]["answered"], loads[-1]["answered"])

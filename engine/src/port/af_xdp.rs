@@ -256,6 +256,11 @@ impl Port for AfXdp {
     }
 
     #[inline]
+    fn waiting(&self) -> usize {
+        self.socket.as_ref().map_or(0, |socket| socket.rx.unread() as usize)
+    }
+
+    #[inline]
     fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
         debug_assert!(self.umem.is_of(pool));
         let wanted = burst.len() as u32;

@@ -162,6 +162,10 @@ impl<P: Port> Port for Impair<P> {
         self.rx.leave(self.now, burst);
     }
 
+    fn waiting(&self) -> usize {
+        self.inner.waiting()
+    }
+
     fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
         for frame in burst.drain() {
             self.tx.enter(pool, self.now, frame);

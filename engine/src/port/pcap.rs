@@ -111,6 +111,10 @@ impl<P: Port, W: Write> Port for Recorder<P, W> {
         }
     }
 
+    fn waiting(&self) -> usize {
+        self.inner.waiting()
+    }
+
     fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
         if self.file.is_none() {
             return self.inner.tx_burst(pool, burst);

@@ -50,6 +50,11 @@ impl<P: Port> Port for Queues<P> {
     }
 
     #[inline]
+    fn waiting(&self) -> usize {
+        self.queues.iter().map(Port::waiting).sum()
+    }
+
+    #[inline]
     fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
         self.queues[0].tx_burst(pool, burst);
     }

@@ -155,6 +155,10 @@ impl Port for SimPort {
         }
     }
 
+    fn waiting(&self) -> usize {
+        self.end.cable().towards[self.end.side].packets.len()
+    }
+
     fn tx_burst(&mut self, pool: &mut FramePool, burst: &mut Burst) {
         if !self.open {
             return;

@@ -16,7 +16,7 @@ use super::board::Board;
 use super::control::Commands;
 use super::gate::Gate;
 use super::hop::Crossing;
-use super::stamped::{Stamped, Stamps};
+use super::stamped::{ReceivedAt, Stamped, Stamps};
 use super::worker::{Stray, Worker};
 use crate::frame::{Burst, Frame, FramePool, Transit};
 use crate::limits::{BURST, HAND_OVER_ENTRIES, WORKERS_LOOK};
@@ -273,7 +273,12 @@ impl Taken {
     /// Empties it.
     #[inline]
     fn give_to(&mut self, worker: &mut Worker, now: Instant, port: u8) {
-        worker.on_handed_over_of(now, port, self.received_at.as_slice(), &mut self.burst);
+        worker.on_handed_over_of(
+            now,
+            port,
+            ReceivedAt::Each(self.received_at.as_slice()),
+            &mut self.burst,
+        );
         self.received_at.clear();
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ringroad_ebpf::CookieService;
 
 use super::absence::Absence;
+use super::arrivals::Arrivals;
 use super::board::Board;
 use super::control::{Command, Commands, Mailbox};
 use super::gate::Gate;
@@ -17,7 +18,7 @@ use super::idle::{Idle, IdlePolicy};
 use super::lane::Cookies;
 use super::pressure::Load;
 use super::rx::Rx;
-use super::stamped::{Stamped, Stamps};
+use super::stamped::{ReceivedAt, Stamped, Stamps};
 use super::stopwatch::Stopwatch;
 use super::told::Told;
 use crate::flow::{FlowHasher, Steering};
@@ -52,6 +53,7 @@ pub struct IoStage<P: Port, G: Gate> {
     mailbox: Mailbox,
     idle: Idle,
     watch: Stopwatch,
+    arrivals: Arrivals,
     absence: Absence,
     recorders: Recorders,
     /// Since when packets were in the ring that they were just taken from.
@@ -100,6 +102,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             received: Burst::new(),
             rx: Rx::new(steering, hasher, verified),
             out: ports.iter().map(|_| Burst::new()).collect(),
+            arrivals: Arrivals::new(ports.len()),
             ports,
             absence: Absence::new(gate.patience()),
             gate,
@@ -147,6 +150,7 @@ impl<P: Port, G: Gate> IoStage<P, G> {
     pub fn turn(&mut self, clock: &mut impl FnMut() -> Instant) -> usize {
         let now = clock();
         self.watch.begin(now);
+        self.arrivals.begin(now);
         self.absence.begin(now);
         // What the gate is to know, it knows before it is shown what has come.
         self.report(now);
@@ -162,11 +166,12 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             self.gate.screen(now, index as u8, &mut self.pool, &mut self.received, tap);
             self.watch.lap(Stage::Gate, received, clock);
             let tap = self.tap.as_deref_mut();
-            let received_at = self.absence.found(received).unwrap_or(now);
+            let found_at = self.arrivals.found(index, received, port.waiting());
+            let received_at = self.absence.found(received).unwrap_or(found_at);
             let arrived = (received_at, index, &mut self.received);
             self.rx.on_burst(&mut self.pool, arrived, &mut self.workers, tap);
             self.watch.lap(Stage::Rx, 0, clock);
-            self.watch.passed_on(received, &mut self.recorders);
+            self.watch.passed_on(received, ReceivedAt::Once(received_at), &mut self.recorders);
         }
         let now = clock();
         self.watch.begin_to_send(now);
@@ -175,6 +180,11 @@ impl<P: Port, G: Gate> IoStage<P, G> {
         self.watch.lap(Stage::Tx, sent, clock);
         self.watch.end(found + sent, sent, &mut self.recorders);
         found + sent
+    }
+
+    /// The core has slept until something came. For who turns the stage instead of [running](IoStage::run) it.
+    pub fn woken(&mut self) {
+        self.arrivals.woken();
     }
 
     /// What Linux sends comes first: it is little, and bounded by the gate.
@@ -343,6 +353,9 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             let devices = self.ports.iter().map(Port::wait_fd);
             let deadline = Instant::FAR_FUTURE;
             self.idle.sleep(devices, self.gate.wait_fds(), &self.mailbox, now, deadline);
+            if self.ports.iter().all(|port| port.wait_fd().is_some()) {
+                self.woken();
+            }
         }
         self.mailbox.bell().disarm();
     }

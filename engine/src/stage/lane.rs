@@ -1,17 +1,19 @@
 //! A lane: one RX queue of each port, and the worker that owns its connections.
 
 use super::absence::Absence;
+use super::arrivals::Arrivals;
 use super::control::{Command, Mailbox, Neighbours};
 use super::gate::Gate;
 use super::hand_over::HandOver;
 use super::idle::{Idle, IdlePolicy};
 use super::pressure::{Load, Pressure};
+use super::stamped::ReceivedAt;
 use super::stopwatch::Stopwatch;
 use super::told::Told;
 use super::worker::{Outlet, Worker};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::kernel::NextHop;
-use crate::limits::{BURST, STOP_TURNS_MAX};
+use crate::limits::STOP_TURNS_MAX;
 use crate::port::Port;
 use crate::telemetry::{Handshakes, Ring, Snapshot, Stage};
 use crate::time::Instant;
@@ -27,6 +29,7 @@ pub struct Lane<P: Port, G: Gate, N: Neighbours> {
     mailbox: Mailbox,
     idle: Idle,
     watch: Stopwatch,
+    arrivals: Arrivals,
     absence: Absence,
     cookies: Cookies,
     /// What the gate was last told of each service.
@@ -80,12 +83,14 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         idle: IdlePolicy,
     ) -> Self {
         let out = ports.iter().map(|_| Burst::new()).collect();
+        let arrivals = Arrivals::new(ports.len());
         let told = vec![Told::NOTHING; worker.services()];
         Lane {
             worker,
             io: LaneIo { ports, out, neighbours },
             received: Burst::new(),
             others: HandOver::default(),
+            arrivals,
             absence: Absence::new(gate.patience()),
             gate,
             mailbox,
@@ -137,6 +142,7 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
     pub fn turn(&mut self, clock: &mut impl FnMut() -> Instant) -> usize {
         let now = clock();
         self.watch.begin(now);
+        self.arrivals.begin(now);
         self.absence.begin(now);
         let mut found = 0;
         for (index, port) in self.io.ports.iter_mut().enumerate() {
@@ -149,18 +155,15 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             let (pool, tap) = self.worker.pool_and_tap();
             self.gate.screen(now, index as u8, pool, &mut self.received, tap);
             self.watch.lap(Stage::Gate, received, clock);
-            self.watch.passed_on(received, &mut self.worker.recorders);
-            let screened = self.received.len();
-            let received_at = port.received_at();
-            self.worker.recorders.popped(Ring::Rx, now, received_at, port.waiting());
-            let at_last_look;
-            let received_at = match self.absence.found(received) {
-                None => received_at,
-                Some(since) => {
-                    at_last_look = [since; BURST];
-                    &at_last_look[..screened]
-                }
+            let (stamps, left) = (port.received_at(), port.waiting());
+            self.worker.recorders.popped(Ring::Rx, now, stamps, left);
+            let received_at = match (self.absence.found(received), stamps) {
+                (Some(since), _) => ReceivedAt::Once(since),
+                (None, []) => ReceivedAt::Once(self.arrivals.found(index, received, left)),
+                (None, stamps) => ReceivedAt::Each(stamps),
             };
+            self.watch.passed_on(received, received_at, &mut self.worker.recorders);
+            let screened = self.received.len();
             self.worker.on_burst_of(now, index as u8, received_at, &mut self.received);
             self.watch.lap(Stage::Worker, screened, clock);
         }
@@ -181,6 +184,11 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
         self.report(now);
         self.watch.end(found + sent, sent, &mut self.worker.recorders);
         found
+    }
+
+    /// The core has slept until something came. For who turns the lane instead of [running](Lane::run) it.
+    pub fn woken(&mut self) {
+        self.arrivals.woken();
     }
 
     pub fn worker(&self) -> &Worker {
@@ -288,6 +296,9 @@ impl<P: Port, G: Gate, N: Neighbours> Lane<P, G, N> {
             let deadline = self.worker.next_deadline();
             let devices = self.io.ports.iter().map(Port::wait_fd);
             self.idle.sleep(devices, self.gate.wait_fds(), &self.mailbox, now, deadline);
+            if self.io.ports.iter().all(|port| port.wait_fd().is_some()) {
+                self.woken();
+            }
         }
         self.mailbox.bell().disarm();
     }

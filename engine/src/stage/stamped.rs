@@ -44,3 +44,26 @@ impl Stamps {
         &self.at[..self.len]
     }
 }
+
+/// When the packets of a burst were received.
+#[derive(Clone, Copy, Debug)]
+pub enum ReceivedAt<'a> {
+    /// All together.
+    Once(Instant),
+    /// Each by itself, in their order.
+    Each(&'a [Instant]),
+}
+
+impl ReceivedAt<'_> {
+    /// Of the packet at a place.
+    ///
+    /// # Panics
+    /// If there is no such packet.
+    #[inline]
+    pub(super) fn of(&self, place: usize) -> Instant {
+        match self {
+            ReceivedAt::Once(at) => *at,
+            ReceivedAt::Each(at) => at[place],
+        }
+    }
+}

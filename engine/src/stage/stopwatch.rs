@@ -4,6 +4,7 @@
 //! those that a core makes anyway. What the stages take of a turn does cost one at the end of each; so
 //! that is measured in one turn of [`SAMPLE_EVERY`].
 
+use super::stamped::ReceivedAt;
 use crate::telemetry::{CoreTimes, Measure, Recorders, Stage};
 use crate::time::Instant;
 
@@ -66,11 +67,21 @@ impl Stopwatch {
         self.look_began = self.lap_began;
     }
 
-    /// Those have come to whoever works on them, or into its ring. Called after a stage's lap.
+    /// Those have come to whoever works on them, or into its ring. Called after a stage's lap. What they
+    /// have waited in a ring between cores counts by itself.
     #[inline]
-    pub(super) fn passed_on(&mut self, packets: usize, recorders: &mut Recorders) {
+    pub(super) fn passed_on(
+        &mut self,
+        packets: usize,
+        received_at: ReceivedAt<'_>,
+        recorders: &mut Recorders,
+    ) {
         if self.is_sampled && packets > 0 {
-            let wait = self.lap_began.since(self.look_began).as_nanos() as u64;
+            let since = match received_at {
+                ReceivedAt::Once(at) => at,
+                ReceivedAt::Each(_) => self.look_began,
+            };
+            let wait = self.lap_began.since(since).as_nanos() as u64;
             recorders.record_n(Measure::RxWait, wait, packets as u64);
         }
     }
@@ -211,7 +222,7 @@ mod tests {
                 readings += 1;
                 at(now)
             });
-            watch.passed_on(packets, &mut recorders);
+            watch.passed_on(packets, ReceivedAt::Each(&[]), &mut recorders);
             now += 10 * packets as u64;
             watch.lap_at(Stage::Worker, packets, at(now));
             watch.begin_to_send(at(now));

@@ -97,13 +97,15 @@ impl Measure {
     /// In a few words.
     pub const fn about(self) -> &'static str {
         match self {
-            Measure::RxWait => "wait of received packets for the worker, or for its ring",
-            Measure::RingWaitRx => "wait in the ring to a worker",
+            Measure::RxWait => {
+                "wait of packets in the device's ring, and for the worker or its ring"
+            }
+            Measure::RingWaitRx => "from reception until a worker takes it out of its ring",
             Measure::RingWaitTx => "wait in the ring to the core with the devices",
-            Measure::RingWaitHandOver => "wait in the ring from another lane",
+            Measure::RingWaitHandOver => "from reception until a lane takes it from another",
             Measure::Worker => "time of a worker for a packet",
             Measure::TxWait => "wait of packets that are ready for the device",
-            Measure::Inside => "time of payload inside, from RX burst to TX burst",
+            Measure::Inside => "time of payload inside, from the device's RX ring to the TX burst",
             Measure::HandshakeClient => "handshake with a client, but for those by SYN cookie",
             Measure::HandshakeOrigin => "handshake with an origin",
             Measure::RttClient => "smoothed round-trip time to clients",

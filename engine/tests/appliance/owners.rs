@@ -12,7 +12,7 @@ use ringroad_engine::kernel::NextHop;
 use ringroad_engine::limits::{TIME_WAIT, UNKNOWN_WAIT_MAX};
 use ringroad_engine::proxy::require_source_ports;
 use ringroad_engine::stage::{
-    Outlet, PortIdentity, Stray, Worker, WorkerSettings, flow_hasher, flows_for,
+    Outlet, PortIdentity, ReceivedAt, Stray, Worker, WorkerSettings, flow_hasher, flows_for,
 };
 use ringroad_engine::telemetry::capture::{Filter, Points, Wanted, tap};
 use ringroad_engine::telemetry::{DropReason, Ledger};
@@ -175,7 +175,12 @@ impl Crew {
             assert_ne!(owner, from, "to itself");
             let mut burst = burst_of(&mut self.workers[owner].pool, &packet);
             let received_at = [received_at];
-            self.workers[owner].on_handed_over_of(self.now, port, &received_at, &mut burst);
+            self.workers[owner].on_handed_over_of(
+                self.now,
+                port,
+                ReceivedAt::Each(&received_at),
+                &mut burst,
+            );
             self.workers[owner].hand_over(|_, stray| panic!("handed on again: {stray:?}"));
         }
     }
@@ -436,7 +441,12 @@ fn what_was_old_already_when_it_was_handed_over_opens_nothing() {
     let received_at = crew.now;
     crew.now += UNKNOWN_WAIT_MAX + ms(1);
     let mut burst = burst_of(&mut crew.workers[wrong].pool, &syn);
-    crew.workers[wrong].on_burst_of(crew.now, CLIENTS as u8, &[received_at], &mut burst);
+    crew.workers[wrong].on_burst_of(
+        crew.now,
+        CLIENTS as u8,
+        ReceivedAt::Once(received_at),
+        &mut burst,
+    );
     crew.hand_over(wrong);
     assert_eq!(crew.handed_over(), 1);
     let owner = &crew.workers[1 - wrong];

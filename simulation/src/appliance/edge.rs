@@ -167,6 +167,14 @@ impl<P: Wire, G: Gate> Edge<P, G> {
         }
     }
 
+    /// The core with the devices has slept until now.
+    pub fn woken(&mut self) {
+        match &mut self.stages {
+            Stages::Lane(lane) => lane.woken(),
+            Stages::Pipeline(pipeline) => pipeline.io.woken(),
+        }
+    }
+
     /// Tells all threads, who take it at once.
     pub fn tell(&mut self, command: impl Fn() -> Command) {
         for commands in &self.commands {

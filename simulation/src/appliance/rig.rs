@@ -433,6 +433,9 @@ impl<P: Wire, G: Gate> World<P, G> {
         let waiting = self.hosts.all().any(|side| side.cable.waiting() > 0);
         let busy = moved > 0 || found > 0 || waiting || self.edge.is_busy(self.now);
         let next = if busy { self.now + TICK } else { self.next_due() };
+        if !busy {
+            self.edge.woken();
+        }
         self.now = next.max(self.now + TICK).min(limit.max(self.now));
         busy
     }

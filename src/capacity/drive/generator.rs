@@ -84,9 +84,9 @@ impl Generator {
         tried.context("no answer in time").and_then(|answered| answered).with_context(what)
     }
 
-    /// As many requests as the connections get through [requests/s].
-    pub(super) async fn most(&self, time: Duration) -> f64 {
-        let began = self.begin(Kind::Load);
+    /// As many requests of a kind as the connections get through [requests/s].
+    pub(super) async fn most(&self, kind: Kind, time: Duration) -> f64 {
+        let began = self.begin(kind);
         self.desk.is_closed_loop.set(true);
         self.desk.came.notify_waiters();
         tokio::time::sleep(time).await;
@@ -187,7 +187,7 @@ async fn ask(sender: &mut Option<Sender>, target: &Target, kind: Kind) -> Result
     let Some(sender) = sender else { bail!("there is no connection") };
     sender.ready().await?;
     let path = match kind {
-        Kind::LargeReplies => target.large.as_deref().unwrap_or(&target.path),
+        Kind::OtherReplies => target.other.as_deref().unwrap_or(&target.path),
         Kind::Load | Kind::NewConnections => &target.path,
     };
     let mut request = Request::get(path).header(header::HOST, &target.authority);

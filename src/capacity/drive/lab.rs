@@ -156,7 +156,7 @@ impl Lab {
             .args(["plan", "--drive", "--record"])
             .arg(directory)
             .args(["--target", &format!("http://10.10.1.1/bytes/{}", options.octets)])
-            .args(["--large", &format!("/bytes/{}", LARGER * options.octets)])
+            .args(["--other", &format!("/bytes/{}", another_size(options.octets))])
             .args(["--steps", &options.steps.to_string()])
             .args(["--step-time", &format!("{}ms", options.step_time.as_millis())])
             .args(["--connections", &options.connections.to_string()])
@@ -219,5 +219,14 @@ fn said(stderr: &[u8]) -> String {
 /// How long a process may take to be there, or to end.
 const THERE_WITHIN: Duration = Duration::from_secs(10);
 
-/// How much larger replies are that tell what octets cost.
-const LARGER: u64 = 8;
+/// Of replies that tell what octets cost from what packets do: with another share of full packets.
+fn another_size(octets: u64) -> u64 {
+    if octets > SMALL_MOST { SMALL } else { LARGE }
+}
+
+/// What fits into one packet, and what takes many [octets].
+const SMALL: u64 = 512;
+const LARGE: u64 = 32_768;
+
+/// Replies up to this size leave most packets of a request without payload [octets].
+const SMALL_MOST: u64 = 8_192;

@@ -11,8 +11,8 @@ pub(crate) struct Target {
     /// As the URL has it.
     pub(super) authority: String,
     pub(super) path: String,
-    /// Of a larger reply, where one is known.
-    pub(super) large: Option<String>,
+    /// Of a reply of another size, where one is known.
+    pub(super) other: Option<String>,
 }
 
 impl FromStr for Target {
@@ -31,7 +31,7 @@ impl FromStr for Target {
         let mut addresses =
             with_port.to_socket_addrs().map_err(|error| format!("{authority}: {error}"))?;
         let address = addresses.next().ok_or_else(|| format!("{authority} has no address"))?;
-        Ok(Target { address, authority: authority.to_owned(), path: path.to_owned(), large: None })
+        Ok(Target { address, authority: authority.to_owned(), path: path.to_owned(), other: None })
     }
 }
 

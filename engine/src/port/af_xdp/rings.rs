@@ -245,6 +245,12 @@ impl<T: Entry> Consumer<T> {
         self.produced_seen.wrapping_sub(self.read).min(self.ring.len()).min(wanted)
     }
 
+    /// How many entries are there to be read. Looks at the shared word.
+    #[inline]
+    pub(super) fn unread(&self) -> u32 {
+        self.ring.producer().load(Ordering::Acquire).wrapping_sub(self.read).min(self.ring.len())
+    }
+
     /// Reads the next entry; only as many as [`Consumer::available`] said.
     #[inline]
     pub(super) fn read(&mut self) -> T {

@@ -10,6 +10,7 @@ use super::Worker;
 use super::receive::Arrival;
 use crate::flow::{FlowHash, FlowKey};
 use crate::frame::{Burst, Frame, FramePool};
+use crate::stage::ReceivedAt;
 use crate::telemetry::DropReason;
 use crate::time::Instant;
 
@@ -35,16 +36,16 @@ impl Worker {
     /// Takes in a burst that other workers have handed over, which `port` of theirs received. Empties
     /// `burst`.
     pub fn on_handed_over(&mut self, now: Instant, port: u8, burst: &mut Burst) {
-        self.on_handed_over_of(now, port, &[], burst);
+        self.on_handed_over_of(now, port, ReceivedAt::Once(now), burst);
     }
 
-    /// The same of a burst whose packets have been received at those times, if there are any.
+    /// The same of a burst that was received before.
     #[inline]
     pub fn on_handed_over_of(
         &mut self,
         now: Instant,
         port: u8,
-        received_at: &[Instant],
+        received_at: ReceivedAt<'_>,
         burst: &mut Burst,
     ) {
         self.ledger.taken_over += burst.len() as u64;

@@ -14,6 +14,7 @@ use crate::flow::{FlowHash, FlowKey};
 use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::{BURST, CACHED_PAIRS, IPV6_MTU_MIN, RESETS_PER_SECOND_MAX, UNKNOWN_WAIT_MAX};
 use crate::proxy::{Envelope, LinkPath, Side};
+use crate::stage::ReceivedAt;
 use crate::tcp::settings::{Family, mss_within};
 use crate::tcp::{
     Chunk, Disposition, Endpoints, Outgoing, TimeWaitVerdict, plateau_below, reset_in_reply,
@@ -67,16 +68,16 @@ impl Arrival {
 impl Worker {
     /// Takes in a burst that `port` received. Empties `burst`.
     pub fn on_burst(&mut self, now: Instant, port: u8, burst: &mut Burst) {
-        self.on_burst_of(now, port, &[], burst);
+        self.on_burst_of(now, port, ReceivedAt::Once(now), burst);
     }
 
-    /// The same of a burst whose packets have been received at those times, if there are any.
+    /// The same of a burst that was received before.
     #[inline]
     pub fn on_burst_of(
         &mut self,
         now: Instant,
         port: u8,
-        received_at: &[Instant],
+        received_at: ReceivedAt<'_>,
         burst: &mut Burst,
     ) {
         self.ledger.received += burst.len() as u64;
@@ -89,19 +90,17 @@ impl Worker {
         now: Instant,
         port: u8,
         came: Came,
-        received_at: &[Instant],
+        received_at: ReceivedAt<'_>,
         burst: &mut Burst,
     ) {
-        debug_assert!(received_at.is_empty() || received_at.len() == burst.len());
         self.now = now;
         if self.tap.is_some() {
-            return self.take_in_tapped(now, port, came, received_at, burst);
+            return self.take_in_tapped(port, came, received_at, burst);
         }
         burst.iter().for_each(|frame| self.pool.prefetch(frame));
         let mut arrivals = std::mem::take(&mut self.arrivals);
         for (place, frame) in burst.drain().enumerate() {
-            let received_at = received_at.get(place).map_or(now, |at| *at);
-            if let Some(arrival) = self.classify(port, came, received_at, frame) {
+            if let Some(arrival) = self.classify(port, came, received_at.of(place), frame) {
                 arrivals.push(arrival);
             }
         }

@@ -8,6 +8,7 @@ use crate::flow::FlowKey;
 use crate::frame::{Burst, Frame, FramePool};
 use crate::kernel::NextHop;
 use crate::proxy::Side;
+use crate::stage::ReceivedAt;
 use crate::tcp::OutgoingKind;
 use crate::telemetry::capture::{About, Sight, Tap, What};
 use crate::time::Instant;
@@ -29,19 +30,18 @@ impl Worker {
     #[cold]
     pub(super) fn take_in_tapped(
         &mut self,
-        now: Instant,
         port: u8,
         came: Came,
-        received_at: &[Instant],
+        received_at: ReceivedAt<'_>,
         burst: &mut Burst,
     ) {
         let mut behind = burst.len();
         for (place, frame) in burst.drain().enumerate() {
             behind -= 1;
             self.pool.set_passing(behind);
-            let at = received_at.get(place).copied();
+            let at = received_at.of(place);
             self.tell_received(port, at, &frame);
-            if let Some(arrival) = self.classify(port, came, at.unwrap_or(now), frame) {
+            if let Some(arrival) = self.classify(port, came, at, frame) {
                 self.dispatch(came, arrival);
             }
             if let Some(tap) = &mut self.tap {
@@ -51,12 +51,11 @@ impl Worker {
     }
 
     /// Shows the tap a packet that has come, before anything is done with it.
-    fn tell_received(&mut self, port: u8, received_at: Option<Instant>, frame: &Frame) {
+    fn tell_received(&mut self, port: u8, at: Instant, frame: &Frame) {
         let Some(mut tap) = self.tap.take() else { return };
-        let at = received_at.unwrap_or(self.now);
-        let waited = received_at.map(|at| self.now.since(at));
+        let waited = self.now.since(at);
         let sight = Sight { at, port, octets: self.pool.bytes(frame) };
-        tap.received(sight, |about| self.find_leg(about), waited);
+        tap.received(sight, |about| self.find_leg(about), Some(waited));
         self.tap = Some(tap);
     }
 

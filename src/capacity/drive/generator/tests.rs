@@ -59,7 +59,7 @@ fn as_many_as_get_through_are_more_than_were_asked_for() {
     let (most, step) = in_local(async {
         let now = Instant::now();
         let mut generator = Generator::new(target(server(now..now).await), 4, 1).unwrap();
-        let most = generator.most(Duration::from_millis(300)).await;
+        let most = generator.most(Kind::Load, Duration::from_millis(300)).await;
         let time = Duration::from_millis(500);
         (most, generator.step(Kind::NewConnections, 100.0, time).await.unwrap())
     });
