@@ -69,7 +69,7 @@ pub(crate) struct Args {
     /// How much of what the cores can do is to be used
     #[arg(long, value_name = "PART", default_value_t = 0.7, value_parser = part)]
     utilisation: f64,
-    /// Of the ports, by which frames are sized \[octets\]
+    /// Of the ports, by which frames are sized, in octets
     #[arg(long, value_name = "N", default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1280..=9000))]
     mtu: u32,
     /// Predict the knee of another run, and compare it with what that run shows; several may be given

@@ -1,5 +1,6 @@
 //! What the other commands ask the running engine, over its admin socket.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -77,11 +78,17 @@ pub(crate) async fn ask(
     path: &str,
     body: Bytes,
 ) -> Result<Response<Incoming>> {
-    let stream = UnixStream::connect(socket).await.with_context(|| {
-        format!(
-            "no engine answers at {}; is one running, or is it at another --socket?",
-            socket.display()
-        )
+    let stream = UnixStream::connect(socket).await.map_err(|error| {
+        let socket = socket.display();
+        let what = match error.kind() {
+            ErrorKind::PermissionDenied => {
+                format!("may not ask the engine at {socket}; run this as root, or as its user")
+            }
+            _ => format!(
+                "no engine answers at {socket}; is one running, or is it at another --socket?"
+            ),
+        };
+        anyhow::Error::new(error).context(what)
     })?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;

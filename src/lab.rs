@@ -71,7 +71,7 @@ struct Up {
     /// Queues of each device
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=QUEUES_MAX))]
     queues: u32,
-    /// MTU of each device \[octets\]; 1280 is IPv6's least
+    /// MTU of each device, in octets; 1280 is IPv6's least
     #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1280..=65_535))]
     mtu: u32,
     /// Put a host PREFIX-wire between client and edge, with devices c0 and e0 that nothing

@@ -18,11 +18,12 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// One that is to be at `path`.
+    /// One that is to be at `path`, or at what that is a link to.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        let beside = beside(path).with_context(|| cannot_write(path))?;
+        let place = place(path).with_context(|| cannot_write(path))?;
+        let beside = beside(&place).with_context(|| cannot_write(path))?;
         let file = File::create(&beside).with_context(|| cannot_write(path))?;
-        Ok(NewFile { file, beside, path: path.to_owned(), kept: false })
+        Ok(NewFile { file, beside, path: place, kept: false })
     }
 
     /// Has `write` write into it.
@@ -47,6 +48,17 @@ impl Drop for NewFile {
     }
 }
 
+/// Only a file gives way to another: a device would be lost to all who use it.
+fn place(path: &Path) -> io::Result<PathBuf> {
+    match fs::metadata(path) {
+        Ok(there) if there.is_file() => fs::canonicalize(path),
+        Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(_) => Err(io::Error::other("it is there, and no regular file; give another")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(error) => Err(error),
+    }
+}
+
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let mut name = OsString::from(".");
     name.push(path.file_name().ok_or(io::ErrorKind::IsADirectory)?);
@@ -61,6 +73,8 @@ fn cannot_write(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
 
     use super::*;
 
@@ -93,5 +107,26 @@ mod tests {
         let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["file", "taken"], "nothing half-written is left");
+    }
+
+    #[test]
+    fn a_link_stays_and_so_does_what_is_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let [file, link, socket] =
+            ["file", "link", "socket"].map(|name| directory.path().join(name));
+        replace(&file, "first").unwrap();
+        symlink(&file, &link).unwrap();
+        replace(&link, "second").unwrap();
+        assert_eq!(fs::read_link(&link).unwrap(), file);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "second");
+
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let said = format!("{:#}", replace(&socket, "text").unwrap_err());
+        assert!(
+            said.ends_with("/socket: it is there, and no regular file; give another"),
+            "{said}"
+        );
+        assert!(!fs::symlink_metadata(&socket).unwrap().is_file(), "still a socket");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3, "nothing is left beside");
     }
 }

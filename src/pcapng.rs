@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use pcap_file::pcapng::PcapNgWriter;
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{
@@ -19,6 +20,14 @@ use ringroad_engine::stage::monotonic;
 use ringroad_engine::time::Instant;
 
 use crate::unix_time;
+
+/// Captures are no text: what a terminal makes of one is of no use to anybody.
+pub(crate) fn refuse_terminal() -> Result<()> {
+    if io::stdout().is_terminal() {
+        bail!("standard output is a terminal; give --out FILE, or a pipe such as | tshark -r -");
+    }
+    Ok(())
+}
 
 /// A capture that grows in memory, and is taken from there piece by piece.
 pub(crate) struct Pcapng {

@@ -16,7 +16,7 @@ use ringroad_engine::time::Instant;
 use ringroad_engine::wire::ethernet::{EtherType, EthernetHeader, TAG_LEN};
 
 use crate::client::{self, Socket};
-use crate::pcapng::{Direction, Packet, Pcapng};
+use crate::pcapng::{self, Direction, Packet, Pcapng};
 use crate::stats::{Names, Source};
 
 /// What is kept of the samples.
@@ -128,8 +128,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let to_stdout = args.out == Path::new("-");
+    if to_stdout {
+        pcapng::refuse_terminal()?;
+    }
     let capture = client::get(&args.socket.path, "/refused")?;
-    if args.out == Path::new("-") {
+    if to_stdout {
         std::io::stdout().write_all(&capture).context("cannot write to standard output")?;
     } else {
         std::fs::write(&args.out, &capture)

@@ -15,7 +15,7 @@ mod tables;
 mod units;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// What telemetry.directory names
     #[arg(long = "in", value_name = "DIR")]
     recording: PathBuf,
-    /// Where to
+    /// Where to; - for standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// What began then or later: 2026-11-22T03:15:00Z, or seconds since 1970
@@ -52,6 +52,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let history = History::new(&recording.intervals)
         .with_context(|| format!("{} holds no interval", args.recording.display()))?;
     let page = page::render(&history)?;
+    if args.out == Path::new("-") {
+        std::io::stdout().write_all(page.as_bytes()).context("cannot write to standard output")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut file = NewFile::create(&args.out)?;
     file.write(|mut file| file.write_all(page.as_bytes()))?;
     file.keep()?;

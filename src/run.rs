@@ -5,6 +5,7 @@
 //! (all is still Linux's), see what Linux serves already, poll. The end is the reverse, after a
 //! drain.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -96,9 +97,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 /// Warnings and errors go to standard error; `RINGROAD_LOG` asks for more or less, and
 /// `RINGROAD_LOG_FORMAT` for lines of JSON.
 fn start_log() -> Result<()> {
-    let filter =
-        EnvFilter::try_from_env("RINGROAD_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
+    let filter = match std::env::var("RINGROAD_LOG") {
+        Ok(asked) if !asked.is_empty() => asked.parse::<EnvFilter>().with_context(|| {
+            format!("RINGROAD_LOG: {asked:?} is no filter; give one such as info or ringroad=debug")
+        })?,
+        _ => EnvFilter::new(LOG_DEFAULT),
+    };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Elsewhere nobody makes colours of what asks for them.
+    let log = if std::io::stderr().is_terminal() { log } else { log.with_ansi(false) };
     match std::env::var("RINGROAD_LOG_FORMAT").as_deref() {
         Err(_) | Ok("" | "text") => log.init(),
         Ok("json") => log.json().flatten_event(true).init(),

@@ -132,6 +132,10 @@ mod usage {
                 vec!["histograms", "--out", "d", "--to", "1"],
                 "the following required arguments were not provided: --in <DIR>",
             ),
+            (
+                vec!["histograms", "--out", "d", "--socket", "s", "--from", "1"],
+                "the argument '--socket <PATH>' cannot be used with '--from <TIME>'",
+            ),
             (vec!["sim", "--seed", "-1"], "unexpected argument '-1' found"),
             (
                 vec!["sim", "--seed", "seven"],
@@ -260,6 +264,26 @@ mod run {
             "ringroad: --vdev net_tap0,iface=tap0: no port has the device net_tap0; give one \
              driver: dpdk and device: net_tap0\n",
         );
+    }
+
+    /// With a configuration that is valid, and starts on no host but the lab's edge.
+    fn logging(filter: &str) -> Output {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config/examples/lab.yaml");
+        let mut command = ringroad(&["run", "--config", example]);
+        command.env("RINGROAD_LOG", filter).env_remove("NO_COLOR").output().unwrap()
+    }
+
+    #[test]
+    fn a_log_filter_that_is_none_is_not_passed_over() {
+        let said = "ringroad: RINGROAD_LOG: \"ringroad=loud\" is no filter; give one such as info or ringroad=debug\n";
+        assert_ends(&logging("ringroad=loud"), 2, said);
+    }
+
+    #[test]
+    fn the_log_has_colours_on_a_terminal_alone() {
+        let output = logging("info");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(" INFO ") && !said.contains('\x1b'), "{said:?}");
     }
 }
 

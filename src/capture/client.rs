@@ -22,6 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::Request;
 use crate::cli::EXIT_USAGE;
 use crate::client;
+use crate::pcapng;
 
 /// Captures until it is over, or Ctrl-C.
 pub(super) fn run(request: &Request, socket: &Path, out: &Path) -> Result<ExitCode> {
@@ -50,7 +51,8 @@ pub(super) fn run(request: &Request, socket: &Path, out: &Path) -> Result<ExitCo
             Err(error) if is_broken_pipe(&error) => {}
             other => other.with_context(|| format!("{} is incomplete", out.display()))?,
         }
-        eprintln!("{} packets captured, {} lost", blocks.packets, blocks.lost);
+        let plural = if blocks.packets == 1 { "" } else { "s" };
+        eprintln!("{} packet{plural} captured, {} lost", blocks.packets, blocks.lost);
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -98,6 +100,7 @@ enum Output {
 impl Output {
     fn open(path: &Path) -> Result<Self> {
         if path == Path::new("-") {
+            pcapng::refuse_terminal()?;
             return Ok(Output::Stdout);
         }
         let file =

@@ -34,10 +34,10 @@ pub(crate) struct Args {
     #[arg(long = "in", value_name = "DIR", conflicts_with = "socket")]
     recording: Option<PathBuf>,
     /// What began then or later: 2026-11-22T03:15:00Z, or seconds since 1970
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "recording")]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "recording", conflicts_with = "socket")]
     from: Option<f64>,
     /// What began before then
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "recording")]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "recording", conflicts_with = "socket")]
     to: Option<f64>,
 }
 

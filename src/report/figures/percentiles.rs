@@ -34,8 +34,8 @@ pub(super) fn of_connections(history: &History) -> Figure {
 pub(super) fn of_waits(history: &History) -> Figure {
     Figure {
         title: "Waits by percentile",
-        about: "Where the time inside goes: from the device to the engine, between cores, at work, and \
-                to the device.",
+        about: "Where the time inside goes: from the device to the engine, between cores and at work. \
+                The wait for the device (tx) comes on top.",
         plot: curves(
             history,
             &[
