@@ -88,9 +88,10 @@ fn write_costs(out: &mut String, costs: &Answer<Costs>) {
     };
     let _ = writeln!(
         out,
-        "{} ({} cores)  a turn {}, a packet {}, a new connection {}, 1000 octets {}",
+        "{} ({} core{})  a turn {}, a packet {}, a new connection {}, 1000 octets {}",
         name(costs.role),
         costs.cores,
+        if costs.cores == 1 { "" } else { "s" },
         nanos(costs.turn, 1.0),
         nanos(costs.packet, 1.0),
         nanos(costs.connection, 1.0),

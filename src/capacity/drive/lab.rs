@@ -106,16 +106,19 @@ fn leave(polls: usize, cores: &[usize]) {
 struct Lab {
     program: PathBuf,
     prefix: String,
+    is_up: bool,
 }
 
 impl Lab {
     fn up() -> Result<Lab> {
         let program = std::env::current_exe().context("cannot find this program")?;
-        let lab = Lab { program, prefix: format!("rr-plan{}", std::process::id()) };
+        let prefix = format!("rr-plan{}", std::process::id());
+        let mut lab = Lab { program, prefix, is_up: false };
         let output = lab.command(&["up"]).output().context("cannot run this program")?;
         if !output.status.success() {
             bail!("{}", said(&output.stderr));
         }
+        lab.is_up = true;
         Ok(lab)
     }
 
@@ -173,6 +176,10 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        if !self.is_up {
+            // Who cannot make a lab leaves nothing of it.
+            return;
+        }
         let down = self.command(&["down"]).output();
         if let Err(why) = down.map_err(|error| error.to_string()).and_then(|output| {
             if output.status.success() { Ok(()) } else { Err(said(&output.stderr)) }
