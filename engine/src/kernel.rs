@@ -14,7 +14,8 @@
 //!
 //! Policy rules and tables other than `main` and `local` are not followed, nor are routes by type
 //! of service or source prefix. Nexthop objects are followed as far as Linux describes them in
-//! its routes (`net.ipv4.nexthop_compat_mode`, on by default). An IPv6 MTU that a router advertised
+//! its routes (`net.ipv4.nexthop_compat_mode`, on by default); when one changes, the routes are read
+//! again. An IPv6 MTU that a router advertised
 //! below the link's own is not seen; give the route one (`ip route … mtu`).
 //!
 //! News of a change arrive within tens of microseconds, and within a millisecond or two while
