@@ -279,6 +279,28 @@ fn twins_of_two_lanes_know_alike_what_is_linuxs_and_count_together() {
     assert_eq!(taken, [500, 500], "a second's worth for both");
 }
 
+/// What has no limit costs nothing, also in a lane whose turn began a moment before another's.
+#[test]
+fn what_is_not_limited_is_let_through_by_a_lane_whose_clock_is_behind() {
+    let cap = RateLimits { unproven_syn_per_second: Some(1_000), ..RateLimits::default() };
+    let proven = ProvenSources::new(cap.source_masks(), FingerprintKey::new(&[7; 48]));
+    let settings = Settings { limits: Some((cap, proven.clone())), ..settings() };
+    let first = Twin::new(&settings);
+    let other = first.for_another_lane(&settings.with_secret([9; 16]));
+    let mut lanes = [(first, START + Duration::from_micros(50)), (other, START)];
+    for (twin, _) in &mut lanes {
+        twin.set_accepting(0, true);
+    }
+    let clients = ["198.51.100.1:1", "198.51.100.2:1"].map(at);
+    proven.prove(clients[0].ip());
+    for client in clients {
+        for (twin, now) in &mut lanes {
+            let syn = segment(&client.to_string(), "10.1.0.1:80", SYN);
+            assert_eq!(twin.judge(*now, 0, &syn), Verdict::ToEngine, "{client}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_frame_at_all_is_malformed() {
     let mut twin = twin();
