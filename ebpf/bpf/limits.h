@@ -28,11 +28,14 @@ static __always_inline __u64 cheap_now(const struct heartbeat *heartbeat)
 	return beat > tick ? beat : tick;
 }
 
-/* When a bucket will be full again that pays so much; zero: it cannot. */
+/*
+ * When a bucket will be full again that pays so much; zero: it cannot. What costs nothing is always
+ * paid: a full bucket may be so by the clock of another CPU, which is ahead.
+ */
 static __always_inline __u64 pay(__u64 full_at, __u64 now, __u64 cost_ns, __u64 burst_ns)
 {
 	full_at = (full_at > now ? full_at : now) + cost_ns;
-	return full_at - now <= burst_ns ? full_at : 0;
+	return !cost_ns || full_at - now <= burst_ns ? full_at : 0;
 }
 
 /* The hash of what tells a source from others, or its prefix. */

@@ -14,13 +14,14 @@
 //!
 //! Policy rules and tables other than `main` and `local` are not followed, nor are routes by type
 //! of service or source prefix. Nexthop objects are followed as far as Linux describes them in
-//! its routes (`net.ipv4.nexthop_compat_mode`, on by default). An IPv6 MTU that a router advertised
-//! below the link's own is not seen; give the route one (`ip route … mtu`).
+//! its routes (`net.ipv4.nexthop_compat_mode`, on by default); when one changes, the routes are read
+//! again. An IPv6 MTU that a router advertised below the link's own is not seen; give the route one
+//! (`ip route … mtu`).
 //!
 //! News of a change arrive within tens of microseconds, and within a millisecond or two while
-//! tables are read whole: at start, when a link goes down or an address is taken away, when routes
-//! of equal rank change. What that reading finds takes two seconds for a million routes, and some
-//! two milliseconds for a thousand.
+//! tables are read whole: at start, when a link goes down, an address is taken away or a nexthop
+//! object changes, when routes of equal rank change. What that reading finds takes two seconds for a
+//! million routes, and some two milliseconds for a thousand.
 //!
 //! Start reading at [`Routes::path_to`], then [`Watcher::start`].
 

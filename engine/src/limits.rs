@@ -308,10 +308,13 @@ pub const KERNEL_FLOW_MEMORY: Duration = Duration::from_secs(7500);
 
 /// Packets per second that one port may hand to Linux, of each class, where that costs a system
 /// call each in which Linux receives the packet as well: four to eight microseconds in a virtual
-/// machine, so that all three together take a quarter of a core. Beyond, they are dropped and
+/// machine, so that all four together take a quarter of a core. Beyond, they are dropped and
 /// counted.
 ///
-/// What keeps the network together: many times what ARP and NDP of a full subnet need.
+/// What keeps the link together: many times what ARP and NDP of a full subnet need.
+pub const KERNEL_LINK_PER_SECOND: u32 = 5_000;
+/// What keeps the network together and can come from afar, forged as well: some full routing tables a
+/// minute.
 pub const KERNEL_CONTROL_PER_SECOND: u32 = 5_000;
 /// Connections that Linux was given: 350 Mbit/s of full segments.
 pub const KERNEL_CONNECTIONS_PER_SECOND: u32 = 30_000;

@@ -7,11 +7,13 @@
 //!
 //! What is not the engine's goes to the port's interface in Linux by a [`KernelPath`], which also
 //! takes from there what Linux sends by the port. Each packet costs a system call, so a flood must
-//! not have them all: packets are of three [classes](Class), and each has a rate of its own.
+//! not have them all: packets are of four [classes](Class), and each has a rate of its own.
 //!
-//! - [`Class::Control`]: what keeps the network together. ARP, neighbour and multicast listener
-//!   discovery, IGMP, BGP, BFD, OSPF, VRRP, and what is sent to the bridge's own group of addresses
-//!   (spanning tree, LACP, LLDP).
+//! - [`Class::Link`]: what keeps the link together, and nobody beyond it can send. ARP, neighbour and
+//!   multicast listener discovery, what IGMP, OSPF and VRRP send to groups, and what is sent to the
+//!   bridge's own group of addresses (spanning tree, LACP, LLDP).
+//! - [`Class::Control`]: what keeps the network together, and may be forged from afar. BGP, BFD, and
+//!   what OSPF and VRRP send to us alone.
 //! - [`Class::Connections`]: connections to a service that were given to Linux, or that it had
 //!   before.
 //! - [`Class::Rest`]: all else.

@@ -246,6 +246,24 @@ fn without_a_heartbeat_time_goes_on() {
     });
 }
 
+/// What has no limit costs nothing, whatever the clock of the queue that it comes by: a lane at work
+/// is milliseconds ahead of one that sleeps.
+#[test]
+fn what_is_not_limited_is_let_through_where_the_clock_is_behind() {
+    in_namespace(|| {
+        let cap = RateLimits { unproven_syn_per_second: Some(1000), ..RateLimits::default() };
+        let rig = rig(cap);
+        let clock = Clock::ahead_of(&rig);
+        prove(&rig, "192.0.2.7");
+        for client in ["192.0.2.7", "198.51.100.7"] {
+            rig.control.beat(0, clock.now_ns);
+            assert_eq!(syns(&rig, client, 1, Verdict::CapLimited), 1);
+            rig.control.beat(0, clock.now_ns - 4_000_000);
+            assert_eq!(syns(&rig, client, 1, Verdict::CapLimited), 1, "{client}");
+        }
+    });
+}
+
 /// The table is bounded: what is forgotten is what matters least, and counted if it mattered.
 #[test]
 fn buckets_that_are_full_again_give_way_first() {

@@ -5,6 +5,7 @@
 //! applied to what was read afterwards, in order: doing so a second time does no harm.
 
 use std::io;
+use std::ops::RangeInclusive;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::constants::{
@@ -48,16 +49,20 @@ pub(super) struct Netlink {
 }
 
 impl Netlink {
-    /// A socket on which Linux announces every change of links, addresses, routes, neighbours.
+    /// A socket on which Linux announces every change of links, addresses, routes, neighbours and
+    /// nexthop objects.
     pub(super) fn news() -> io::Result<Netlink> {
-        Netlink::open(
+        let mut news = Netlink::open(
             RTMGRP_LINK
                 | RTMGRP_NEIGH
                 | RTMGRP_IPV4_IFADDR
                 | RTMGRP_IPV6_IFADDR
                 | RTMGRP_IPV4_ROUTE
                 | RTMGRP_IPV6_ROUTE,
-        )
+        )?;
+        // A Linux from before 5.3 has no such objects.
+        let _ = news.socket.socket_mut().add_membership(GROUP_NEXTHOP);
+        Ok(news)
     }
 
     /// A socket to ask on, or to read tables by.
@@ -86,7 +91,7 @@ impl Netlink {
     }
 
     /// The messages of the datagram last received.
-    pub(super) fn messages(&self) -> impl Iterator<Item = Option<News>> {
+    pub(super) fn messages(&self) -> impl Iterator<Item = Result<News, Unread>> {
         Datagram { rest: &self.buffer }
     }
 
@@ -131,7 +136,7 @@ impl Netlink {
             // A table is there for the taking, for seconds if it is large: let others run.
             tokio::task::yield_now().await;
             for message in self.messages() {
-                let Some(message) = message else {
+                let Ok(message) = message else {
                     tracing::warn!("a netlink message of a {what:?} dump could not be read");
                     continue;
                 };
@@ -216,13 +221,23 @@ impl Dump {
     }
 }
 
-/// The messages in a datagram; `None` stands for one that could not be understood.
+/// What stands for a message that is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// A nexthop object (`ip nexthop`) has come, changed or gone. Routes by it may go with it, of
+    /// IPv4 without a word.
+    NextHopObject,
+    /// It could not be understood.
+    Garbled,
+}
+
+/// The messages in a datagram.
 struct Datagram<'a> {
     rest: &'a [u8],
 }
 
 impl Iterator for Datagram<'_> {
-    type Item = Option<News>;
+    type Item = Result<News, Unread>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let length = usize::try_from(u32::from_ne_bytes(*self.rest.first_chunk()?)).ok()?;
@@ -231,16 +246,23 @@ impl Iterator for Datagram<'_> {
             Some(message) if length >= NETLINK_HEADER => message,
             _ => {
                 self.rest = &[];
-                return Some(None);
+                return Some(Err(Unread::Garbled));
             }
         };
         self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(NetlinkMessage::deserialize(message).ok())
+        if NEXTHOP_MESSAGES.contains(&u16::from_ne_bytes([message[4], message[5]])) {
+            return Some(Err(Unread::NextHopObject));
+        }
+        Some(NetlinkMessage::deserialize(message).map_err(|_| Unread::Garbled))
     }
 }
 
 /// Length of the header of a netlink message [octets].
 const NETLINK_HEADER: usize = 16;
+
+/// News of nexthop objects (linux/rtnetlink.h): RTNLGRP_NEXTHOP, and RTM_NEWNEXTHOP and RTM_DELNEXTHOP.
+const GROUP_NEXTHOP: u32 = 32;
+const NEXTHOP_MESSAGES: RangeInclusive<u16> = 104..=105;
 
 #[cfg(test)]
 mod tests {

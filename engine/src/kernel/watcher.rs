@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::neighbour::NextHop;
-use super::netlink::{Dump, Netlink, News, apply_news, log_refusal};
+use super::netlink::{Dump, Netlink, News, Unread, apply_news, log_refusal};
 use super::routes::Routes;
 use crate::limits::{KERNEL_QUESTIONS_MAX, NEIGHBOURS_IN_USE_MAX, NEWS_WHILE_READING_MAX};
 
@@ -281,11 +281,21 @@ impl<P: FnMut(Arc<Routes>) + Send + 'static> Follower<P> {
         let refused_before = self.routes.refused();
         let mut stale = None;
         for message in self.sockets.news.messages() {
-            let Some(message) = message else {
+            let message = match message {
+                Ok(message) => message,
+                // Linux says so before it takes the routes out.
+                Err(Unread::NextHopObject) => {
+                    let soon = Instant::now() + READ_INTERVAL;
+                    self.read_not_before = self.read_not_before.max(soon);
+                    self.read = self.read.max(Some(Scope::Routes));
+                    continue;
+                }
                 // A message that we cannot read may have been any; a table read whole has the
                 // same entry, perhaps readable, and all others in any case.
-                tracing::debug!("a netlink notification could not be read");
-                continue;
+                Err(Unread::Garbled) => {
+                    tracing::debug!("a netlink notification could not be read");
+                    continue;
+                }
             };
             let effect = apply_news(&mut self.routes, &message);
             if let Some(reading) = &mut self.reading {

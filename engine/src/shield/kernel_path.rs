@@ -8,8 +8,8 @@ use super::Class;
 use super::bucket::Bucket;
 use crate::frame::{Burst, Frame, FramePool};
 use crate::limits::{
-    KERNEL_CONNECTIONS_PER_SECOND, KERNEL_CONTROL_PER_SECOND, KERNEL_LOOK_INTERVAL,
-    KERNEL_REST_PER_SECOND,
+    KERNEL_CONNECTIONS_PER_SECOND, KERNEL_CONTROL_PER_SECOND, KERNEL_LINK_PER_SECOND,
+    KERNEL_LOOK_INTERVAL, KERNEL_REST_PER_SECOND,
 };
 use crate::port::Port;
 use crate::telemetry::add_counts;
@@ -18,6 +18,7 @@ use crate::time::Instant;
 /// What one port may hand to Linux of each class [packets per second]; zero is taken for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
+    pub link: u32,
     pub control: u32,
     pub connections: u32,
     pub rest: u32,
@@ -26,6 +27,7 @@ pub struct Rates {
 impl Default for Rates {
     fn default() -> Self {
         Rates {
+            link: KERNEL_LINK_PER_SECOND,
             control: KERNEL_CONTROL_PER_SECOND,
             connections: KERNEL_CONNECTIONS_PER_SECOND,
             rest: KERNEL_REST_PER_SECOND,
@@ -79,7 +81,7 @@ impl<K: Port> KernelPath<K> {
     pub fn new(kernel: K, rates: Rates) -> Self {
         KernelPath {
             kernel,
-            buckets: [rates.control, rates.connections, rates.rest].map(Bucket::new),
+            buckets: [rates.link, rates.control, rates.connections, rates.rest].map(Bucket::new),
             out: Burst::new(),
             next_look: Instant::ZERO,
             limited: 0,

@@ -207,9 +207,10 @@ impl FullAt {
     }
 }
 
-/// When a bucket will be full again that pays so much, if it can.
+/// When a bucket will be full again that pays so much, if it can. What costs nothing is always paid:
+/// a full bucket may be so by the clock of another lane, which is ahead.
 #[inline]
 pub(super) fn pay(full_at_ns: u64, now_ns: u64, cost_ns: u64, burst_ns: u64) -> Option<u64> {
     let full_at_ns = full_at_ns.max(now_ns) + cost_ns;
-    (full_at_ns - now_ns <= burst_ns).then_some(full_at_ns)
+    (cost_ns == 0 || full_at_ns - now_ns <= burst_ns).then_some(full_at_ns)
 }

@@ -279,6 +279,28 @@ fn twins_of_two_lanes_know_alike_what_is_linuxs_and_count_together() {
     assert_eq!(taken, [500, 500], "a second's worth for both");
 }
 
+/// What has no limit costs nothing, also in a lane whose turn began a moment before another's.
+#[test]
+fn what_is_not_limited_is_let_through_by_a_lane_whose_clock_is_behind() {
+    let cap = RateLimits { unproven_syn_per_second: Some(1_000), ..RateLimits::default() };
+    let proven = ProvenSources::new(cap.source_masks(), FingerprintKey::new(&[7; 48]));
+    let settings = Settings { limits: Some((cap, proven.clone())), ..settings() };
+    let first = Twin::new(&settings);
+    let other = first.for_another_lane(&settings.with_secret([9; 16]));
+    let mut lanes = [(first, START + Duration::from_micros(50)), (other, START)];
+    for (twin, _) in &mut lanes {
+        twin.set_accepting(0, true);
+    }
+    let clients = ["198.51.100.1:1", "198.51.100.2:1"].map(at);
+    proven.prove(clients[0].ip());
+    for client in clients {
+        for (twin, now) in &mut lanes {
+            let syn = segment(&client.to_string(), "10.1.0.1:80", SYN);
+            assert_eq!(twin.judge(*now, 0, &syn), Verdict::ToEngine, "{client}");
+        }
+    }
+}
+
 #[test]
 fn what_is_no_frame_at_all_is_malformed() {
     let mut twin = twin();
@@ -290,7 +312,7 @@ fn what_is_no_frame_at_all_is_malformed() {
 
 #[test]
 fn classes_are_told_apart() {
-    use Class::{Connections, Control, Rest};
+    use Class::{Connections, Control, Link, Rest};
     let ipv4 = |protocol: u8, fragment: u8, payload: &[u8]| {
         let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0];
         frame.extend([0x46, 0, 0, 0, 0, 0, fragment, 0, 64, protocol, 0, 0]);
@@ -300,7 +322,7 @@ fn classes_are_told_apart() {
     };
     let ipv6 = |next: u8, payload: &[u8]| {
         let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd];
-        frame.extend([0x60, 0, 0, 0, 0, payload.len() as u8, next, 64]);
+        frame.extend([0x60, 0, 0, 0, 0, payload.len() as u8, next, 255]);
         frame.extend([0; 32]);
         frame.extend(payload);
         frame
@@ -314,23 +336,30 @@ fn classes_are_told_apart() {
     };
     let tagged = |frame: &[u8]| [&frame[..12], &[0x81, 0, 0, 7], &frame[12..]].concat();
     let ports = |from: u16, to: u16| [from.to_be_bytes(), to.to_be_bytes()].concat();
+    let to_group = |frame: &[u8]| [&[1, 0, 0x5e, 0, 0, 5], &frame[6..]].concat();
+    let from_afar = |frame: &[u8]| [&frame[..21], &[254], &frame[22..]].concat();
     let arp = plain([0xff; 6], 0x0806);
+    let solicitation = ipv6(58, &[135, 0]);
     let listener_report = [58, 0, 5, 2, 0, 0, 1, 0, 143, 0];
     let ntp = ipv4(17, 0, &ports(123, 123));
     for (what, verdict, packet, expected) in [
-        ("ARP", Verdict::NotOurs, arp.clone(), Control),
-        ("ARP with a tag", Verdict::NotOurs, tagged(&arp), Control),
-        ("spanning tree", Verdict::NotOurs, plain([1, 0x80, 0xc2, 0, 0, 0], 38), Control),
-        ("LACP", Verdict::NotOurs, plain([1, 0x80, 0xc2, 0, 0, 2], 0x8809), Control),
-        ("LLDP", Verdict::NotOurs, plain([1, 0x80, 0xc2, 0, 0, 14], 0x88cc), Control),
+        ("ARP", Verdict::NotOurs, arp.clone(), Link),
+        ("ARP with a tag", Verdict::NotOurs, tagged(&arp), Link),
+        ("spanning tree", Verdict::NotOurs, plain([1, 0x80, 0xc2, 0, 0, 0], 38), Link),
+        ("LACP", Verdict::NotOurs, plain([1, 0x80, 0xc2, 0, 0, 2], 0x8809), Link),
+        ("LLDP", Verdict::NotOurs, plain([1, 0x80, 0xc2, 0, 0, 14], 0x88cc), Link),
         ("beyond that group", Verdict::NotOurs, plain([1, 0x80, 0xc2, 0, 0, 16], 38), Rest),
-        ("neighbour solicitation", Verdict::NotOurs, ipv6(58, &[135, 0]), Control),
-        ("listener report", Verdict::NotOurs, ipv6(0, &listener_report), Control),
+        ("neighbour solicitation", Verdict::NotOurs, solicitation.clone(), Link),
+        ("one through a router", Verdict::NotOurs, from_afar(&solicitation), Rest),
+        ("listener report", Verdict::NotOurs, to_group(&ipv6(0, &listener_report)), Link),
+        ("one to us alone", Verdict::NotOurs, ipv6(0, &listener_report), Rest),
         ("echo request", Verdict::NotOurs, ipv6(58, &[128, 0]), Rest),
-        ("IGMP", Verdict::NotOurs, ipv4(2, 0, &[]), Control),
-        ("OSPF", Verdict::NotOurs, ipv4(89, 0, &[]), Control),
-        ("OSPFv3", Verdict::NotOurs, ipv6(89, &[]), Control),
-        ("VRRP", Verdict::NotOurs, ipv4(112, 0, &[]), Control),
+        ("IGMP", Verdict::NotOurs, to_group(&ipv4(2, 0, &[])), Link),
+        ("IGMP to us alone", Verdict::NotOurs, ipv4(2, 0, &[]), Rest),
+        ("OSPF", Verdict::NotOurs, to_group(&ipv4(89, 0, &[])), Link),
+        ("OSPF to us alone", Verdict::NotOurs, ipv4(89, 0, &[]), Control),
+        ("OSPFv3", Verdict::NotOurs, to_group(&ipv6(89, &[])), Link),
+        ("VRRP", Verdict::NotOurs, to_group(&ipv4(112, 0, &[])), Link),
         ("to BGP", Verdict::NotOurs, ipv4(6, 0, &ports(40_000, 179)), Control),
         ("from BGP", Verdict::NotOurs, ipv6(6, &ports(179, 40_000)), Control),
         ("BFD", Verdict::NotOurs, ipv4(17, 0, &ports(49_152, 3784)), Control),
@@ -383,6 +412,22 @@ fn a_flood_of_one_class_leaves_the_others_their_rate() {
     assert_eq!(counts.limited, 4 * BURST as u64 - 5);
     assert_eq!((counts.to_kernel, counts.full), (5 + BURST as u64, 0));
     assert_eq!(pool.free_count(), pool.capacity());
+}
+
+/// Anybody can send what looks like BGP. It must not cost the link its ARP.
+#[test]
+fn what_comes_from_afar_leaves_the_link_its_rate() {
+    let (mut path, mut linux, mut pool) = path(Rates::default(), sim::Settings::default());
+    let forged = segment("192.0.2.7:179", "10.1.0.1:22", ACK);
+    let mut crossed = |path: &mut _, packet: &[u8], bursts: usize| -> usize {
+        let through = |_| {
+            give(path, &mut pool, packet, BURST);
+            std::iter::from_fn(|| linux.receive()).count()
+        };
+        (0..bursts).map(through).sum()
+    };
+    assert_eq!(crossed(&mut path, &forged, 8), 250, "50 ms of its rate");
+    assert_eq!(crossed(&mut path, &arp(), 2), 2 * BURST);
 }
 
 #[test]

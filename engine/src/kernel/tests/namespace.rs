@@ -182,6 +182,28 @@ fn linux_is_asked_and_the_peer_answers() {
     });
 }
 
+/// Linux takes the routes of a nexthop object out with it, those of IPv4 without a word.
+#[test]
+fn a_nexthop_object_takes_its_routes_with_it() {
+    in_lab(|lab| async move {
+        lab.ip("neigh add 10.9.0.2 lladdr 02:00:00:00:00:99 dev edge0");
+        lab.ip("neigh add 10.9.0.3 lladdr 02:00:00:00:00:98 dev edge0");
+        lab.ip("nexthop add id 1 via 10.9.0.2 dev edge0");
+        lab.ip("nexthop add id 2 via 10.9.0.3 dev edge0");
+        lab.ip("route add 192.0.2.0/24 nhid 1");
+        lab.ip("route add 192.0.2.0/24 nhid 2 metric 10");
+        let mut follow = Follow::start().await;
+        let next_hop =
+            |routes: &Routes| routes.path_to(ip("192.0.2.1")).map(|path| path.next_hop.address);
+        assert_eq!(next_hop(&follow.latest), Ok(ip("10.9.0.2")));
+        lab.ip("nexthop del id 1");
+        let second = |routes: &Routes| (next_hop(routes) == Ok(ip("10.9.0.3"))).then_some(());
+        follow.until("the route by the other", second).await;
+        lab.ip("nexthop del id 2");
+        follow.until_path("192.0.2.1", Err(NoPath::NoRoute)).await;
+    });
+}
+
 #[test]
 fn routes_hold_as_linux_has_them() {
     in_lab(|lab| async move {
