@@ -9,7 +9,7 @@ use super::tapped::{Departure, TappedOutlet};
 use super::{Outlet, Slot, Worker, context};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::NoPath;
-use crate::limits::{ORIGIN_PATH_INTERVAL, SEGMENTS_PER_TURN_MAX};
+use crate::limits::{ORIGIN_PATH_INTERVAL, SEGMENTS_PER_TURN_MAX, UNFINISHED_PER_TURN_MAX};
 use crate::planted::{self, Fault};
 use crate::proxy::{Leg, LegPath, Pair, Phase, Side, Waiting};
 use crate::tcp::{OutgoingKind, State};
@@ -44,12 +44,18 @@ impl Worker {
                 self.pool.free(frame);
             }
         }
+        let mut unfinished = 0;
         for _ in 0..self.queue.len() {
             let Some(index) = self.queue.pop_front() else { break };
             let Some(pair) = self.pairs.get_mut(index) else { continue };
             pair.queued = false;
             if self.progress(index, outlet) == Sent::More {
                 self.enqueue(index);
+                unfinished += 1;
+                if unfinished == UNFINISHED_PER_TURN_MAX {
+                    // The others have their turn first in the next.
+                    break;
+                }
             }
         }
     }
