@@ -81,6 +81,7 @@ impl Worker {
             }
         }
         self.take_samples(index);
+        self.settle_fast_open(index);
         self.take_down(index, sent);
         self.arm(index);
         sent
@@ -88,7 +89,6 @@ impl Worker {
 
     /// Moves the pair to its next phase when a handshake has been completed or has failed.
     fn advance(&mut self, index: u32, outlet: &mut impl Outlet) {
-        self.settle_fast_open(index);
         let Some(pair) = self.pairs.get_mut(index) else { return };
         match pair.phase {
             Phase::ClientHandshake => {
