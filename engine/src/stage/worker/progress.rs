@@ -230,7 +230,7 @@ impl Worker {
             },
         };
         if matches!(path, LegPath::Awaited) {
-            self.await_path(index);
+            self.awaiting_path.push(index);
         }
         if let Some(leg) = self.pairs.get_mut(index).and_then(|pair| pair.leg_mut(side)) {
             leg.path = path;
@@ -238,16 +238,6 @@ impl Worker {
             if let Some(mtu) = mtu {
                 leg.tcp.on_link_mtu(&mut context!(self), mss_for(mtu, &key));
             }
-        }
-    }
-
-    /// Remembers that the pair goes on when Linux knows more.
-    pub(super) fn await_path(&mut self, index: u32) {
-        if let Some(pair) = self.pairs.get_mut(index)
-            && !pair.awaiting_path
-        {
-            pair.awaiting_path = true;
-            self.awaiting_path.push(index);
         }
     }
 
@@ -285,9 +275,6 @@ impl Worker {
         }
         let Some(pair) = self.pairs.get(index) else { return };
         if pair.legs.iter().all(Option::is_none) {
-            if pair.awaiting_path {
-                self.awaiting_path.retain(|awaiting| *awaiting != index);
-            }
             let service = &mut self.services[usize::from(pair.service)];
             service.counters.active -= 1;
             if pair.phase == Phase::Open {
