@@ -424,6 +424,11 @@ pub const ORIGIN_PATH_INTERVAL: Duration = Duration::from_secs(20);
 /// Segments that one leg sends in one turn before the others have theirs.
 pub const SEGMENTS_PER_TURN_MAX: usize = 64;
 
+/// Pairs that may be left with more to send before the lane receives again [pairs]: a burst of each is
+/// twice what a device has room for. Where it has none, asking the next ten thousand finds none either,
+/// while what would make room (completions, acknowledgments) waits to be received.
+pub const UNFINISHED_PER_TURN_MAX: usize = 64;
+
 /// Steps of the timing wheel in one turn; the rest is done in the next.
 pub const TIMER_STEPS_PER_TURN_MAX: u32 = 1024;
 

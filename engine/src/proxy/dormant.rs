@@ -41,7 +41,7 @@ impl Pair {
     /// under way, and nothing waiting for it.
     pub fn sleep(&self, now: Instant) -> Option<DormantPair> {
         let [Some(client), Some(origin)] = &self.legs else { return None };
-        if self.phase != Phase::Open || self.queued || self.awaiting_path {
+        if self.phase != Phase::Open || self.queued {
             return None;
         }
         Some(DormantPair {
@@ -83,7 +83,6 @@ impl DormantPair {
             tries: self.tries,
             phase: Phase::Open,
             queued: false,
-            awaiting_path: false,
             fast_open_pending: false,
             legs: [
                 Some(client.wake(&settings.client_leg, now)),

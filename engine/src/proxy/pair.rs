@@ -83,8 +83,6 @@ pub struct Pair {
     pub queued: bool,
     /// Whether the pair was opened early, and its client is still to be heard of.
     pub fast_open_pending: bool,
-    /// Whether the pair waits in the worker's list for Linux to resolve a neighbour.
-    pub awaiting_path: bool,
     /// A leg is gone when it is closed and forgotten, or when only its TIME-WAIT is left.
     pub legs: [Option<Leg>; 2],
     /// The way the client's SYN came: the way back while Linux knows none.

@@ -23,7 +23,7 @@ use super::stopwatch::Stopwatch;
 use super::told::Told;
 use crate::flow::{FlowHasher, Steering};
 use crate::frame::{Burst, FramePool};
-use crate::limits::{BURST, WORKERS_LOOK};
+use crate::limits::{BURST, HOP_TX_ENTRIES, WORKERS_LOOK};
 use crate::port::Port;
 use crate::telemetry::capture::Tap;
 use crate::telemetry::{FrameCounts, Recorders, Ring, Snapshot, Stage};
@@ -196,7 +196,9 @@ impl<P: Port, G: Gate> IoStage<P, G> {
             let waiting = out.len();
             self.gate.relay(now, index as u8, &mut self.pool, out);
             found += out.len() - waiting;
-            loop {
+            // As much as there can be at one time: what workers send meanwhile must not keep this core
+            // from receiving.
+            for _ in 0..self.workers.len() * (HOP_TX_ENTRIES / BURST) {
                 found += self.collect(now, index);
                 let out = &mut self.out[index];
                 if out.is_empty() {
@@ -399,3 +401,6 @@ impl WorkerEnd {
         now.since(self.commands.last_beat()) > after
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@
 //! [`Worker::show`] lets others look at the connections, between two turns (`connections.rs`).
 
 mod accept;
+mod awaiting;
 mod connections;
 mod cookie;
 mod dormant;
@@ -50,6 +51,7 @@ use crate::telemetry::events::Teller;
 use crate::telemetry::{FrameCounts, Ledger, Recorders, ServiceCounters, Snapshot, Sources};
 use crate::time::Instant;
 
+use awaiting::Awaiting;
 pub use connections::{Page, Wanted};
 pub use dormant::idle_connection_octets;
 use dormant::{Dormitory, awake_for};
@@ -143,7 +145,7 @@ pub struct Worker {
     /// Pairs that something happened to, each once.
     queue: VecDeque<u32>,
     /// Pairs with a leg that waits for a neighbour to be resolved.
-    awaiting_path: Vec<u32>,
+    awaiting_path: Awaiting,
     /// When the ways to the origins are next confirmed.
     origins_looked_after: Instant,
     /// Packets that answer segments without a connection.
@@ -218,7 +220,7 @@ impl Worker {
             spent_cookies: SpentCookies::new(),
             arrivals: Vec::with_capacity(BURST),
             queue: VecDeque::with_capacity(awake),
-            awaiting_path: Vec::with_capacity(awake),
+            awaiting_path: Awaiting::new(awake),
             origins_looked_after: now,
             replies: Vec::with_capacity(replies_max),
             reset_budget: receive::ResetBudget::new(derive(&secret, b"resets")),
@@ -318,9 +320,6 @@ impl Worker {
     pub fn set_routes(&mut self, routes: Arc<Routes>) {
         self.routes = routes;
         while let Some(index) = self.awaiting_path.pop() {
-            if let Some(pair) = self.pairs.get_mut(index) {
-                pair.awaiting_path = false;
-            }
             self.enqueue(index);
         }
     }

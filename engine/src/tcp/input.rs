@@ -147,13 +147,15 @@ impl Connection {
         if header.flags.contains(Flags::RST) {
             return self.on_reset(cx);
         }
+        if let Err(reason) = self.on_acknowledgment(cx, header, len) {
+            return Disposition::Dropped(reason);
+        }
+        // Not of a segment whose ACK cannot be right: a timestamp far ahead, accepted from whoever
+        // guesses a number, would have PAWS refuse all that the peer sends.
         self.forget_old_timestamp(cx.now, header);
         self.last_received = cx.now;
         self.cold.keepalives_sent = 0;
         self.update_ts_recent(header);
-        if let Err(reason) = self.on_acknowledgment(cx, header, len) {
-            return Disposition::Dropped(reason);
-        }
         if self.state == State::Closed {
             return Disposition::Consumed; // LAST-ACK was acknowledged.
         }

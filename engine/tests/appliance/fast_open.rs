@@ -156,6 +156,20 @@ fn those_that_are_not_heard_of_again_are_limited() {
     }
 }
 
+/// An origin is often nearer than its clients: it has refused before they are heard of.
+#[test]
+fn those_whose_origin_refuses_make_room_for_others() {
+    let mut world = World::new(plan());
+    let client = world.client(1, ASKING, send(Vec::new()));
+    world.run_for(ms(100));
+    let cookie = world.peer(client).cookie.expect("a cookie");
+    world.hosts.0[CLIENTS].resets = false;
+    let count = FAST_OPEN_PENDING_MAX as u16 + 50;
+    assert_eq!(taken_early(&mut world, cookie, 1000..1000 + count), usize::from(count));
+    world.run_for(secs(200));
+    world.finish();
+}
+
 #[test]
 fn requests_arrive_whole_and_once_over_bad_networks() {
     for seed in seeds(12) {

@@ -11,6 +11,7 @@ mod capture;
 mod closing;
 mod congested;
 mod connections;
+mod crowded;
 mod dormant;
 mod events;
 mod fast_open;

@@ -156,7 +156,6 @@ impl Worker {
             phase: Phase::ClientHandshake,
             queued: false,
             fast_open_pending: false,
-            awaiting_path: false,
             legs: [Some(client), None],
             came_by,
             awake_since: self.now,
@@ -295,7 +294,7 @@ impl Worker {
             account: LegAccount::default(),
         });
         if awaited {
-            self.await_path(index);
+            self.awaiting_path.push(index);
         }
         Ok(())
     }

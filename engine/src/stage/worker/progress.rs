@@ -9,7 +9,7 @@ use super::tapped::{Departure, TappedOutlet};
 use super::{Outlet, Slot, Worker, context};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::NoPath;
-use crate::limits::{ORIGIN_PATH_INTERVAL, SEGMENTS_PER_TURN_MAX};
+use crate::limits::{ORIGIN_PATH_INTERVAL, SEGMENTS_PER_TURN_MAX, UNFINISHED_PER_TURN_MAX};
 use crate::planted::{self, Fault};
 use crate::proxy::{Leg, LegPath, Pair, Phase, Side, Waiting};
 use crate::tcp::{OutgoingKind, State};
@@ -44,12 +44,18 @@ impl Worker {
                 self.pool.free(frame);
             }
         }
+        let mut unfinished = 0;
         for _ in 0..self.queue.len() {
             let Some(index) = self.queue.pop_front() else { break };
             let Some(pair) = self.pairs.get_mut(index) else { continue };
             pair.queued = false;
             if self.progress(index, outlet) == Sent::More {
                 self.enqueue(index);
+                unfinished += 1;
+                if unfinished == UNFINISHED_PER_TURN_MAX {
+                    // The others have their turn first in the next.
+                    break;
+                }
             }
         }
     }
@@ -75,6 +81,7 @@ impl Worker {
             }
         }
         self.take_samples(index);
+        self.settle_fast_open(index);
         self.take_down(index, sent);
         self.arm(index);
         sent
@@ -82,7 +89,6 @@ impl Worker {
 
     /// Moves the pair to its next phase when a handshake has been completed or has failed.
     fn advance(&mut self, index: u32, outlet: &mut impl Outlet) {
-        self.settle_fast_open(index);
         let Some(pair) = self.pairs.get_mut(index) else { return };
         match pair.phase {
             Phase::ClientHandshake => {
@@ -224,7 +230,7 @@ impl Worker {
             },
         };
         if matches!(path, LegPath::Awaited) {
-            self.await_path(index);
+            self.awaiting_path.push(index);
         }
         if let Some(leg) = self.pairs.get_mut(index).and_then(|pair| pair.leg_mut(side)) {
             leg.path = path;
@@ -232,16 +238,6 @@ impl Worker {
             if let Some(mtu) = mtu {
                 leg.tcp.on_link_mtu(&mut context!(self), mss_for(mtu, &key));
             }
-        }
-    }
-
-    /// Remembers that the pair goes on when Linux knows more.
-    pub(super) fn await_path(&mut self, index: u32) {
-        if let Some(pair) = self.pairs.get_mut(index)
-            && !pair.awaiting_path
-        {
-            pair.awaiting_path = true;
-            self.awaiting_path.push(index);
         }
     }
 
@@ -279,9 +275,6 @@ impl Worker {
         }
         let Some(pair) = self.pairs.get(index) else { return };
         if pair.legs.iter().all(Option::is_none) {
-            if pair.awaiting_path {
-                self.awaiting_path.retain(|awaiting| *awaiting != index);
-            }
             let service = &mut self.services[usize::from(pair.service)];
             service.counters.active -= 1;
             if pair.phase == Phase::Open {

@@ -62,9 +62,12 @@ impl Connection {
     }
 
     /// RFC 5961 §3.2: only a RST with exactly the expected number is obeyed at once.
+    ///
+    /// Note: behind a FIN, so is one with the FIN's own number (Linux: `tcp_reset_check`). It is what
+    /// answers payload of ours that crossed the FIN, and what macOS sends right after it.
     fn check_reset(&mut self, cx: &mut Context<'_>, header: &TcpHeader) -> Result<(), DropReason> {
         let seq = header.sequence;
-        if seq == self.rcv_nxt {
+        if seq == self.rcv_nxt || (self.state.peer_finished() && seq + 1 == self.rcv_nxt) {
             return Ok(());
         }
         if seq.after(self.rcv_nxt) && seq.before(self.rcv_edge) {

@@ -50,6 +50,27 @@ fn rst_rule_2_at_the_next_number_the_connection_is_reset() {
     }
 }
 
+/// An origin that closes while it is still sent something answers that with what it acknowledges: the
+/// number of its FIN. It comes once; the next would answer a retransmission, if there is one.
+#[test]
+fn rst_rule_2_behind_a_fin_its_own_number_counts_as_the_next() {
+    let finished = || {
+        let mut host = Host::established(PLAIN);
+        let header = seg(1, 1);
+        host.gets(TcpHeader { flags: header.flags.with(Flags::FIN), ..header });
+        assert_eq!(host.connection.state(), State::CloseWait);
+        host
+    };
+    for seq in [1, 2] {
+        let mut host = finished();
+        assert_eq!(host.gets(reset(seq)), Disposition::Consumed);
+        assert_eq!(host.connection.close_reason(), Some(CloseReason::ResetByPeer), "{seq}");
+    }
+    let mut host = finished();
+    assert_eq!(host.gets(reset(0)), Disposition::Dropped(DropReason::OutsideWindow));
+    assert_eq!(host.connection.state(), State::CloseWait);
+}
+
 #[test]
 fn rst_rule_3_elsewhere_in_the_window_it_is_challenged() {
     for (state, mut host) in hosts() {

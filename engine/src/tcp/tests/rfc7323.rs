@@ -1,7 +1,7 @@
 //! Requirements of RFC 7323 that no other script happens to hold. `docs/tcp` has all of them.
 
 use super::host::*;
-use crate::tcp::{CloseReason, Offer};
+use crate::tcp::{CloseReason, Disposition, DropReason, Offer};
 use crate::wire::tcp::{Flags, TcpHeader, Timestamps};
 
 fn with_timestamp(mut header: TcpHeader, value: u32) -> TcpHeader {
@@ -77,4 +77,21 @@ fn a_reset_is_obeyed_whatever_its_timestamp() {
     reset.flags = Flags::RST;
     host.gets(reset);
     assert_eq!(host.connection.close_reason(), Some(CloseReason::ResetByPeer));
+}
+
+/// §5.3: what PAWS compares with is nobody's to set who knows less than the peer (CVE-2005-0356).
+#[test]
+fn a_timestamp_far_ahead_is_not_believed_of_a_segment_with_an_ack_that_cannot_be() {
+    let mut host = Host::established(Offer::ALL);
+    let ahead = 1 << 30;
+    // The payload reaches over the next number, wherever that is; the ACK is a guess.
+    let forged = with_timestamp(seg(1, 50_000), ahead);
+    let disposition = host.gets_payload(forged, b"what a stranger says");
+    assert_eq!(disposition, Disposition::Dropped(DropReason::BadAcknowledgment));
+    let mut without = with_timestamp(seg(1, 1), ahead);
+    without.flags = Flags(0);
+    host.gets(without);
+    host.gets_payload(host.stamped(seg(1, 1)), b"and the peer");
+    assert_eq!(host.reads(), b"and the peer");
+    assert_eq!(host.counters.paws_rejected, 0);
 }
