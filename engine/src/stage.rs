@@ -15,6 +15,7 @@ mod hop;
 mod idle;
 mod io;
 mod lane;
+mod pipeline;
 mod pressure;
 mod rx;
 mod stamped;
@@ -28,10 +29,11 @@ pub use clock::monotonic;
 pub use control::{Command, Commands, Mailbox, Neighbours, mailbox};
 pub use gate::{Gate, NoGate, ShieldGate, TwinGate};
 pub use hand_over::HandOver;
-pub use hop::{Hop, Hops, hops};
+pub use hop::Hop;
 pub use idle::IdlePolicy;
 pub use io::{IoSettings, IoStage, WorkerEnd};
 pub use lane::{Cookies, Lane};
+pub use pipeline::split_for_pipeline;
 pub use pressure::{Load, Pressure, Thresholds};
 pub use worker::{
     Departure, Outlet, Page, PortIdentity, Stray, Wanted, Worker, WorkerSettings, flow_hasher,
