@@ -4,18 +4,15 @@ Once in the lab, where two cores are all there are, for the edge and for its pee
 And once in memory, without a kernel: see engine/examples/arrangement_bench.
 """
 
-import json
-import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
 from contenders import Proxy
+from examples import measured_by
 from ground import EDGE_CORE, Ground
 from harness.edge import RINGROAD, Haproxy, Ringroad
 from measures import keep_alive, new_connections, stream_down, stream_up
 from text import aligned
-
-PROGRAM = Path("target/release/examples/arrangement_bench")
 
 # The program takes some ten seconds on cores that do nothing else [s].
 LONGEST = 300
@@ -55,10 +52,7 @@ def measure(contenders, rounds, take):
 
 def measure_in_memory():
     """By arrangement: packets per second, and the share of the time that each core was busy."""
-    done = subprocess.run([PROGRAM, "--json"], capture_output=True, text=True, timeout=LONGEST)
-    if done.returncode != 0:
-        raise RuntimeError(f"{PROGRAM}: exit {done.returncode}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+    return measured_by("arrangement_bench", within=LONGEST)
 
 
 def table_in_memory(rows):

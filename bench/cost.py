@@ -2,22 +2,14 @@
 flows and with many, and what an idle connection takes. See engine/examples/tcp_cost.
 """
 
-import json
-import subprocess
-from pathlib import Path
-
+from examples import measured_by
 from text import aligned
-
-PROGRAM = Path("target/release/examples/tcp_cost")
 
 
 def measure():
     """`costs`: by what is done, time for each number of flows [ns]; `idle`: of connections that do nothing
     [octets, ns]."""
-    done = subprocess.run([PROGRAM, "--json"], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{PROGRAM}: exit {done.returncode}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+    return measured_by("tcp_cost")
 
 
 def table(measured):

@@ -2,21 +2,13 @@
 beside rtrb's and crossbeam's. See ring/examples/ring_bench.rs.
 """
 
-import json
-import subprocess
-from pathlib import Path
-
+from examples import measured_by
 from text import aligned
-
-PROGRAM = Path("target/release/examples/ring_bench")
 
 
 def measure():
     """What was measured, with which bursts [items], of which ring, and the median [ns each]."""
-    done = subprocess.run([PROGRAM, "--json"], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{PROGRAM}: exit {done.returncode}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+    return measured_by("ring_bench")
 
 
 def table(figures):

@@ -2,21 +2,13 @@
 packet (`BPF_PROG_TEST_RUN`), beside a program that only drops. See ebpf/examples/shield_bench.rs.
 """
 
-import json
-import subprocess
-from pathlib import Path
-
+from examples import measured_by
 from text import aligned
-
-PROGRAM = Path("target/release/examples/shield_bench")
 
 
 def measure():
     """By kind of packet: time by itself, above a drop, and of the drop [ns]."""
-    done = subprocess.run([PROGRAM, "--json"], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{PROGRAM}: exit {done.returncode}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+    return measured_by("shield_bench")
 
 
 def table(costs):

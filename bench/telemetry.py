@@ -2,19 +2,16 @@
 written to disk and scraped, beside one that records nothing.
 """
 
-import json
 import subprocess
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Event, Thread
 
 from contenders import Proxy
+from examples import measured_by
 from ground import Ground
 from harness.edge import RINGROAD, Ringroad
 from measures import cost_of_many_requests, keep_alive, new_connections
 from text import aligned
-
-PROGRAM = Path("target/release/examples/record_cost")
 
 # What the other is compared with.
 BASE = "off"
@@ -74,10 +71,7 @@ def scraping(socket):
 
 def measure_recording():
     """Nanoseconds for a value, by how values are spread."""
-    done = subprocess.run([PROGRAM, "--json"], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(f"{PROGRAM}: exit {done.returncode}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+    return measured_by("record_cost")
 
 
 def table_of_recording(figures):

@@ -35,7 +35,7 @@ use crate::keeper::{Counted, INTERVAL, Keeper};
 use crate::metrics::{self, Exporter};
 use crate::recording::Feed;
 use crate::refused::Refused;
-use crate::stats::{self, Names, Stats};
+use crate::stats::{self, Cookies, LaneCookies, Names, Recording, Stats};
 use crate::unix_time;
 
 /// What the handlers share.
@@ -43,7 +43,7 @@ use crate::unix_time;
 pub(crate) struct Admin {
     pub(crate) crew: Crew,
     pub(crate) keeper: Keeper,
-    pub(crate) shield: Box<dyn ShieldHandle>,
+    pub(crate) shield: Arc<dyn ShieldHandle>,
     pub(crate) names: Names,
     pub(crate) cookies: SynCookies,
     /// When the period of the key in use began, since 1970 [s]; 0: there is none.
@@ -68,8 +68,9 @@ impl Admin {
         feed: Option<Arc<Feed>>,
     ) -> Self {
         let counts = (names.services.len(), names.ports.len(), names.paths());
+        let shield: Arc<dyn ShieldHandle> = shield.into();
         Admin {
-            keeper: Keeper::new(crew.clone(), counts, feed.clone()),
+            keeper: Keeper::new(crew.clone(), shield.clone(), counts, feed.clone()),
             paths: Paths::new(&names),
             crew,
             shield,
@@ -118,13 +119,6 @@ impl Admin {
         Ok(refused)
     }
 
-    fn key_age_s(&self) -> Option<u64> {
-        match self.key_since.load(Ordering::Relaxed) {
-            0 => None,
-            since => Some(unix_time::now().as_secs().saturating_sub(since)),
-        }
-    }
-
     /// Asks the polling threads and the shield for their counts.
     pub(crate) async fn stats(&self) -> Result<Stats> {
         Ok(self.stats_with(|_| ()).await?.0)
@@ -135,29 +129,41 @@ impl Admin {
         &self,
         make: impl FnOnce(&[Recorders]) -> T,
     ) -> Result<(Stats, T)> {
-        // The shield first: the threads may take their time.
-        let shield = self.shield.counts(self.names.services.len())?;
-        let Counted { mut snapshot, kept } = self.keeper.count().await?;
-        shield.add_to(&mut snapshot);
-        let mut stats = Stats::new(&self.names, &snapshot, &kept.cores);
-        let made = make(&kept.cores);
-        stats.sources = kept.sources.busiest();
+        let Counted { snapshot, kept } = self.keeper.count().await?;
+        let stats = Stats::new(&self.names, &snapshot, &kept.cores);
+        let (made, sources) = (make(&kept.cores), kept.sources.busiest());
         drop(kept);
-        stats.cookies.mode = self.cookies.to_string();
-        stats.cookies.key_age_s = self.key_age_s();
-        stats.recording = self
-            .feed
-            .as_ref()
-            .map(|feed| feed.tally())
-            .map(|tally| stats::Recording { written: tally.written(), lost: tally.lost() });
+        let stats = Stats {
+            cookies: self.cookies(stats.cookies.lanes),
+            refused: self.refused_so_far()?,
+            recording: self.recording(),
+            sources,
+            paths: self.paths.update(&self.names, &snapshot.paths, monotonic()),
+            ..stats
+        };
+        Ok((stats, made))
+    }
+
+    fn cookies(&self, lanes: Vec<LaneCookies>) -> Cookies {
+        let key_age_s = match self.key_since.load(Ordering::Relaxed) {
+            0 => None,
+            since => Some(unix_time::now().as_secs().saturating_sub(since)),
+        };
+        Cookies { mode: self.cookies.to_string(), lanes, key_age_s }
+    }
+
+    fn refused_so_far(&self) -> Result<stats::Refused> {
         let refused = self.refused()?;
-        stats.refused = stats::Refused {
+        Ok(stats::Refused {
             samples: refused.seen(),
             lost: self.shield.samples_lost()?,
             worst: refused.worst(),
-        };
-        stats.paths = self.paths.update(&self.names, &snapshot.paths, monotonic());
-        Ok((stats, made))
+        })
+    }
+
+    fn recording(&self) -> Option<Recording> {
+        let tally = self.feed.as_ref()?.tally();
+        Some(Recording { written: tally.written(), lost: tally.lost() })
     }
 
     /// The latest census of the connections.
@@ -348,6 +354,3 @@ const GATHER_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What was refused so long ago counts half among the worst sources.
 const SAMPLES_HALF_LIFE: Duration = Duration::from_secs(60);
-
-#[cfg(test)]
-mod tests;

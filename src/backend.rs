@@ -19,10 +19,9 @@ use ringroad_ebpf::{KnownFlows, ProvenSources, Sample, ServiceAddress};
 use ringroad_engine::flow::Rss;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{KernelConnection, connections};
-use ringroad_engine::limits::DEVICE_RESERVE;
 use ringroad_engine::port::Port;
 use ringroad_engine::shield::cookie::Keys;
-use ringroad_engine::stage::Gate;
+use ringroad_engine::stage::{Gate, split_for_pipeline};
 
 pub(crate) use self::shield_counts::{ServiceCounts, ShieldCounts};
 use crate::cores::CorePlan;
@@ -88,30 +87,20 @@ pub(crate) struct Opened<P> {
 }
 
 /// How much of its memory each core begins with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shares {
-    /// [frames], the first core's first.
-    shares: Vec<usize>,
-    /// What a worker behind another core may have at most, with what it receives [frames].
-    worker_max: usize,
+    /// For each core, if all were alike [frames].
+    frames: usize,
+    cores: usize,
+    /// See [`Shares::new`] [frames].
+    devices: usize,
 }
 
 impl Shares {
     /// `frames` for each core. `devices` are what the devices of a core without connections need to
     /// receive into.
     pub(crate) fn new(cores: &CorePlan, frames: usize, devices: usize) -> Self {
-        let owners = cores.workers.len();
-        if cores.io.is_none() {
-            return Shares { shares: vec![frames; owners], worker_max: frames };
-        }
-        // Of what the devices leave, a worker has half of its part at hand; the other half is for
-        // what it receives.
-        let all = frames * (owners + 1);
-        let worker_max = all.saturating_sub(devices) / owners;
-        let at_hand = worker_max / 2;
-        let io = std::iter::once(all - at_hand * owners);
-        let shares = io.chain(std::iter::repeat_n(at_hand, owners)).collect();
-        Shares { shares, worker_max }
+        Shares { frames, cores: cores.cores().count(), devices }
     }
 
     /// What a configuration asks for at most [frames]: as much for each core.
@@ -122,33 +111,28 @@ impl Shares {
 
     /// All that there are [frames].
     pub(crate) fn total(&self) -> usize {
-        self.shares.iter().sum()
+        self.frames * self.cores
     }
 
     /// Pools for the cores with devices, and for those without. `split` is [`FramePool::split`], or
-    /// does the same for devices of another kind.
+    /// does the same for cores that have devices of another kind.
     pub(crate) fn divide(
         &self,
         cores: &CorePlan,
         pool: FramePool,
         split: impl FnOnce(FramePool, &[usize]) -> Vec<FramePool>,
     ) -> (Vec<FramePool>, Vec<FramePool>) {
-        if self.shares.len() == 1 {
+        if cores.io.is_some() {
+            let (io, workers) = split_for_pipeline(pool, self.devices, cores.workers.len());
+            return (vec![io], workers);
+        }
+        if self.cores == 1 {
             return (vec![pool], Vec::new());
         }
         // Where not all of the memory could be used, the first core lacks it.
-        let mut shares = self.shares.clone();
+        let mut shares = vec![self.frames; self.cores];
         shares[0] -= self.total().saturating_sub(pool.free_count());
-        let mut with_devices = split(pool, &shares);
-        let mut without = match cores.io {
-            None => Vec::new(),
-            Some(_) => with_devices.split_off(1),
-        };
-        for pool in &mut without {
-            pool.set_capacity_max(self.worker_max);
-            pool.add_device_reserve(DEVICE_RESERVE);
-        }
-        (with_devices, without)
+        (split(pool, &shares), Vec::new())
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use self::spares::{Lent, Spares};
+use crate::backend::ShieldHandle;
 use crate::crew::{ANSWER_MAX, Answer, Crew};
 use crate::recording::Feed;
 use crate::sources::RecentSources;
@@ -23,6 +24,7 @@ use crate::stats::Stats;
 #[derive(Debug)]
 pub(crate) struct Keeper {
     crew: Crew,
+    shield: Arc<dyn ShieldHandle>,
     services: usize,
     ports: usize,
     paths: usize,
@@ -69,6 +71,7 @@ impl Keeper {
     /// For so many services, ports and paths.
     pub(crate) fn new(
         crew: Crew,
+        shield: Arc<dyn ShieldHandle>,
         (services, ports, paths): (usize, usize, usize),
         feed: Option<Arc<Feed>>,
     ) -> Self {
@@ -82,13 +85,16 @@ impl Keeper {
             asked: (0..crew.len()).map(|_| VecDeque::new()).collect(),
         };
         let spares = Spares::new(crew.len() + SPARES_OF_INTERVALS);
-        Keeper { crew, services, ports, paths, kept: Mutex::new(kept), spares, feed }
+        Keeper { crew, shield, services, ports, paths, kept: Mutex::new(kept), spares, feed }
     }
 
-    /// Asks all threads. Who reads meanwhile waits; who does not wait for the end loses nothing.
+    /// Asks the shield and all threads. Who reads meanwhile waits; who does not wait for the end loses
+    /// nothing.
     pub(crate) async fn count(&self) -> Result<Counted<'_>> {
         let mut kept = self.kept.lock().await;
         self.take_late(&mut kept);
+        // The shield first: see `ShieldCounts::add_to`.
+        let shield = self.shield.counts(self.services)?;
         let until = Instant::now() + ANSWER_MAX;
         let mut asked = Vec::with_capacity(self.crew.len());
         for core in 0..self.crew.len() {
@@ -113,10 +119,12 @@ impl Keeper {
                 (Ok(count), Some(sum)) => Snapshot::add(sum, count),
             }
         }
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(Counted { snapshot: sum.context("nothing polls")?, kept }),
+        if let Some(error) = failed {
+            return Err(error);
         }
+        let mut snapshot = sum.context("nothing polls")?;
+        shield.add_to(&mut snapshot);
+        Ok(Counted { snapshot, kept })
     }
 
     /// Ends an interval as of these counts, and gives it to whoever gets them.
@@ -174,50 +182,4 @@ const SPARES_OF_INTERVALS: usize = 2;
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
-mod tests {
-    use ringroad_engine::stage::{Command, Mailbox, mailbox};
-    use ringroad_engine::telemetry::Measure;
-
-    use super::*;
-
-    /// What a thread does that polls: answers what it was asked so far.
-    fn answer(mailbox: &Mailbox, recorders: &mut Recorders) {
-        while let Some(command) = mailbox.take() {
-            if let Command::Snapshot(mut snapshot, reply) = command {
-                snapshot.take_from(recorders);
-                let _ = reply.send(snapshot);
-            }
-        }
-    }
-
-    fn inside(kept: &Kept) -> u64 {
-        kept.cores[0].histogram(Measure::Inside).map_or(0, hdrhistogram::Histogram::len)
-    }
-
-    /// As when a client hangs up, or a thread hangs for a while.
-    #[tokio::test]
-    async fn what_comes_after_nobody_waits_any_more_is_kept() {
-        let (commands, mailbox) = mailbox().unwrap();
-        let mut recorders = Recorders::new();
-        let keeper = Keeper::new(Crew::of([("lane-0".to_owned(), commands)]), (0, 0, 0), None);
-        let hung = keeper.count().await.unwrap_err().to_string();
-        assert!(hung.starts_with("lane-0 has not answered within"), "{hung}");
-
-        recorders.record(Measure::Inside, 10);
-        answer(&mailbox, &mut recorders);
-        recorders.record(Measure::Inside, 20);
-        let late = tokio::join!(keeper.count(), async { answer(&mailbox, &mut recorders) }).0;
-        assert_eq!(inside(&late.unwrap().kept), 2);
-
-        // Dropped half-way.
-        recorders.record(Measure::Inside, 30);
-        tokio::select! {
-            biased;
-            _ = keeper.count() => unreachable!("nobody has answered"),
-            () = std::future::ready(()) => {}
-        }
-        answer(&mailbox, &mut recorders);
-        let last = tokio::join!(keeper.count(), async { answer(&mailbox, &mut recorders) }).0;
-        assert_eq!(inside(&last.unwrap().kept), 3);
-    }
-}
+mod tests;

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{SigSet, Signal};
-use ringroad_engine::flow::{Owner, Steering};
+use ringroad_engine::flow::Steering;
+use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{Resolver, Routes};
 use ringroad_engine::port::Port;
 use ringroad_engine::proxy::require_source_ports;
 use ringroad_engine::stage::{
-    Board, Command, Commands, Cookies, Gate, HandOver, IdlePolicy, IoSettings, IoStage, Lane,
-    Mailbox, Worker, WorkerEnd, WorkerSettings, flow_hasher, hops, mailbox, monotonic,
+    Command, Commands, Cookies, Gate, HandOver, IdlePolicy, IoSettings, IoStage, Lane, Mailbox,
+    Worker, WorkerSettings, flow_hasher, mailbox, monotonic,
 };
 use ringroad_engine::telemetry::Snapshot;
 use tokio::sync::mpsc;
@@ -146,14 +147,10 @@ where
     P: Port + Send + 'static,
     G: Gate + Send + 'static,
 {
-    /// What one of the owners is told.
-    fn settings_of(&self, index: u8) -> WorkerSettings {
-        let services = self.worker.services.iter().cloned();
-        WorkerSettings {
-            owner: Owner::new(self.steering.clone(), index),
-            services: services.map(|service| service.share(&self.steering)).collect(),
-            ..self.worker.clone()
-        }
+    /// One of the owners.
+    fn worker(&self, index: u8, pool: FramePool) -> Worker {
+        let settings = self.worker.clone().share(&self.steering, index);
+        Worker::new(settings, pool, self.routes.clone(), monotonic())
     }
 
     /// Run to completion: each does all for itself.
@@ -167,9 +164,7 @@ where
         let all = (0..).zip(posts).zip(lanes).zip(gates).zip(others);
         let lanes = all.map(|((((index, post), (pool, ports)), gate), others)| {
             let Post { thread, commands, mailbox } = post;
-            let settings = self.settings_of(index);
-            let worker = Worker::new(settings, pool, self.routes.clone(), monotonic());
-            let resolver = self.resolver.clone();
+            let (worker, resolver) = (self.worker(index, pool), self.resolver.clone());
             let mut lane = Lane::new(worker, ports, gate, resolver, mailbox, self.idle);
             lane.set_cookies(self.cookies.clone());
             lane.set_others(others);
@@ -192,16 +187,10 @@ where
         let mut lanes = Vec::new();
         for ((index, post), pool) in (0..).zip(posts).zip(take(&mut self.opened.workers)) {
             let Post { thread, commands, mailbox } = post;
-            let (ports, hops) = hops(ports.len(), &pool, mailbox.bell(), io.mailbox.bell());
-            let mut settings = self.settings_of(index);
-            for (identity, port) in settings.ports.iter_mut().zip(&ports) {
-                identity.verified = port.verifies_checksums();
-            }
-            let board = Board::new(settings.services.len());
-            let worker = Worker::new(settings, pool, self.routes.clone(), monotonic());
-            let resolver = self.resolver.clone();
-            let lane = Lane::new(worker, ports, board.clone(), resolver, mailbox, self.idle);
-            ends.push(WorkerEnd { hops, board, commands: commands.clone() });
+            let (worker, resolver) = (self.worker(index, pool), self.resolver.clone());
+            let told_by = (commands.clone(), mailbox);
+            let (lane, end) = Lane::behind(io.mailbox.bell(), worker, resolver, told_by, self.idle);
+            ends.push(end);
             lanes.push((thread, commands, lane));
         }
         let settings = IoSettings {

@@ -5,6 +5,7 @@
 //! the numbers that their next segments carry ([`hosts`]), so that a million connections fit into
 //! memory next to the engine's own. [`run`] opens them, lets all of them sleep, looks at what that
 //! costs, wakes some, and ends them all; every octet is compared, and every frame is home at the end.
+//! Who wants to know what they cost more exactly has a [`Crowd`] of its own.
 //!
 //! What stops the number: one lane has [`PAIRS_PER_LANE_MAX`] pairs, and an egress address has so many
 //! source ports for each origin, of which there are [`ORIGINS_MAX`] here.
@@ -44,13 +45,21 @@ pub struct Report {
     /// asleep [ns].
     pub empty_turn_ns: u64,
     pub idle_turn_ns: u64,
-    /// Of the sleeping connections, those that were made to speak; what each of their segments took
-    /// that woke one, and what another took on the same connections then [ns].
-    pub woken: usize,
-    pub wake_ns: u64,
-    pub awake_ns: u64,
+    pub woken: Woken,
     /// The whole of it.
     pub took: Duration,
+}
+
+/// Sleeping connections that were made to speak, and what that cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Woken {
+    pub connections: usize,
+    /// What each of their segments took that woke one, and what another took on the same connections
+    /// then [ns].
+    pub wake_ns: u64,
+    pub awake_ns: u64,
+    /// To let one sleep again [ns].
+    pub sleep_ns: u64,
 }
 
 /// Opens so many connections, and ends them again.
@@ -58,23 +67,15 @@ pub struct Report {
 /// # Panics
 /// If there are more than [`CONNECTIONS_MAX`], or anything happens to one that should not.
 pub fn run(connections: usize, seed: u64) -> Report {
-    assert!(
-        (1..=CONNECTIONS_MAX).contains(&connections),
-        "{connections} connections: a lane has {PAIRS_PER_LANE_MAX} pairs, and there are {} source \
-         ports here",
-        ORIGINS_MAX * PORTS
-    );
     let start = Clock::now();
-    let hosts = Hosts::new(connections);
-    let resident = resident_octets();
-    let mut crowd = Crowd { hosts, edge: Edge::new(connections, seed) };
+    let mut crowd = Crowd::new(connections, seed);
     let empty_turn_ns = crowd.edge.quiet_turn_ns();
     let began = crowd.edge.now;
     crowd.open();
     let opened_in = crowd.edge.now - began;
-    let resident_octets = resident_octets().saturating_sub(resident);
+    let resident_octets = crowd.resident_octets();
     let idle_turn_ns = crowd.edge.quiet_turn_ns();
-    let (woken, wake_ns, awake_ns) = crowd.wake_some();
+    let woken = crowd.wake_some(0);
     crowd.end();
     Report {
         connections,
@@ -84,22 +85,48 @@ pub fn run(connections: usize, seed: u64) -> Report {
         empty_turn_ns,
         idle_turn_ns,
         woken,
-        wake_ns,
-        awake_ns,
         took: start.elapsed(),
     }
 }
 
 /// The engine between all hosts.
-struct Crowd {
+#[expect(missing_debug_implementations, reason = "nobody reads a million connections")]
+pub struct Crowd {
     hosts: Hosts,
     edge: Edge,
+    /// What this process had in memory before there was an engine [octets].
+    resident_before: usize,
 }
 
 impl Crowd {
+    /// Of so many connections that are yet to be opened.
+    ///
+    /// # Panics
+    /// If there are more than [`CONNECTIONS_MAX`].
+    pub fn new(connections: usize, seed: u64) -> Self {
+        assert!(
+            (1..=CONNECTIONS_MAX).contains(&connections),
+            "{connections} connections: a lane has {PAIRS_PER_LANE_MAX} pairs, and there are {} \
+             source ports here",
+            ORIGINS_MAX * PORTS
+        );
+        let hosts = Hosts::new(connections);
+        let resident_before = resident_octets();
+        Crowd { hosts, edge: Edge::new(connections, seed), resident_before }
+    }
+
+    /// By how much this process's memory has grown since the engine was made: by the engine, if nobody
+    /// else takes or returns any [octets].
+    pub fn resident_octets(&self) -> usize {
+        resident_octets().saturating_sub(self.resident_before)
+    }
+
     /// Opens all connections, some at a time, with a request and its answer on each; those before them
     /// fall asleep meanwhile. Returns when all do.
-    fn open(&mut self) {
+    ///
+    /// # Panics
+    /// If anything happens to one that should not; so do the others.
+    pub fn open(&mut self) {
         let connections = self.hosts.len();
         for batch in batches(connections) {
             for step in [Step::Syn, Step::Ack, Step::SynAck] {
@@ -123,21 +150,20 @@ impl Crowd {
         request_ns
     }
 
-    /// Makes some speak, all over the crowd. Returns how many, and what their first segment and their
-    /// second cost.
-    fn wake_some(&mut self) -> (usize, u64, u64) {
+    /// Makes some speak, all over the crowd: the `first`, and others at equal distances from it, of which
+    /// there are `SPEAKERS` at most.
+    pub fn wake_some(&mut self, first: usize) -> Woken {
         let every = self.hosts.len().div_ceil(SPEAKERS);
-        let speakers = (0..self.hosts.len()).step_by(every);
+        let speakers = (first..self.hosts.len()).step_by(every);
         let wake_ns = self.converse(speakers.clone());
-        let woken = self.hosts.len() - self.edge.lane.worker().asleep();
-        assert_eq!(woken, speakers.len(), "who speaks is awake, and nobody else");
+        let connections = self.hosts.len() - self.edge.lane.worker().asleep();
+        assert_eq!(connections, speakers.len(), "who speaks is awake, and nobody else");
         let awake_ns = self.converse(speakers);
-        self.sleep();
-        (woken, wake_ns, awake_ns)
+        Woken { connections, wake_ns, awake_ns, sleep_ns: self.sleep() }
     }
 
     /// Every client finishes, and then its origin.
-    fn end(&mut self) {
+    pub fn end(&mut self) {
         for batch in batches(self.hosts.len()) {
             for step in [Step::ClientFin, Step::OriginFin, Step::Acknowledge] {
                 self.all(step, batch.clone());
@@ -181,19 +207,26 @@ impl Crowd {
         }
     }
 
-    /// Lets time pass until all sleep.
-    fn sleep(&mut self) {
+    /// Lets time pass until all sleep. Returns what it took to let one sleep, in the median of all turns
+    /// [ns].
+    fn sleep(&mut self) -> u64 {
         self.edge.pass(DORMANT_AFTER);
         let all = self.hosts.len();
+        let mut asleep = self.edge.lane.worker().asleep();
+        let mut samples = Vec::new();
         // So many are looked at in a turn, each twice at most.
         for _ in 0..2 * all.div_ceil(LOOKS_FOR_QUIET_MAX) + 64 {
-            if self.edge.lane.worker().asleep() == all {
-                return;
+            if asleep == all {
+                return median(samples);
             }
             self.edge.pass(DELAYED_BY);
-            self.settle();
+            let took = self.edge.turn();
+            let before = std::mem::replace(&mut asleep, self.edge.lane.worker().asleep());
+            if asleep > before {
+                samples.push(took / (asleep - before) as u64);
+            }
         }
-        panic!("{} of {all} sleep", self.edge.lane.worker().asleep());
+        panic!("{asleep} of {all} sleep");
     }
 }
 
@@ -202,9 +235,10 @@ fn batches(connections: usize) -> impl Iterator<Item = Range<usize>> {
     (0..connections).step_by(BATCH).map(move |from| from..(from + BATCH).min(connections))
 }
 
+/// Of nothing, zero.
 fn median(mut samples: Vec<u64>) -> u64 {
     samples.sort_unstable();
-    samples[samples.len() / 2]
+    samples.get(samples.len() / 2).copied().unwrap_or_default()
 }
 
 /// What this process has in memory; zero where nobody says so [octets].
@@ -218,6 +252,7 @@ fn resident_octets() -> usize {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { connections, woken, .. } = self;
+        let Woken { wake_ns, awake_ns, sleep_ns, .. } = woken;
         let opened = self.opened_in.as_secs_f64();
         writeln!(f, "{connections} connections were opened in {opened:.1} s of virtual time")?;
         writeln!(
@@ -235,8 +270,9 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "{woken} were woken, by a segment that took {} ns; the next took {} ns",
-            self.wake_ns, self.awake_ns
+            "{} were woken, by a segment that took {wake_ns} ns; the next took {awake_ns} ns, and to \
+             let one sleep again {sleep_ns} ns",
+            woken.connections
         )?;
         write!(f, "all ended, and nothing is left; {:.1} s", self.took.as_secs_f64())
     }

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use hdrhistogram::Histogram;
 use ringroad_engine::telemetry::{
-    CoreTimes, Measure, Recorders, Ring as RingKind, Stage as StageKind,
+    CoreTimes, Measure, Recorders, Ring as RingKind, Snapshot, Stage as StageKind,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::cores::Role;
+use crate::cores::{PollingThread, Role};
 
 /// A polling thread, since its start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -77,6 +77,25 @@ pub(crate) struct Bottleneck {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) core: Option<String>,
     pub(crate) why: String,
+}
+
+/// What the polling threads said, in their order.
+pub(super) fn all(
+    threads: &[PollingThread],
+    snapshot: &Snapshot,
+    recorded: &[Recorders],
+) -> Vec<Core> {
+    // Not everywhere does Linux say.
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let threads = threads.iter().zip(&snapshot.cores).zip(recorded);
+    let threads = threads.map(|((thread, times), recorded)| {
+        let mut core = Core::new(&thread.name, thread.role, times, recorded);
+        if let Some(mhz) = mhz(&cpuinfo, thread.core.id) {
+            core.set_clock(mhz);
+        }
+        core
+    });
+    threads.collect()
 }
 
 impl Core {
@@ -207,6 +226,13 @@ impl Role {
     }
 }
 
+impl Bottleneck {
+    pub(super) fn write(&self, out: &mut String) {
+        let core = self.core.as_deref().unwrap_or("none");
+        let _ = writeln!(out, "bottleneck: {core}  {}", self.why);
+    }
+}
+
 /// The core that packets queue up before; if they do before none, the busiest, as far as it has
 /// little time left. `None`: nothing is known of any.
 pub(crate) fn bottleneck(cores: &[Core]) -> Option<Bottleneck> {
@@ -250,7 +276,7 @@ fn kept_waiting<'a>(core: &'a Core, cores: &'a [Core]) -> impl Iterator<Item = (
 }
 
 /// How fast a core runs now [MHz], by `/proc/cpuinfo`.
-pub(crate) fn mhz(cpuinfo: &str, core: usize) -> Option<f64> {
+fn mhz(cpuinfo: &str, core: usize) -> Option<f64> {
     let fields = |line: &'static str| {
         move |entry: &str| -> Option<String> {
             let (_, value) = entry

@@ -74,13 +74,13 @@ fn counts(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
 fn service(name: &str, active: u64, count: u64) -> stats::Service {
     stats::Service {
         name: name.to_owned(),
-        connections: stats::Connections {
+        connections: stats::services::Connections {
             active,
             accepted: 10 * count,
             refused: count,
-            ..stats::Connections::default()
+            ..stats::services::Connections::default()
         },
-        bytes: stats::Octets { to_origin: 1_250 * count, to_client: 125_000 * count },
+        bytes: stats::services::Octets { to_origin: 1_250 * count, to_client: 125_000 * count },
         ..stats::Service::default()
     }
 }

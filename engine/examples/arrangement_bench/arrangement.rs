@@ -7,12 +7,11 @@ use std::time::Duration;
 use core_affinity::CoreId;
 use ringroad_engine::flow::{FlowKey, Owner, Steering};
 use ringroad_engine::frame::FramePool;
-use ringroad_engine::limits::DEVICE_RESERVE;
 use ringroad_engine::port::Port;
 use ringroad_engine::port::sim::{Settings, SimPeer, SimPort};
 use ringroad_engine::stage::{
-    Board, Commands, Gate, HandOver, IdlePolicy, IoSettings, IoStage, Lane, Mailbox, NoGate,
-    Worker, WorkerEnd, flow_hasher, hops, mailbox,
+    Commands, Gate, HandOver, IdlePolicy, IoSettings, IoStage, Lane, Mailbox, NoGate, Worker,
+    flow_hasher, mailbox, split_for_pipeline,
 };
 use ringroad_engine::time::Instant;
 
@@ -129,7 +128,7 @@ fn lanes(cores: &[CoreId]) -> Vec<Core> {
     lanes
         .map(|((((index, id), pool), (_, mailbox)), others)| {
             let (ports, hosts) = devices();
-            let settings = worker_settings(Owner::new(steering.clone(), index), false);
+            let settings = worker_settings(Owner::new(steering.clone(), index));
             let worker = Worker::new(settings, pool, routes(), START);
             let mut lane = Lane::new(worker, ports, NoGate, NoOne, mailbox, IdlePolicy::Spin);
             lane.set_others(others);
@@ -141,32 +140,20 @@ fn lanes(cores: &[CoreId]) -> Vec<Core> {
 /// The first core has the devices, the second the connections.
 fn pipeline([io, worker]: [CoreId; 2]) -> Vec<Core> {
     let all = 2 * FRAMES;
-    // As the engine divides it: a quarter for the devices; of the rest the worker has half at hand.
-    let most = all * 3 / 4;
-    let pools = FramePool::in_memory(all, FRAME_SIZE).split(&[all - most / 2, most / 2]);
-    let [io_pool, mut pool] = <[FramePool; 2]>::try_from(pools).expect("two shares");
-    pool.set_capacity_max(most);
-    pool.add_device_reserve(DEVICE_RESERVE);
-    let ((_, io_mailbox), (commands, mailbox)) = (post(), post());
-    let (near, hops) = hops(PORTS, &pool, mailbox.bell(), io_mailbox.bell());
-    let settings = worker_settings(Owner::default(), true);
+    let memory = FramePool::in_memory(all, FRAME_SIZE);
+    let (io_pool, mut pools) = split_for_pipeline(memory, all / 4, 1);
+    let settings = worker_settings(Owner::default());
     let hasher = flow_hasher(&settings.secret);
-    let board = Board::new(settings.services.len());
-    let lane = Lane::new(
-        Worker::new(settings, pool, routes(), START),
-        near,
-        board.clone(),
-        NoOne,
-        mailbox,
-        IdlePolicy::Spin,
-    );
+    let its_worker = Worker::new(settings, pools.remove(0), routes(), START);
+    let (_, io_mailbox) = post();
+    let (lane, end) = Lane::behind(io_mailbox.bell(), its_worker, NoOne, post(), IdlePolicy::Spin);
     let (ports, hosts) = devices();
     let settings = IoSettings {
         ports,
         gate: NoGate,
         steering: Steering::default(),
         hasher,
-        workers: vec![WorkerEnd { hops, board, commands }],
+        workers: vec![end],
         stalled_after: Duration::from_millis(100),
         says: Vec::new(),
         mailbox: io_mailbox,
@@ -197,7 +184,7 @@ fn owners(count: u8) -> NonZeroU8 {
 
 /// Ports from which the client's flows are the `owner`th's.
 fn client_ports(owner: u8, count: u8) -> Vec<u16> {
-    let settings = worker_settings(Owner::default(), false);
+    let settings = worker_settings(Owner::default());
     let (hasher, steering) = (flow_hasher(&settings.secret), Steering::hashed(owners(count)));
     let is_own = |port: &u16| {
         let flow = FlowKey::new(SERVICE, SocketAddr::new(CLIENT, *port));

@@ -55,7 +55,7 @@ impl Timed {
 
 impl Bench {
     fn new() -> Bench {
-        let settings = worker_settings(Owner::default(), false);
+        let settings = worker_settings(Owner::default());
         let pool = FramePool::in_memory(FRAMES, FRAME_SIZE);
         let worker = Worker::new(settings, pool, routes(), START);
         let (client_port, client_cable) = SimPort::with_peer(Settings::default());

@@ -64,9 +64,9 @@ fn print_table(rows: &[Row], idle: &idle::Costs) {
     println!();
     println!("an idle connection, both legs: at most {} octets", idle_connection_octets());
     println!("  measured with {} of them: {} octets", idle.connections, idle.octets_each);
-    println!("  to let one sleep: {:.0} ns", idle.sleep_nanos);
+    println!("  to let one sleep: {} ns", idle.sleep_nanos);
     println!(
-        "  segment to one awake: {:.0} ns; to one asleep: {:.0} ns",
+        "  segment to one awake: {} ns; to one asleep: {} ns",
         idle.awake_nanos, idle.woken_nanos
     );
 }
@@ -90,7 +90,7 @@ fn as_json(rows: &[Row], idle: &idle::Costs) -> String {
     let _ = write!(
         out,
         "  ],\n  \"idle\": {{\"connections\": {}, \"octets_max\": {}, \"octets\": {}, \
-         \"sleep_ns\": {:.1}, \"awake_ns\": {:.1}, \"woken_ns\": {:.1}}}\n}}",
+         \"sleep_ns\": {}, \"awake_ns\": {}, \"woken_ns\": {}}}\n}}",
         idle.connections,
         idle_connection_octets(),
         idle.octets_each,

@@ -56,7 +56,7 @@ struct Home {
 
 /// The other end of all of a worker's ports.
 #[derive(Debug)]
-pub struct Hops {
+pub(super) struct Hops {
     /// In the order of the ports.
     pub(super) ports: Vec<FarEnd>,
     pub(super) fill: Consumer<Crossing<Transit>>,
@@ -75,7 +75,12 @@ pub(super) struct FarEnd {
 
 /// The ends of `ports` ports of a worker with `pool`, whose core wakes by `own_bell`; the devices'
 /// by `far_bell`.
-pub fn hops(ports: usize, pool: &FramePool, own_bell: &Bell, far_bell: &Bell) -> (Vec<Hop>, Hops) {
+pub(super) fn hops(
+    ports: usize,
+    pool: &FramePool,
+    own_bell: &Bell,
+    far_bell: &Bell,
+) -> (Vec<Hop>, Hops) {
     // Room for all frames that there are: these never fill up.
     let all = pool.index_end().next_power_of_two();
     let (fill, far_fill) = ring(all);

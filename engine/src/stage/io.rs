@@ -82,12 +82,12 @@ pub struct IoSettings<P, G> {
     pub records: bool,
 }
 
-/// A worker, seen from the core with the devices.
+/// A worker, seen from the core with the devices: see [`Lane::behind`](super::Lane::behind).
 #[derive(Debug)]
 pub struct WorkerEnd {
-    pub hops: Hops,
-    pub board: Board,
-    pub commands: Commands,
+    pub(super) hops: Hops,
+    pub(super) board: Board,
+    pub(super) commands: Commands,
 }
 
 impl<P: Port, G: Gate> IoStage<P, G> {

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use ringroad_ebpf::{CookieService, KnownFlows, ProvenSources};
 use siphasher::sip128::SipHasher24;
 
-use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable, Full, Owner};
+use crate::flow::{FlowHash, FlowHasher, FlowKey, FlowTable, Full, Owner, Steering};
 use crate::frame::{Frame, FramePool};
 use crate::kernel::{NextHop, Routes};
 use crate::limits::{BURST, PAIRS_PER_LANE_MAX, TIME_WAIT_MAX, WHEEL_TICK};
@@ -76,6 +76,15 @@ pub struct WorkerSettings {
     pub owner: Owner,
     /// Whether times and sizes are recorded as histograms.
     pub records: bool,
+}
+
+impl WorkerSettings {
+    /// What one of several gets of what one would have by itself.
+    pub fn share(mut self, of: &Steering, index: u8) -> Self {
+        self.owner = Owner::new(of.clone(), index);
+        self.services = self.services.into_iter().map(|service| service.share(of)).collect();
+        self
+    }
 }
 
 /// What the worker knows of a port.
@@ -283,6 +292,10 @@ impl Worker {
                 || self.pool.is_scarce()
                 || self.pairs.is_full()
                 || self.active() >= self.dormitory.capacity())
+    }
+
+    pub(super) fn ports_mut(&mut self) -> &mut [PortIdentity] {
+        &mut self.ports
     }
 
     pub fn services(&self) -> usize {

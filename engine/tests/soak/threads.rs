@@ -9,14 +9,13 @@ use std::time::Duration;
 use ringroad_engine::flow::{Owner, Steering};
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{NextHop, Routes};
-use ringroad_engine::limits::DEVICE_RESERVE;
 use ringroad_engine::port::sim::{SimPeer, SimPort};
 use ringroad_engine::proxy::require_source_ports;
 use ringroad_engine::random::Random;
 use ringroad_engine::stage::{
-    Board, Command, Commands, HandOver, Hop, IdlePolicy, IoSettings, IoStage, Lane, Mailbox,
-    Neighbours, NoGate, PortIdentity, Worker, WorkerEnd, WorkerSettings, flow_hasher, hops,
-    mailbox, monotonic,
+    Command, Commands, HandOver, IdlePolicy, IoSettings, IoStage, Lane, Mailbox, Neighbours,
+    NoGate, PortIdentity, Worker, WorkerSettings, flow_hasher, mailbox, monotonic,
+    split_for_pipeline,
 };
 use ringroad_engine::telemetry::Snapshot;
 use ringroad_engine::time::Instant;
@@ -146,7 +145,7 @@ impl Parts {
         {
             let (ports, far) = cabled();
             cables.push(far);
-            let worker = self.worker(&steering, index, pool, false);
+            let worker = self.worker(&steering, index, pool);
             let mut lane = Lane::new(worker, ports, NoGate, NoOne, mailbox, IdlePolicy::Adaptive);
             lane.set_others(others);
             let clock = self.clock();
@@ -157,26 +156,16 @@ impl Parts {
 
     fn pipeline(mut self, count: u8) -> (Threads, Vec<[SimPeer; 2]>) {
         let steering = self.steering(count);
-        // As in the simulation: a quarter stays with the devices, and of the rest each worker has half
-        // of its share at hand.
-        let most = FRAMES * 3 / 4 / usize::from(count);
-        let workers = std::iter::repeat_n(most / 2, usize::from(count));
-        let shares: Vec<usize> =
-            std::iter::once(FRAMES - workers.clone().sum::<usize>()).chain(workers).collect();
-        let mut pools = self.take_pool().split(&shares).into_iter();
-        let io_pool = pools.next().expect("the first of several");
+        let (io_pool, pools) = split_for_pipeline(self.take_pool(), FRAMES / 4, count.into());
         let (io_commands, io_mailbox) = post();
         let (mut owners, mut ends) = (Vec::new(), Vec::new());
-        for (index, mut pool) in (0..).zip(pools) {
-            pool.set_capacity_max(most);
-            pool.add_device_reserve(DEVICE_RESERVE);
-            let (commands, mailbox) = post();
-            let (ports, hops) = hops(IFINDEX.len(), &pool, mailbox.bell(), io_mailbox.bell());
-            let board = Board::new(1);
-            let worker = self.worker(&steering, index, pool, true);
-            ends.push(WorkerEnd { hops, board: board.clone(), commands: commands.clone() });
-            let lane: Lane<Hop, _, _> =
-                Lane::new(worker, ports, board, NoOne, mailbox, IdlePolicy::Adaptive);
+        for (index, pool) in (0..).zip(pools) {
+            let told_by = post();
+            let commands = told_by.0.clone();
+            let worker = self.worker(&steering, index, pool);
+            let (lane, end) =
+                Lane::behind(io_mailbox.bell(), worker, NoOne, told_by, IdlePolicy::Adaptive);
+            ends.push(end);
             let clock = self.clock();
             owners.push(spawn(format!("worker{index}"), commands, |last| lane.run(clock, last)));
         }
@@ -209,12 +198,8 @@ impl Parts {
         std::mem::replace(&mut self.pool, FramePool::in_memory(0, 2048))
     }
 
-    fn worker(&self, steering: &Steering, index: u8, pool: FramePool, verified: bool) -> Worker {
-        let mut settings = self.settings.clone();
-        settings.owner = Owner::new(steering.clone(), index);
-        settings.ports.iter_mut().for_each(|port| port.verified = verified);
-        settings.services =
-            settings.services.into_iter().map(|service| service.share(steering)).collect();
+    fn worker(&self, steering: &Steering, index: u8, pool: FramePool) -> Worker {
+        let settings = self.settings.clone().share(steering, index);
         Worker::new(settings, pool, self.routes.clone(), monotonic())
     }
 

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringroad_ebpf::CookieService;
-use ringroad_engine::flow::{Owner, Steering};
+use ringroad_engine::flow::Steering;
 use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::Routes;
-use ringroad_engine::limits::{DEVICE_RESERVE, SLEEP_MAX};
+use ringroad_engine::limits::SLEEP_MAX;
 use ringroad_engine::random::Random;
 use ringroad_engine::stage::{
     Board, Command, Commands, Cookies, Gate, Hop, IdlePolicy, IoSettings, IoStage, Lane, Worker,
-    WorkerEnd, WorkerSettings, flow_hasher, hops, mailbox,
+    WorkerSettings, flow_hasher, mailbox, split_for_pipeline,
 };
 use ringroad_engine::telemetry::{Recorders, Snapshot};
 use ringroad_engine::time::Instant;
@@ -102,35 +102,21 @@ impl<P: Wire, G: Gate> Edge<P, G> {
             parts;
         let steering = Steering::hashed(workers);
         let count = usize::from(workers.get());
-        // A quarter stays with the devices. Of the rest each worker has half of its share at hand,
-        // and gets the other half as what it receives.
-        let most = pool.capacity() * 3 / 4 / count;
-        let shares: Vec<usize> = std::iter::once(pool.capacity() - count * (most / 2))
-            .chain(std::iter::repeat_n(most / 2, count))
-            .collect();
-        let mut pools = pool.split(&shares).into_iter();
-        let io_pool = pools.next().expect("the first of several");
+        let devices = pool.capacity().div_ceil(4);
+        let (io_pool, pools) = split_for_pipeline(pool, devices, count);
         let (io_commands, io_mailbox) = mailbox().expect("an eventfd");
         let mut all_commands = vec![io_commands];
         let mut lanes = Vec::new();
         let mut ends = Vec::new();
-        for (index, mut pool) in (0..workers.get()).zip(pools) {
-            pool.set_capacity_max(most);
-            pool.add_device_reserve(DEVICE_RESERVE);
-            let (commands, mailbox) = mailbox().expect("an eventfd");
-            let (ports, hops) = hops(ports.len(), &pool, mailbox.bell(), io_mailbox.bell());
-            let mut settings = settings.clone();
-            settings.owner = Owner::new(steering.clone(), index);
-            settings.ports.iter_mut().for_each(|port| port.verified = true);
-            settings.services =
-                settings.services.into_iter().map(|service| service.share(&steering)).collect();
-            let board = Board::new(settings.services.len());
+        for (index, pool) in (0..).zip(pools) {
+            let told_by = mailbox().expect("an eventfd");
+            all_commands.push(told_by.0.clone());
+            let settings = settings.clone().share(&steering, index);
             let worker = Worker::new(settings, pool, routes.clone(), now);
-            let lane =
-                Lane::new(worker, ports, board.clone(), asked.clone(), mailbox, IdlePolicy::Spin);
+            let (lane, end) =
+                Lane::behind(io_mailbox.bell(), worker, asked.clone(), told_by, IdlePolicy::Spin);
             lanes.push(lane);
-            ends.push(WorkerEnd { hops, board, commands: commands.clone() });
-            all_commands.push(commands);
+            ends.push(end);
         }
         let mut io = IoStage::new(
             io_pool,

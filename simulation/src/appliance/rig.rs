@@ -4,77 +4,45 @@
 //! end with [`World::finish`], which demands that every frame is home and the ledger balances.
 //! Everything follows from the seed. A test that fails says how to replay it.
 
+mod places;
+mod plan;
+mod seeds;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use ringroad_ebpf::{
-    CookieMode, CookieService, EgressRange, FingerprintKey, KnownFlows, ProvenSources,
-    ServiceAddress,
-};
+use ringroad_ebpf::{EgressRange, KnownFlows, ServiceAddress};
 use ringroad_engine::flow::Owner;
 use ringroad_engine::frame::FramePool;
-use ringroad_engine::kernel::{Neighbour, NextHop, SimulatedHost};
+use ringroad_engine::kernel::{NextHop, SimulatedHost};
 use ringroad_engine::limits::TIME_WAIT;
 use ringroad_engine::port::Port;
 use ringroad_engine::port::impair::{self, Impair};
 use ringroad_engine::port::sim::{self, SimPort};
-use ringroad_engine::proxy::proxy_protocol::Version;
-use ringroad_engine::proxy::{Fallback, OriginSettings, ServiceSettings, cookie_service};
 pub use ringroad_engine::random::Random;
 use ringroad_engine::shield::{self, KernelPathCounts, Rates, Twin};
 use ringroad_engine::stage::{
-    Command, Cookies, Gate, Neighbours, NoGate, PortIdentity, TwinGate, Worker, WorkerSettings,
+    Command, Gate, Neighbours, NoGate, PortIdentity, TwinGate, Worker, WorkerSettings,
 };
-use ringroad_engine::tcp::LegSettings;
 use ringroad_engine::telemetry::{Ledger, ServiceCounters, Snapshot};
 use ringroad_engine::time::Instant;
-use ringroad_engine::wire::ethernet::MacAddr;
 
+use self::places::learn_neighbour;
+pub use self::places::{
+    CLIENTS, IFINDEX, ORIGINS, OURS, THEIRS, address, ip, linux, origin, origin_settings, routes,
+    service, service_v6,
+};
+pub use self::plan::Plan;
+use self::seeds::Replay;
+pub use self::seeds::{pattern, pick, seed, seeds};
 use super::edge::{Edge, Parts};
 use super::linux::LinuxServes;
 use super::packet::{Link, Tags};
 use super::peer::{App, Peer, Settings};
 pub use super::side::{Hosts, Key, Listener, Side, SideStats};
-
-/// The two sides of the appliance, each behind a port of its own.
-pub const CLIENTS: usize = 0;
-pub const ORIGINS: usize = 1;
-
-pub const IFINDEX: [u32; 2] = [10, 20];
-pub const OURS: [[u8; 6]; 2] = [[2, 0, 0, 0, 0, 0x10], [2, 0, 0, 0, 0, 0x20]];
-/// The gateway to the clients; and the switch port that all origins are behind.
-pub const THEIRS: [[u8; 6]; 2] = [[2, 0, 0, 0, 1, 0x10], [2, 0, 0, 0, 1, 0x20]];
-
-pub fn address(text: &str) -> SocketAddr {
-    text.parse().expect("an address and port")
-}
-
-pub fn ip(text: &str) -> IpAddr {
-    text.parse().expect("an address")
-}
-
-pub fn service() -> SocketAddr {
-    address("10.10.1.1:80")
-}
-
-pub fn service_v6() -> SocketAddr {
-    address("[2001:db8:1::1]:80")
-}
-
-pub fn origin(number: u8) -> SocketAddr {
-    SocketAddr::new([10, 20, 0, number].into(), 8080)
-}
-
-pub fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-pub fn secs(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 /// A port whose packets may be on their way for a while.
 pub trait Wire: Port {
@@ -100,95 +68,6 @@ impl<P: Wire> Wire for Impair<P> {
 
     fn held(&self) -> usize {
         Impair::held(self) + self.inner().held()
-    }
-}
-
-/// What a world is made from.
-#[derive(Clone)]
-pub struct Plan {
-    pub seed: u64,
-    pub frames: usize,
-    pub device: sim::Settings,
-    pub service: ServiceSettings,
-    pub neighbours_known: bool,
-    /// When the twin answers SYNs, where there is one.
-    pub cookies: Cookies,
-    /// Whether the devices are said to verify checksums.
-    pub verified: bool,
-    /// Workers on cores of their own; none: one lane does all.
-    pub workers: u8,
-    /// What the shield, if there is one, knows of the engine's connections.
-    pub known_flows: KnownFlows,
-    pub proven_sources: Option<ProvenSources>,
-    /// Whether a test that fails is to say how it is run again with this seed.
-    pub is_replayed_by_seed: bool,
-}
-
-impl Plan {
-    pub fn new(seed: u64) -> Plan {
-        Plan {
-            seed,
-            frames: 4096,
-            device: sim::Settings { packet_max: 1522, ..sim::Settings::default() },
-            service: ServiceSettings {
-                name: "web".to_owned(),
-                listen: vec![service(), service_v6()],
-                port: CLIENTS as u8,
-                origins: vec![origin_settings(origin(1))],
-                client_leg: LegSettings::default(),
-                origin_leg: LegSettings::default(),
-                proxy_protocol: None,
-                max_connections: 2000,
-                fallback: Fallback::Kernel,
-                connect_timeout: secs(3),
-                idle_timeout: secs(60),
-            },
-            neighbours_known: true,
-            cookies: Cookies::Off,
-            verified: false,
-            workers: 0,
-            known_flows: KnownFlows::new(
-                &IFINDEX,
-                4096,
-                FingerprintKey::new(b"the quick brown fox jumps over the lazy dog, ok."),
-            ),
-            proven_sources: None,
-            is_replayed_by_seed: true,
-        }
-    }
-
-    /// Packet memory of the plan's size.
-    pub fn pool(&self) -> FramePool {
-        FramePool::in_memory(self.frames, 2048)
-    }
-
-    fn cookie_service(&self) -> CookieService {
-        let mode = match self.cookies {
-            Cookies::Off => CookieMode::Off,
-            Cookies::Always => CookieMode::Always,
-            Cookies::UnderPressure(_) => CookieMode::UnderPressure,
-        };
-        CookieService { mode, ..cookie_service(&self.service.client_leg, 1500, u16::MAX) }
-    }
-
-    pub fn origins(mut self, count: u8) -> Plan {
-        self.service.origins = (1..=count).map(|n| origin_settings(origin(n))).collect();
-        self
-    }
-
-    pub fn proxy_protocol(mut self, version: Version) -> Plan {
-        self.service.proxy_protocol = Some(version);
-        self
-    }
-}
-
-pub fn origin_settings(address: SocketAddr) -> OriginSettings {
-    let egress = if address.is_ipv4() { "10.20.0.254" } else { "fd20::fe" };
-    OriginSettings {
-        address,
-        egress_port: ORIGINS as u8,
-        egress_address: ip(egress),
-        source_ports: 20_000..=29_999,
     }
 }
 
@@ -569,85 +448,12 @@ pub fn assert_ended(snapshot: &Snapshot) {
     assert_eq!(snapshot.services[0].active, 0);
 }
 
-/// Says how to replay a test that fails.
-struct Replay {
-    seed: u64,
+pub fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let test = std::thread::current().name().unwrap_or_default().to_owned();
-            eprintln!("replay: RINGROAD_SEED={} cargo test {test}", self.seed);
-        }
-    }
-}
-
-/// What Linux knows at the start.
-pub fn linux(plan: &Plan) -> SimulatedHost {
-    let mut linux = SimulatedHost::new();
-    for side in [CLIENTS, ORIGINS] {
-        linux.link(IFINDEX[side], MacAddr(OURS[side]), 1500);
-    }
-    linux.address(IFINDEX[CLIENTS], ip("10.10.1.1"), 24).address(
-        IFINDEX[ORIGINS],
-        ip("10.20.0.254"),
-        24,
-    );
-    for side in [CLIENTS, ORIGINS] {
-        for (prefix, gateway) in routes(side) {
-            linux.route(prefix, IFINDEX[side], gateway);
-        }
-    }
-    if plan.neighbours_known {
-        for gateway in ["10.10.1.254", "2001:db8:1::ff"] {
-            learn_neighbour(&mut linux, CLIENTS, ip(gateway));
-        }
-        for origin in &plan.service.origins {
-            learn_neighbour(&mut linux, ORIGINS, origin.address.ip());
-        }
-    }
-    linux
-}
-
-/// What Linux reaches a side by: prefixes, and the gateways to them.
-pub fn routes(side: usize) -> [((IpAddr, u8), Option<IpAddr>); 2] {
-    match side {
-        CLIENTS => [
-            ((ip("0.0.0.0"), 0), Some(ip("10.10.1.254"))),
-            ((ip("::"), 0), Some(ip("2001:db8:1::ff"))),
-        ],
-        _ => [((ip("10.20.0.0"), 24), None), ((ip("fd20::"), 64), None)],
-    }
-}
-
-fn learn_neighbour(linux: &mut SimulatedHost, side: usize, address: IpAddr) {
-    let next_hop = NextHop { ifindex: IFINDEX[side], address };
-    linux.neighbour(next_hop, Neighbour::Resolved(MacAddr(THEIRS[side])));
-}
-
-/// One of several, by chance.
-pub fn pick<T: Copy>(random: &mut Random, of: &[T]) -> T {
-    of[random.below(of.len() as u64) as usize]
-}
-
-/// `count` seeds; `RINGROAD_SEEDS=n` for more, `RINGROAD_SEED=n` to replay one.
-pub fn seeds(count: u64) -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    match number("RINGROAD_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("RINGROAD_SEEDS").unwrap_or(count),
-    }
-}
-
-/// The seed of a test that needs only one.
-pub fn seed() -> u64 {
-    seeds(1).start
-}
-
-/// Octets that tell where they belong, and whose they are.
-pub fn pattern(of: u64, len: usize) -> Vec<u8> {
-    (0..len as u64).map(|i| (i * 31 + i / 251 + of * 17) as u8).collect()
+pub fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 /// What passes while packets move: a round trip to a host takes two of these.

@@ -187,11 +187,8 @@ impl Backend for DpdkBackend {
             frame_size(self.mtu_max)?.try_into()?,
             node,
         )?;
-        let split = |pool: FramePool, shares: &[usize]| match cores.io {
-            Some(_) => pool.split(shares),
-            None => memory.split(pool, shares),
-        };
-        let (mut pools, workers) = shares.divide(cores, pool, split);
+        let (mut pools, workers) =
+            shares.divide(cores, pool, |pool, shares| memory.split(pool, shares));
         let mut ports: Vec<Vec<Dpdk>> = pools.iter().map(|_| Vec::new()).collect();
         for ((port, driver), device) in
             plan.ports.iter().zip(drivers(config)).zip(self.devices.drain(..))

@@ -10,7 +10,8 @@ use ringroad_engine::limits::BURST;
 use ringroad_engine::random::Random;
 
 use crate::recording::RecordedInterval;
-use crate::stats::{Connections, Core, Octets, Service, Stage, Stats};
+use crate::stats::services::{Connections, Octets};
+use crate::stats::{Core, Service, Stage, Stats};
 
 /// What work takes [ns].
 #[derive(Clone, Copy, Debug)]

@@ -107,13 +107,21 @@ impl Worker {
         if self.pairs.len() > CACHED_PAIRS {
             self.look_ahead(&arrivals);
         }
-        let mut behind = arrivals.len();
-        for arrival in arrivals.drain(..) {
-            behind -= 1;
-            self.pool.set_passing(behind);
-            self.dispatch(came, arrival);
-        }
+        self.one_by_one(arrivals.drain(..), |worker, arrival| worker.dispatch(came, arrival));
         self.arrivals = arrivals;
+    }
+
+    /// Does `work` with each packet of a burst, while packet memory knows how many are behind it.
+    #[inline]
+    pub(super) fn one_by_one<T>(
+        &mut self,
+        mut packets: impl ExactSizeIterator<Item = T>,
+        mut work: impl FnMut(&mut Self, T),
+    ) {
+        while let Some(packet) = packets.next() {
+            self.pool.set_passing(packets.len());
+            work(self, packet);
+        }
     }
 
     /// Has the processor fetch what the segments will touch: all flows first, then all pairs, then

@@ -35,19 +35,16 @@ impl Worker {
         received_at: ReceivedAt<'_>,
         burst: &mut Burst,
     ) {
-        let mut behind = burst.len();
-        for (place, frame) in burst.drain().enumerate() {
-            behind -= 1;
-            self.pool.set_passing(behind);
+        self.one_by_one(burst.drain().enumerate(), |worker, (place, frame)| {
             let at = received_at.of(place);
-            self.tell_received(port, at, &frame);
-            if let Some(arrival) = self.classify(port, came, at, frame) {
-                self.dispatch(came, arrival);
+            worker.tell_received(port, at, &frame);
+            if let Some(arrival) = worker.classify(port, came, at, frame) {
+                worker.dispatch(came, arrival);
             }
-            if let Some(tap) = &mut self.tap {
+            if let Some(tap) = &mut worker.tap {
                 tap.settle();
             }
-        }
+        });
     }
 
     /// Shows the tap a packet that has come, before anything is done with it.
