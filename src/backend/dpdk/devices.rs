@@ -17,7 +17,6 @@ use ringroad_ebpf::{
     ShieldSettings,
 };
 use ringroad_engine::flow::Rss;
-use ringroad_engine::frame::FramePool;
 use ringroad_engine::kernel::{KernelConnection, SocketLookup};
 use ringroad_engine::limits::DEVICE_RESERVE;
 use ringroad_engine::port::dpdk::{self, Dpdk};

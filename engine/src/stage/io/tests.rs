@@ -3,7 +3,8 @@
 use super::*;
 use crate::limits::CHUNK_SIZE_MIN;
 use crate::port::PortStats;
-use crate::stage::{Hop, NoGate, hops, mailbox};
+use crate::stage::hop::hops;
+use crate::stage::{Hop, NoGate, mailbox};
 
 const OF_DEVICES: usize = 128;
 const OF_WORKER: usize = 16 * HOP_TX_ENTRIES;
