@@ -32,9 +32,9 @@ QUICK_LOSSES_PPM, QUICK_RTTS_MS = (0, 10_000, 50_000), {10: 5, 100: 8}
 SPARSE_LOSS_PPM, SPARSE_RTT_MS, SPARSE_DOWNLOADS = 10_000, 100, 3
 
 # Who takes each loss for congestion sends next to nothing there, and several downloads at a time do not
-# feel one another. A ratio of three to three scatters by a quarter, of so many by a sixteenth.
+# feel one another. A ratio of three to three scatters by a quarter, of so many by a fourteenth.
 STARVED = "cubic"
-STARVED_DOWNLOADS, QUICK_STARVED_DOWNLOADS = 48, 8
+STARVED_DOWNLOADS, QUICK_STARVED_DOWNLOADS = 36, 12
 
 # A round takes more than half an hour.
 ROUNDS_MAX = 1
@@ -42,7 +42,7 @@ ROUNDS_MAX = 1
 # Roads at a time, and how often a disturbed download is made again. With two full ones, an engine and a
 # bottleneck on each of two cores keep the server at the origin waiting: once in most downloads nothing came
 # from it for half a second, and CUBIC at 10 ms without loss had 0.93 of Linux's goodput; alone it has 1.00.
-ROADS, STARVED_ROADS = 1, 8
+ROADS, STARVED_ROADS = 1, 12
 TRIES = 3
 
 # What we want to be above, in each cell.

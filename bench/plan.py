@@ -14,37 +14,42 @@ RINGROAD = Path("target/release/ringroad")
 # What tells the two runs apart: size of replies, and connections.
 FIRST = {"octets": 65536, "connections": 32}
 SECOND = {"octets": 24576, "connections": 48}
-STEP_SECONDS = {True: 3, False: 10}
+STEPS = 20
+STEP_SECONDS = {True: 2, False: 6}
 
-# A drive has ten loads at least, and a lab to set up [seconds].
+# A drive has all its loads at most, a few besides, and a lab to set up [seconds].
 DRIVE_WITHIN = 300
 
 
 def measure(rounds, quick):
-    """One sample a round: both loads by what they are, and what became of the prediction."""
+    """A sample a round, and one of all rounds together: both loads by what they are, and what became of the
+    prediction.
+    """
     samples = []
-    for number in range(rounds):
-        with tempfile.TemporaryDirectory(prefix="ringroad-bench-plan-") as folder:
-            first, second = Path(folder) / "first", Path(folder) / "second"
+    with tempfile.TemporaryDirectory(prefix="ringroad-bench-plan-") as folder:
+        pairs = []
+        for number in range(rounds):
+            first, second = Path(folder) / f"first-{number}", Path(folder) / f"second-{number}"
+            pairs.append((first, second))
             for load, place in ((FIRST, first), (SECOND, second)):
                 _plan("--drive", "--record", str(place), *_arguments(load, quick))
-            said = _plan("--in", str(first), "--against", str(second))
-        samples.append({"first": FIRST, "second": SECOND, **_figures(said)})
-        print(f"  plan, round {number + 1}: {said['against']}", flush=True)
+            samples.append(_compared(f"round {number + 1}", pairs[-1:]))
+        if rounds > 1:
+            samples.append(_compared("all together", pairs))
     return samples
 
 
 def table(samples):
-    """A row for each round; a prediction that the data did not support says why."""
+    """A row for each; a prediction that the data did not support says why."""
     rows = [["the knee of another run [packets/s]", "predicted", "measured", "off", "u at the knee"]]
-    for number, each in enumerate(samples):
+    for each in samples:
         against, knee = each["against"], each["knee"]
         why = against.get("unsupported") or knee.get("unsupported")
         rows.append(
-            [f"round {number + 1}", why, "", "", ""]
+            [each["name"], why, "", "", ""]
             if why
             else [
-                f"round {number + 1}",
+                each["name"],
                 f"{against['predicted']:,.0f}",
                 f"{against['measured']:,.0f} ± {against['measured_error']:,.0f}",
                 f"{100 * against['off']:+.1f} %",
@@ -54,10 +59,20 @@ def table(samples):
     return aligned(rows)
 
 
+def _compared(name, pairs):
+    """What is predicted from the first of each pair, of the second of each."""
+    recorded = [part for first, _ in pairs for part in ("--in", str(first))]
+    against = [part for _, second in pairs for part in ("--against", str(second))]
+    said = _plan(*recorded, *against)
+    print(f"  plan, {name}: {said['against']}", flush=True)
+    return {"name": name, "first": FIRST, "second": SECOND, **_figures(said)}
+
+
 def _arguments(load, quick):
     return (
         *("--octets", str(load["octets"])),
         *("--connections", str(load["connections"])),
+        *("--steps", str(STEPS)),
         *("--step-time", f"{STEP_SECONDS[quick]}s"),
     )
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::answers::{Answers, NO_TRAFFIC, known};
 use super::asked::Mix;
 use super::costs::utilisation;
-use super::curve::{Curve, Point, Saturation};
+use super::curve::{Curve, Point};
 use super::doubt::Answer;
 use super::interval::Interval;
 
@@ -33,8 +33,7 @@ impl Against {
             .filter_map(|i| Some((i.load.packets_per_second, i.inside?.p99)))
             .collect();
         let points = Point::gather(&seen);
-        let curve = Curve::through(&points, Saturation::Unknown)?;
-        let measured = curve.knee(&points, Saturation::Unknown)?;
+        let measured = Curve::through(&points)?.knee(&points)?;
         Ok(Against {
             predicted,
             measured: measured.load,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::asked::{Asked, Mix};
 use super::costs::{Costs, utilisation};
-use super::curve::{BEYOND_MAX, Curve, Knee, Point, Saturation};
+use super::curve::{BEYOND_MAX, Curve, Knee, Point};
 use super::doubt::{Answer, Doubt, answer, answer_if_asked, answers};
 use super::interval::{Interval, Intervals, Load, Times};
 use super::memory::Memory;
@@ -113,14 +113,12 @@ impl Answers {
             Ok(costs) => (points(&costs, &good, |t| t.p50), points(&costs, &good, |t| t.p99)),
             Err(_) => (Vec::new(), Vec::new()),
         };
-        let through = |points: &[Point]| {
-            known(&costs).and_then(|_| Curve::through(points, Saturation::Utilisation))
-        };
+        let through = |points: &[Point]| known(&costs).and_then(|_| Curve::through(points));
         let p99 = through(&p99_points);
         let model = Model::of(&costs, &p99, mix, asked.load);
 
         let knee = model.clone().and_then(|model| {
-            let knee = model.p99.knee(&p99_points, Saturation::Utilisation)?;
+            let knee = model.p99.knee(&p99_points)?;
             Ok(model.at(knee.load, Some(knee.error)))
         });
         let seen_most = p99_points.iter().map(|point| point.load).fold(0.0, f64::max);
@@ -188,7 +186,7 @@ impl Model {
     ) -> Answer<Model> {
         let (costs, p99, mix) = (known(costs)?, p99.clone()?, mix.ok_or(NO_TRAFFIC)?);
         let asked = asked.and_then(|asked| asked.load(&mix).ok());
-        let reference = asked.map_or(p99.to, |load| utilisation(&costs, &load));
+        let reference = asked.map_or(p99.to(), |load| utilisation(&costs, &load));
         Ok(Model { costs, p99, mix, reference })
     }
 
@@ -281,10 +279,12 @@ fn points(costs: &[Costs], intervals: &[&Interval], time: fn(&Times) -> f64) -> 
 
 /// The knee of what was seen from outside.
 pub(super) fn knee_outside(steps: &Steps) -> Answer<Knee> {
-    let points: Vec<Point> = (steps.loads())
+    let mut points: Vec<Point> = (steps.loads())
+        .filter(|step| step.kept_up())
         .map(|step| Point { load: step.answered, time_us: step.p99_us, intervals: 1 })
         .collect();
-    Curve::through(&points, Saturation::Unknown)?.knee(&points, Saturation::Unknown)
+    points.sort_by(|one, next| one.load.total_cmp(&next.load));
+    Curve::through(&points)?.knee(&points)
 }
 
 /// Whether latency tells of the load: not where packets were lost on the way to the engine, or none came.

@@ -1,19 +1,21 @@
 //! Latency against load: a curve through what was seen, its knee, and how far it is to be trusted.
 //!
-//! The curve is `base + slope · u / (1 - u)`, with `u` the load as a part of what saturates the server. So
-//! a queue with random arrivals behaves (Pollaczek and Khinchine's formula for M/G/1); and so does
-//! a core that polls: a turn takes a fixed time and some for each packet that came during the last one,
-//! so that turns last `fixed / (1 - u)`. A core that naps for a while adds the nap to `slope`.
+//! Nothing is assumed of the curve but that latency does not fall as load rises: neighbours that contradict it are
+//! taken together (isotonic regression by pooling adjacent violators; Ayer et al., "An empirical distribution function
+//! for sampling with incomplete information", 1955). A formula for queues would be smoother, and wrong where
+//! something else than the queue makes them wait: a host that takes the core away for a millisecond, a ring
+//! that is full.
 //!
-//! The knee is where latency begins to grow faster than load, in proportion: one percent more load,
-//! one percent more latency. There throughput divided by latency is highest ("power": L. Kleinrock, "Power and
-//! deterministic rules of thumb for probabilistic problems in computer communications", ICC 1979).
-//! It needs no threshold, and does not depend on the units or the range of a plot.
+//! The knee is where latency begins to grow faster than load, in proportion. There throughput divided by latency is
+//! highest ("power": L. Kleinrock, "Power and deterministic rules of thumb for probabilistic problems in computer
+//! communications", ICC 1979). It needs no threshold, and does not depend on the units or the range of a plot.
+//! Around it power changes little, and which load has the highest is chance's; so it is the middle of those
+//! that have nearly as much.
 
 use serde::Serialize;
 
 use super::doubt::{Answer, Doubt};
-use super::squares::{Row, fit, median};
+use super::squares::median;
 
 /// Some intervals with about the same load.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -25,18 +27,12 @@ pub(super) struct Point {
 }
 
 /// See the module.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Curve {
-    /// At no load [µs].
-    pub(super) base_us: f64,
-    pub(super) slope_us: f64,
-    /// The load at which there is no end to waiting.
-    pub(super) saturation: f64,
-    /// How far it is from a point that it has not seen, on average, as a part of that point's latency.
+    /// By load; latency does not fall. In between it grows by the same factor for the same load.
+    pub(super) points: Vec<Point>,
+    /// How far it is from a point that it has not seen, as a part of that point's latency: the median.
     pub(super) error: f64,
-    /// The loads that were seen.
-    pub(super) from: f64,
-    pub(super) to: f64,
 }
 
 /// Where the knee is.
@@ -46,15 +42,6 @@ pub(super) struct Knee {
     /// Standard error, by leaving out one point after another (the jackknife).
     pub(super) error: f64,
     pub(super) time_us: f64,
-}
-
-/// What is known of the load that saturates.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Saturation {
-    /// Loads are utilisations: it should be 1, and is elsewhere if something else saturates.
-    Utilisation,
-    /// Only that it is above what was seen.
-    Unknown,
 }
 
 impl Point {
@@ -78,50 +65,82 @@ impl Point {
 }
 
 impl Curve {
-    /// Fits a curve, if the points support one.
-    pub(super) fn through(points: &[Point], saturation: Saturation) -> Answer<Curve> {
+    /// A curve through points that are in order of load, if they support one.
+    pub(super) fn through(points: &[Point]) -> Answer<Curve> {
+        let (Some(first), Some(last)) = (points.first(), points.last()) else {
+            return Err(Doubt::TooFew { what: "loads", have: 0, need: POINTS_MIN });
+        };
         if points.len() < POINTS_MIN {
             return Err(Doubt::TooFew { what: "loads", have: points.len(), need: POINTS_MIN });
         }
-        let too_few = Doubt::TooFew { what: "loads", have: points.len() - 1, need: POINTS_MIN };
-        let curve = Curve::best(points, saturation).ok_or(too_few)?;
-        if curve.to < RANGE_MIN * curve.from {
-            return Err(Doubt::NarrowRange { times: curve.to / curve.from });
+        if last.load < RANGE_MIN * first.load {
+            return Err(Doubt::NarrowRange { times: last.load / first.load });
         }
-        if curve.at(curve.to) < RISE_MIN * curve.at(curve.from) {
+        let curve = Curve::rising(points);
+        if curve.at(last.load) < RISE_MIN * curve.at(first.load) {
             return Err(Doubt::NoRise);
         }
-        if saturation == Saturation::Utilisation && curve.saturation < ELSEWHERE {
-            return Err(Doubt::LimitElsewhere { utilisation: curve.to });
-        }
-        let misses = without_each(points).zip(points).filter_map(|(others, point)| {
-            let curve = Curve::best(&others, saturation)?;
-            // What lies beyond all others is another question.
-            let is_between = (curve.from..=curve.to).contains(&point.load);
-            is_between.then(|| (curve.at(point.load) - point.time_us).abs() / point.time_us)
-        });
-        let misses: Vec<f64> = misses.collect();
-        let error = misses.iter().sum::<f64>() / misses.len().max(1) as f64;
+        // What lies beyond all others is another question.
+        let inner = 1..points.len() - 1;
+        let misses =
+            without_each(points).zip(points).enumerate().filter_map(|(n, (others, point))| {
+                let missed = (Curve::rising(&others).at(point.load) - point.time_us).abs();
+                inner.contains(&n).then_some(missed / point.time_us)
+            });
+        let error = median(misses).unwrap_or(0.0);
         if error > ERROR_MAX {
             return Err(Doubt::Inexact { what: "latency at a load that it has not seen", error });
         }
         Ok(Curve { error, ..curve })
     }
 
-    /// Latency at a load [µs].
-    pub(super) fn at(&self, load: f64) -> f64 {
-        self.base_us + self.slope_us * odds(load, self.saturation)
+    /// The points with those taken together that fall. Factors count, as with all that follows.
+    fn rising(points: &[Point]) -> Curve {
+        // Mean logarithm, weight and number of points.
+        let mut levels: Vec<(f64, f64, usize)> = Vec::with_capacity(points.len());
+        for point in points {
+            let mut level = (point.time_us.ln(), point.intervals as f64, 1);
+            while let Some(before) = levels.pop_if(|before| before.0 > level.0) {
+                let weight = before.1 + level.1;
+                let mean = (before.0 * before.1 + level.0 * level.1) / weight;
+                level = (mean, weight, before.2 + level.2);
+            }
+            levels.push(level);
+        }
+        let times =
+            levels.iter().flat_map(|(mean, _, count)| std::iter::repeat_n(mean.exp(), *count));
+        let points = points.iter().zip(times).map(|(point, time_us)| Point { time_us, ..*point });
+        Curve { points: points.collect(), error: 0.0 }
     }
 
-    pub(super) fn knee(&self, points: &[Point], saturation: Saturation) -> Answer<Knee> {
-        let load = self.steepens();
-        self.expect_seen("the knee", load)?;
-        if load < BEFORE_MIN * self.from {
-            return Err(Doubt::Before { what: "the knee", times: load / self.from });
+    /// The lowest load that was seen.
+    pub(super) fn from(&self) -> f64 {
+        self.points.first().map_or(0.0, |point| point.load)
+    }
+
+    /// The highest.
+    pub(super) fn to(&self) -> f64 {
+        self.points.last().map_or(0.0, |point| point.load)
+    }
+
+    /// Latency at a load [µs]; outside what was seen, as at the nearest that was.
+    pub(super) fn at(&self, load: f64) -> f64 {
+        let after = self.points.partition_point(|point| point.load <= load);
+        match (after.checked_sub(1).map(|before| self.points[before]), self.points.get(after)) {
+            (Some(before), Some(after)) => {
+                let part = (load - before.load) / (after.load - before.load);
+                before.time_us * (after.time_us / before.time_us).powf(part)
+            }
+            (Some(point), None) => point.time_us,
+            (None, point) => point.map_or(0.0, |point| point.time_us),
         }
-        let without = without_each(points)
-            .filter_map(|others| Some(Curve::best(&others, saturation)?.steepens()));
-        let without: Vec<f64> = without.collect();
+    }
+
+    pub(super) fn knee(&self, points: &[Point]) -> Answer<Knee> {
+        let load = self.steepens()?;
+        let without: Vec<f64> = without_each(points)
+            .filter_map(|others| Curve::rising(&others).steepens().ok())
+            .collect();
         let count = without.len() as f64;
         let mean = without.iter().sum::<f64>() / count;
         let spread: f64 = without.iter().map(|load| (load - mean).powi(2)).sum();
@@ -129,58 +148,36 @@ impl Curve {
         Ok(Knee { load, error, time_us: self.at(load) })
     }
 
-    /// The load at which latency reaches a limit [µs].
-    pub(super) fn reaches(&self, limit_us: f64) -> Answer<f64> {
-        if limit_us <= self.base_us {
-            return Err(Doubt::NeverReached { p99_us: limit_us, least_us: self.base_us });
+    /// Where one percent more load makes one percent more latency.
+    fn steepens(&self) -> Answer<f64> {
+        let (from, to) = (self.from(), self.to());
+        let load = |n: usize| from + (to - from) * n as f64 / LOOKS as f64;
+        let power = |n: usize| load(n) / self.at(load(n));
+        let best = (0..=LOOKS).max_by(|one, other| power(*one).total_cmp(&power(*other)));
+        let best = best.unwrap_or_default();
+        let is_near = |n: &usize| power(*n) >= NEARLY * power(best);
+        let first = (0..=best).rev().take_while(is_near).last().unwrap_or(best);
+        let last = (best..=LOOKS).take_while(is_near).last().unwrap_or(best);
+        match (first, last) {
+            (_, LOOKS) => Err(Doubt::Above { what: "the knee" }),
+            (0, _) => Err(Doubt::Below { what: "the knee" }),
+            _ => Ok((load(first) + load(last)) / 2.0),
         }
-        let odds = (limit_us - self.base_us) / self.slope_us;
-        let load = self.saturation * odds / (1.0 + odds);
-        self.expect_seen("the load with that p99", load)?;
-        Ok(load)
     }
 
-    fn expect_seen(&self, what: &'static str, load: f64) -> Answer<()> {
-        let times = load / self.to;
-        if times > BEYOND_MAX { Err(Doubt::Beyond { what, times }) } else { Ok(()) }
-    }
-
-    /// Where one percent more load makes one percent more latency. By the derivative of `latency / u`:
-    /// `base / u² = slope / (1 - u)²`.
-    fn steepens(&self) -> f64 {
-        self.saturation / (1.0 + (self.slope_us / self.base_us).sqrt())
-    }
-
-    /// That with the smallest relative errors.
-    fn best(points: &[Point], saturation: Saturation) -> Option<Curve> {
-        let loads = || points.iter().map(|point| point.load);
-        let (from, to) = (loads().fold(f64::INFINITY, f64::min), loads().fold(0.0, f64::max));
-        let most = match saturation {
-            Saturation::Utilisation => SATURATION_MOST.max(to * SATURATION_TIMES_LEAST),
-            Saturation::Unknown => to * SATURATION_TIMES_MOST,
+    /// The highest load at which latency is within a limit [µs].
+    pub(super) fn reaches(&self, limit_us: f64) -> Answer<f64> {
+        let least_us = self.at(self.from());
+        if limit_us < least_us {
+            return Err(Doubt::NeverReached { p99_us: limit_us, least_us });
+        }
+        let after = self.points.partition_point(|point| point.time_us <= limit_us);
+        let Some([before, after]) = self.points.get(after - 1..=after) else {
+            return Err(Doubt::Above { what: "the load with that p99" });
         };
-        let least = to * SATURATION_TIMES_LEAST;
-        let ratio = (most / least).powf(1.0 / (SATURATIONS - 1) as f64);
-        let curves = (0..SATURATIONS).filter_map(|n| {
-            let saturation = least * ratio.powi(n);
-            let row = |point: &Point| -> Row<2> {
-                let parts = [1.0, odds(point.load, saturation)];
-                // Divided by latency: it is relative errors that count.
-                (parts.map(|part| part / point.time_us), 1.0)
-            };
-            let rows: Vec<_> = points.iter().map(row).collect();
-            let fit = fit(&rows)?;
-            let left: f64 = rows.iter().map(|(x, y)| (y - fit.at(x)).powi(2)).sum();
-            let [base_us, slope_us] = fit.coefficients;
-            Some((left, Curve { base_us, slope_us, saturation, error: 0.0, from, to }))
-        });
-        curves.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, curve)| curve)
+        let part = (limit_us / before.time_us).ln() / (after.time_us / before.time_us).ln();
+        Ok(before.load + part * (after.load - before.load))
     }
-}
-
-/// Of `load` as a part of `saturation`.
-fn odds(load: f64, saturation: f64) -> f64 {
-    load / (saturation - load).max(f64::EPSILON)
 }
 
 /// All points but one, for each of them.
@@ -192,10 +189,10 @@ fn without_each(points: &[Point]) -> impl Iterator<Item = Vec<Point>> {
     })
 }
 
-/// Three parameters and one more.
-const POINTS_MIN: usize = 4;
+/// Fewer show no bend.
+const POINTS_MIN: usize = 5;
 /// Enough to see a curve, few enough that each has several intervals.
-const POINTS_MAX: usize = 12;
+const POINTS_MAX: usize = 24;
 const INTERVALS_PER_POINT: usize = 3;
 const INTERVALS_PER_POINT_MIN: usize = 2;
 
@@ -204,23 +201,17 @@ const RANGE_MIN: f64 = 2.0;
 /// And latency there: below, it is noise.
 const RISE_MIN: f64 = 1.2;
 
-/// What saturates at less than this part of the engine is not the engine.
-const ELSEWHERE: f64 = 0.5;
-
 /// Where a curve misses by more, it says little of what has not been seen.
 const ERROR_MAX: f64 = 0.35;
 
 /// No answer lies at more than so many times the highest load that was seen.
 pub(super) const BEYOND_MAX: f64 = 1.25;
 
-/// Nor at less than this part of the lowest.
-const BEFORE_MIN: f64 = 0.8;
+/// Power that is this part of the highest is nearly as much.
+const NEARLY: f64 = 0.9;
 
-/// Saturations that are tried, from just above what was seen; utilisations are not that wrong.
-const SATURATIONS: i32 = 64;
-const SATURATION_TIMES_LEAST: f64 = 1.01;
-const SATURATION_TIMES_MOST: f64 = 4.0;
-const SATURATION_MOST: f64 = 1.25;
+/// At so many loads the knee is looked for.
+const LOOKS: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
@@ -234,71 +225,72 @@ mod tests {
         (from..=to).map(|n| f64::from(n) / 10.0)
     }
 
+    fn knee(seen: &[Point]) -> Answer<Knee> {
+        Curve::through(seen)?.knee(seen)
+    }
+
     #[test]
-    fn a_curve_of_that_form_comes_back_with_its_knee() {
+    fn the_knee_of_a_queue_with_random_arrivals_is_found() {
+        // Pollaczek and Khinchine's formula: 40 / u² = 10 / (1 - u)² where u is two thirds, and latency is 60.
         let seen = points(tenths(1, 9), |u| 40.0 + 10.0 * u / (1.0 - u));
-        let curve = Curve::through(&seen, Saturation::Utilisation).unwrap();
-        assert!((curve.saturation - 1.0).abs() < 0.03, "{curve:?}");
-        let knee = curve.knee(&seen, Saturation::Utilisation).unwrap();
-        // 40 / u² = 10 / (1 - u)² where u is two thirds, and latency is 60.
-        assert!((knee.load - 2.0 / 3.0).abs() < 0.02, "{knee:?}");
-        assert!((knee.time_us - 60.0).abs() < 2.0 && knee.error < 0.03, "{knee:?}");
-        let at_100 = curve.reaches(100.0).unwrap();
-        assert!((at_100 - 6.0 / 7.0).abs() < 0.02, "{at_100}");
+        let knee = knee(&seen).unwrap();
+        assert!((knee.load - 2.0 / 3.0).abs() < 0.04, "{knee:?}");
+        assert!((knee.time_us - 60.0).abs() < 4.0 && knee.error < 0.05, "{knee:?}");
     }
 
     #[test]
-    fn at_the_knee_throughput_by_latency_is_highest() {
-        let curve = Curve {
-            base_us: 30.0,
-            slope_us: 90.0,
-            saturation: 0.9,
-            error: 0.0,
-            from: 0.1,
-            to: 0.8,
-        };
-        let power = |load: f64| load / curve.at(load);
-        let knee = curve.steepens();
-        assert!(power(knee) > power(knee * 1.01) && power(knee) > power(knee * 0.99));
+    fn the_knee_of_what_rises_at_once_is_before_it_does() {
+        let seen =
+            points((1..20).map(|n| f64::from(n) / 20.0), |u| if u < 0.5 { 50.0 } else { 900.0 });
+        let knee = knee(&seen).unwrap();
+        assert!((0.4..0.5).contains(&knee.load), "{knee:?}");
+        // Whether the unit is packets or a part of something makes no difference.
+        let packets =
+            points((1..20).map(|n| 7e4 * f64::from(n)), |n| if n < 7e5 { 50.0 } else { 900.0 });
+        let of_packets = Curve::through(&packets).unwrap().knee(&packets).unwrap();
+        assert!((of_packets.load / 1.4e6 / knee.load - 1.0).abs() < 1e-6, "{of_packets:?}");
     }
 
     #[test]
-    fn the_load_that_saturates_need_not_be_known() {
-        let seen = points((1..10).map(|n| f64::from(n) * 4_000.0), |rate| {
-            100.0 + 50.0 * rate / (42_000.0 - rate)
+    fn latency_that_falls_as_load_rises_is_noise() {
+        let noise = |u: f64| if ((u * 20.0).round() as u32).is_multiple_of(2) { 1.1 } else { 0.9 };
+        let seen = points((1..20).map(|n| f64::from(n) / 20.0), |u| {
+            noise(u) * (40.0 + 10.0 * u / (1.0 - u))
         });
-        let curve = Curve::through(&seen, Saturation::Unknown).unwrap();
-        assert!((curve.saturation / 42_000.0 - 1.0).abs() < 0.03, "{curve:?}");
+        let curve = Curve::through(&seen).unwrap();
+        assert!(curve.points.is_sorted_by(|one, next| one.time_us <= next.time_us), "{curve:?}");
+        let knee = curve.knee(&seen).unwrap();
+        assert!((knee.load - 2.0 / 3.0).abs() < 0.1, "{knee:?}");
+    }
+
+    #[test]
+    fn a_limit_is_reached_between_two_points() {
+        let curve = Curve::through(&points(tenths(1, 9), |u| 10.0 * 100_f64.powf(u))).unwrap();
+        let at_100 = curve.reaches(100.0).unwrap();
+        assert!((at_100 - 0.5).abs() < 1e-6 && (curve.at(at_100) - 100.0).abs() < 1e-6, "{at_100}");
+        assert!(matches!(curve.reaches(10.0), Err(Doubt::NeverReached { .. })));
+        assert!(matches!(curve.reaches(1e6), Err(Doubt::Above { .. })));
     }
 
     #[test]
     fn what_the_points_do_not_support_is_said() {
-        let through = |seen: &[Point]| Curve::through(seen, Saturation::Utilisation).unwrap_err();
+        let through = |seen: &[Point]| Curve::through(seen).unwrap_err();
         let rising = |u: f64| 40.0 + 10.0 * u / (1.0 - u);
-        assert!(matches!(through(&points(tenths(1, 3), rising)), Doubt::TooFew { have: 3, .. }));
+        assert!(matches!(through(&points(tenths(1, 4), rising)), Doubt::TooFew { have: 4, .. }));
+        assert!(matches!(through(&[]), Doubt::TooFew { have: 0, .. }));
         let narrow = points((40..50).map(|n| f64::from(n) / 100.0), rising);
         assert!(matches!(through(&narrow), Doubt::NarrowRange { .. }));
         assert_eq!(through(&points(tenths(1, 9), |_| 50.0)), Doubt::NoRise);
-        let elsewhere =
-            points((1..9).map(|n| f64::from(n) / 30.0), |u| 40.0 + 10.0 * u / (0.3 - u));
-        assert!(matches!(through(&elsewhere), Doubt::LimitElsewhere { .. }));
-        let jumps =
-            points(
-                tenths(1, 9),
-                |u| if ((u * 10.0) as u32).is_multiple_of(2) { 10.0 } else { 90.0 },
-            );
-        let doubt = through(&jumps);
-        assert!(matches!(doubt, Doubt::Inexact { .. } | Doubt::NoRise), "{doubt:?}");
+        let jumps = |u: f64| 10_f64.powf((3.0 * u).round());
+        assert!(matches!(through(&points(tenths(1, 9), jumps)), Doubt::Inexact { .. }));
     }
 
     #[test]
-    fn beyond_what_was_seen_there_is_no_answer() {
-        let seen = points((1..9).map(|n| f64::from(n) / 20.0), |u| 40.0 + 20.0 * u / (1.0 - u));
-        let curve = Curve::through(&seen, Saturation::Utilisation).unwrap();
-        let knee = curve.knee(&seen, Saturation::Utilisation);
-        assert!(matches!(knee, Err(Doubt::Beyond { .. })), "{knee:?}");
-        assert!(matches!(curve.reaches(30.0), Err(Doubt::NeverReached { .. })));
-        assert!(matches!(curve.reaches(1e6), Err(Doubt::Beyond { .. })));
+    fn a_knee_that_was_not_passed_is_not_known() {
+        let low = points((1..9).map(|n| f64::from(n) / 20.0), |u| 40.0 + 20.0 * u / (1.0 - u));
+        assert_eq!(knee(&low), Err(Doubt::Above { what: "the knee" }));
+        let high = points((10..30).map(f64::from), |u| u * u);
+        assert_eq!(knee(&high), Err(Doubt::Below { what: "the knee" }));
     }
 
     #[test]

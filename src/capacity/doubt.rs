@@ -16,8 +16,10 @@ pub(super) enum Doubt {
     NarrowRange { times: f64 },
     /// What is asked for lies too far beyond what was seen.
     Beyond { what: &'static str, times: f64 },
-    /// Or too far below it.
-    Before { what: &'static str, times: f64 },
+    /// At all loads that were seen there was less.
+    Above { what: &'static str },
+    /// Or more.
+    Below { what: &'static str },
     /// Packets went through a stage, and none of them was measured.
     NeverSampled { role: &'static str, stage: String },
     /// Latency rises while the engine has time.
@@ -28,7 +30,7 @@ pub(super) enum Doubt {
     Inexact { what: &'static str, error: f64 },
     /// Of two things that always came together in one proportion, or hardly at all.
     NotApart { what: &'static str },
-    /// It takes more than is there at any load.
+    /// It takes less than is there at any load that was seen.
     NeverReached { p99_us: f64, least_us: f64 },
     /// One core has the devices for all, and it would have too much to do.
     OneCore { utilisation: f64 },
@@ -50,10 +52,12 @@ impl fmt::Display for Doubt {
                 f,
                 "{what} lies at {times:.2} times the highest load that was seen; record at a higher one"
             ),
-            Doubt::Before { what, times } => write!(
-                f,
-                "{what} lies at {times:.2} times the lowest load that was seen; record at a lower one"
-            ),
+            Doubt::Above { what } => {
+                write!(f, "{what} lies above all loads that were seen; record at a higher one")
+            }
+            Doubt::Below { what } => {
+                write!(f, "{what} lies below all loads that were seen; record at a lower one")
+            }
             Doubt::NeverSampled { role, stage } => write!(
                 f,
                 "{role}: packets went through {stage}, and none was measured; record for longer"
@@ -77,7 +81,8 @@ impl fmt::Display for Doubt {
             }
             Doubt::NeverReached { p99_us, least_us } => write!(
                 f,
-                "a p99 of {p99_us:.0} µs is less than it takes at no load, {least_us:.0} µs; allow for more"
+                "a p99 of {p99_us:.0} µs is less than it takes at the lowest load that was seen, {least_us:.0} µs; \
+                 allow for more"
             ),
             Doubt::OneCore { utilisation } => write!(
                 f,

@@ -112,9 +112,9 @@ async fn step_through(options: &Options, target: Target) -> Result<Steps> {
     for n in 1..=options.steps {
         let part = HIGHEST * f64::from(n) / f64::from(options.steps);
         let step = generator.step(Kind::Load, part * most, options.step_time).await?;
-        let has_enough = step.answered < KEEPS_UP * step.offered;
+        let kept_up = step.kept_up();
         steps.note(step);
-        if has_enough {
+        if !kept_up {
             break;
         }
     }
@@ -139,6 +139,3 @@ const MOST_TIME: Duration = Duration::from_secs(2);
 /// The last load, as a part of what gets through; and those that only tell costs apart.
 const HIGHEST: f64 = 1.05;
 const BESIDE: f64 = 0.4;
-
-/// Who answers less than this part of what was asked has enough.
-const KEEPS_UP: f64 = 0.9;

@@ -84,6 +84,11 @@ impl Steps {
 }
 
 impl Step {
+    /// Whether the target answered nearly what it was asked. If not, what waits grows as long as the step lasts.
+    pub(super) fn kept_up(&self) -> bool {
+        self.answered >= KEEPS_UP * self.offered
+    }
+
     /// Whether all of an interval lies within.
     pub(super) fn holds(&self, interval: &Interval) -> bool {
         interval.began >= self.began - EDGE_S && interval.ended <= self.ended + EDGE_S
@@ -91,6 +96,9 @@ impl Step {
 }
 
 const FILE: &str = "drive.json";
+
+/// Who answers less than this part of what was asked has enough.
+const KEEPS_UP: f64 = 0.9;
 
 /// So much of an interval may belong to another step [s].
 const EDGE_S: f64 = 0.1;

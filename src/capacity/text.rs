@@ -122,21 +122,24 @@ fn write_costs(out: &mut String, costs: &Answer<Costs>) {
 fn write_curve(out: &mut String, what: &str, curve: &Answer<Curve>) {
     match curve {
         Ok(curve) => {
+            let _ = write!(out, "{what} inside [µs]  ");
+            for n in 0..=SHOWN {
+                let load =
+                    curve.from() + (curve.to() - curve.from()) * f64::from(n) / f64::from(SHOWN);
+                let _ = write!(out, "{:.0} at u = {load:.2}, ", curve.at(load));
+            }
+            let missed = 100.0 * curve.error;
             let _ = writeln!(
                 out,
-                "{what} inside [µs]  {:.1} + {:.1} · u / ({:.2} - u), seen from u = {:.2} to {:.2}; \
-                 a load that it has not seen it misses by {:.0} %",
-                curve.base_us,
-                curve.slope_us,
-                curve.saturation,
-                curve.from,
-                curve.to,
-                100.0 * curve.error
+                "and half of the loads that it has not seen it misses by {missed:.0} % at most"
             );
         }
         Err(doubt) => write_doubt(out, &format!("{what} inside"), doubt),
     }
 }
+
+/// Parts that the loads of a curve are shown in.
+const SHOWN: u32 = 6;
 
 fn write_at(out: &mut String, what: &str, at: &Answer<AtLoad>) {
     let at = match at {
