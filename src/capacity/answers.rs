@@ -114,8 +114,9 @@ impl Answers {
             Err(_) => (Vec::new(), Vec::new()),
         };
         let through = |points: &[Point]| known(&costs).and_then(|_| Curve::through(points));
-        let p99 = through(&p99_points);
-        let model = Model::of(&costs, &p99, mix, asked.load);
+        let curve = through(&p99_points);
+        let model = Model::of(&costs, &curve, mix, asked.load);
+        let p99 = curve.and_then(Curve::to_read_from);
 
         let knee = model.clone().and_then(|model| {
             let knee = model.p99.knee(&p99_points)?;
@@ -129,8 +130,8 @@ impl Answers {
             _ => doubt,
         });
         let at_p99 = asked.p99_us.map(|limit| -> Answer<AtLoad> {
-            let model = model.clone()?;
-            Ok(model.at(model.p99.reaches(limit)?, None))
+            let (model, p99) = (model.clone()?, p99.clone()?);
+            Ok(model.at(p99.reaches(limit)?, None))
         });
         let memory = Memory::of(all, asked.mtu);
         let need = asked.load.map(|load| -> Answer<Need> {
@@ -148,7 +149,7 @@ impl Answers {
         });
         Answers {
             recorded: Recorded::of(intervals, &good),
-            p50: through(&p50_points),
+            p50: through(&p50_points).and_then(Curve::to_read_from),
             p99,
             costs,
             points: Points { p50: p50_points, p99: p99_points },

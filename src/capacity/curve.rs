@@ -88,10 +88,16 @@ impl Curve {
                 inner.contains(&n).then_some(missed / point.time_us)
             });
         let error = median(misses).unwrap_or(0.0);
-        if error > ERROR_MAX {
-            return Err(Doubt::Inexact { what: "latency at a load that it has not seen", error });
-        }
         Ok(Curve { error, ..curve })
+    }
+
+    /// This one, if it says enough of loads that it has not seen. Where its knee is may be known all the same.
+    pub(super) fn to_read_from(self) -> Answer<Curve> {
+        if self.error > ERROR_MAX {
+            let what = "latency at a load that it has not seen";
+            return Err(Doubt::Inexact { what, error: self.error });
+        }
+        Ok(self)
     }
 
     /// The points with those taken together that fall. Factors count, as with all that follows.
@@ -145,6 +151,9 @@ impl Curve {
         let mean = without.iter().sum::<f64>() / count;
         let spread: f64 = without.iter().map(|load| (load - mean).powi(2)).sum();
         let error = (spread * (count - 1.0) / count).sqrt();
+        if error > KNEE_ERROR_MAX * load {
+            return Err(Doubt::Inexact { what: "the knee", error: error / load });
+        }
         Ok(Knee { load, error, time_us: self.at(load) })
     }
 
@@ -203,6 +212,9 @@ const RISE_MIN: f64 = 1.2;
 
 /// Where a curve misses by more, it says little of what has not been seen.
 const ERROR_MAX: f64 = 0.35;
+
+/// Nor is a knee known that may as well be elsewhere.
+const KNEE_ERROR_MAX: f64 = 0.25;
 
 /// No answer lies at more than so many times the highest load that was seen.
 pub(super) const BEYOND_MAX: f64 = 1.25;
@@ -282,7 +294,8 @@ mod tests {
         assert!(matches!(through(&narrow), Doubt::NarrowRange { .. }));
         assert_eq!(through(&points(tenths(1, 9), |_| 50.0)), Doubt::NoRise);
         let jumps = |u: f64| 10_f64.powf((3.0 * u).round());
-        assert!(matches!(through(&points(tenths(1, 9), jumps)), Doubt::Inexact { .. }));
+        let jumping = Curve::through(&points(tenths(1, 9), jumps)).unwrap();
+        assert!(matches!(jumping.to_read_from(), Err(Doubt::Inexact { .. })));
     }
 
     #[test]
