@@ -32,9 +32,9 @@ QUICK_LOSSES_PPM, QUICK_RTTS_MS = (0, 10_000, 50_000), {10: 5, 100: 8}
 SPARSE_LOSS_PPM, SPARSE_RTT_MS, SPARSE_DOWNLOADS = 10_000, 100, 3
 
 # Who takes each loss for congestion sends next to nothing there, and several downloads at a time do not
-# feel one another. A ratio of three to three scatters by a quarter, of so many by a fourteenth.
+# feel one another. A ratio of three to three scatters by a quarter, of so many by a tenth.
 STARVED = "cubic"
-STARVED_DOWNLOADS, QUICK_STARVED_DOWNLOADS = 36, 12
+STARVED_DOWNLOADS, QUICK_STARVED_DOWNLOADS = 24, 12
 
 # A round takes more than half an hour.
 ROUNDS_MAX = 1

@@ -44,14 +44,10 @@ use crate::recording::Recording;
 /// says why the data does not support it. Recordings are written by an engine with
 /// telemetry.directory, or by --drive. The exit code is 1 if something that was asked for is not answered.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("from").required(true).args(["recordings", "drive"])))]
 pub(crate) struct Args {
     /// A directory with a recording; several may be given
-    #[arg(
-        long = "in",
-        value_name = "DIR",
-        required_unless_present = "drive",
-        conflicts_with = "drive"
-    )]
+    #[arg(long = "in", value_name = "DIR")]
     recordings: Vec<PathBuf>,
     /// Make a recording first: drive a load in steps through a lab of its own, which takes root and a minute
     #[arg(long)]

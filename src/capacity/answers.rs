@@ -74,6 +74,7 @@ pub(super) struct AtLoad {
     pub(super) utilisation: f64,
     /// Standard error, where it is known.
     pub(super) utilisation_error: Option<f64>,
+    pub(super) p50_us: f64,
     pub(super) p99_us: f64,
     pub(super) packets_per_second: f64,
     pub(super) requests_per_second: Option<f64>,
@@ -114,12 +115,12 @@ impl Answers {
             Err(_) => (Vec::new(), Vec::new()),
         };
         let through = |points: &[Point]| known(&costs).and_then(|_| Curve::through(points));
-        let curve = through(&p99_points);
-        let model = Model::of(&costs, &curve, mix, asked.load);
-        let p99 = curve.and_then(Curve::to_read_from);
+        let (p50, p99) = (through(&p50_points), through(&p99_points));
+        let model = Model::of(&costs, [&p50, &p99], mix, asked.load);
+        let [p50, p99] = [p50, p99].map(|curve| curve.and_then(Curve::to_read_from));
 
         let knee = model.clone().and_then(|model| {
-            let knee = model.p99.knee(&p99_points)?;
+            let knee = model.p50.knee(&p50_points)?;
             Ok(model.at(knee.load, Some(knee.error)))
         });
         let seen_most = p99_points.iter().map(|point| point.load).fold(0.0, f64::max);
@@ -149,7 +150,7 @@ impl Answers {
         });
         Answers {
             recorded: Recorded::of(intervals, &good),
-            p50: through(&p50_points).and_then(Curve::to_read_from),
+            p50,
             p99,
             costs,
             points: Points { p50: p50_points, p99: p99_points },
@@ -172,6 +173,7 @@ impl Answers {
 #[derive(Clone, Debug)]
 struct Model {
     costs: Vec<Costs>,
+    p50: Curve,
     p99: Curve,
     mix: Mix,
     /// What head-room is measured from: a utilisation.
@@ -181,14 +183,15 @@ struct Model {
 impl Model {
     fn of(
         costs: &[Answer<Costs>],
-        p99: &Answer<Curve>,
+        [p50, p99]: [&Answer<Curve>; 2],
         mix: Option<Mix>,
         asked: Option<Asked>,
     ) -> Answer<Model> {
-        let (costs, p99, mix) = (known(costs)?, p99.clone()?, mix.ok_or(NO_TRAFFIC)?);
+        let (costs, mix) = (known(costs)?, mix.ok_or(NO_TRAFFIC)?);
+        let (p50, p99) = (p50.clone()?, p99.clone()?);
         let asked = asked.and_then(|asked| asked.load(&mix).ok());
-        let reference = asked.map_or(p99.to(), |load| utilisation(&costs, &load));
-        Ok(Model { costs, p99, mix, reference })
+        let reference = asked.map_or(p50.to(), |load| utilisation(&costs, &load));
+        Ok(Model { costs, p50, p99, mix, reference })
     }
 
     fn at(&self, load: f64, error: Option<f64>) -> AtLoad {
@@ -197,6 +200,7 @@ impl Model {
         AtLoad {
             utilisation: load,
             utilisation_error: error,
+            p50_us: self.p50.at(load),
             p99_us: self.p99.at(load),
             packets_per_second,
             requests_per_second: per_request.map(|packets| packets_per_second / packets),
@@ -282,7 +286,7 @@ fn points(costs: &[Costs], intervals: &[&Interval], time: fn(&Times) -> f64) -> 
 pub(super) fn knee_outside(steps: &Steps) -> Answer<Knee> {
     let mut points: Vec<Point> = (steps.loads())
         .filter(|step| step.kept_up())
-        .map(|step| Point { load: step.answered, time_us: step.p99_us, intervals: 1 })
+        .map(|step| Point { load: step.answered, time_us: step.p50_us, intervals: 1 })
         .collect();
     points.sort_by(|one, next| one.load.total_cmp(&next.load));
     Curve::through(&points)?.knee(&points)

@@ -51,7 +51,7 @@ pub(super) fn outside(knee: &Answer<Knee>) -> String {
         Ok(knee) => {
             let _ = writeln!(
                 out,
-                "outside  knee at {} ± {} requests/s, p99 {:.0} µs",
+                "outside  knee at {} ± {} requests/s, p50 {:.0} µs",
                 short(knee.load),
                 short(knee.error),
                 knee.time_us
@@ -154,7 +154,11 @@ fn write_at(out: &mut String, what: &str, at: &Answer<AtLoad>) {
     if let Some(requests) = at.requests_per_second {
         let _ = write!(out, ", {} requests/s", short(requests));
     }
-    let _ = writeln!(out, ", p99 {:.0} µs; head-room {:.2}", at.p99_us, at.head_room);
+    let _ = writeln!(
+        out,
+        ", p50 {:.0} µs, p99 {:.0} µs; head-room {:.2}",
+        at.p50_us, at.p99_us, at.head_room
+    );
 }
 
 fn write_memory(out: &mut String, memory: &Memory) {

@@ -23,7 +23,8 @@ impl ClientSource {
         // Writing to a `String` cannot fail.
         let _ = writeln!(
             out,
-            "source {source}  {connections} connections of late, {per_second:.1} a second, {:.1} %",
+            "source {source}  {connections} connection{} of late, {per_second:.1} a second, {:.1} %",
+            if *connections == 1 { "" } else { "s" },
             100.0 * share
         );
     }
