@@ -30,7 +30,7 @@ impl Against {
         let predicted = knee.utilisation / utilisation(&costs, &mix.load(1.0));
 
         let seen: Vec<_> = (other.iter())
-            .filter_map(|i| Some((i.load.packets_per_second, i.inside?.p50)))
+            .filter_map(|i| Some((i.load.packets_per_second, i.inside?.p95)))
             .collect();
         let points = Point::gather(&seen);
         let measured = Curve::through(&points)?.knee(&points)?;

@@ -32,6 +32,8 @@ pub(super) struct Answers {
     #[serde(serialize_with = "answer")]
     pub(super) p50: Answer<Curve>,
     #[serde(serialize_with = "answer")]
+    pub(super) p95: Answer<Curve>,
+    #[serde(serialize_with = "answer")]
     pub(super) p99: Answer<Curve>,
     /// What the curves go through, by utilisation.
     pub(super) points: Points,
@@ -65,6 +67,7 @@ pub(super) struct Recorded {
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Points {
     pub(super) p50: Vec<Point>,
+    pub(super) p95: Vec<Point>,
     pub(super) p99: Vec<Point>,
 }
 
@@ -75,6 +78,7 @@ pub(super) struct AtLoad {
     /// Standard error, where it is known.
     pub(super) utilisation_error: Option<f64>,
     pub(super) p50_us: f64,
+    pub(super) p95_us: f64,
     pub(super) p99_us: f64,
     pub(super) packets_per_second: f64,
     pub(super) requests_per_second: Option<f64>,
@@ -110,20 +114,17 @@ impl Answers {
         let costs = Costs::of_all(all);
         let good = that_show_load(all, driven);
         let mix = Mix::of(&good, driven.and_then(|steps| packets_per_request(all, steps)));
-        let (p50_points, p99_points) = match known(&costs) {
-            Ok(costs) => (points(&costs, &good, |t| t.p50), points(&costs, &good, |t| t.p99)),
-            Err(_) => (Vec::new(), Vec::new()),
-        };
+        let points = known(&costs).map(|costs| Points::of(&costs, &good)).unwrap_or_default();
         let through = |points: &[Point]| known(&costs).and_then(|_| Curve::through(points));
-        let (p50, p99) = (through(&p50_points), through(&p99_points));
-        let model = Model::of(&costs, [&p50, &p99], mix, asked.load);
-        let [p50, p99] = [p50, p99].map(|curve| curve.and_then(Curve::to_read_from));
+        let curves = [&points.p50, &points.p95, &points.p99].map(|points| through(points));
+        let model = Model::of(&costs, &curves, mix, asked.load);
+        let [p50, p95, p99] = curves.map(|curve| curve.and_then(Curve::to_read_from));
 
         let knee = model.clone().and_then(|model| {
-            let knee = model.p50.knee(&p50_points)?;
+            let knee = model.p95.knee(&points.p95)?;
             Ok(model.at(knee.load, Some(knee.error)))
         });
-        let seen_most = p99_points.iter().map(|point| point.load).fold(0.0, f64::max);
+        let seen_most = points.p95.iter().map(|point| point.load).fold(0.0, f64::max);
         let knee = knee.map_err(|doubt| match driven {
             Some(steps) if rises_outside(steps) && seen_most < ELSEWHERE => {
                 Doubt::LimitElsewhere { utilisation: seen_most }
@@ -151,9 +152,10 @@ impl Answers {
         Answers {
             recorded: Recorded::of(intervals, &good),
             p50,
+            p95,
             p99,
             costs,
-            points: Points { p50: p50_points, p99: p99_points },
+            points,
             knee,
             outside: driven.map(knee_outside),
             at_p99,
@@ -174,6 +176,7 @@ impl Answers {
 struct Model {
     costs: Vec<Costs>,
     p50: Curve,
+    p95: Curve,
     p99: Curve,
     mix: Mix,
     /// What head-room is measured from: a utilisation.
@@ -183,15 +186,15 @@ struct Model {
 impl Model {
     fn of(
         costs: &[Answer<Costs>],
-        [p50, p99]: [&Answer<Curve>; 2],
+        [p50, p95, p99]: &[Answer<Curve>; 3],
         mix: Option<Mix>,
         asked: Option<Asked>,
     ) -> Answer<Model> {
         let (costs, mix) = (known(costs)?, mix.ok_or(NO_TRAFFIC)?);
-        let (p50, p99) = (p50.clone()?, p99.clone()?);
+        let (p50, p95, p99) = (p50.clone()?, p95.clone()?, p99.clone()?);
         let asked = asked.and_then(|asked| asked.load(&mix).ok());
-        let reference = asked.map_or(p50.to(), |load| utilisation(&costs, &load));
-        Ok(Model { costs, p50, p99, mix, reference })
+        let reference = asked.map_or(p95.to(), |load| utilisation(&costs, &load));
+        Ok(Model { costs, p50, p95, p99, mix, reference })
     }
 
     fn at(&self, load: f64, error: Option<f64>) -> AtLoad {
@@ -201,6 +204,7 @@ impl Model {
             utilisation: load,
             utilisation_error: error,
             p50_us: self.p50.at(load),
+            p95_us: self.p95.at(load),
             p99_us: self.p99.at(load),
             packets_per_second,
             requests_per_second: per_request.map(|packets| packets_per_second / packets),
@@ -274,12 +278,20 @@ pub(super) fn known(costs: &[Answer<Costs>]) -> Answer<Vec<Costs>> {
     costs.iter().cloned().collect()
 }
 
-/// Latency by utilisation.
-fn points(costs: &[Costs], intervals: &[&Interval], time: fn(&Times) -> f64) -> Vec<Point> {
-    let seen = intervals.iter().filter_map(|interval| {
-        Some((utilisation(costs, &interval.load), time(interval.inside.as_ref()?)))
-    });
-    Point::gather(&seen.collect::<Vec<_>>())
+impl Points {
+    fn of(costs: &[Costs], intervals: &[&Interval]) -> Self {
+        let by_load = |time: fn(&Times) -> f64| {
+            let seen = intervals.iter().filter_map(|interval| {
+                Some((utilisation(costs, &interval.load), time(interval.inside.as_ref()?)))
+            });
+            Point::gather(&seen.collect::<Vec<_>>())
+        };
+        Points {
+            p50: by_load(|times| times.p50),
+            p95: by_load(|times| times.p95),
+            p99: by_load(|times| times.p99),
+        }
+    }
 }
 
 /// The knee of what was seen from outside.

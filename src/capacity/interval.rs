@@ -41,6 +41,7 @@ pub(super) struct Load {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Times {
     pub(super) p50: f64,
+    pub(super) p95: f64,
     pub(super) p99: f64,
 }
 
@@ -116,9 +117,9 @@ impl Interval {
         let recorded = |measure: Measure| {
             after.histograms.get(measure.name()).filter(|histogram| !histogram.is_empty())
         };
-        let inside = recorded(Measure::Inside).map(|histogram| Times {
-            p50: histogram.value_at_quantile(0.5) as f64 / 1e3,
-            p99: histogram.value_at_quantile(0.99) as f64 / 1e3,
+        let inside = recorded(Measure::Inside).map(|histogram| {
+            let micros = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+            Times { p50: micros(0.5), p95: micros(0.95), p99: micros(0.99) }
         });
         let round_trip_s = |leg| Some(recorded(leg)?.value_at_quantile(0.5) as f64 / 1e9);
         let round_trips = round_trip_s(Measure::RttClient).zip(round_trip_s(Measure::RttOrigin));

@@ -28,6 +28,7 @@ impl Answers {
         out.push('\n');
         self.costs.iter().for_each(|costs| write_costs(&mut out, costs));
         write_curve(&mut out, "p50", &self.p50);
+        write_curve(&mut out, "p95", &self.p95);
         write_curve(&mut out, "p99", &self.p99);
         write_at(&mut out, "knee", &self.knee);
         if let Some(at) = &self.at_p99 {
@@ -156,8 +157,8 @@ fn write_at(out: &mut String, what: &str, at: &Answer<AtLoad>) {
     }
     let _ = writeln!(
         out,
-        ", p50 {:.0} µs, p99 {:.0} µs; head-room {:.2}",
-        at.p50_us, at.p99_us, at.head_room
+        ", p50 {:.0} µs, p95 {:.0} µs, p99 {:.0} µs; head-room {:.2}",
+        at.p50_us, at.p95_us, at.p99_us, at.head_room
     );
 }
 
