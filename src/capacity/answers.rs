@@ -118,7 +118,7 @@ impl Answers {
         let through = |points: &[Point]| known(&costs).and_then(|_| Curve::through(points));
         let curves = [&points.p50, &points.p95, &points.p99].map(|points| through(points));
         let model = Model::of(&costs, &curves, mix, asked.load);
-        let [p50, p95, p99] = curves.map(|curve| curve.and_then(Curve::to_read_from));
+        let [p50, p95, p99] = curves.map(|curve| curve.and_then(Curve::if_exact));
 
         let knee = model.clone().and_then(|model| {
             let knee = model.p95.knee(&points.p95)?;

@@ -92,7 +92,7 @@ impl Curve {
     }
 
     /// This one, if it says enough of loads that it has not seen. Where its knee is may be known all the same.
-    pub(super) fn to_read_from(self) -> Answer<Curve> {
+    pub(super) fn if_exact(self) -> Answer<Curve> {
         if self.error > ERROR_MAX {
             let what = "latency at a load that it has not seen";
             return Err(Doubt::Inexact { what, error: self.error });
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(through(&points(tenths(1, 9), |_| 50.0)), Doubt::NoRise);
         let jumps = |u: f64| 10_f64.powf((3.0 * u).round());
         let jumping = Curve::through(&points(tenths(1, 9), jumps)).unwrap();
-        assert!(matches!(jumping.to_read_from(), Err(Doubt::Inexact { .. })));
+        assert!(matches!(jumping.if_exact(), Err(Doubt::Inexact { .. })));
     }
 
     #[test]
